@@ -1,0 +1,53 @@
+/* board.h - the whole port. A board is one folder that implements these calls.
+ *
+ * The app is a single thread that polls; no call here is made from an interrupt. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include <stdint.h>
+
+/* Clocks, line and tick counter on; watchdogs off. Called once, first. */
+void board_init(void);
+
+/* The board's name as nanotool knows it: "stm32f405". */
+const char *board_name(void);
+
+/* Core clock in Hz; 0 where it is unknown or has no meaning. */
+uint32_t board_core_hz(void);
+
+/* The next byte from the line, 0..255; waits for it. -1: the line is closed for good (native). */
+int board_getc(void);
+
+/* Send one byte; waits until there is room. */
+void board_putc(uint8_t byte);
+
+/* Push out what board_putc() may hold back. */
+void board_flush(void);
+
+/* A free-running counter that wraps at 2^32: the finest the board has. */
+uint32_t board_ticks(void);
+
+/* What board_ticks() counts: "dwt", "ccount" (core cycles), "tim2" (timer), "ns" (host clock). */
+const char *board_tick_source(void);
+
+/* Ticks in a second. */
+uint32_t board_tick_hz(void);
+
+/* Microseconds since board_init(); wraps at 2^32. */
+uint32_t board_micros(void);
+
+/* Memory, in bytes; 0 where the board cannot know. */
+typedef struct {
+    uint32_t flash_size, flash_used; /* image: code, constants, initial values */
+    uint32_t ram_size, ram_static;   /* all of .data and .bss, arena and input buffer included */
+    uint32_t stack_size, stack_peak; /* reserved, and most ever in use (painted at start-up) */
+} board_memory_info;
+void board_memory(board_memory_info *info);
+
+/* The image in flash, for its CRC; size 0 where it cannot be read. */
+void board_image(const uint8_t **start, uint32_t *size);
+
+/* Start over as after power-on; does not return. */
+void board_reset(void);
+
+#endif

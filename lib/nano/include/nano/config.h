@@ -1,0 +1,37 @@
+/* nano/config.h - version, ABI and the few constants that everything agrees on. */
+#ifndef NANO_CONFIG_H
+#define NANO_CONFIG_H
+
+#define NANO_VERSION_MAJOR 0
+#define NANO_VERSION_MINOR 1
+#define NANO_VERSION_PATCH 0
+#define NANO_VERSION_STRING "0.1.0"
+
+/* Counts up whenever a struct that generated sources fill, or the meaning of one of its fields,
+ * changes. Generated sources assert at compile time that they were made for this number, and
+ * nano_init() refuses a model that was compiled against another one. */
+#define NANO_ABI 1
+
+/* Alignment in bytes of an arena's base and of every model's room in it. Tensors inside a model
+ * start at multiples of NANO_TENSOR_ALIGN. Both are powers of two. */
+#define NANO_ALIGN 16
+#define NANO_TENSOR_ALIGN 4
+
+/* Most inputs an op reads. */
+#define NANO_MAX_INPUTS 2
+
+/* Put behind a static buffer that will be an arena. */
+#if defined(__GNUC__)
+#define NANO_ALIGNED __attribute__((aligned(16)))
+#else
+#define NANO_ALIGNED _Alignas(16)
+#endif
+
+/* An arena offset that means "there is no such tensor". */
+#define NANO_NONE UINT32_MAX
+
+/* Fails the build, in C99 as in C11, when `condition` is false; `name` is part of the message. */
+#define NANO_STATIC_ASSERT(condition, name)                                                        \
+    typedef char nano_static_assert_##name[(condition) ? 1 : -1]
+
+#endif

@@ -1,0 +1,22 @@
+/* nano.h - int8 inference for microcontrollers: C99, no heap, weights in flash.
+ *
+ *     static uint8_t bytes[DIGITS_ARENA_SIZE] NANO_ALIGNED;     // from the generated digits.h
+ *     nano_arena arena;
+ *     nano_net net;
+ *     nano_arena_init(&arena, bytes, sizeof bytes);
+ *     nano_init(&net, &digits_model, &arena);
+ *     memcpy(nano_input(&net), image, digits_model.input.size);
+ *     nano_run(&net);
+ *     use(nano_output(&net));
+ */
+#ifndef NANO_H
+#define NANO_H
+
+#include "nano/arena.h"
+#include "nano/config.h"
+#include "nano/model.h"
+#include "nano/ops.h"
+#include "nano/sequential.h"
+#include "nano/status.h"
+
+#endif

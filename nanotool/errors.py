@@ -1,0 +1,38 @@
+"""The one error type that a user meets: what is wrong, with its name, and the way out."""
+
+from __future__ import annotations
+
+
+class NanoError(Exception):
+    """Something the user can put right.
+
+    ``str(error)`` is one paragraph: the message, then the hint. The command line prints it
+    and exits with `exit_code`; it never shows a traceback for it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class UnsupportedOp(NanoError):
+    """A module, node or operator that has no int8 form here."""
+
+    def __init__(self, node: str, what: str, hint: str) -> None:
+        super().__init__(f"{node}: {what} is not supported.", hint)
+        self.node = node
+
+
+class InvalidModel(NanoError):
+    """A model file or graph that contradicts itself."""
+
+
+class MissingTool(NanoError):
+    """A compiler, emulator or package that has to be installed first."""
+
+
+class DeviceError(NanoError):
+    """The board, or the line to it, did not answer as agreed."""

@@ -1,0 +1,395 @@
+"""The intermediate representations: four small graphs, each a frozen value.
+
+    Graph    float weights, as captured and then turned to H, W, C by `passes`
+    QGraph   int8, canonical weights, no target: the hub of everything
+    Lowered  a QGraph made ready for one target: kernels, packed arrays, params structs
+    Plan     where in the arena each of a Lowered's buffers lies
+
+Shapes never contain the batch. Passes take a graph and return another one; nothing is changed
+in place, and arrays are read-only once they are in a graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.errors import InvalidModel
+
+Shape: TypeAlias = tuple[int, ...]
+FloatArray: TypeAlias = NDArray[np.float32]
+Int8Array: TypeAlias = NDArray[np.int8]
+Int32Array: TypeAlias = NDArray[np.int32]
+
+INT8_MIN, INT8_MAX = -128, 127
+UNCLAMPED = (-math.inf, math.inf)
+
+
+# --- Operators: what a node computes. Shared by Graph and QGraph. --------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The geometry of a sliding window, in elements, (height, width)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, left, bottom, right
+    dilation: tuple[int, int] = (1, 1)
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns that the window yields over ``height`` x ``width``; may be <= 0."""
+        top, left, bottom, right = self.padding
+        span_h = self.dilation[0] * (self.kernel[0] - 1) + 1
+        span_w = self.dilation[1] * (self.kernel[1] - 1) + 1
+        return (
+            (height + top + bottom - span_h) // self.stride[0] + 1,
+            (width + left + right - span_w) // self.stride[1] + 1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2D:
+    """Convolution. Weights O, KH, KW, C/groups (Graph before the layout pass: O, C/groups, KH, KW)."""
+
+    window: Window
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Fully connected over the last axis. Weights O, I."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool2D:
+    """Maximum over a window; padding never wins."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePool2D:
+    """Mean over a window; padding is left out of the sum and of the count."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """An element-wise function of one input, by name: a key of `nanotool.unary.FUNCTIONS`."""
+
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """exp(beta x) / sum exp(beta x) over the last axis."""
+
+    beta: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """The same elements in the same order under another shape."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """Axis ``i`` of the output is axis ``permutation[i]`` of the input."""
+
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """min(max(x, low), high): ReLU is (0, inf). Only in a Graph; the fuse pass or the quantizer
+    turns it into its producer's clamp, or into a Unary."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm:
+    """y = x * weight + bias per channel, already reduced from its four vectors. Only in a Graph."""
+
+
+Op: TypeAlias = (
+    Conv2D
+    | Dense
+    | MaxPool2D
+    | AveragePool2D
+    | Unary
+    | Softmax
+    | Reshape
+    | Transpose
+    | Clamp
+    | BatchNorm
+)
+
+
+# --- Graph: float ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One float operation. It writes the tensor that bears its name."""
+
+    name: str  # provenance: the module's path ("features.4"), made unique
+    op: Op
+    inputs: tuple[str, ...]  # tensor names
+    shape: Shape  # of the output
+    weight: FloatArray | None = None
+    bias: FloatArray | None = None
+    clamp: tuple[float, float] = UNCLAMPED  # fused activation
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A float graph in execution order.
+
+    ``channels_last`` is False as captured (C, H, W like PyTorch) and True after the layout pass.
+    ``input_permutation`` then says how the user's input becomes the device's: device axis ``i``
+    is user axis ``input_permutation[i]``.
+    """
+
+    name: str
+    input: str
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+    output: str
+    channels_last: bool = False
+    input_permutation: tuple[int, ...] = ()
+
+    def shape(self, tensor: str) -> Shape:
+        """The shape of ``tensor``: the input or a node's output."""
+        if tensor == self.input:
+            return self.input_shape
+        return self.node(tensor).shape
+
+    def node(self, name: str) -> Node:
+        """The node that writes the tensor ``name``."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def consumers(self, tensor: str) -> tuple[Node, ...]:
+        """The nodes that read ``tensor``, in order."""
+        return tuple(node for node in self.nodes if tensor in node.inputs)
+
+
+# --- QGraph: int8 ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QTensor:
+    """An int8 activation, real = scale * (q - zero_point), laid out H, W, C."""
+
+    name: str
+    shape: Shape
+    scale: float  # a float32 value, > 0
+    zero_point: int  # -128..127
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", float(np.float32(self.scale)))
+        if not (self.scale > 0 and math.isfinite(self.scale)):
+            raise InvalidModel(
+                f"Tensor {self.name}: scale {self.scale} is not positive and finite."
+            )
+        if not INT8_MIN <= self.zero_point <= INT8_MAX:
+            raise InvalidModel(f"Tensor {self.name}: zero point {self.zero_point} is outside int8.")
+
+    @property
+    def size(self) -> int:
+        """Elements, which are bytes."""
+        return math.prod(self.shape)
+
+    def quantize(self, real: NDArray[Any]) -> Int8Array:
+        """int8 of ``real``: halves away from zero, saturating; NaN is refused."""
+        scaled = np.asarray(real, np.float64) / self.scale
+        if np.isnan(scaled).any():
+            raise InvalidModel(f"Tensor {self.name}: the data contain NaN.")
+        rounded = np.trunc(scaled + np.copysign(0.5, scaled)) + self.zero_point
+        clipped: Int8Array = np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
+        return clipped
+
+    def dequantize(self, q: NDArray[Any]) -> FloatArray:
+        """The real values of ``q``."""
+        return ((np.asarray(q, np.float64) - self.zero_point) * self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class QOp:
+    """One int8 operation. It writes the tensor that bears its name."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    weight: Int8Array | None = None  # canonical layout, see the operator
+    weight_scale: FloatArray | None = None  # [1] or [output channels]; the zero point is 0
+    bias: Int32Array | None = None  # at scale(in) * weight_scale; None: no bias
+    clamp: tuple[int, int] = (INT8_MIN, INT8_MAX)  # fused activation, in output units
+
+
+@dataclass(frozen=True, slots=True)
+class LayerQuality:
+    """What quantization did to one tensor, measured over the calibration data."""
+
+    tensor: str
+    sqnr_db: float  # signal to quantization noise, float graph as the signal; inf if exact
+    saturation: float  # share of values at -128 or 127 that the float graph has outside the range
+
+
+@dataclass(frozen=True, slots=True)
+class QGraph:
+    """An int8 graph in execution order: canonical weights, no target."""
+
+    name: str  # a C identifier
+    tensors: Mapping[str, QTensor]
+    ops: tuple[QOp, ...]
+    input: str
+    output: str
+    input_permutation: tuple[
+        int, ...
+    ] = ()  # device axis i is user axis input_permutation[i]; () = identity
+    labels: tuple[str, ...] = ()  # names of the output's classes, if any
+    quality: tuple[LayerQuality, ...] = ()
+    samples: Int8Array | None = None  # [n, *input shape]: real inputs, for golden vectors
+    source: str = ""  # where it came from, for banners: "torch: Sequential", "tflite: kws.tflite"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+
+    def op(self, name: str) -> QOp:
+        """The op that writes the tensor ``name``."""
+        for op in self.ops:
+            if op.name == name:
+                return op
+        raise KeyError(name)
+
+    @property
+    def input_tensor(self) -> QTensor:
+        return self.tensors[self.input]
+
+    @property
+    def output_tensor(self) -> QTensor:
+        return self.tensors[self.output]
+
+
+# --- Lowered: one target --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Array:
+    """A const array in flash: int8, int16 or int32 data, flat, already packed for its kernel."""
+
+    name: str  # suffix of the C symbol: "features_0_weights"
+    data: NDArray[Any]
+    note: str = ""  # layout and meaning, printed above it
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.data.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """Values for one C struct, in the order of its declaration."""
+
+    ctype: str
+    fields: tuple[tuple[str, Value], ...]
+
+
+Value: TypeAlias = int | float | tuple[int, ...] | Array | Struct
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredOp:
+    """One call of one kernel.
+
+    ``overlap``: None if the output must not touch input 0; else the output may overlap it as
+    long as ``offset(input 0) - offset(output) >= overlap`` bytes. 0 means "in place, or behind".
+    """
+
+    name: str
+    source: tuple[str, ...]  # the QOps it computes; more than one where ops were fused
+    kernel: str  # C symbol: "nano_conv2d"
+    params: Struct
+    inputs: tuple[str, ...]  # buffers
+    output: str  # buffer
+    scratch: int = 0  # bytes
+    overlap: int | None = None
+    macs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A QGraph made ready for one target. Reshapes are gone: tensors that share bytes share a buffer."""
+
+    graph: QGraph
+    target: str  # a key of nanotool.targets.TARGETS
+    ops: tuple[LoweredOp, ...]
+    buffers: Mapping[str, int]  # name -> bytes, without scratch
+    input: str
+    output: str
+
+    def arrays(self) -> tuple[Array, ...]:
+        """Every array in flash, once, in order of first use."""
+        seen: dict[int, Array] = {}
+
+        def visit(value: Value) -> None:
+            if isinstance(value, Array):
+                seen.setdefault(id(value), value)
+            elif isinstance(value, Struct):
+                for _, inner in value.fields:
+                    visit(inner)
+
+        for op in self.ops:
+            visit(op.params)
+        return tuple(seen.values())
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of every per-model numeric array in flash."""
+        return sum(array.nbytes for array in self.arrays())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(op.macs for op in self.ops)
+
+
+# --- Plan: the arena ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One buffer's or scratch's room in the arena; alive from op ``first`` to op ``last``, both
+    included. The input is alive from -1, the output until the number of ops."""
+
+    name: str
+    offset: int
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where everything lies. Offsets are multiples of NANO_TENSOR_ALIGN."""
+
+    arena_size: int
+    buffers: Mapping[str, Placement]
+    scratch: Mapping[int, Placement] = field(default_factory=dict)  # by op index
+    method: str = ""  # the heuristic, or "exact"
+    lower_bound: int = 0  # no plan can be smaller than this
