@@ -1,3 +1,3 @@
-"""nanotool: from a PyTorch module or an int8 .tflite to C on a microcontroller, proven byte for byte."""
+"""nanotool: PyTorch or int8 .tflite in, C for microcontrollers out, proven byte for byte."""
 
 __version__ = "0.1.0"

@@ -56,7 +56,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Conv2D:
-    """Convolution. Weights O, KH, KW, C/groups (Graph before the layout pass: O, C/groups, KH, KW)."""
+    """Convolution. Weights O, KH, KW, C/groups; before the layout pass O, C/groups, KH, KW."""
 
     window: Window
     groups: int = 1
@@ -279,10 +279,12 @@ class QGraph:
 
     @property
     def input_tensor(self) -> QTensor:
+        """The tensor that the caller fills."""
         return self.tensors[self.input]
 
     @property
     def output_tensor(self) -> QTensor:
+        """The tensor that holds the answer."""
         return self.tensors[self.output]
 
 
@@ -299,6 +301,7 @@ class Array:
 
     @property
     def nbytes(self) -> int:
+        """Bytes in flash."""
         return int(self.data.nbytes)
 
 
@@ -334,7 +337,7 @@ class LoweredOp:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A QGraph made ready for one target. Reshapes are gone: tensors that share bytes share a buffer."""
+    """A QGraph made ready for one target. Reshapes are gone: they share their input's buffer."""
 
     graph: QGraph
     target: str  # a key of nanotool.targets.TARGETS
