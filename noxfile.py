@@ -1,0 +1,131 @@
+"""The sessions behind ./dev. All share the one environment that ./dev made.
+
+nox -l lists them; `nox -s hil -- --port=/dev/ttyUSB0 --board=stm32` hands arguments on.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["test"]
+
+ROOT = Path(__file__).parent
+PYTHON = sys.executable
+C_SOURCES = ("lib/nano/*.[ch]", "firmware/*.[ch]", "tests/c/*.[ch]")
+PLATFORMIO = {
+    "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
+    "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+}
+
+
+def tracked(*patterns: str) -> list[str]:
+    """The files that git tracks, or would, under these patterns; generated models left out."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    names = listing.stdout.split()
+    return [n for n in names if not n.startswith("firmware/models/") and (ROOT / n).is_file()]
+
+
+def pio(session: nox.Session, *arguments: str) -> None:
+    """Run PlatformIO in the checkout."""
+    session.run(PYTHON, "-m", "platformio", *arguments, env=PLATFORMIO)
+
+
+def pytest(session: nox.Session, *arguments: str, **env: str) -> None:
+    """Run pytest with the project's settings."""
+    session.run(PYTHON, "-m", "pytest", *arguments, env=env)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """From a PyTorch model to the same bytes on two boards, with real digits."""
+    session.run(PYTHON, "-m", "examples.digits.demo", *session.posargs)
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
+    for name in ("lint", "firmware", "ctest", "unit", "demo-short", "hil"):
+        session.notify(name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, lint and types, in Python, C and shell."""
+    session.run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    session.run(PYTHON, "-m", "ruff", "check", ".")
+    session.run(PYTHON, "-m", "mypy")
+    session.run("clang-format", "--dry-run", "-Werror", *tracked(*C_SOURCES), external=True)
+    session.run("shellcheck", "dev", ".ci/run", external=True)
+
+
+@nox.session
+def firmware(session: nox.Session) -> None:
+    """The committed default model as firmware, for every board."""
+    pio(session, "run", "-e", "native", "-e", "stm32")
+
+
+@nox.session
+def ctest(session: nox.Session) -> None:
+    """The C unit tests, on the host under sanitizers and on the emulated STM32."""
+    pio(session, "test", "-e", "native")
+    pio(session, "test", "-e", "stm32")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """The Python tests: differential, property and end-to-end."""
+    pytest(session, "-q", "-n", "2", "-m", "not slow", *session.posargs)
+
+
+@nox.session(name="demo-short")
+def demo_short(session: nox.Session) -> None:
+    """The demo with little training and few images: the path, not the figures."""
+    session.run(PYTHON, "-m", "examples.digits.demo", "--short")
+
+
+@nox.session
+def hil(session: nox.Session) -> None:
+    """test_hil, on native and on the emulated STM32, or with --port=… --board=… on a real board."""
+    boards = (
+        [[]]
+        if any(a.startswith("--board") for a in session.posargs)
+        else [["--board=native"], ["--board=stm32"]]
+    )
+    for board in boards:
+        pytest(session, "test_hil", *board, *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Instructions and bytes of the committed model on the emulated STM32."""
+    session.run(
+        "nanotool",
+        "bench",
+        "firmware/models/default",
+        "--board",
+        "stm32",
+        "--per-layer",
+        *session.posargs,
+    )
+
+
+@nox.session
+def full(session: nox.Session) -> None:
+    """What takes longer than CI has: slow tests and many more random examples."""
+    examples = os.environ.get("NANO_EXAMPLES", "20")
+    pytest(session, "-n", "2", *session.posargs, NANO_EXAMPLES=examples)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """The wheel, with the C extension and the C sources inside."""
+    session.run(
+        PYTHON, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", "."
+    )

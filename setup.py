@@ -1,0 +1,42 @@
+"""The parts of the build that pyproject.toml cannot say: the C extension and the C sources.
+
+A wheel carries lib/nano, firmware, offline and platformio.ini under nanotool/_sources, so that
+`nanotool build` needs no checkout.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+SOURCES = ("lib/nano", "firmware", "offline", "platformio.ini")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*")
+
+
+class BuildWithSources(build_py):
+    """build_py, plus the C sources as package data."""
+
+    def run(self) -> None:
+        """Copy the sources beside the Python files; an editable install uses the tree's own."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / "nanotool" / "_sources"
+        shutil.rmtree(target, ignore_errors=True)
+        for name in SOURCES:
+            source, copy = ROOT / name, target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=IGNORED)
+            else:
+                shutil.copy2(source, copy)
+
+
+setup(
+    cmdclass={"build_py": BuildWithSources},
+    cffi_modules=["nanotool/runtime/build.py:ffibuilder"],
+)
