@@ -1,0 +1,10 @@
+"""Reports: rich tables for the terminal, one self-contained HTML page for the browser.
+
+render(ReportData(...)) -> str        the page
+collect(graph, ...) -> ReportData     from a model and, if it was measured, its figures
+"""
+
+from nanotool.report.data import Budget, LayerRow, ReportData, Sample
+from nanotool.report.html import render
+
+__all__ = ["Budget", "LayerRow", "ReportData", "Sample", "render"]

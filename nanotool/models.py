@@ -1,0 +1,54 @@
+"""Where a model comes from when a command names one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nanotool.errors import InvalidModel, NanoError
+from nanotool.ir import QGraph
+
+MODEL_FILE = "model.nano"  # the QGraph inside a model folder
+SUFFIX = ".nano"
+ACCEPTED = (
+    f"A model is a {SUFFIX} file, as `nanotool quantize` writes, "
+    "or a model folder, as `nanotool export` writes."
+)
+
+
+def load_model(path: Path) -> QGraph:
+    """The int8 graph in ``path``: a .nano file or a model folder.
+
+    Raises `NanoError` where there is no such thing, `InvalidModel` where it contradicts itself.
+    """
+    return _load(model_file(path))
+
+
+def model_file(path: Path) -> Path:
+    """The .nano file that ``path`` means: itself, or the one inside the model folder."""
+    if path.is_dir():
+        inside = path / MODEL_FILE
+        if not inside.is_file():
+            raise NanoError(f"The folder {path} holds no {MODEL_FILE}.", ACCEPTED)
+        return inside
+    if not path.exists():
+        raise NanoError(f"There is no file or folder {path}.", ACCEPTED)
+    if path.suffix == ".py" or path.suffix == ".pt2":
+        raise NanoError(
+            f"{path} is not quantized yet.", f"Run: nanotool quantize {path} -o {path.stem}{SUFFIX}"
+        )
+    if path.suffix != SUFFIX:
+        raise NanoError(f"{path} is no nanotool model.", ACCEPTED)
+    return path
+
+
+def _load(path: Path) -> QGraph:
+    from nanotool import qfile
+
+    try:
+        return qfile.load(path)
+    except InvalidModel as error:
+        if error.hint:
+            raise
+        raise InvalidModel(error.message, ACCEPTED) from error
+    except OSError as error:
+        raise NanoError(f"Cannot read {path}: {error.strerror or error}.", ACCEPTED) from error

@@ -1,0 +1,120 @@
+"""The report as one HTML page: style and pictures inside, nothing fetched, no script."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.report import graph_svg
+from nanotool.report.data import ReportData
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+KIB = 1024
+BEST_SQNR_DB = 50.0  # a full bar: beyond it nobody can tell int8 from float
+
+
+def render(data: ReportData) -> str:
+    """The page. Deterministic: the same data give the same text."""
+    return _template().render(data=data, graph=graph_svg.draw(data))
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("nanotool.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(
+        number=number,
+        size=size,
+        percent=percent,
+        decibel=decibel,
+        shape=graph_svg.shape_text,
+        picture=picture,
+    )
+    environment.globals.update(share=graph_svg.share, sqnr_share=sqnr_share, worst=worst_layer)
+    return environment.get_template("page.html.j2")
+
+
+def number(value: int | None) -> str:
+    """12,345, or a dash where there is none."""
+    return "–" if value is None else f"{value:,}"
+
+
+def size(value: int | None) -> str:
+    """Bytes, exactly; large ones in KiB as well."""
+    if value is None:
+        return "–"
+    return f"{value:,} B" if value < 10 * KIB else f"{value / KIB:,.1f} KiB"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.973 as 97.3 %; what is there but rounds to nothing says so."""
+    if value is None:
+        return "–"
+    least = 10.0**-digits
+    if 0 < value * 100 < least / 2:
+        return f"<{least:.{digits}f} %"
+    return f"{value * 100:.{digits}f} %"
+
+
+def decibel(value: float | None) -> str:
+    """A ratio in dB; infinite means that nothing was lost."""
+    if value is None:
+        return "–"
+    return "exact" if math.isinf(value) else f"{value:.1f} dB"
+
+
+def sqnr_share(value: float | None) -> float:
+    """How full the noise bar is, 0..1."""
+    return 0.0 if value is None else min(1.0, max(0.0, value / BEST_SQNR_DB))
+
+
+def worst_layer(data: ReportData) -> str:
+    """The layer that quantization hurt most; "" where that was not measured."""
+    measured = [(row.sqnr_db, row.name) for row in data.layers if row.sqnr_db is not None]
+    return min(measured)[1] if measured else ""
+
+
+def picture(pixels: NDArray[Any]) -> str:
+    """A data: URI of ``pixels``: a grey or RGB picture, or a curve of the values in order."""
+    values = np.asarray(pixels, np.float64)
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    scaled = (values - low) / ((high - low) or 1.0)
+    if scaled.ndim == 3 and scaled.shape[2] == 1:
+        scaled = scaled[:, :, 0]
+    is_picture = scaled.ndim == 2 or (scaled.ndim == 3 and scaled.shape[2] == 3)
+    if is_picture and min(scaled.shape[:2]) > 1:
+        return _png((scaled * 255).round().astype(np.uint8))
+    return _curve(scaled.reshape(-1))
+
+
+def _png(grey_or_rgb: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(grey_or_rgb).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _curve(values: NDArray[np.float64]) -> str:
+    step = 100 / max(1, len(values) - 1)
+    points = " ".join(f"{i * step:.1f},{95 - 90 * v:.1f}" for i, v in enumerate(values))
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">'
+        f'<polyline fill="none" stroke="#3b82f6" stroke-width="1.5" points="{points}"/></svg>'
+    )
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("ascii")).decode("ascii")
