@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -73,8 +74,6 @@ def read_array(path: Path) -> NDArray[Any]:
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write ``array`` to the .npy file ``path``, whole or not at all."""
-    import io
-
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_atomic(path, buffer.getvalue())

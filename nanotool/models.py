@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nanotool import qfile
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import QGraph
 
@@ -32,7 +33,7 @@ def model_file(path: Path) -> Path:
         return inside
     if not path.exists():
         raise NanoError(f"There is no file or folder {path}.", ACCEPTED)
-    if path.suffix == ".py" or path.suffix == ".pt2":
+    if path.suffix in {".py", ".pt2"}:
         raise NanoError(
             f"{path} is not quantized yet.", f"Run: nanotool quantize {path} -o {path.stem}{SUFFIX}"
         )
@@ -42,8 +43,6 @@ def model_file(path: Path) -> Path:
 
 
 def _load(path: Path) -> QGraph:
-    from nanotool import qfile
-
     try:
         return qfile.load(path)
     except InvalidModel as error:

@@ -98,6 +98,7 @@ def _edge(start: _Box, end: _Box) -> str:
 
 def _box(box: _Box) -> str:
     bar = round((BOX_W - 2) * box.share)
+    left, top, right = box.x + 12, box.y + 20, box.x + BOX_W - 12
     foot = (
         f'<rect class="work" x="{box.x + 1}" y="{box.y + BOX_H - 5}" width="{bar}" height="4" '
         f'rx="2"/>'
@@ -107,8 +108,7 @@ def _box(box: _Box) -> str:
     return (
         f'<g><rect class="box" x="{box.x}" y="{box.y}" width="{BOX_W}" height="{BOX_H}" rx="8"/>'
         f"{foot}"
-        f'<text class="name" x="{box.x + 12}" y="{box.y + 20}">{_short(box.name, NAME_CHARS)}</text>'
-        f'<text class="dim" x="{box.x + 12}" y="{box.y + 37}">{_short(box.left, KIND_CHARS)}</text>'
-        f'<text class="dim" x="{box.x + BOX_W - 12}" y="{box.y + 20}" text-anchor="end">'
-        f"{escape(box.right)}</text></g>"
+        f'<text class="name" x="{left}" y="{top}">{_short(box.name, NAME_CHARS)}</text>'
+        f'<text class="dim" x="{left}" y="{top + 17}">{_short(box.left, KIND_CHARS)}</text>'
+        f'<text class="dim" x="{right}" y="{top}" text-anchor="end">{escape(box.right)}</text></g>'
     )

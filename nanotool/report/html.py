@@ -6,16 +6,15 @@ import base64
 import io
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
+from PIL import Image
 
 from nanotool.report import graph_svg
 from nanotool.report.data import ReportData
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 KIB = 1024
 BEST_SQNR_DB = 50.0  # a full bar: beyond it nobody can tell int8 from float
@@ -28,8 +27,6 @@ def render(data: ReportData) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("nanotool.report", "."),
         autoescape=True,
@@ -103,8 +100,6 @@ def picture(pixels: NDArray[Any]) -> str:
 
 
 def _png(grey_or_rgb: NDArray[np.uint8]) -> str:
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(grey_or_rgb).save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
