@@ -345,6 +345,7 @@ class Lowered:
     buffers: Mapping[str, int]  # name -> bytes, without scratch
     input: str
     output: str
+    optimize: str = "balanced"  # one of nanotool.targets.GOALS
 
     def arrays(self) -> tuple[Array, ...]:
         """Every array in flash, once, in order of first use."""
