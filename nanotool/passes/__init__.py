@@ -1,0 +1,45 @@
+"""Passes: pure functions from a float `Graph` to another one that computes the same.
+
+`prepare` runs them all: no-ops dropped, batch norm folded, clamps fused, C, H, W turned to H, W, C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nanotool.ir import Graph
+from nanotool.passes.drop import drop
+from nanotool.passes.fold import fold
+from nanotool.passes.fuse import fuse
+from nanotool.passes.layout import layout
+
+__all__ = ["PassRecord", "drop", "fold", "fuse", "layout", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class PassRecord:
+    """What one pass did: the names of the nodes that it removed and added."""
+
+    name: str
+    before: int  # nodes
+    after: int
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+def prepare(graph: Graph, log: list[PassRecord] | None = None) -> Graph:
+    """``graph`` ready for the quantizer: H, W, C, every clamp and batch norm in a neighbour.
+
+    ``log``, where given, gets one record a pass. Nodes keep their names; a fused pair keeps the
+    producer's. The tensors of rank 3, and so the graph's input and output, are H, W, C afterwards.
+    """
+    steps = [("drop", drop), ("fold", fold), ("fuse", fuse), ("layout", layout), ("tidy", drop)]
+    for name, step in steps:
+        result = step(graph)
+        if log is not None:
+            old, new = [n.name for n in graph.nodes], [n.name for n in result.nodes]
+            removed = tuple(n for n in old if n not in set(new))
+            added = tuple(n for n in new if n not in set(old))
+            log.append(PassRecord(name, len(old), len(new), removed, added))
+        graph = result
+    return graph

@@ -1,0 +1,94 @@
+"""Drop what computes nothing: identities, and nodes that nobody reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nanotool.ir import (
+    UNCLAMPED,
+    AveragePool2D,
+    Clamp,
+    Graph,
+    MaxPool2D,
+    Node,
+    Reshape,
+    Shape,
+    Transpose,
+    Window,
+)
+from nanotool.passes.rewrite import rebuilt, sole_consumer
+
+
+def drop(graph: Graph) -> Graph:
+    """``graph`` without no-ops, dead nodes, and chains of reshapes or of transposes."""
+    while True:
+        result = _drop_dead(_merge_moves(_drop_identities(graph)))
+        if len(result.nodes) == len(graph.nodes):
+            return result
+        graph = result
+
+
+def moves_nothing(shape: Shape, permutation: tuple[int, ...]) -> bool:
+    """Whether a transpose leaves every element in its place in memory: only axes of one move."""
+    order = [axis for axis in permutation if shape[axis] != 1]
+    return order == sorted(order)
+
+
+def _is_identity(graph: Graph, node: Node) -> bool:
+    source = graph.shape(node.inputs[0])
+    if node.clamp != UNCLAMPED:
+        return False
+    match node.op:
+        case Reshape():
+            return node.shape == source
+        case Transpose(permutation):
+            return permutation == tuple(range(len(permutation)))
+        case Clamp(low, high):
+            return (low, high) == UNCLAMPED
+        case MaxPool2D(window) | AveragePool2D(window):
+            return window == Window((1, 1))
+        case _:
+            return False
+
+
+def _drop_identities(graph: Graph) -> Graph:
+    gone = {node.name: node.inputs[0] for node in graph.nodes if _is_identity(graph, node)}
+    return rebuilt(graph, (node for node in graph.nodes if node.name not in gone), gone)
+
+
+def _merge_moves(graph: Graph) -> Graph:
+    """Reshape after Reshape, Transpose after Transpose, and a Transpose that is only a Reshape."""
+    nodes: dict[str, Node] = {}
+    for old in graph.nodes:
+        node = old
+        if isinstance(node.op, Transpose) and moves_nothing(
+            graph.shape(node.inputs[0]), node.op.permutation
+        ):
+            node = replace(node, op=Reshape(node.shape))
+        before = nodes.get(node.inputs[0])
+        if before is not None and sole_consumer(graph, before.name) is old:
+            node = _merged(before, node) or node
+            if node.inputs == before.inputs:
+                del nodes[before.name]
+        nodes[node.name] = node
+    return rebuilt(graph, nodes.values(), {})
+
+
+def _merged(first: Node, second: Node) -> Node | None:
+    """One node in place of two, named like the second; None where that cannot be."""
+    match first.op, second.op:
+        case Reshape(), Reshape():
+            return replace(second, inputs=first.inputs)
+        case Transpose(inner), Transpose(outer):
+            permutation = tuple(inner[axis] for axis in outer)
+            return replace(second, op=Transpose(permutation), inputs=first.inputs)
+        case _:
+            return None
+
+
+def _drop_dead(graph: Graph) -> Graph:
+    live = {graph.output}
+    for node in reversed(graph.nodes):
+        if node.name in live:
+            live.update(node.inputs)
+    return rebuilt(graph, (node for node in graph.nodes if node.name in live), {})

@@ -1,0 +1,81 @@
+"""Fuse clamps (ReLU, ReLU6, Hardtanh, ...) into the layers that produce their input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from nanotool.ir import (
+    UNCLAMPED,
+    AveragePool2D,
+    Clamp,
+    Conv2D,
+    Dense,
+    Graph,
+    MaxPool2D,
+    Node,
+    Reshape,
+    Transpose,
+    Unary,
+)
+from nanotool.passes.rewrite import producer, rebuilt, sole_consumer
+
+# Clamps that are unary functions by name; each then has an output scale of its own.
+NAMED = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
+
+
+def fuse(graph: Graph) -> Graph:
+    """``graph`` without Clamp nodes.
+
+    A clamp goes into the nearest layer before it that has a clamp of its own to give; it may pass
+    max pools, reshapes and transposes on the way, as it is monotone. Only along tensors that
+    nobody else reads. What cannot be fused becomes a Unary: by its name if it has one, else the
+    identity with that clamp.
+    """
+    while True:
+        clamp = next((node for node in graph.nodes if isinstance(node.op, Clamp)), None)
+        if clamp is None:
+            return graph
+        graph = _fused(graph, clamp) or _stand_alone(graph, clamp)
+
+
+def compose(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """The one clamp that equals ``first`` and then ``second``."""
+    low, high = second
+    return min(max(first[0], low), high), max(min(first[1], high), low)
+
+
+def _target(graph: Graph, clamp: Node) -> Node | None:
+    """The layer that takes ``clamp``: a convolution or dense layer if one can be reached through
+    max pools and moves (its output range then shrinks), else the nearest pool or Unary."""
+    nearest: Node | None = None
+    reader, layer = clamp, producer(graph, clamp.inputs[0])
+    while layer is not None and sole_consumer(graph, layer.name) is reader:
+        if isinstance(layer.op, (Conv2D, Dense)):
+            return layer
+        if isinstance(layer.op, (MaxPool2D, AveragePool2D, Unary)):
+            nearest = nearest or layer
+        if not isinstance(layer.op, (MaxPool2D, Reshape, Transpose)) or layer.clamp != UNCLAMPED:
+            break
+        reader, layer = layer, producer(graph, layer.inputs[0])
+    return nearest
+
+
+def _fused(graph: Graph, clamp: Node) -> Graph | None:
+    layer = _target(graph, clamp)
+    if layer is None:
+        return None
+    assert isinstance(clamp.op, Clamp)
+    fused = replace(layer, clamp=compose(layer.clamp, (clamp.op.low, clamp.op.high)))
+    nodes = [fused if node is layer else node for node in graph.nodes if node is not clamp]
+    return rebuilt(graph, nodes, {clamp.name: clamp.inputs[0]})
+
+
+def _stand_alone(graph: Graph, clamp: Node) -> Graph:
+    assert isinstance(clamp.op, Clamp)
+    bounds = (clamp.op.low, clamp.op.high)
+    if bounds in NAMED:
+        alone = replace(clamp, op=Unary(NAMED[bounds]))
+    else:
+        alone = replace(clamp, op=Unary("identity"), clamp=bounds)
+    return rebuilt(graph, (alone if node is clamp else node for node in graph.nodes), {})

@@ -1,0 +1,64 @@
+"""Small tools that the passes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.ir import FloatArray, Graph, Node
+
+
+def frozen(array: NDArray[Any]) -> FloatArray:
+    """A float32 copy of ``array`` that cannot be written."""
+    copy: FloatArray = array.astype(np.float32, copy=True)
+    copy.setflags(write=False)
+    return copy
+
+
+def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> Graph:
+    """``graph`` with other nodes, in which readers of a ``renamed`` tensor read its new name.
+
+    Names are followed transitively: {"a": "b", "b": "c"} makes readers of "a" read "c".
+    """
+
+    def final(tensor: str) -> str:
+        while tensor in renamed:
+            tensor = renamed[tensor]
+        return tensor
+
+    kept = tuple(
+        replace(node, inputs=tuple(final(tensor) for tensor in node.inputs)) for node in nodes
+    )
+    return replace(graph, nodes=kept, output=final(graph.output))
+
+
+def sole_consumer(graph: Graph, tensor: str) -> Node | None:
+    """The one node that reads ``tensor``; None if several do, none does, or it is the output."""
+    consumers = graph.consumers(tensor)
+    if len(consumers) != 1 or graph.output == tensor:
+        return None
+    return consumers[0]
+
+
+def producer(graph: Graph, tensor: str) -> Node | None:
+    """The node that writes ``tensor``; None for the graph's input."""
+    return None if tensor == graph.input else graph.node(tensor)
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """``name``, or with a number behind it; it is then taken."""
+    result, count = name, 1
+    while result in taken:
+        count += 1
+        result = f"{name}_{count}"
+    taken.add(result)
+    return result
+
+
+def names(graph: Graph) -> set[str]:
+    """Every tensor name in use."""
+    return {graph.input, *(node.name for node in graph.nodes)}
