@@ -2,7 +2,24 @@
  *
  * Every kernel is a nano_kernel: `params` points to the struct named after it. Tensors are int8,
  * laid out H, W, C; real = scale * (q - zero_point). Arrays belong to the model and stay in flash.
- * docs/numerics.md states each formula; the portable <op>.c is its readable form. */
+ * docs/numerics.md states each formula; the portable <op>.c is its readable form.
+ *
+ * Order, which tells where an output may lie over input 0. A portable kernel writes every output
+ * byte once, in memory order: byte 0, 1, ... (raster over the pixels, channels inner). When it
+ * writes byte k it has read all that bytes 0..k need; later it reads only what bytes behind k need.
+ * So the overlap is harmless if, for every k,
+ *     offset(in) - offset(out) > k - (the first input byte that any byte behind k needs).
+ * What byte k, of element [r, o] or [y, x, o], needs:
+ *     dense          row r, whole
+ *     conv2d         the taps of pixel (y, x) inside the image, channels of o's group only
+ *     pools          the taps of pixel (y, x) inside the image, channel o only
+ *     table          input byte k
+ *     softmax        input byte k (the rest of its row it reads before it writes any of the row)
+ *     transpose      its one input byte
+ *
+ * Sums: |bias[o]| + 128 * sum |weights[o]| < 2^31, with the folded bias, so that no accumulator
+ * overflows. Every pool window holds at least one tap inside the image. No size is 0. Buffers
+ * need no alignment. */
 #ifndef NANO_OPS_H
 #define NANO_OPS_H
 
@@ -14,9 +31,9 @@
 extern "C" {
 #endif
 
-/* How an int32 accumulator becomes an int8 output (TensorFlow Lite's scheme):
+/* How an int32 accumulator becomes an int8 output (TensorFlow Lite's scheme, rounding twice):
  * q = clamp(zero_point + round(round(acc * 2^left * multiplier / 2^31) / 2^right), min, max)
- * where shift = left if positive, -right if negative. */
+ * where shift = left if positive, -right if negative. acc * 2^left is taken modulo 2^32. */
 typedef struct {
     const int32_t *multiplier; /* Q31, each in [2^30, 2^31) or 0 */
     const int8_t *shift;       /* each in [-31, 30]; positive shifts left */
@@ -61,8 +78,8 @@ typedef struct {
 void nano_conv2d(const void *params, const nano_io *io);
 
 /* Max pool leaves padding out; average pool leaves it out of the sum and of the count.
- * avg = clamp(sum / count, rounded half away from zero). Input and output share scale and zero
- * point. */
+ * max = clamp(largest); avg = clamp(sum / count, rounded half away from zero). Input and output
+ * share scale and zero point. */
 typedef struct {
     nano_window window; /* in_c == out_c; dilation applies to both */
     int16_t min, max;   /* clamp, -128..127 */
@@ -81,7 +98,7 @@ void nano_table(const void *params, const nano_io *io);
  * -128. */
 typedef struct {
     uint32_t rows;
-    uint32_t depth;     /* elements of a row */
+    uint32_t depth; /* elements of a row, 1..8191 (the sum of exponentials has 13 integer bits) */
     int32_t multiplier; /* Q31: beta * scale(in) * 2^26 = multiplier * 2^(left_shift - 31) */
     int16_t left_shift; /* 0..31 */
     int16_t diff_min;   /* inputs further below the row's maximum give 0; <= 0. Range -32768..0 */
