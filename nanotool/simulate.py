@@ -127,7 +127,8 @@ def max_pool(_graph: QGraph, op: QOp, x: Int8Array) -> Int8Array:
     """out[y, x, c] = clamp(max over the window); padding never wins."""
     assert isinstance(op.op, MaxPool2D)
     most = _windows(x, op.op.window, fill=INT8_MIN).max(axis=(4, 5))
-    return np.clip(most, *op.clamp).astype(np.int8)
+    clipped: Int8Array = np.clip(most, *op.clamp).astype(np.int8)
+    return clipped
 
 
 @kernel(AveragePool2D)
