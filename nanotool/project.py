@@ -1,0 +1,245 @@
+"""What `nanotool quantize` starts from: a Python file or a saved torch program, with real data.
+
+Only this module and the front end import torch.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nanotool.errors import NanoError
+from nanotool.files import read_array
+from nanotool.frontends.torch import capture, capture_program
+from nanotool.identifiers import model_identifier
+from nanotool.ir import Graph, QGraph
+from nanotool.passes import prepare
+from nanotool.quantize import quantize
+
+Progress: TypeAlias = Callable[[int, int], None]  # (batches done, batches there are)
+
+BATCH = 64  # samples of one calibration batch, where the data come as one array
+ACCEPTED = (
+    "A source is a Python file that defines `model` (an nn.Module) and `calibration` (real "
+    "inputs), or a program saved by torch.export (.pt2) together with --calibration FILE.npy."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A float model and what quantizing it needs."""
+
+    model: Any  # nn.Module or torch.export.ExportedProgram
+    batches: Sequence[NDArray[np.float32]]  # each N x input shape, as the model takes them
+    example: NDArray[np.float32]  # one batch to trace with
+    name: str  # a C identifier
+    labels: tuple[str, ...] = ()
+
+
+def load_source(path: Path, calibration: Path | None = None, name: str = "") -> Source:
+    """The model and calibration data that ``path`` names.
+
+    ``calibration`` (.npy) replaces the file's own, ``name`` the model's name. Raises `NanoError`
+    for what is missing; an error inside the user's file is shown with its line.
+    """
+    if path.is_dir() or not path.exists():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise NanoError(f"{path} {what}.", ACCEPTED)
+    if path.suffix not in {".py", ".pt2"}:
+        raise NanoError(f"{path} is neither a .py nor a .pt2 file.", ACCEPTED)
+    data = None if calibration is None else read_array(calibration)
+    return (
+        _from_script(path, data, name) if path.suffix == ".py" else _from_program(path, data, name)
+    )
+
+
+def float_graph(source: Source) -> Graph:
+    """The source's model as captured, before any pass."""
+    if isinstance(source.model, torch.export.ExportedProgram):
+        return capture_program(source.model, source.name)
+    return capture(source.model, torch.from_numpy(source.example), source.name)
+
+
+def quantize_source(
+    source: Source, observer: str = "minmax", progress: Progress | None = None
+) -> QGraph:
+    """Capture, prepare, calibrate, quantize."""
+    return quantize(
+        prepare(float_graph(source)),
+        source.batches,
+        observer=observer,
+        labels=source.labels,
+        progress=progress,
+    )
+
+
+# --- A Python file --------------------------------------------------------------------------------
+
+
+def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
+    values = _run(path)
+    model = values.get("model")
+    if isinstance(model, types.FunctionType):
+        model = _call(path, "model", model)
+    if not isinstance(model, torch.nn.Module):
+        found = "defines no `model`" if model is None else f"`model` is {type(model).__name__}"
+        raise NanoError(f"{path}: {found}.", ACCEPTED)
+    if data is None:
+        data = values.get("calibration")
+        if callable(data) and not isinstance(data, (np.ndarray, torch.Tensor)):
+            data = _call(path, "calibration", data)
+    if data is None:
+        raise NanoError(
+            f"{path} defines no `calibration`.", "Add it, or give --calibration FILE.npy."
+        )
+    batches = to_batches(_iterate(path, data))
+    example = values.get("example")
+    return Source(
+        model=model,
+        batches=batches,
+        example=batches[0][:2] if example is None else _floats(example, "example"),
+        name=model_identifier(name or str(values.get("name") or path.stem)),
+        labels=tuple(str(label) for label in values.get("labels", ())),
+    )
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """The names that the file ``path`` defines."""
+    module = types.ModuleType("nanotool_source")
+    module.__file__ = str(path)
+    with _user_code(path), _importable(path.resolve().parent, module):
+        code = compile(path.read_bytes(), str(path), "exec")
+        exec(code, module.__dict__)
+    return module.__dict__
+
+
+def _call(path: Path, what: str, function: Callable[[], Any]) -> Any:
+    with _user_code(path):
+        return function()
+
+
+@contextmanager
+def _importable(folder: Path, module: types.ModuleType) -> Iterator[None]:
+    """The file's neighbours can be imported, and classes it defines find their module.
+
+    The module stays in `sys.modules`: functions that run later look there.
+    """
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+@contextmanager
+def _user_code(path: Path) -> Iterator[None]:
+    """What fails in the user's file becomes one paragraph that names its line."""
+    try:
+        yield
+    except NanoError:
+        raise
+    except SyntaxError as error:
+        raise NanoError(
+            f"{path}, line {error.lineno}: {error.msg}.", "Correct the file."
+        ) from error
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((f.lineno for f in reversed(frames) if f.filename == str(path)), None)
+        where = f"{path}, line {line}" if line else str(path)
+        text = " ".join(str(error).split())
+        raise NanoError(
+            f"{where}: {type(error).__name__}: {text}", f"`python {path}` shows more."
+        ) from error
+
+
+def _iterate(path: Path, data: Any) -> Iterator[Any] | NDArray[Any]:
+    """Batches one by one, errors of the user's generator with their line; or one array."""
+    if isinstance(data, (np.ndarray, torch.Tensor)):
+        return _floats(data, "calibration")
+    if isinstance(data, (str, bytes, Path)) or not isinstance(data, Iterable):
+        raise NanoError(
+            f"{path}: `calibration` is {type(data).__name__}.",
+            "It must be an array, a tensor, an iterable of batches, or a function returning one.",
+        )
+    return _guarded(path, data)
+
+
+def _guarded(path: Path, data: Iterable[Any]) -> Iterator[Any]:
+    with _user_code(path):
+        yield from data
+
+
+# --- A saved program ------------------------------------------------------------------------------
+
+
+def _from_program(path: Path, data: NDArray[Any] | None, name: str) -> Source:
+    if data is None:
+        raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        reason = str(error).strip().splitlines()
+        raise NanoError(
+            f"{path} is no program that this torch can load: {(reason or [''])[0][:200]}",
+            "Save it with torch.export.save(torch.export.export(model.eval(), (example,)), path).",
+        ) from error
+    batches = to_batches(_floats(data, "calibration"))
+    return Source(program, batches, batches[0][:2], model_identifier(name or path.stem))
+
+
+# --- Data -----------------------------------------------------------------------------------------
+
+
+def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
+    """Float batches from one array (split) or from batches; of (input, target) pairs the inputs."""
+    if isinstance(data, np.ndarray):
+        array = _floats(data, "calibration")
+        if array.ndim < 2 or not len(array):
+            raise NanoError(
+                f"The calibration data have shape {array.shape}.",
+                "They must be N x input shape, N at least 1: hundreds of real inputs serve well.",
+            )
+        return [array[start : start + BATCH] for start in range(0, len(array), BATCH)]
+    batches = [
+        _floats(item[0] if isinstance(item, (tuple, list)) else item, "calibration")
+        for item in data
+    ]
+    batches = [batch for batch in batches if len(batch)]
+    if not batches:
+        raise NanoError(
+            "The calibration data are empty.", "Give real inputs, some hundred of them."
+        )
+    shapes = {batch.shape[1:] for batch in batches}
+    if len(shapes) > 1 or batches[0].ndim < 2:
+        raise NanoError(
+            f"The calibration batches have samples of shapes {sorted(shapes)}.",
+            "Every batch must be N x input shape, with the same input shape.",
+        )
+    return batches
+
+
+def _floats(data: Any, what: str) -> NDArray[np.float32]:
+    """``data`` as a float32 array, detached from any device."""
+    if hasattr(data, "detach"):
+        data = data.detach().cpu().numpy()
+    try:
+        array = np.asarray(data)
+        floats = np.ascontiguousarray(array, np.float32)
+    except (TypeError, ValueError) as error:
+        raise NanoError(
+            f"`{what}` cannot become numbers: {error}.", "Give float arrays."
+        ) from error
+    if not np.isfinite(floats).all():
+        raise NanoError(f"`{what}` holds NaN or infinity.", "Leave those inputs out.")
+    return floats
