@@ -1,0 +1,133 @@
+"""The boards: what each is, how it is emulated, what its ticks count, what memory it has.
+
+A board is a PlatformIO environment plus the facts that no environment states. Nothing here starts
+a process or opens a port: `nanotool.device.emulators` and `nanotool.build` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from serial.tools import list_ports
+
+from nanotool.errors import NanoError
+
+TickUnit = Literal["instructions", "cycles", "nanoseconds", "ticks"]
+
+# What the firmware's tick sources (docs/console.md, `info`) count on silicon.
+_REAL_UNITS: Mapping[str, TickUnit] = MappingProxyType(
+    {"dwt": "cycles", "ccount": "cycles", "ns": "nanoseconds"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A program that runs a board's firmware and opens a pseudo-terminal as its serial line."""
+
+    command: tuple[str, ...]  # "{elf}" stands for the firmware; command[0] may be "{elf}" itself
+    pty_pattern: str  # regular expression whose group 1 is the pty's path in the program's output
+    tick_units: Mapping[str, TickUnit]  # tick source -> what it counts here
+    package: str = ""  # Debian package that brings command[0]; "" if it needs none
+    exact_ticks: bool = False  # the same ticks on every run and every host
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One board that firmware can be built for."""
+
+    name: str  # as --board takes it
+    title: str  # for people
+    env: str  # PlatformIO environment
+    firmware_name: str  # what `info` answers as m-info-board
+    target: str  # key of nanotool.targets.TARGETS for which models are lowered
+    flash_size: int  # bytes; 0: no limit that matters
+    ram_size: int  # bytes; 0: no limit that matters
+    emulator: Emulator
+    real: bool  # exists in hardware: can be flashed and reached through a port
+    baud: int = 115200
+
+    def tick_unit(self, source: str, *, emulated: bool) -> TickUnit:
+        """What a tick of `source` (``info().tick_source``) is.
+
+        An emulated board's counter may count instructions; those are never called cycles. A
+        source that counts neither is plain "ticks".
+        """
+        if emulated:
+            return self.emulator.tick_units.get(source, "ticks")
+        return _REAL_UNITS.get(source, "ticks")
+
+
+NATIVE = Board(
+    name="native",
+    title="this computer",
+    env="native",
+    firmware_name="native",
+    target="portable",
+    flash_size=0,
+    ram_size=0,
+    emulator=Emulator(
+        command=("{elf}",),
+        pty_pattern=r"serial: (/dev/\S+)",
+        tick_units=MappingProxyType({"ns": "nanoseconds"}),
+    ),
+    real=False,
+)
+
+# The STM32F405RG: 1 MiB of flash, 128 KiB of RAM (the other 64 KiB, the CCM, are left alone).
+STM32 = Board(
+    name="stm32",
+    title="STM32F405 (Cortex-M4, 168 MHz)",
+    env="stm32",
+    firmware_name="stm32f405",
+    target="portable",
+    flash_size=1024 * 1024,
+    ram_size=128 * 1024,
+    emulator=Emulator(
+        command=(
+            *("qemu-system-arm", "-M", "netduinoplus2", "-nographic", "-monitor", "none"),
+            # One instruction a virtual nanosecond and no waiting for the host's clock: TIM2 then
+            # ticks exactly once an instruction.
+            *("-icount", "shift=0,sleep=off", "-serial", "pty", "-kernel", "{elf}"),
+        ),
+        pty_pattern=r"char device redirected to (/dev/\S+)",
+        package="qemu-system-arm",
+        tick_units=MappingProxyType({"tim2": "instructions"}),
+        exact_ticks=True,
+    ),
+    real=True,
+)
+
+BOARDS: Mapping[str, Board] = MappingProxyType({board.name: board for board in (NATIVE, STM32)})
+
+
+def find_board(name: str) -> Board:
+    """The board called `name`; `NanoError` names those there are."""
+    try:
+        return BOARDS[name]
+    except KeyError:
+        raise NanoError(
+            f"There is no board {name!r}.", f"Boards: {', '.join(sorted(BOARDS))}."
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A serial port of this computer."""
+
+    device: str  # "/dev/ttyUSB0"
+    description: str  # what the system says about it
+    usb_id: str  # "0483:374b", "" if it is not on USB
+
+
+def attached_ports() -> tuple[Port, ...]:
+    """The serial ports that something is plugged into, by name. Built-in ports without a
+    device behind them are left out."""
+    ports = []
+    for port in sorted(list_ports.comports(), key=lambda port: str(port.device)):
+        usb_id = f"{port.vid:04x}:{port.pid:04x}" if port.vid is not None else ""
+        if usb_id or port.hwid not in (None, "", "n/a"):
+            ports.append(Port(port.device, port.description or "", usb_id))
+    return tuple(ports)
