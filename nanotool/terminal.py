@@ -22,7 +22,6 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +29,7 @@ from rich.text import Text
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
 from nanotool.ir import Int8Array, QTensor
+from nanotool.report.text import bar, table
 
 # The firmware's commands, for completion and help.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -61,7 +61,6 @@ LOCAL: Mapping[str, str] = MappingProxyType(
 )
 TIMEOUT = 60.0  # s that an ordinary answer may take
 LONG_TIMEOUT = 24 * 3600.0  # s for `infer`, which may run 100,000 times; Ctrl-C ends the wait
-BAR_WIDTH = 28  # columns
 
 
 # --- What an answer says --------------------------------------------------------------------------
@@ -207,12 +206,6 @@ def _take_lap(lines: list[str]) -> tuple[Lap | None, list[str]]:
 # --- How it looks ---------------------------------------------------------------------------------
 
 
-def bar(share: float, width: int = BAR_WIDTH) -> str:
-    """A bar of block characters, ``share`` (0..1) of ``width`` columns, to an eighth."""
-    eighths = round(min(1.0, max(0.0, share)) * width * 8)
-    return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
-
-
 def view(block: Block, labels: Sequence[str] = ()) -> RenderableType:
     """``block`` as something rich can print."""
     if isinstance(block, Results):
@@ -234,14 +227,6 @@ def _view_lines(block: Lines) -> Text:
     return Text("\n".join(block.lines))
 
 
-def _table(*columns: tuple[str, str]) -> Table:
-    """A light table; columns are (heading, "left" or "right")."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    for heading, justify in columns:
-        table.add_column(heading, justify="right" if justify == "right" else "left")
-    return table
-
-
 def _view_results(block: Results, labels: Sequence[str]) -> Table:
     """A line a class: the winner stands out; bars run from the lowest value (or 0) up."""
     names = (
@@ -249,48 +234,48 @@ def _view_results(block: Results, labels: Sequence[str]) -> Table:
     )
     low, high = min(0.0, *block.values, 0.0), max(*block.values, 0.0)
     best = max(range(len(block.values)), key=block.values.__getitem__)
-    table = _table(("class", "left"), ("value", "right"), ("", "left"))
+    result = table("", ("class", "left"), ("value", "right"), ("", "left"))
     for index, (name, value) in enumerate(zip(names, block.values, strict=True)):
         style = "bold green" if index == best else ""
         length = (value - low) / (high - low) if high > low else 0.0
-        table.add_row(Text(name), Text(f"{value:.3f}"), Text(bar(length)), style=style)
-    return table
+        result.add_row(Text(name), Text(f"{value:.3f}"), Text(bar(length)), style=style)
+    return result
 
 
 def _view_layers(block: LayerTable) -> Table:
-    table = _table(
+    result = table("",
         ("#", "right"), ("layer", "left"), ("ticks", "right"), ("share", "right"), ("", "left"),
         ("output CRC", "left"),
     )  # fmt: skip
     whole = block.total or sum(row.ticks for row in block.rows)
     for row in block.rows:
         share = row.ticks / whole if whole else 0.0
-        table.add_row(
+        result.add_row(
             str(row.index), Text(row.name), f"{row.ticks:,}", f"{share:.1%}", bar(share), row.crc
         )
-    table.add_section()
-    table.add_row("", "whole inference", f"{block.total:,}", "", "", "")
-    return table
+    result.add_section()
+    result.add_row("", "whole inference", f"{block.total:,}", "", "", "")
+    return result
 
 
 def _view_memory(block: MemoryTable) -> Table:
-    table = _table(("memory", "left"), ("used", "right"), ("of", "right"), ("", "left"))
+    result = table("", ("memory", "left"), ("used", "right"), ("of", "right"), ("", "left"))
     for name, used, available in block.rows:
         share = used / available if available else 0.0
-        table.add_row(
+        result.add_row(
             name,
             f"{used:,} B",
             f"{available:,} B" if available else "–",
             f"{bar(share)} {share:.1%}" if available else "",
         )
-    return table
+    return result
 
 
 def _view_facts(block: Facts) -> Table:
-    table = Table.grid(padding=(0, 2))
+    result = Table.grid(padding=(0, 2))
     for name, value in block.pairs:
-        table.add_row(Text(name, style="dim"), Text(value))
-    return table
+        result.add_row(Text(name, style="dim"), Text(value))
+    return result
 
 
 _VIEWS: Mapping[type[Block], Callable[[Any], RenderableType]] = {

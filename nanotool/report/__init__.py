@@ -4,7 +4,18 @@ render(ReportData(...)) -> str        the page
 collect(graph, ...) -> ReportData     from a model and, if it was measured, its figures
 """
 
+from nanotool.report.collect import collect, layer_rows, sample_rows, with_ticks
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.html import render
 
-__all__ = ["Budget", "LayerRow", "ReportData", "Sample", "render"]
+__all__ = [
+    "Budget",
+    "LayerRow",
+    "ReportData",
+    "Sample",
+    "collect",
+    "layer_rows",
+    "render",
+    "sample_rows",
+    "with_ticks",
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from functools import cache
 from typing import Any
 
@@ -15,9 +14,7 @@ from PIL import Image
 
 from nanotool.report import graph_svg
 from nanotool.report.data import ReportData
-
-KIB = 1024
-BEST_SQNR_DB = 50.0  # a full bar: beyond it nobody can tell int8 from float
+from nanotool.report.text import decibel, number, percent, size, sqnr_share
 
 
 def render(data: ReportData) -> str:
@@ -44,40 +41,6 @@ def _template() -> Template:
     )
     environment.globals.update(share=graph_svg.share, sqnr_share=sqnr_share, worst=worst_layer)
     return environment.get_template("page.html.j2")
-
-
-def number(value: int | None) -> str:
-    """12,345, or a dash where there is none."""
-    return "–" if value is None else f"{value:,}"
-
-
-def size(value: int | None) -> str:
-    """Bytes, exactly; large ones in KiB as well."""
-    if value is None:
-        return "–"
-    return f"{value:,} B" if value < 10 * KIB else f"{value / KIB:,.1f} KiB"
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """0.973 as 97.3 %; what is there but rounds to nothing says so."""
-    if value is None:
-        return "–"
-    least = 10.0**-digits
-    if 0 < value * 100 < least / 2:
-        return f"<{least:.{digits}f} %"
-    return f"{value * 100:.{digits}f} %"
-
-
-def decibel(value: float | None) -> str:
-    """A ratio in dB; infinite means that nothing was lost."""
-    if value is None:
-        return "–"
-    return "exact" if math.isinf(value) else f"{value:.1f} dB"
-
-
-def sqnr_share(value: float | None) -> float:
-    """How full the noise bar is, 0..1."""
-    return 0.0 if value is None else min(1.0, max(0.0, value / BEST_SQNR_DB))
 
 
 def worst_layer(data: ReportData) -> str:

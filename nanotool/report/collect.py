@@ -1,0 +1,111 @@
+"""From a model, its plan and its measurements to the values that a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nanotool import __version__
+from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
+from nanotool.qfile import graph_hash
+from nanotool.report.data import LayerRow, ReportData, Sample
+from nanotool.report.describe import describe
+from nanotool.simulate import simulate
+
+MAX_SAMPLES = 12
+
+
+def collect(lowered: Lowered, plan: Plan, *, memory_svg: str = "") -> ReportData:
+    """All that is known without a board: layers, work, places, quantization quality, samples.
+
+    ``memory_svg`` is the planner's picture.
+    """
+    graph = lowered.graph
+    return ReportData(
+        title=graph.name,
+        hash=graph_hash(graph),
+        input=graph.input,
+        input_shape=graph.input_tensor.shape,
+        layers=layer_rows(lowered, plan),
+        source=graph.source,
+        version=__version__,
+        target=lowered.target,
+        arena_bytes=plan.arena_size,
+        memory_svg=memory_svg,
+        samples=sample_rows(graph),
+    )
+
+
+def with_ticks(data: ReportData, ticks: Sequence[int], total: int, unit: str) -> ReportData:
+    """``data`` with the measured ticks of each layer, and of one whole inference."""
+    if len(ticks) != len(data.layers):
+        raise ValueError(f"{len(ticks)} ticks for {len(data.layers)} layers")
+    layers = tuple(replace(row, ticks=count) for row, count in zip(data.layers, ticks, strict=True))
+    return replace(data, layers=layers, ticks=total, tick_unit=unit)
+
+
+def layer_rows(lowered: Lowered, plan: Plan) -> tuple[LayerRow, ...]:
+    """A row for each lowered op, in execution order."""
+    written = {lowered.input: lowered.graph.input}  # buffer -> row that wrote it last
+    rows = []
+    for op in lowered.ops:
+        rows.append(_row(lowered, plan, op, tuple(written[name] for name in op.inputs)))
+        written[op.output] = op.name
+    return tuple(rows)
+
+
+def _row(lowered: Lowered, plan: Plan, op: LoweredOp, inputs: tuple[str, ...]) -> LayerRow:
+    graph, last = lowered.graph, op.source[-1]
+    quality = next((row for row in graph.quality if row.tensor == last), None)
+    return LayerRow(
+        name=op.name,
+        kind=" + ".join(describe(graph.op(name)) for name in op.source),
+        inputs=inputs,
+        shape=graph.tensors[last].shape,
+        macs=op.macs,
+        weight_bytes=sum(array.nbytes for array in _arrays(op.params)),
+        offset=plan.buffers[op.output].offset,
+        sqnr_db=None if quality is None else quality.sqnr_db,
+        saturation=None if quality is None else quality.saturation,
+    )
+
+
+def _arrays(value: Value) -> list[Array]:
+    """The const arrays that a params struct refers to."""
+    if isinstance(value, Array):
+        return [value]
+    if isinstance(value, Struct):
+        return [array for _, inner in value.fields for array in _arrays(inner)]
+    return []
+
+
+def sample_rows(
+    graph: QGraph,
+    inputs: Int8Array | None = None,
+    expected: Sequence[str] = (),
+    *,
+    limit: int = MAX_SAMPLES,
+) -> tuple[Sample, ...]:
+    """The model's answers to ``inputs`` ([n, *input shape]; None: its own samples).
+
+    ``expected`` holds the true classes, if known. Empty for a model that is no classifier: its
+    output has other axes than one of classes, or one value only.
+    """
+    x = graph.samples if inputs is None else inputs
+    output = graph.output_tensor
+    if x is None or not len(x) or output.size != output.shape[-1] or output.size < 2:
+        return ()
+    values = output.dequantize(simulate(graph, x[:limit]).reshape(-1, output.size))
+    names = graph.labels or tuple(str(index) for index in range(output.size))
+    likely = bool((values >= 0).all() and (values <= 1.01).all())
+    return tuple(
+        Sample(
+            pixels=picture,
+            answer=names[int(row.argmax())],
+            score=float(np.clip(row.max(), 0, 1)) if likely else None,
+            expected=expected[index] if index < len(expected) else "",
+        )
+        for index, (picture, row) in enumerate(zip(x, values, strict=False))
+    )

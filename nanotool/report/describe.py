@@ -1,0 +1,53 @@
+"""What an op is, in a few words for people."""
+
+from __future__ import annotations
+
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    AveragePool2D,
+    Conv2D,
+    MaxPool2D,
+    Op,
+    QOp,
+    Transpose,
+    Unary,
+    Window,
+)
+
+
+def describe(op: QOp) -> str:
+    """``op`` in a few words: "Conv2D 3×3 stride 2, clamp"."""
+    clamped = op.clamp != (INT8_MIN, INT8_MAX)
+    return _operator(op.op) + (", clamp" if clamped else "")
+
+
+def _operator(op: Op) -> str:
+    if isinstance(op, Conv2D):
+        groups = f" groups {op.groups}" if op.groups > 1 else ""
+        return f"Conv2D {_window(op.window)}{groups}"
+    if isinstance(op, (MaxPool2D, AveragePool2D)):
+        return f"{type(op).__name__} {_window(op.window)}"
+    if isinstance(op, Unary):
+        return op.function
+    if isinstance(op, Transpose):
+        return f"Transpose {op.permutation}"
+    return type(op).__name__
+
+
+def _window(window: Window) -> str:
+    """3×3, and what is not the default: stride, padding, dilation."""
+    parts = ["×".join(map(str, window.kernel))]
+    if window.stride != (1, 1):
+        parts.append(f"stride {_pair(window.stride)}")
+    if any(window.padding):
+        sides = set(window.padding)
+        one = sides.pop() if len(sides) == 1 else window.padding
+        parts.append(f"pad {one if isinstance(one, int) else ','.join(map(str, one))}")
+    if window.dilation != (1, 1):
+        parts.append(f"dilation {_pair(window.dilation)}")
+    return " ".join(parts)
+
+
+def _pair(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}×{pair[1]}"

@@ -1,0 +1,123 @@
+"""Rich tables for the terminal: views of values that others computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from nanotool.ir import QGraph
+from nanotool.report.data import ReportData
+from nanotool.report.describe import describe
+from nanotool.report.graph_svg import shape_text, share
+from nanotool.report.text import bar, decibel, number, percent, size, sqnr_share, table
+
+SHORT_BAR = 12  # columns
+
+
+def quality_table(graph: QGraph) -> Table:
+    """What quantization did, tensor by tensor; the worst one is marked."""
+    result = table(
+        "Quantization",
+        *(("tensor", "left"), ("shape", "right"), ("signal / noise", "right"), ("", "left")),
+        ("saturated", "right"),
+    )
+    hurt = worst_tensor(graph)
+    for row in graph.quality:
+        result.add_row(
+            Text(row.tensor),
+            shape_text(graph.tensors[row.tensor].shape),
+            decibel(row.sqnr_db),
+            bar(sqnr_share(row.sqnr_db), SHORT_BAR),
+            percent(row.saturation, 2),
+            style="bold yellow" if row.tensor == hurt else "",
+        )
+    return result
+
+
+def worst_tensor(graph: QGraph) -> str:
+    """The tensor with the lowest signal-to-noise ratio; "" where none was measured."""
+    return min(graph.quality, key=lambda row: row.sqnr_db).tensor if graph.quality else ""
+
+
+def tensors_table(graph: QGraph) -> Table:
+    """Every tensor's shape and meaning."""
+    result = table(
+        "Tensors",
+        *(("tensor", "left"), ("shape", "right"), ("bytes", "right"), ("scale", "right")),
+        *(("zero point", "right"), ("range", "left")),
+    )
+    for tensor in graph.tensors.values():
+        low, high = (tensor.scale * (q - tensor.zero_point) for q in (-128, 127))
+        result.add_row(
+            Text(tensor.name),
+            shape_text(tensor.shape),
+            f"{tensor.size:,}",
+            f"{tensor.scale:.6g}",
+            str(tensor.zero_point),
+            f"{low:.4g} … {high:.4g}",
+        )
+    return result
+
+
+def ops_table(graph: QGraph) -> Table:
+    """Every op: what it computes, from what, with how many weights."""
+    result = table(
+        "Operations",
+        *(("#", "right"), ("op", "left"), ("what", "left"), ("reads", "left")),
+        *(("output", "right"), ("weights", "right")),
+    )
+    for index, op in enumerate(graph.ops):
+        weights = 0 if op.weight is None else op.weight.nbytes
+        result.add_row(
+            str(index),
+            Text(op.name),
+            describe(op),
+            Text(", ".join(op.inputs)),
+            shape_text(graph.tensors[op.name].shape),
+            size(weights or None),
+        )
+    return result
+
+
+def layers_table(data: ReportData) -> Table:
+    """A report's layers: work, weights, place, and ticks where they were measured."""
+    timed = any(layer.ticks is not None for layer in data.layers)
+    columns = [("#", "right"), ("layer", "left"), ("what", "left"), ("output", "right")]
+    columns += [("MACs", "right"), ("weights", "right"), ("offset", "right")]
+    if timed:
+        columns += [(data.tick_unit, "right"), ("share", "right"), ("", "left")]
+    result = table("Layers", *columns)
+    for index, layer in enumerate(data.layers):
+        cells: list[str | Text] = [str(index), Text(layer.name), layer.kind]
+        cells += [shape_text(layer.shape)]
+        cells += [number(layer.macs or None), size(layer.weight_bytes or None)]
+        cells += [number(layer.offset)]
+        if timed:
+            part = share(data, layer)
+            cells += [number(layer.ticks), percent(part), bar(part, SHORT_BAR)]
+        result.add_row(*cells)
+    return result
+
+
+def answers_table(
+    values: Sequence[Sequence[float]], labels: Sequence[str], limit: int = 10
+) -> Table:
+    """The first answers: the strongest class of each and its value."""
+    result = table("", ("sample", "right"), ("answer", "left"), ("value", "right"))
+    for index, row in enumerate(values[:limit]):
+        best = max(range(len(row)), key=row.__getitem__)
+        name = labels[best] if len(labels) == len(row) else str(best)
+        result.add_row(str(index), Text(name), f"{row[best]:.4g}")
+    if len(values) > limit:
+        result.add_row("…", f"and {len(values) - limit:,} more", "")
+    return result
+
+
+def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
+    """Names and values, without headings."""
+    result = Table.grid(padding=(0, 2))
+    for name, value in facts:
+        result.add_row(Text(name, style="dim"), Text(value))
+    return result
