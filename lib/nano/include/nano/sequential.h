@@ -49,7 +49,7 @@ typedef struct {
 } nano_layer_output;
 
 typedef struct {
-    const int8_t *weights; /* [out_features][in_features] */
+    const int8_t *weights; /* [out_features][in_features]; in_features is the input's c */
     const int32_t *bias;   /* [out_features], unfolded; NULL for none */
     uint16_t out_features;
     nano_layer_output output;
@@ -79,8 +79,12 @@ nano_status nano_sequential_begin(nano_sequential *seq, nano_arena *arena, uint1
                                   nano_shape shape, float scale, int16_t zero_point);
 
 /* Each adds one layer behind the newest one. NANO_ERR_SHAPE if it does not fit there,
- * NANO_ERR_MEMORY if the arena or `max_layers` is full, NANO_ERR_RANGE for a bad multiplier or
- * shift. */
+ * NANO_ERR_MEMORY if the arena or `max_layers` is full, NANO_ERR_RANGE for a bad scale, multiplier
+ * or shift or sums that could overflow (nano/ops.h), NANO_ERR_STATE before begin or after end
+ * (`seq` zeroed by you before begin).
+ *
+ * Dense works on the last axis: every pixel's c features by themselves; flatten first for one
+ * dense layer over all. A pool's padding must be narrower than its window. */
 nano_status nano_sequential_dense(nano_sequential *seq, const nano_dense_layer *layer);
 nano_status nano_sequential_conv2d(nano_sequential *seq, const nano_conv2d_layer *layer);
 nano_status nano_sequential_max_pool(nano_sequential *seq, const nano_pool_layer *layer);
@@ -90,10 +94,13 @@ nano_status nano_sequential_table(nano_sequential *seq, const int8_t table[256],
 nano_status nano_sequential_softmax(nano_sequential *seq, float beta);
 nano_status nano_sequential_flatten(nano_sequential *seq); /* no op: H, W, C becomes 1, 1, H*W*C */
 
-/* Bytes that the finished model still needs: its two activation buffers and its descriptor. */
+/* Bytes that the finished model still needs, its two activation buffers and its descriptor, if
+ * nothing is taken in between; 0 before begin and after end. */
 size_t nano_sequential_remaining(const nano_sequential *seq);
 
-/* Take the activations and make `net` ready. NANO_ERR_STATE if no layer was added. */
+/* Take the activations and make `net` ready; the model is complete, `seq` is no longer needed.
+ * NANO_ERR_STATE if no layer but flatten was added, NANO_ERR_MEMORY if remaining() bytes do not
+ * fit: make room and call again. */
 nano_status nano_sequential_end(nano_sequential *seq, nano_net *net);
 
 #ifdef __cplusplus
