@@ -76,14 +76,13 @@ static inline int32_t nano_scale(int32_t acc, int32_t multiplier, int shift) {
     return nano_rounding_shift_right(nano_high_product(shifted, multiplier), right);
 }
 
-/* q = clamp(zero_point + scale(acc), min, max) for output channel `channel`. The clamp comes
- * first, around the zero point, so that the sum cannot overflow. */
+/* q = clamp(zero_point + scale(acc), min, max) for output channel `channel`. The sum, too, is
+ * modulo 2^32; it can only wrap where scale(acc) is within 128 of the ends of int32. */
 static inline int8_t nano_requantize(int32_t acc, const nano_requant *requant, uint32_t channel) {
     const uint32_t i = requant->per_channel ? channel : 0;
-    const int32_t low = requant->min - requant->zero_point;
-    const int32_t high = requant->max - requant->zero_point;
-    const int32_t q = nano_scale(acc, requant->multiplier[i], requant->shift[i]);
-    return (int8_t)((q < low ? low : q > high ? high : q) + requant->zero_point);
+    const int32_t scaled = nano_scale(acc, requant->multiplier[i], requant->shift[i]);
+    const int32_t q = (int32_t)((uint32_t)scaled + (uint32_t)(int32_t)requant->zero_point);
+    return (int8_t)(q < requant->min ? requant->min : q > requant->max ? requant->max : q);
 }
 
 #endif

@@ -371,7 +371,7 @@ static nano_status scale_softmax(nano_softmax_params *p, float beta, float scale
     p->multiplier = left > 31 ? INT32_MAX : (int32_t)multiplier;
     p->left_shift = left > 31 ? 31 : (int16_t)left;
     const int32_t radius = (int32_t)(31 << 26) >> p->left_shift; /* the exponent stays above -32 */
-    p->diff_min = radius > 32768 ? INT16_MIN : (int16_t)-radius;
+    p->diff_min = radius > 255 ? -255 : (int16_t)-radius;        /* 255: the widest difference */
     return NANO_OK;
 }
 

@@ -33,7 +33,8 @@ extern "C" {
 
 /* How an int32 accumulator becomes an int8 output (TensorFlow Lite's scheme, rounding twice):
  * q = clamp(zero_point + round(round(acc * 2^left * multiplier / 2^31) / 2^right), min, max)
- * where shift = left if positive, -right if negative. acc * 2^left is taken modulo 2^32. */
+ * where shift = left if positive, -right if negative. acc * 2^left and
+ * the sum with zero_point are taken modulo 2^32. */
 typedef struct {
     const int32_t *multiplier; /* Q31, each in [2^30, 2^31) or 0 */
     const int8_t *shift;       /* each in [-31, 30]; positive shifts left */
