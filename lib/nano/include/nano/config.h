@@ -27,6 +27,13 @@
 #define NANO_ALIGNED _Alignas(16)
 #endif
 
+/* Put before a const array of bytes that kernels may read word by word. */
+#if defined(__GNUC__)
+#define NANO_WORD_ALIGNED __attribute__((aligned(4)))
+#else
+#define NANO_WORD_ALIGNED _Alignas(4)
+#endif
+
 /* An arena offset that means "there is no such tensor". */
 #define NANO_NONE UINT32_MAX
 
