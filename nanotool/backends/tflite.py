@@ -365,6 +365,8 @@ def _unary(file: _File, op: QOp) -> None:
     function = op.op.function
     input_index = file.index[op.inputs[0]]
     same = (source.scale, source.zero_point) == (target.scale, target.zero_point)
+    if function == "relu6" and unary.quantized_bound(6.0, target) == INT8_MAX:
+        function = "relu"  # no difference, and TFLite Micro's 6 / scale may not fit its int32
     if function == "relu6" and not same:  # RELU6 does not requantize in TFLite Micro, RELU does
         requantized = file.activation(f"{op.name}/relu", target)
         file.operator(_Codes.RELU, (input_index,), requantized)
