@@ -1,0 +1,216 @@
+"""Measure a model on a board: time, memory, and whether every byte is the simulator's.
+
+On an emulated board time is counted in instructions, on a real one in cycles; an instruction
+count is never called a cycle or a millisecond. The count is that of one watched inference
+(`layers`), the ops alone: the time the observer takes between them is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nanotool import compare, simulate
+from nanotool.boards import Board, TickUnit
+from nanotool.build import BuildResult, build
+from nanotool.device.client import Device, Memory
+from nanotool.device.emulators import open_board
+from nanotool.errors import NanoError
+from nanotool.ir import Int8Array, QGraph
+
+Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
+
+LAP_RUNS = 10  # inferences that share a lap on a real board
+RANDOM_INPUTS = 4  # where a model brings no samples
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBench:
+    """One op on the board."""
+
+    name: str  # the module's
+    kernel: str  # C symbol
+    ticks: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """One model on one board. A number is None where the board cannot know it or where another
+    unit applies."""
+
+    model: str
+    hash: str
+    board: str
+    emulated: bool
+    tick_unit: TickUnit
+    ticks: int  # of one inference
+    microseconds: float | None  # of one inference; None on an emulated board
+    arena_bytes: int
+    stack_bytes: int | None  # most ever used, measured on the board
+    code_bytes: int
+    weight_bytes: int
+    ram_bytes: int  # static: arena and input buffer included, stack not
+    macs: int
+    inputs: int  # that were compared
+    mismatches: int  # output bytes that differ from the simulator's, over all inputs
+    layers: tuple[LayerBench, ...]
+    compiler: str
+
+    @property
+    def instructions(self) -> int | None:
+        """Executed instructions of one inference, on boards whose counter counts them."""
+        return self.ticks if self.tick_unit == "instructions" else None
+
+    @property
+    def cycles(self) -> int | None:
+        """Core cycles of one inference, on real boards."""
+        return self.ticks if self.tick_unit == "cycles" else None
+
+    @property
+    def nanoseconds(self) -> int | None:
+        """Host time of one inference, for the native board."""
+        return self.ticks if self.tick_unit == "nanoseconds" else None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`: everything, numbers as numbers, null where there is none."""
+        return {
+            "model": self.model,
+            "hash": self.hash,
+            "board": self.board,
+            "emulated": self.emulated,
+            "tick_unit": self.tick_unit,
+            "instructions": self.instructions,
+            "cycles": self.cycles,
+            "nanoseconds": self.nanoseconds,
+            "microseconds": self.microseconds,
+            "arena_bytes": self.arena_bytes,
+            "stack_bytes": self.stack_bytes,
+            "code_bytes": self.code_bytes,
+            "weight_bytes": self.weight_bytes,
+            "ram_bytes": self.ram_bytes,
+            "macs": self.macs,
+            "inputs": self.inputs,
+            "mismatches": self.mismatches,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "kernel": layer.kernel,
+                    self.tick_unit: layer.ticks,
+                    "macs": layer.macs,
+                }
+                for layer in self.layers
+            ],
+            "compiler": self.compiler,
+        }
+
+
+@contextmanager
+def connect(board: Board, firmware: Path, port: str | None = None) -> Iterator[Device]:
+    """A device that runs `firmware`: the real one on `port`, which must have been flashed with
+    it, or else an emulated one started for the purpose."""
+    if port is not None:
+        with Device(port, board.baud) as device:
+            yield device
+        return
+    with open_board(board, firmware) as emulated, Device(emulated, board.baud) as device:
+        yield device
+
+
+def bench_inputs(graph: QGraph) -> Int8Array:
+    """The model's own samples; where it has none, random bytes that are the same every time."""
+    if graph.samples is not None and len(graph.samples):
+        return graph.samples
+    rng = np.random.default_rng(0)
+    shape = (RANDOM_INPUTS, *graph.input_tensor.shape)
+    return rng.integers(-128, 128, shape, dtype=np.int8)
+
+
+def bench(
+    graph: QGraph,
+    board: Board,
+    inputs: Int8Array | None = None,
+    port: str | None = None,
+    *,
+    firmware: BuildResult | None = None,
+    progress: Progress | None = None,
+) -> BenchResult:
+    """Measure `graph` on `board` with `inputs` (int8, N x input shape; `bench_inputs` if None).
+
+    Builds unless `firmware` is given. `port`: a real board, flashed with this model.
+    """
+    result = firmware or build(graph, board)
+    x = bench_inputs(graph) if inputs is None else np.asarray(inputs, np.int8)
+    x = x.reshape(-1, *graph.input_tensor.shape)
+    if not len(x):
+        raise NanoError("There are no inputs to measure with.", "Give at least one.")
+    with connect(board, result.elf, port) as device:
+        return _measure(device, result, x, emulated=port is None, progress=progress)
+
+
+def _measure(
+    device: Device,
+    firmware: BuildResult,
+    x: Int8Array,
+    *,
+    emulated: bool,
+    progress: Progress | None,
+) -> BenchResult:
+    graph, lowered, board = firmware.graph, firmware.lowered, firmware.board
+    info = device.info()
+    compare.check_model(info, graph, lowered)
+    mismatches = count_mismatches(device, graph, x, progress)
+    device.load(x[0])
+    layers = device.layers()
+    lap = None if emulated else device.infer(LAP_RUNS, 1) / LAP_RUNS
+    memory = device.mem()
+    return BenchResult(
+        model=info.model,
+        hash=info.hash,
+        board=board.name,
+        emulated=emulated,
+        tick_unit=board.tick_unit(info.tick_source, emulated=emulated),
+        ticks=layers.total,
+        microseconds=lap,
+        arena_bytes=memory.arena,
+        stack_bytes=_stack(memory),
+        code_bytes=firmware.sizes.code_bytes,
+        weight_bytes=firmware.sizes.weight_bytes,
+        ram_bytes=firmware.sizes.ram_bytes,
+        macs=lowered.macs,
+        inputs=len(x),
+        mismatches=mismatches,
+        layers=tuple(
+            LayerBench(op.name, op.kernel, layer.ticks, op.macs)
+            for op, layer in zip(lowered.ops, layers.layers, strict=True)
+        ),
+        compiler=firmware.compiler,
+    )
+
+
+def count_mismatches(
+    device: Device, graph: QGraph, x: Int8Array, progress: Progress | None = None
+) -> int:
+    """Output bytes on the board that are not the simulator's, over all of `x`."""
+    expected = simulate.simulate(graph, x).reshape(len(x), -1)
+    mismatches = 0
+    for index, (one, wanted) in enumerate(zip(x, expected, strict=True)):
+        got = device.run(np.ascontiguousarray(one))
+        if got.shape != wanted.shape:
+            raise NanoError(
+                f"The board answered {got.size} bytes, the model has {wanted.size}.",
+                "Build and flash this model.",
+            )
+        mismatches += int(np.count_nonzero(got != wanted))
+        if progress is not None:
+            progress(index + 1, len(x))
+    return mismatches
+
+
+def _stack(memory: Memory) -> int | None:
+    return memory.stack_peak if memory.stack else None

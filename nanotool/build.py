@@ -1,0 +1,363 @@
+"""Firmware for a model: PlatformIO run in a cache of our own, so that no source tree is written.
+
+    CACHE/work/PROJECT/      one PlatformIO workspace for each project and board: library and app
+                             objects are compiled once and shared by all models
+    CACHE/firmware/HASH/     one finished firmware for each model, board, source state and compiler
+
+CACHE is $NANOTOOL_CACHE, else the user's cache folder, else (where neither can be written) a
+folder of the system's temporary one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from nanotool import models, sources
+from nanotool.backends import c
+from nanotool.boards import Board
+from nanotool.elf import Sizes, StackFrame, compiler, sizes, stack_frames
+from nanotool.errors import MissingTool, NanoError
+from nanotool.ir import Lowered, Plan, QGraph
+from nanotool.lower import lower
+from nanotool.plan import plan
+
+Progress = Callable[[str], None]  # called with each line that PlatformIO prints
+
+_ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
+_KEEP_DAYS = 30  # that a firmware stays in the cache unused
+_SOURCE_PARTS = ("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline")
+_SOURCE_SUFFIXES = {".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake"}
+_COMPILERS = ("gcc", "arm-none-eabi-gcc")
+
+
+class BuildError(NanoError):
+    """The compiler or linker refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """A finished firmware. The paths lie in the cache and stay valid."""
+
+    board: Board
+    graph: QGraph
+    lowered: Lowered
+    plan: Plan
+    elf: Path
+    model_dir: Path  # the generated sources it was built from
+    map: Path | None  # the linker's map, if it wrote one
+    stack: tuple[StackFrame, ...]  # frames of the functions that were compiled, largest first
+    sizes: Sizes
+    compiler: str
+    rebuilt: bool  # False: it was in the cache
+
+
+def cache_dir() -> Path:
+    """Where builds are kept; made if it is not there."""
+    chosen = os.environ.get("NANOTOOL_CACHE")
+    fallback = Path(tempfile.gettempdir()) / f"nanotool-{os.getuid()}"
+    candidates = [Path(chosen)] if chosen else [platformdirs.user_cache_path("nanotool"), fallback]
+    for folder in candidates:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            continue
+        # A temporary folder could be somebody else's trap.
+        if os.access(folder, os.W_OK | os.X_OK) and folder.stat().st_uid == os.getuid():
+            return folder.resolve()
+    raise NanoError(
+        f"No cache folder can be written: {', '.join(map(str, candidates))}.",
+        "Set NANOTOOL_CACHE to a folder of yours.",
+    )
+
+
+def build(
+    model: QGraph | Path,
+    board: Board,
+    *,
+    optimize: str = "balanced",
+    progress: Progress | None = None,
+) -> BuildResult:
+    """The firmware of `model` (a graph, a .nano file or a model folder) for `board`.
+
+    Built before from the same sources: found in the cache. Safe to call from several processes.
+    `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
+    """
+    graph = model if isinstance(model, QGraph) else models.load_model(model)
+    lowered = lower(graph, board.target, optimize)
+    planned = plan(lowered)
+    cache = cache_dir()
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as temporary:
+        exported = Path(temporary) / "model"
+        if isinstance(model, Path) and model.is_dir():
+            shutil.copytree(model, exported)
+        else:
+            c.export([(lowered, planned)], exported)
+        project = _project()
+        folder = cache / "firmware" / _key(exported, board, project)
+        rebuilt = not (folder / "build.json").is_file()
+        if rebuilt:
+            with _workspace(project, board) as work:
+                _stage(exported, work / "model")
+                _platformio(project, board, work, [], progress)
+                _keep(board, work, folder)
+            _forget_old(folder.parent)
+    os.utime(folder)
+    program = folder / "firmware.elf"
+    linker_map = folder / "firmware.map"
+    return BuildResult(
+        board=board,
+        graph=graph,
+        lowered=lowered,
+        plan=planned,
+        elf=program,
+        model_dir=folder / "model",
+        map=linker_map if linker_map.is_file() else None,
+        stack=_recorded_frames(folder),
+        sizes=sizes(program, lowered),
+        compiler=compiler(program),
+        rebuilt=rebuilt,
+    )
+
+
+def flash(result: BuildResult, port: str = "", progress: Progress | None = None) -> None:
+    """Write the firmware to the real board that is attached; `port` where the programmer is a
+    serial port. `NanoError` if this board is only emulated."""
+    board = result.board
+    if not board.real:
+        raise NanoError(
+            f"{board.name} is {board.title}: there is nothing to flash.", "Use `nanotool run`."
+        )
+    project = _project()
+    arguments = ["-t", "upload", *(["--upload-port", port] if port else [])]
+    with _workspace(project, board) as work:
+        _stage(result.model_dir, work / "model")
+        _platformio(project, board, work, arguments, progress)
+
+
+# --- the project ----------------------------------------------------------------------------------
+
+
+def _project() -> Path:
+    """PlatformIO's project: the checkout itself, or the wheel's sources copied to the cache,
+    because set-up writes platformio_override.ini and .pio-offline beside them."""
+    origin = sources.project_dir()
+    if sources.in_checkout():
+        return origin
+    digest = _digest_tree(origin)[:16]
+    project = cache_dir() / "project" / digest
+    with _locked(cache_dir() / "project.lock"):
+        if not (project / ".configured").is_file():
+            shutil.rmtree(project, ignore_errors=True)
+            shutil.copytree(origin, project, ignore=shutil.ignore_patterns("__pycache__"))
+            _configure(project)
+            (project / ".configured").touch()
+    return project
+
+
+def _configure(project: Path) -> None:
+    """Choose PlatformIO's own packages or the stand-ins, as ./dev does in a checkout."""
+    script = project / "offline" / "configure.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--auto"],
+        cwd=project,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NanoError(
+            f"PlatformIO cannot be set up: {(done.stderr or done.stdout).strip()[-400:]}",
+            "Connect to the network, then try again.",
+        )
+
+
+def _digest_tree(root: Path) -> str:
+    """A hash of every source file under `root`."""
+    digest = hashlib.sha256()
+    for part in _SOURCE_PARTS:
+        top = root / part
+        files = [top] if top.is_file() else sorted(top.rglob("*")) if top.is_dir() else []
+        for path in files:
+            if path.suffix in _SOURCE_SUFFIXES and path.is_file():
+                _digest_file(digest, str(path.relative_to(root)), path)
+    return digest.hexdigest()
+
+
+def _digest_file(digest: hashlib._Hash, name: str, path: Path) -> None:
+    content = path.read_bytes()
+    digest.update(f"{name}\0{len(content)}\0".encode())
+    digest.update(content)
+
+
+def _key(model: Path, board: Board, project: Path) -> str:
+    """What a firmware depends on: board, model, sources, compilers."""
+    digest = hashlib.sha256(f"{board.env}\0{_digest_tree(project)}\0".encode())
+    for path in sorted(model.iterdir()):
+        if path.suffix in {".c", ".h"}:
+            _digest_file(digest, path.name, path)
+    for command in _COMPILERS:
+        if found := shutil.which(command):
+            stat = Path(found).resolve().stat()
+            digest.update(f"{found}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return f"{board.name}-{digest.hexdigest()[:24]}"
+
+
+# --- the workspace --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Only one process at a time; the others wait. A killed process leaves no lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _workspace(project: Path, board: Board) -> Iterator[Path]:
+    """The workspace of this project and board, locked."""
+    name = hashlib.sha256(str(project).encode()).hexdigest()[:12]
+    work = cache_dir() / "work" / f"{board.name}-{name}"
+    with _locked(work.with_suffix(".lock")):
+        work.mkdir(parents=True, exist_ok=True)
+        yield work
+
+
+def _stage(model: Path, target: Path) -> None:
+    """Make `target` hold `model`'s files. The place is the same for every model, so that include
+    paths, and with them the objects of library and app, stay as they are."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(model, target, copy_function=shutil.copyfile)
+
+
+def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+        **(extra or {}),
+    }
+
+
+def _platformio(
+    project: Path, board: Board, work: Path, arguments: Sequence[str], progress: Progress | None
+) -> None:
+    """Run PlatformIO on the staged model."""
+    run = ["run", "-e", board.env, "-d", str(project), *arguments]
+    if importlib.util.find_spec("platformio") is None:
+        raise MissingTool(
+            "PlatformIO is not installed.", "Install it: pip install 'nanotool[build]'."
+        )
+    environment = _environment(
+        {
+            "NANO_MODEL_DIR": str(work / "model"),
+            "PLATFORMIO_WORKSPACE_DIR": str(work),
+            "PLATFORMIO_BUILD_DIR": str(work / "build"),
+            "PLATFORMIO_LIBDEPS_DIR": str(work / "libdeps"),
+        }
+    )
+    lines: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "platformio", *run],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if progress is not None:
+                progress(lines[-1])
+    if process.returncode != 0:
+        _refused(board, run, lines)
+
+
+def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
+    """Raise what the output means: a missing package or compiler, else a build that failed."""
+    command = "platformio " + " ".join(run)
+    text = "\n".join(lines)
+    if re.search(r"HTTPClientError|UnknownPackageError|Could not find the package|not found", text):
+        missing = [line for line in lines if re.search(r"Error|not find|not found", line)]
+        raise MissingTool(
+            f"`{command}` misses something: {' '.join(missing[-2:] or lines[-2:])}",
+            "Run ./dev setup in a checkout, or install what is named.",
+        )
+    quoted = [line for line in lines if re.search(r"error|undefined|overflowed|\*\*\*", line, re.I)]
+    raise BuildError(
+        f"The firmware for {board.name} does not build:\n"
+        + "\n".join((quoted or list(lines))[:_ERROR_LINES])
+        + "\n",
+        f"Run `{command}` to see everything.",
+    )
+
+
+# --- the result -----------------------------------------------------------------------------------
+
+
+def _keep(board: Board, work: Path, folder: Path) -> None:
+    """Move what was built to its place in the cache, whole or not at all."""
+    built = work / "build" / board.env
+    programs = [path for name in ("firmware.elf", "program") if (path := built / name).is_file()]
+    if not programs:
+        raise BuildError(
+            f"PlatformIO left no program in {built}.", "Remove that folder, try again."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+        new = Path(temporary) / "new"
+        new.mkdir()
+        shutil.copy2(programs[0], new / "firmware.elf")
+        shutil.copytree(work / "model", new / "model")
+        maps = sorted(built.glob("*.map"))
+        if maps:
+            shutil.copy2(maps[0], new / "firmware.map")
+        frames = stack_frames(_usage_files(built, maps))
+        record = {"stack": [[f.function, f.source, f.bytes, f.bounded] for f in frames]}
+        (new / "build.json").write_text(json.dumps(record))
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
+
+
+def _usage_files(built: Path, maps: Sequence[Path]) -> list[Path]:
+    """The .su files of the objects that the map lists; of all objects if there is no map."""
+    files = sorted(built.rglob("*.su"))
+    linked = maps[0].read_text(errors="replace") if maps else None
+    return [path for path in files if linked is None or path.stem + ".o" in linked]
+
+
+def _recorded_frames(folder: Path) -> tuple[StackFrame, ...]:
+    record = json.loads((folder / "build.json").read_text())
+    return tuple(StackFrame(*entry) for entry in record["stack"])
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove firmware that nobody has asked for in `_KEEP_DAYS`."""
+    oldest = time.time() - _KEEP_DAYS * 86400
+    for entry in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if entry.stat().st_mtime < oldest:
+                shutil.rmtree(entry, ignore_errors=True)
