@@ -42,6 +42,14 @@ def model_file(path: Path) -> Path:
     return path
 
 
+def check_output(path: Path) -> None:
+    """`NanoError` unless a .nano file can be written at ``path``: said before the work begins."""
+    if path.suffix != SUFFIX:
+        raise NanoError(f"{path} does not end in {SUFFIX}.", f"Name it {path.stem}{SUFFIX}.")
+    if path.is_dir() or not path.parent.is_dir():
+        raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+
+
 def _load(path: Path) -> QGraph:
     try:
         return qfile.load(path)

@@ -1,0 +1,87 @@
+"""The `nanotool` command. One module a command; none holds logic, none imports before it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from io import TextIOWrapper
+from typing import NoReturn
+
+import typer
+
+from nanotool.cli import (
+    bench,
+    boards,
+    build,
+    console,
+    doctor,
+    export,
+    flash,
+    info,
+    plan,
+    quantize,
+    report,
+    run,
+    simulate,
+    version,
+)
+from nanotool.cli.common import LOOK_PANEL, MODEL_PANEL, RUN_PANEL, examples
+from nanotool.errors import NanoError
+
+app = typer.Typer(
+    name="nanotool",
+    help="PyTorch in, plain C for microcontrollers out, proven byte for byte.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "nanotool quantize digits.py -o digits.nano",
+        "nanotool run digits.nano --board stm32 --input images.npy",
+        "nanotool bench digits.nano --board stm32",
+    ),
+)
+for panel, modules in (
+    (MODEL_PANEL, (quantize, export, info, plan)),
+    (RUN_PANEL, (simulate, build, flash, run, bench, console)),
+    (LOOK_PANEL, (report, boards, doctor, version)),
+):
+    for module in modules:
+        name = module.__name__.rpartition(".")[2]
+        app.command(name, rich_help_panel=panel, epilog=module.EPILOG)(module.command)
+
+
+def main() -> NoReturn:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no × gets ?
+    try:
+        app()
+    except NanoError as error:
+        _fail(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        sys.exit(1)
+    raise AssertionError("typer always exits")
+
+
+def _fail(error: NanoError) -> None:
+    """One paragraph on stderr."""
+    from rich.text import Text
+
+    from nanotool.cli.common import err
+
+    console = err()
+    with contextlib.suppress(BrokenPipeError):
+        console.print(
+            Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=not console.is_terminal
+        )
+
+
+def _let_go_of_stdout() -> None:
+    """The reader is gone: what is still buffered must not raise again at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """Reports: rich tables for the terminal, one self-contained HTML page for the browser.
 
 render(ReportData(...)) -> str        the page
-collect(graph, ...) -> ReportData     from a model and, if it was measured, its figures
+collect(lowered, plan) -> ReportData  from a model; with_ticks() adds what was measured
 """
 
 from nanotool.report.collect import collect, layer_rows, sample_rows, with_ticks

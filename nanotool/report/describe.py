@@ -9,6 +9,7 @@ from nanotool.ir import (
     Conv2D,
     MaxPool2D,
     Op,
+    QGraph,
     QOp,
     Transpose,
     Unary,
@@ -20,6 +21,21 @@ def describe(op: QOp) -> str:
     """``op`` in a few words: "Conv2D 3×3 stride 2, clamp"."""
     clamped = op.clamp != (INT8_MIN, INT8_MAX)
     return _operator(op.op) + (", clamp" if clamped else "")
+
+
+def summary(graph: QGraph, digest: str) -> tuple[tuple[str, str], ...]:
+    """(name, value) pairs that tell one model from another; ``digest`` is its hash."""
+    shapes = [tensor.shape for tensor in (graph.input_tensor, graph.output_tensor)]
+    texts = ["x".join(map(str, shape)) for shape in shapes]
+    samples = 0 if graph.samples is None else len(graph.samples)
+    return (
+        ("name", graph.name),
+        ("hash", digest),
+        ("source", graph.source),
+        ("input", texts[0]),
+        ("output", texts[1]),
+        ("samples", str(samples)),
+    )
 
 
 def _operator(op: Op) -> str:

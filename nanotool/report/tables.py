@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from nanotool.boards import Board, Port
+from nanotool.doctor import Check
 from nanotool.ir import QGraph
 from nanotool.report.data import ReportData
 from nanotool.report.describe import describe
@@ -120,4 +122,41 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
     result = Table.grid(padding=(0, 2))
     for name, value in facts:
         result.add_row(Text(name, style="dim"), Text(value))
+    return result
+
+
+def boards_table(boards: Sequence[tuple[Board, bool]]) -> Table:
+    """Boards, and whether each one's emulator is installed."""
+    result = table(
+        "Boards",
+        *(("board", "left"), ("what", "left"), ("flash", "right"), ("RAM", "right")),
+        *(("emulated here", "left"), ("real", "left")),
+    )
+    for board, ready in boards:
+        result.add_row(
+            board.name,
+            board.title,
+            size(board.flash_size or None),
+            size(board.ram_size or None),
+            "yes" if ready else f"no: {board.emulator.package} is missing",
+            "yes" if board.real else "–",
+        )
+    return result
+
+
+def ports_table(ports: Sequence[Port]) -> Table:
+    """Serial ports that something is plugged into."""
+    result = table("Attached", ("port", "left"), ("what", "left"), ("USB", "left"))
+    for port in ports:
+        result.add_row(Text(port.device), Text(port.description), port.usb_id or "–")
+    return result
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """What the doctor looked for."""
+    result = table("", ("", "left"), ("for", "left"), ("what", "left"), ("found", "left"))
+    for check in checks:
+        mark = "ok" if check.ok else "missing" if check.needed else "optional"
+        style = {"ok": "green", "missing": "bold red", "optional": "yellow"}[mark]
+        result.add_row(Text(mark, style), check.scope, Text(check.what), Text(check.found))
     return result

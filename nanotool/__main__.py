@@ -1,0 +1,5 @@
+"""`python -m nanotool` is `nanotool`."""
+
+from nanotool.cli import main
+
+main()

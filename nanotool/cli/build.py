@@ -1,0 +1,45 @@
+"""`nanotool build`."""
+
+from __future__ import annotations
+
+from nanotool.cli.common import (
+    AsJson,
+    BoardName,
+    Model,
+    build_firmware,
+    examples,
+    note,
+    out,
+    print_json,
+)
+
+EPILOG = examples(
+    "nanotool build digits.nano --board stm32",
+    "nanotool build digits.nano --board native --json",
+)
+
+
+def command(model: Model, board: BoardName, as_json: AsJson = False) -> None:
+    """Build the firmware of a model for a board."""
+    built = build_firmware(model, board)
+    if as_json:
+        print_json(
+            {
+                "board": built.board.name,
+                "model": built.graph.name,
+                "elf": str(built.elf),
+                "compiler": built.compiler,
+                "rebuilt": built.rebuilt,
+                "code_bytes": built.sizes.code_bytes,
+                "weight_bytes": built.sizes.weight_bytes,
+                "ram_bytes": built.sizes.ram_bytes,
+                "arena_bytes": built.plan.arena_size,
+            }
+        )
+        return
+    out().print(str(built.elf), soft_wrap=True)
+    note(
+        f"{'Built' if built.rebuilt else 'Unchanged'}: code {built.sizes.code_bytes:,} B, "
+        f"weights {built.sizes.weight_bytes:,} B, RAM {built.sizes.ram_bytes:,} B, of which arena "
+        f"{built.plan.arena_size:,} B."
+    )

@@ -1,0 +1,200 @@
+"""What all commands share: their arguments, where text goes, how long work is shown.
+
+Results go to stdout, everything else (progress, notes, errors) to stderr. Colours and bars appear
+only on a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nanotool.boards import Board
+    from nanotool.build import BuildResult
+    from nanotool.ir import Lowered, Plan, QGraph
+
+Progress: TypeAlias = Callable[[int, int], None]  # (done, total)
+
+MODEL_PANEL, RUN_PANEL, LOOK_PANEL = "Make a model", "Run a model", "Look around"
+
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="A .nano file or a model folder.", show_default=False),
+]
+BoardName = Annotated[
+    str,
+    typer.Option(
+        "--board", "-b", metavar="BOARD", help="One that `nanotool boards` lists.",
+        show_default=False,
+    ),
+]  # fmt: skip
+OptionalBoard = Annotated[
+    str | None,
+    typer.Option(
+        "--board", "-b", metavar="BOARD", help="One that `nanotool boards` lists.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Port = Annotated[
+    str | None,
+    typer.Option(
+        "--port", "-p", metavar="PORT", show_default=False,
+        help="Serial port of a real board. Without it the board is emulated.",
+    ),
+]  # fmt: skip
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON and nothing else on stdout.", show_default=False)
+]
+InputFile = Annotated[
+    Path,
+    typer.Option(
+        "--input", "-i", metavar="X.npy", show_default=False,
+        help="N × input shape, floats (they get quantized) or raw int8.",
+    ),
+]  # fmt: skip
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="Y.npy", help="Where the outputs go.", show_default=False
+    ),
+]
+AsFloat = Annotated[
+    bool,
+    typer.Option("--float", help="Outputs as real values, not raw int8.", show_default=False),
+]
+Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="Kernels to use.")]
+
+
+def examples(*lines: str) -> str:
+    """An epilog of commands, one a line."""
+    return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{line}[/cyan]" for line in lines)])
+
+
+# --- Where text goes ------------------------------------------------------------------------------
+
+
+def out() -> Console:
+    """Results."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Everything else."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """No markup and no highlighting: names that a user chose are printed as they are. A pipe
+    gets wide lines, which grep and cut like better than wrapped ones."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=160)
+    return console
+
+
+def print_json(value: Any) -> None:
+    """``value`` as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def note(text: str) -> None:
+    """A line about what was done, for people."""
+    err().print(text, soft_wrap=True)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Progress]:
+    """A progress bar on stderr while the block runs; nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = err()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(title, total=None)
+
+        def show(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def status(title: str) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is going on; nothing where stderr is no terminal."""
+    console = err()
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status(title) as spinner:
+        yield spinner.update
+
+
+# --- What commands begin with ---------------------------------------------------------------------
+
+
+def load(path: Path) -> QGraph:
+    """The model at ``path``."""
+    from nanotool.models import load_model
+
+    return load_model(path)
+
+
+def plan_model(graph: QGraph, target: str) -> tuple[Lowered, Plan]:
+    """``graph`` lowered for ``target`` and placed in its arena."""
+    from nanotool.lower import lower
+    from nanotool.plan import plan
+
+    lowered = lower(graph, target)
+    return lowered, plan(lowered)
+
+
+def find_board(name: str) -> Board:
+    """The board called ``name``."""
+    from nanotool.boards import find_board as find
+
+    return find(name)
+
+
+def load_input(graph: QGraph, path: Path) -> Any:
+    """The inputs in the .npy file ``path``, as the device wants them: int8 [n, *input shape]."""
+    from nanotool.errors import NanoError
+    from nanotool.files import read_array
+    from nanotool.inputs import to_device
+
+    x = to_device(graph, read_array(path))
+    if not len(x):
+        raise NanoError(f"{path} holds no inputs.", "Give at least one.")
+    return x
+
+
+def as_asked(graph: QGraph, y: Any, as_float: bool) -> Any:
+    """Outputs raw, or de-quantized if the user wants real values."""
+    return graph.output_tensor.dequantize(y) if as_float else y
+
+
+def build_firmware(model: Path, board: str) -> BuildResult:
+    """The firmware of ``model`` for ``board``; what the build does is shown while it runs."""
+    from nanotool.build import build
+    from nanotool.models import model_file
+
+    found = find_board(board)
+    model_file(model)  # a wrong path is told before anything is started
+    with status(f"Building for {found.title} …") as show:
+        return build(model, found, progress=lambda line: show(line[:100] or "…"))

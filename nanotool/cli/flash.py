@@ -1,0 +1,20 @@
+"""`nanotool flash`."""
+
+from __future__ import annotations
+
+from nanotool.cli.common import BoardName, Model, Port, build_firmware, examples, note, status
+
+EPILOG = examples(
+    "nanotool flash digits.nano --board stm32",
+    "nanotool flash digits.nano --board stm32 --port /dev/ttyUSB0",
+)
+
+
+def command(model: Model, board: BoardName, port: Port = None) -> None:
+    """Write the firmware of a model to the real board that is attached."""
+    from nanotool.build import flash
+
+    built = build_firmware(model, board)
+    with status(f"Flashing {built.board.title} …") as show:
+        flash(built, port or "", show)
+    note(f"{built.board.title} now runs {built.graph.name}.")

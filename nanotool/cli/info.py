@@ -1,0 +1,39 @@
+"""`nanotool info`."""
+
+from __future__ import annotations
+
+from nanotool.cli.common import AsJson, Model, examples, load, out, print_json
+
+EPILOG = examples("nanotool info digits.nano", "nanotool info digits.nano --json")
+
+
+def command(model: Model, as_json: AsJson = False) -> None:
+    """Show a model's tensors and operations."""
+    from nanotool.qfile import graph_hash
+    from nanotool.report.describe import describe, summary
+    from nanotool.report.tables import facts_table, ops_table, quality_table, tensors_table
+
+    graph = load(model)
+    if as_json:
+        print_json(
+            {
+                **dict(summary(graph, graph_hash(graph))),
+                "labels": list(graph.labels),
+                "tensors": {
+                    t.name: {"shape": t.shape, "scale": t.scale, "zero_point": t.zero_point}
+                    for t in graph.tensors.values()
+                },
+                "ops": [
+                    {"name": op.name, "what": describe(op), "inputs": op.inputs} for op in graph.ops
+                ],
+            }
+        )
+        return
+    console = out()
+    console.print(facts_table(summary(graph, graph_hash(graph))))
+    for table in (tensors_table(graph), ops_table(graph)):
+        console.print()
+        console.print(table)
+    if graph.quality:
+        console.print()
+        console.print(quality_table(graph))

@@ -1,0 +1,35 @@
+"""`nanotool plan`."""
+
+from __future__ import annotations
+
+from nanotool.cli.common import AsJson, Model, Target, examples, load, out, plan_model, print_json
+
+EPILOG = examples("nanotool plan digits.nano", "nanotool plan digits.nano --json")
+
+
+def command(model: Model, target: Target = "portable", as_json: AsJson = False) -> None:
+    """Show what lies where in the arena, and when."""
+    from nanotool.plan import draw
+
+    lowered, plan = plan_model(load(model), target)
+    if as_json:
+        blocks = [*plan.buffers.values(), *plan.scratch.values()]
+        print_json(
+            {
+                "arena_bytes": plan.arena_size,
+                "lower_bound": plan.lower_bound,
+                "method": plan.method,
+                "blocks": [
+                    {
+                        "name": block.name,
+                        "offset": block.offset,
+                        "bytes": block.size,
+                        "first": block.first,
+                        "last": block.last,
+                    }
+                    for block in blocks
+                ],
+            }
+        )
+        return
+    out().print(draw(lowered, plan), soft_wrap=True)

@@ -1,0 +1,96 @@
+"""`nanotool quantize`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nanotool.cli.common import AsJson, examples, note, out, print_json, progress
+
+EPILOG = examples(
+    "nanotool quantize digits.py -o digits.nano",
+    "nanotool quantize digits.pt2 --calibration images.npy -o digits.nano",
+    "nanotool quantize digits.py -o digits.nano --observer mse --name mnist",
+)
+
+
+class Observer(str, Enum):
+    """How the range of a tensor is chosen from what was seen."""
+
+    minmax = "minmax"
+    percentile = "percentile"
+    mse = "mse"
+
+
+def command(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A Python file that defines `model` (nn.Module) and `calibration` (array, tensor, "
+            "iterable of batches, or a function returning one), optionally `labels`, `example`, "
+            "`name`; or a torch.export program (.pt2).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT.nano", help="Where the int8 model goes."),
+    ],
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            "-c",
+            metavar="X.npy",
+            help="Real inputs, N × input shape; replaces the file's own.",
+            show_default=False,
+        ),
+    ] = None,
+    observer: Annotated[Observer, typer.Option(help="How ranges are chosen.")] = Observer.minmax,
+    name: Annotated[
+        str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Quantize a PyTorch model to int8, and tell what that cost layer by layer."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        from nanotool.errors import MissingTool
+
+        raise MissingTool(
+            "`nanotool quantize` needs PyTorch, which is not installed.",
+            "Run: pip install 'nanotool[torch]'",
+        ) from error
+    from nanotool import project, qfile
+    from nanotool.models import check_output
+    from nanotool.report.tables import quality_table, worst_tensor
+
+    check_output(output)
+    loaded = project.load_source(source, calibration, name)
+    with progress("Calibrating") as show:
+        graph = project.quantize_source(loaded, observer.value, show)
+    qfile.save(graph, output)
+    worst = worst_tensor(graph)
+    if as_json:
+        print_json(
+            {
+                "model": str(output),
+                "name": graph.name,
+                "hash": qfile.graph_hash(graph),
+                "worst": worst,
+                "layers": [
+                    {"tensor": q.tensor, "sqnr_db": q.sqnr_db, "saturation": q.saturation}
+                    for q in graph.quality
+                ],
+            }
+        )
+        return
+    out().print(quality_table(graph))
+    if worst:
+        out().print(f"\nWorst layer: {worst}")
+    note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")

@@ -1,0 +1,215 @@
+"""What this computer lacks to build for a board and to talk to it, and the command that brings it.
+
+Looks only: no check starts a build, opens a port or goes to the network.
+"""
+
+from __future__ import annotations
+
+import getpass
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanotool import sources
+from nanotool.boards import Board, attached_ports
+from nanotool.errors import NanoError
+
+# A board's compiler: the command, the Debian packages that bring it with its C headers, and
+# PlatformIO's own package of it, which serves as well.
+COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "native": ("gcc", ("gcc", "libc6-dev"), ""),
+    "stm32": (
+        "arm-none-eabi-gcc",
+        ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),
+        "toolchain-gccarmnoneeabi",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What brings a missing thing: a Debian package, a Python package, or a command."""
+
+    kind: str  # "apt", "pip" or "run"
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked for."""
+
+    scope: str  # "nanotool" or a board's name
+    what: str
+    ok: bool
+    found: str  # where or which version; when missing, what that means
+    fixes: tuple[Fix, ...] = ()
+    needed: bool = True  # False: only for something that not everybody does
+
+
+@dataclass(frozen=True, slots=True)
+class Computer:
+    """What the checks ask; a test gives its own."""
+
+    which: Callable[[str], str | None] = shutil.which
+    has_module: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
+    ports: Callable[[], Sequence[str]] = lambda: [port.device for port in attached_ports()]
+    may_open: Callable[[str], bool] = lambda port: os.access(port, os.R_OK | os.W_OK)
+    platformio_packages: Path = (
+        Path(os.environ.get("PLATFORMIO_CORE_DIR", "~/.platformio")).expanduser() / "packages"
+    )
+
+
+def examine(boards: Iterable[Board], computer: Computer | None = None) -> tuple[Check, ...]:
+    """Every check for nanotool itself and for ``boards``."""
+    computer = computer or Computer()
+    checks = [
+        _python(),
+        _extension(computer),
+        _sources(),
+        _module(computer, "platformio", "PlatformIO", "builds firmware", "nanotool[build]"),
+        _module(
+            computer, "torch", "PyTorch", "only `nanotool quantize` needs it", "nanotool[torch]",
+            needed=False,
+        ),
+        *_ports(computer),
+    ]  # fmt: skip
+    for board in boards:
+        checks += _board(board, computer)
+    return tuple(checks)
+
+
+def healthy(checks: Iterable[Check]) -> bool:
+    """Whether all that is needed is there."""
+    return all(check.ok for check in checks if check.needed)
+
+
+def fixes(checks: Iterable[Check]) -> tuple[str, ...]:
+    """The commands that bring everything needed that is missing: one for each way to install."""
+    return _commands(check for check in checks if check.needed and not check.ok)
+
+
+def advice(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Lines for people: what to run, or that nothing is missing."""
+    lines = []
+    if commands := fixes(checks):
+        lines += ["", "Missing. Run:", *(f"  {command}" for command in commands)]
+    else:
+        lines += ["", "Everything that is needed is here."]
+    optional = [check for check in checks if not check.needed and not check.ok]
+    for check in optional:
+        way = " && ".join(_commands([check]))
+        lines.append(f"Optional: {check.what}, {check.found}. {way}".rstrip())
+    return tuple(lines)
+
+
+def can_emulate(board: Board, computer: Computer | None = None) -> bool:
+    """Whether the board's emulator is installed here."""
+    return _emulator(board, computer or Computer()).ok
+
+
+def _commands(missing: Iterable[Check]) -> tuple[str, ...]:
+    wanted: dict[str, list[str]] = {"apt": [], "pip": [], "run": []}
+    for check in missing:
+        for fix in check.fixes:
+            if fix.what not in wanted[fix.kind]:
+                wanted[fix.kind].append(fix.what)
+    commands = []
+    if wanted["apt"]:
+        sudo = "" if os.geteuid() == 0 else "sudo "
+        commands.append(f"{sudo}apt-get install -y {' '.join(wanted['apt'])}")
+    if wanted["pip"]:
+        packages = " ".join(shlex.quote(name) for name in wanted["pip"])
+        commands.append(f"{shlex.quote(sys.executable)} -m pip install {packages}")
+    return (*commands, *wanted["run"])
+
+
+# --- The checks -----------------------------------------------------------------------------------
+
+
+def _python() -> Check:
+    return Check("nanotool", "Python 3.10 or newer", True, platform.python_version())
+
+
+def _extension(computer: Computer) -> Check:
+    ok = computer.has_module("nanotool.runtime._nano")
+    command = f"{shlex.quote(sys.executable)} -m nanotool.runtime.build"
+    return Check(
+        "nanotool",
+        "C library in Python",
+        ok,
+        "compiled" if ok else "`nanotool.runtime` cannot run models",
+        () if ok else (Fix("run", command),),
+    )
+
+
+def _sources() -> Check:
+    try:
+        return Check("nanotool", "C sources", True, str(sources.project_dir()))
+    except NanoError as error:
+        command = f"{shlex.quote(sys.executable)} -m pip install --force-reinstall nanotool"
+        return Check("nanotool", "C sources", False, error.message, (Fix("run", command),))
+
+
+def _module(
+    computer: Computer, module: str, what: str, use: str, package: str, *, needed: bool = True
+) -> Check:
+    ok = computer.has_module(module)
+    fix = () if ok else (Fix("pip", package),)
+    return Check("nanotool", what, ok, "installed" if ok else use, fix, needed)
+
+
+def _ports(computer: Computer) -> list[Check]:
+    """Attached serial ports that this user may not open."""
+    checks = []
+    for port in computer.ports():
+        ok = computer.may_open(port)
+        command = f"sudo usermod -aG dialout {shlex.quote(getpass.getuser())}"
+        checks.append(
+            Check(
+                "nanotool",
+                f"access to {port}",
+                ok,
+                "yes" if ok else "no permission; log in again after the command",
+                () if ok else (Fix("run", command),),
+                needed=False,
+            )
+        )
+    return checks
+
+
+def _board(board: Board, computer: Computer) -> list[Check]:
+    return [_compiler(board, computer), _emulator(board, computer)]
+
+
+def _compiler(board: Board, computer: Computer) -> Check:
+    command, packages, own = COMPILERS[board.name]
+    found = computer.which(command)
+    if found is None and own and (computer.platformio_packages / own).is_dir():
+        found = str(computer.platformio_packages / own)
+    return Check(
+        board.name,
+        f"compiler {command}",
+        found is not None,
+        found or "firmware cannot be built",
+        () if found else tuple(Fix("apt", package) for package in packages),
+    )
+
+
+def _emulator(board: Board, computer: Computer) -> Check:
+    command = board.emulator.command[0]
+    if command == "{elf}":
+        return Check(board.name, "emulator", True, "none needed: it runs here")
+    found = computer.which(command)
+    return Check(
+        board.name,
+        f"emulator {command}",
+        found is not None,
+        found or "only a real board can run it",
+        () if found else (Fix("apt", board.emulator.package),),
+    )
