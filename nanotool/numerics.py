@@ -27,7 +27,7 @@ INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 SHIFT_MIN, SHIFT_MAX = -31, 30  # of a requantization, as in nano_requant
 
 SOFTMAX_SCALE, SOFTMAX_ZERO_POINT = 1 / 256, -128  # of every softmax's output
-SOFTMAX_MAX_DEPTH = 4095  # the sum of exponentials is Q12
+SOFTMAX_MAX_DEPTH = 8191  # the sum of exponentials, Q12, stays below 2^32
 _SOFTMAX_INPUT_BITS = 5  # integer bits of a difference to the maximum: Q5
 _SOFTMAX_SUM_BITS = 12  # integer bits of the sum of exponentials: Q12
 
@@ -277,7 +277,11 @@ def softmax_parameters(beta: float, input_scale: float) -> tuple[int, int, int]:
 
 def softmax(x: Int8Array, multiplier: int, left_shift: int, diff_min: int) -> Int8Array:
     """Softmax over the last axis (at most SOFTMAX_MAX_DEPTH elements), output scale 1/256 and
-    zero point -128; the other arguments are those of `softmax_parameters`."""
+    zero point -128; the other arguments are those of `softmax_parameters`.
+
+    Where the sum of exponentials reaches 512 every quotient rounds to 0 (TFLite Micro aborts the
+    program there).
+    """
     diff = x.astype(np.int64) - x.max(axis=-1, keepdims=True).astype(np.int64)
     counts = diff >= diff_min
     scaled = doubling_high_multiply(np.where(counts, diff, 0) << left_shift, multiplier)
