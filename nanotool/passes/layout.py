@@ -122,7 +122,7 @@ class _Turner:
             ]
 
     def _reshape(self, node: Node) -> None:
-        """Keep the user's order of elements: by the columns of dense layers if only they read it."""
+        """Keep the user's order: in the columns of dense layers if only they read the elements."""
         source = node.inputs[0]
         shape = self.graph.shape(source)
         if len(shape) == 3 and len(node.shape) == 1 and self._only_dense_reads(node.name):

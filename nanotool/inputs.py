@@ -1,0 +1,68 @@
+"""User data to device data: layout, type, quantization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.errors import NanoError
+from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, QGraph, Shape
+
+
+def user_shape(graph: QGraph) -> Shape:
+    """The shape of one input as the user has it: C, H, W for a model that came from PyTorch."""
+    device = graph.input_tensor.shape
+    shape = list(device)
+    for device_axis, user_axis in enumerate(graph.input_permutation):
+        shape[user_axis] = device[device_axis]
+    return tuple(shape)
+
+
+def to_device(graph: QGraph, x: NDArray[Any]) -> Int8Array:
+    """int8 [n, *input shape] in the device's layout, contiguous.
+
+    ``x`` is n x the user's shape (C, H, W) or n x the device's shape (H, W, C); a shape that is
+    both is the user's. Floats are real values and get quantized by the input tensor's scale and
+    zero point, saturating; int8 is taken as raw quantized bytes. Raises NanoError for any other
+    shape or type, and for NaN.
+    """
+    data = np.asarray(x)
+    return np.ascontiguousarray(_quantized(graph, _turned(graph, data)))
+
+
+def _turned(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
+    device, user = graph.input_tensor.shape, user_shape(graph)
+    if data.ndim and data.shape[1:] == user:
+        order = graph.input_permutation or tuple(range(len(user)))
+        return np.transpose(data, (0, *(1 + axis for axis in order)))
+    if data.ndim and data.shape[1:] == device:
+        return data
+    both = f"N x {_text(user)}" + (f" or N x {_text(device)}" if user != device else "")
+    hint = "The samples stand along the first axis."
+    if data.shape in (user, device):
+        hint = "Add the axis of the samples: x[None]."
+    raise NanoError(f"The input has shape {_text(data.shape)}; {graph.name} takes {both}.", hint)
+
+
+def _text(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "()"
+
+
+def _quantized(graph: QGraph, data: NDArray[Any]) -> Int8Array:
+    if data.dtype == np.int8:
+        return data
+    tensor = graph.input_tensor
+    if data.dtype.kind != "f":
+        low, high = ((end - tensor.zero_point) * tensor.scale for end in (INT8_MIN, INT8_MAX))
+        raise NanoError(
+            f"The input has type {data.dtype}.",
+            f"Pass floats scaled as in training (this model covers {low:.4g} to {high:.4g}), or "
+            "int8 that is already quantized.",
+        )
+    if np.isnan(data).any():
+        raise NanoError("The input holds NaN.", "Check how the data were made.")
+    # Infinities saturate; float64's range is enough for every quotient of float32s.
+    limit = float(np.finfo(np.float32).max)
+    return tensor.quantize(np.clip(data.astype(np.float64), -limit, limit))

@@ -1,0 +1,381 @@
+"""The .nano file: a QGraph on disk.
+
+    offset  bytes
+    0       8      magic "NANOTOOL"
+    8       4      format version, little-endian
+    12      4      length H of the header, little-endian
+    16      32     SHA-256 over the header and all that follows it
+    48      H      header: JSON, UTF-8, keys sorted, no blanks; the graph without its arrays
+    48+H    ...    the arrays, little-endian, one behind the other; the header says where and what
+
+The same graph always gives the same bytes. On reading nothing is believed: lengths, checksum,
+every field's type, and at last `validate` on the whole graph. Bad bytes raise InvalidModel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.errors import InvalidModel, NanoError
+from nanotool.files import write_atomic
+from nanotool.ir import (
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    LayerQuality,
+    MaxPool2D,
+    Op,
+    QGraph,
+    QOp,
+    QTensor,
+    Reshape,
+    Softmax,
+    Transpose,
+    Unary,
+    Window,
+)
+from nanotool.validate import validate
+
+MAGIC = b"NANOTOOL"
+VERSION = 1
+PREFIX = struct.Struct("<8sII32s")
+MAX_FILE = 256 * 2**20  # bytes
+HINT = "Make it again with `nanotool quantize`."
+DTYPES: dict[str, np.dtype[Any]] = {
+    "i1": np.dtype("<i1"),
+    "i4": np.dtype("<i4"),
+    "f4": np.dtype("<f4"),
+}
+OPERATORS: dict[str, type[Op]] = {
+    operator.__name__: operator
+    for operator in (
+        *(Conv2D, Dense, MaxPool2D, AveragePool2D),
+        *(Unary, Softmax, Reshape, Transpose),
+    )
+}
+
+Json: TypeAlias = Any
+
+
+def save(graph: QGraph, path: Path | str) -> None:
+    """Write ``graph`` to ``path``, whole or not at all. InvalidModel if it is not sound."""
+    validate(graph)
+    write_atomic(Path(path), to_bytes(graph))
+
+
+def load(path: Path | str) -> QGraph:
+    """Read a graph: InvalidModel for anything but a sound .nano file, NanoError without a file."""
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_FILE:
+            raise InvalidModel(
+                f"{file} is larger than {MAX_FILE >> 20} MB.", "It is no .nano file."
+            )
+        content = file.read_bytes()
+    except OSError as error:
+        raise NanoError(f"Cannot read {file}: {error.strerror or error}.", "Check path.") from error
+    try:
+        return from_bytes(content)
+    except InvalidModel as error:
+        raise InvalidModel(f"{file}: {error.message}", error.hint or HINT) from error
+
+
+def graph_hash(graph: QGraph) -> str:
+    """16 hex digits that identify what ``graph`` computes: SHA-256 over its canonical bytes without
+    name, labels, quality, samples and source."""
+    header, arrays = _pack(graph, identity=True)
+    return hashlib.sha256(header + arrays).hexdigest()[:16]
+
+
+def to_bytes(graph: QGraph) -> bytes:
+    """The content of the .nano file."""
+    header, arrays = _pack(graph, identity=False)
+    body = header + arrays
+    digest = hashlib.sha256(body).digest()
+    return PREFIX.pack(MAGIC, VERSION, len(header), digest) + body
+
+
+def from_bytes(content: bytes) -> QGraph:
+    """The graph in the bytes of a .nano file; InvalidModel if they are none."""
+    if content[: len(MAGIC)] != MAGIC:
+        raise InvalidModel("This is no .nano file.", HINT)
+    if len(content) < PREFIX.size:
+        raise InvalidModel("The file is cut short.", HINT)
+    _, version, length, digest = PREFIX.unpack_from(content)
+    if version != VERSION:
+        raise InvalidModel(
+            f"The file has format version {version}; this nanotool reads {VERSION}.",
+            "Update nanotool." if version > VERSION else HINT,
+        )
+    body = content[PREFIX.size :]
+    if length > len(body) or hashlib.sha256(body).digest() != digest:
+        raise InvalidModel("The file is damaged: its checksum does not fit.", HINT)
+    return _Reader(body[length:]).graph(_parse(body[:length]))
+
+
+# --- Writing --------------------------------------------------------------------------------------
+
+
+class _Writer:
+    """Collects arrays; a header entry says where each one lies."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.offset = 0
+
+    def array(self, array: NDArray[Any] | None) -> Json:
+        if array is None:
+            return None
+        kind = f"{array.dtype.kind}{array.dtype.itemsize}"
+        data = np.ascontiguousarray(array, DTYPES[kind]).tobytes()
+        entry = {"dtype": kind, "shape": list(array.shape), "offset": self.offset}
+        self.chunks.append(data)
+        self.offset += len(data)
+        return entry
+
+
+def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
+    """(header, arrays); with ``identity`` only what matters to the result of an inference."""
+    writer = _Writer()
+    # float.hex() is exact and the same everywhere, unlike a decimal.
+    header: Json = {
+        "tensors": [[t.name, list(t.shape), t.scale.hex(), t.zero_point] for t in _ordered(graph)],
+        "ops": [
+            {
+                "name": op.name,
+                "op": _operator(op.op),
+                "inputs": list(op.inputs),
+                "weight": writer.array(op.weight),
+                "weight_scale": writer.array(op.weight_scale),
+                "bias": writer.array(op.bias),
+                "clamp": list(op.clamp),
+            }
+            for op in graph.ops
+        ],
+        "input": graph.input,
+        "output": graph.output,
+        "input_permutation": list(graph.input_permutation),
+    }
+    if not identity:
+        header |= {
+            "name": graph.name,
+            "labels": list(graph.labels),
+            "quality": [[q.tensor, q.sqnr_db.hex(), q.saturation.hex()] for q in graph.quality],
+            "samples": writer.array(graph.samples),
+            "source": graph.source,
+        }
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(), b"".join(writer.chunks)
+
+
+def _ordered(graph: QGraph) -> list[QTensor]:
+    """Tensors in order of execution, so that the order of a dict does not show."""
+    return [graph.tensors[name] for name in (graph.input, *(op.name for op in graph.ops))]
+
+
+def _operator(op: Op) -> Json:
+    values = asdict(op)
+    if isinstance(op, Softmax):
+        values["beta"] = float(op.beta).hex()
+    return {"type": type(op).__name__, **values}
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+def _bad(what: str) -> NoReturn:
+    raise InvalidModel(f"The file's header is wrong: {what}.", HINT)
+
+
+def _parse(header: bytes) -> Json:
+    try:
+        return json.loads(header.decode(), parse_constant=_bad)
+    except (ValueError, RecursionError) as error:
+        raise InvalidModel("The file's header is no JSON.", HINT) from error
+
+
+def _fields(value: Json, what: str, *names: str) -> list[Json]:
+    """The values of an object that has exactly these fields."""
+    if not isinstance(value, dict) or set(value) != set(names):
+        _bad(f"{what} has not the fields {', '.join(names)}")
+    return [value[name] for name in names]
+
+
+def _row(value: Json, what: str, length: int) -> list[Json]:
+    if not isinstance(value, list) or len(value) != length:
+        _bad(f"{what} has not {length} parts")
+    return value
+
+
+def _list(value: Json, what: str) -> list[Json]:
+    if not isinstance(value, list) or len(value) > 2**20:
+        _bad(f"{what} is no list")
+    return value
+
+
+def _text(value: Json, what: str) -> str:
+    if not isinstance(value, str) or len(value) > 4096:
+        _bad(f"{what} is no text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        _bad(f"{what} is no text")
+    return value
+
+
+def _int(value: Json, what: str) -> int:
+    if type(value) is not int or not -(2**31) <= value < 2**31:
+        _bad(f"{what} is no whole number")
+    return value
+
+
+def _float(value: Json, what: str) -> float:
+    try:
+        number = float.fromhex(_text(value, what))
+    except (ValueError, OverflowError):
+        _bad(f"{what} is no number")
+    if math.isnan(number):
+        _bad(f"{what} is not a number")
+    return number
+
+
+def _ints(value: Json, what: str) -> tuple[int, ...]:
+    items = _list(value, what)
+    if len(items) > 64:
+        _bad(f"{what} is too long")
+    return tuple(_int(item, what) for item in items)
+
+
+def _read_operator(value: Json) -> Op:
+    if not isinstance(value, dict):
+        _bad("an operator is no object")
+    kind = value.get("type")
+    operator = OPERATORS.get(kind) if isinstance(kind, str) else None
+    if operator is None:
+        _bad(f"the operator {str(kind)[:40]!r} is unknown")
+    names = tuple(operator.__dataclass_fields__)
+    values = _fields(value, f"the operator {kind}", "type", *names)[1:]
+    return operator(
+        **{name: ATTRIBUTES[name](item) for name, item in zip(names, values, strict=True)}
+    )
+
+
+def _read_window(value: Json) -> Window:
+    names = ("kernel", "stride", "padding", "dilation")
+    kernel, stride, padding, dilation = (
+        _ints(item, "a window") for item in _fields(value, "a window", *names)
+    )
+    if (len(kernel), len(stride), len(padding), len(dilation)) != (2, 2, 4, 2):
+        _bad("a window has too few or too many numbers")
+    return Window(
+        (kernel[0], kernel[1]),
+        (stride[0], stride[1]),
+        (padding[0], padding[1], padding[2], padding[3]),
+        (dilation[0], dilation[1]),
+    )
+
+
+# How to read each operator's fields, by name.
+ATTRIBUTES: dict[str, Callable[[Json], Any]] = {
+    "window": _read_window,
+    "groups": lambda value: _int(value, "groups"),
+    "function": lambda value: _text(value, "function"),
+    "beta": lambda value: _float(value, "beta"),
+    "shape": lambda value: _ints(value, "shape"),
+    "permutation": lambda value: _ints(value, "permutation"),
+}
+
+
+class _Reader:
+    """Makes a graph of a parsed header and the bytes of the arrays."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.read = 0  # bytes of the arrays read so far: none is left out or read twice
+
+    def array(self, value: Json, dtype: str) -> Any:
+        if value is None:
+            return None
+        kind, sizes, offset = _fields(value, "an array", "dtype", "shape", "offset")
+        shape = _ints(sizes, "an array's shape")
+        count = math.prod(shape)
+        length = count * DTYPES[dtype].itemsize
+        if kind != dtype or len(shape) > 8 or min(shape, default=0) < 1:
+            _bad("an array's type or shape")
+        if _int(offset, "an offset") != self.read or length > len(self.data) - self.read:
+            _bad("an array lies outside the file")
+        self.read += length
+        array = np.frombuffer(self.data, DTYPES[dtype], count, offset).reshape(shape)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+    def tensor(self, value: Json) -> QTensor:
+        name, shape, scale, zero_point = _row(value, "a tensor", 4)
+        return QTensor(
+            _text(name, "a name"),
+            _ints(shape, "a shape"),
+            self.scale(scale),
+            _int(zero_point, "a zero point"),
+        )
+
+    def scale(self, value: Json) -> float:
+        scale = _float(value, "a scale")
+        if not 0 < scale <= float(np.finfo(np.float32).max):
+            _bad("a scale is not positive and finite")
+        return scale
+
+    def op(self, value: Json) -> QOp:
+        names = ("name", "op", "inputs", "weight", "weight_scale", "bias", "clamp")
+        name, op, inputs, weight, scale, bias, clamp = _fields(value, "an op", *names)
+        low, high = _row(clamp, "a clamp", 2)
+        return QOp(
+            name=_text(name, "a name"),
+            op=_read_operator(op),
+            inputs=tuple(_text(item, "a name") for item in _list(inputs, "inputs")),
+            weight=self.array(weight, "i1"),
+            weight_scale=self.array(scale, "f4"),
+            bias=self.array(bias, "i4"),
+            clamp=(_int(low, "a clamp"), _int(high, "a clamp")),
+        )
+
+    def quality(self, value: Json) -> LayerQuality:
+        name, sqnr, saturation = _row(value, "a quality", 3)
+        return LayerQuality(
+            _text(name, "a name"), _float(sqnr, "a ratio"), _float(saturation, "a saturation")
+        )
+
+    def graph(self, header: Json) -> QGraph:
+        names = ("name", "tensors", "ops", "input", "output", "input_permutation", "labels")
+        more = ("quality", "samples", "source")
+        values = dict(
+            zip((*names, *more), _fields(header, "the graph", *names, *more), strict=True)
+        )
+        tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
+        ops = tuple(self.op(item) for item in _list(values["ops"], "ops"))
+        if len({tensor.name for tensor in tensors}) != len(tensors):
+            _bad("two tensors have the same name")
+        graph = QGraph(
+            name=_text(values["name"], "the name"),
+            tensors={tensor.name: tensor for tensor in tensors},
+            ops=ops,
+            input=_text(values["input"], "the input"),
+            output=_text(values["output"], "the output"),
+            input_permutation=_ints(values["input_permutation"], "the input permutation"),
+            labels=tuple(_text(item, "a label") for item in _list(values["labels"], "labels")),
+            quality=tuple(self.quality(item) for item in _list(values["quality"], "the quality")),
+            samples=self.array(values["samples"], "i1"),
+            source=_text(values["source"], "the source"),
+        )
+        if self.read != len(self.data):
+            _bad("there is more in the file than it says")
+        validate(graph)
+        return graph

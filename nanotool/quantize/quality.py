@@ -1,0 +1,77 @@
+"""How good a quantization is, tensor by tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.inputs import to_device
+from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Int8Array, LayerQuality, QGraph, QTensor
+from nanotool.quantize.evaluate import chunks, evaluate
+from nanotool.simulate import simulate_all
+
+UNBOUNDED = (-math.inf, math.inf)
+
+
+@dataclass
+class _Sums:
+    signal: float = 0.0
+    noise: float = 0.0
+    outside: int = 0
+    count: int = 0
+
+    def add(self, tensor: QTensor, real: NDArray[np.float64], q: Int8Array) -> None:
+        """Count one piece of data: the float graph's values and the int8 graph's."""
+        low, high = ((end - tensor.zero_point) * tensor.scale for end in (INT8_MIN, INT8_MAX))
+        half = tensor.scale / 2
+        below = (q == INT8_MIN) & (real < low - half)
+        above = (q == INT8_MAX) & (real > high + half)
+        self.signal += float((real**2).sum())
+        self.noise += float(((tensor.dequantize(q).astype(np.float64) - real) ** 2).sum())
+        self.outside += int(below.sum() + above.sum())
+        self.count += real.size
+
+    def quality(self, name: str) -> LayerQuality:
+        """The signal-to-noise ratio and the share of saturated values."""
+        if self.noise == 0:
+            decibel = math.inf
+        elif self.signal == 0:
+            decibel = -math.inf
+        else:
+            decibel = 10 * math.log10(self.signal / self.noise)
+        return LayerQuality(name, decibel, self.outside / max(self.count, 1))
+
+
+def measure(
+    graph: Graph,
+    quantized: QGraph,
+    batches: Iterable[NDArray[Any]],
+    useful: Mapping[str, tuple[float, float]] | None = None,
+) -> tuple[LayerQuality, ...]:
+    """The quality of every tensor, in order of execution, over ``batches`` (user layout).
+
+    ``graph`` is the prepared float graph that ``quantized`` was made of. The noise is what has
+    added up from the input to the tensor. ``useful`` gives, for tensors all of whose readers
+    saturate, the range outside of which values make no difference to them: there a value counts as
+    its nearer end.
+    """
+    sums = {name: _Sums() for name in quantized.tensors}
+    for batch in batches:
+        for piece in chunks(graph, batch):
+            real = evaluate(graph, piece)
+            integer = simulate_all(quantized, to_device(quantized, piece))
+            for name, tensor in quantized.tensors.items():
+                bounds = (useful or {}).get(name, UNBOUNDED)
+                values = np.clip(real[name].astype(np.float64), *bounds)
+                sums[name].add(tensor, values, integer[name])
+    return tuple(sums[name].quality(name) for name in quantized.tensors)
+
+
+def worst_layer(graph: QGraph) -> LayerQuality | None:
+    """The entry of ``graph.quality`` with the lowest signal-to-noise ratio; None without any."""
+    return min(graph.quality, key=lambda entry: entry.sqnr_db, default=None)
