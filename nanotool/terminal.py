@@ -28,7 +28,8 @@ from rich.text import Text
 
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
-from nanotool.ir import Int8Array, QTensor
+from nanotool.inputs import to_device
+from nanotool.ir import Int8Array, QGraph, QTensor
 from nanotool.report.text import bar, table
 
 # The firmware's commands, for completion and help.
@@ -408,6 +409,15 @@ def prepare_from_board(link: Link) -> Prepare:
         if sample.dtype.kind != "f":
             raise NanoError(f"The array holds {sample.dtype}.", "Give int8 (raw) or float values.")
         return tensor.quantize(sample).tobytes()
+
+    return prepare
+
+
+def prepare_from_model(graph: QGraph) -> Prepare:
+    """How to make an input where the model is at hand: user or device layout, float or int8."""
+
+    def prepare(array: Any, index: int) -> bytes:
+        return bytes(pick(to_device(graph, array), index).tobytes())
 
     return prepare
 

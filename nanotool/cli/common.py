@@ -198,3 +198,8 @@ def build_firmware(model: Path, board: str) -> BuildResult:
     model_file(model)  # a wrong path is told before anything is started
     with status(f"Building for {found.title} …") as show:
         return build(model, found, progress=lambda line: show(line[:100] or "…"))
+
+
+def firmware_for(model: Path, board: str, port: str | None) -> Path:
+    """The ELF to emulate; a real board on ``port`` runs what it was flashed with, so none."""
+    return Path() if port else build_firmware(model, board).elf

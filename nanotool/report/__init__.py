@@ -1,10 +1,17 @@
 """Reports: rich tables for the terminal, one self-contained HTML page for the browser.
 
 render(ReportData(...)) -> str        the page
-collect(lowered, plan) -> ReportData  from a model; with_ticks() adds what was measured
+collect(lowered, plan) -> ReportData  from a model; with_bench() adds what was measured
 """
 
-from nanotool.report.collect import collect, layer_rows, sample_rows, with_ticks
+from nanotool.report.collect import (
+    budgets,
+    collect,
+    layer_rows,
+    sample_rows,
+    with_bench,
+    with_ticks,
+)
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.html import render
 
@@ -13,9 +20,11 @@ __all__ = [
     "LayerRow",
     "ReportData",
     "Sample",
+    "budgets",
     "collect",
     "layer_rows",
     "render",
     "sample_rows",
+    "with_bench",
     "with_ticks",
 ]

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from nanotool import __version__
+from nanotool.bench import BenchResult
+from nanotool.build import BuildResult
 from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
 from nanotool.qfile import graph_hash
-from nanotool.report.data import LayerRow, ReportData, Sample
+from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.describe import describe
 from nanotool.simulate import simulate
 
@@ -44,6 +46,34 @@ def with_ticks(data: ReportData, ticks: Sequence[int], total: int, unit: str) ->
         raise ValueError(f"{len(ticks)} ticks for {len(data.layers)} layers")
     layers = tuple(replace(row, ticks=count) for row, count in zip(data.layers, ticks, strict=True))
     return replace(data, layers=layers, ticks=total, tick_unit=unit)
+
+
+def with_bench(data: ReportData, result: BenchResult, built: BuildResult) -> ReportData:
+    """``data`` with what was measured on a board: ticks, memory against what the board has."""
+    data = with_ticks(data, [row.ticks for row in result.layers], result.ticks, result.tick_unit)
+    return replace(
+        data,
+        board=built.board.title,
+        mismatches=result.mismatches,
+        compared=result.inputs,
+        budgets=budgets(result, built),
+    )
+
+
+def budgets(result: BenchResult, built: BuildResult) -> tuple[Budget, ...]:
+    """Flash and RAM, part by part; empty for a board whose memory is no limit."""
+    board, db = built.board, built.graph.input_tensor.size
+    if not board.flash_size or not board.ram_size:
+        return ()
+    rest = max(0, result.ram_bytes - result.arena_bytes - db)
+    flash = (("code", result.code_bytes), ("weights", result.weight_bytes))
+    ram = (
+        ("arena", result.arena_bytes),
+        ("input buffer", db),
+        ("stack, peak", result.stack_bytes or 0),
+        ("rest", rest),
+    )
+    return (Budget("Flash", flash, board.flash_size), Budget("RAM", ram, board.ram_size))
 
 
 def layer_rows(lowered: Lowered, plan: Plan) -> tuple[LayerRow, ...]:

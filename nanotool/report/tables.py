@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from nanotool.bench import BenchResult
 from nanotool.boards import Board, Port
 from nanotool.doctor import Check
 from nanotool.ir import QGraph
@@ -160,3 +161,45 @@ def checks_table(checks: Sequence[Check]) -> Table:
         style = {"ok": "green", "missing": "bold red", "optional": "yellow"}[mark]
         result.add_row(Text(mark, style), check.scope, Text(check.what), Text(check.found))
     return result
+
+
+def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
+    """A benchmark's figures, for people."""
+    per_mac = f", {result.ticks / result.macs:.2f} a MAC" if result.macs else ""
+    where = "emulated" if result.emulated else "real"
+    micros = () if result.microseconds is None else (("time", f"{result.microseconds:,.1f} us"),)
+    return (
+        ("model", f"{result.model} ({result.hash})"),
+        ("board", f"{result.board}, {where}"),
+        (result.tick_unit, f"{result.ticks:,}{per_mac}"),
+        *micros,
+        ("MACs", f"{result.macs:,}"),
+        ("arena", f"{result.arena_bytes:,} B"),
+        ("stack, peak", "unknown" if result.stack_bytes is None else f"{result.stack_bytes:,} B"),
+        ("code", f"{result.code_bytes:,} B"),
+        ("weights", f"{result.weight_bytes:,} B"),
+        ("static RAM", f"{result.ram_bytes:,} B"),
+        ("mismatches", f"{result.mismatches:,} bytes in {result.inputs:,} outputs"),
+    )
+
+
+def bench_layers(result: BenchResult) -> Table:
+    """A benchmark's layers."""
+    rows = table(
+        "Layers",
+        *(("#", "right"), ("layer", "left"), ("kernel", "left"), ("MACs", "right")),
+        *((str(result.tick_unit), "right"), ("a MAC", "right"), ("share", "right"), ("", "left")),
+    )
+    for index, layer in enumerate(result.layers):
+        part = layer.ticks / result.ticks if result.ticks else 0.0
+        rows.add_row(
+            str(index),
+            Text(layer.name),
+            layer.kernel,
+            number(layer.macs or None),
+            f"{layer.ticks:,}",
+            f"{layer.ticks / layer.macs:.2f}" if layer.macs else "–",
+            percent(part),
+            bar(part, SHORT_BAR),
+        )
+    return rows

@@ -1,0 +1,68 @@
+"""`nanotool bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nanotool.cli.common import (
+    AsJson,
+    BoardName,
+    Model,
+    Port,
+    build_firmware,
+    examples,
+    load_input,
+    out,
+    print_json,
+    progress,
+)
+
+EPILOG = examples(
+    "nanotool bench digits.nano --board stm32",
+    "nanotool bench digits.nano --board stm32 --per-layer",
+    "nanotool bench digits.nano --board stm32 --json",
+)
+
+
+def command(
+    model: Model,
+    board: BoardName,
+    input: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="X.npy",
+            help="Inputs to compare with; default: the model's own samples.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Port = None,
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="Show every layer.", show_default=False)
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on a board: instructions or cycles, flash, RAM, and differing bytes.
+
+    Exit code 1 if any output byte differs from the simulator's.
+    """
+    from nanotool.bench import bench
+    from nanotool.report.tables import bench_facts, bench_layers, facts_table
+
+    built = build_firmware(model, board)
+    x = None if input is None else load_input(built.graph, input)
+    with progress(f"Measuring on {built.board.name}") as show:
+        result = bench(built.graph, built.board, x, port, firmware=built, progress=show)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        out().print(facts_table(bench_facts(result)))
+        if per_layer:
+            out().print()
+            out().print(bench_layers(result))
+    if result.mismatches:
+        raise typer.Exit(1)

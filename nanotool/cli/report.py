@@ -1,0 +1,52 @@
+"""`nanotool report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nanotool.cli.common import (
+    Model,
+    OptionalBoard,
+    Port,
+    build_firmware,
+    examples,
+    load,
+    note,
+    plan_model,
+    progress,
+)
+
+EPILOG = examples(
+    "nanotool report digits.nano -o report.html",
+    "nanotool report digits.nano --board stm32 -o report.html",
+)
+
+
+def command(
+    model: Model,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="REPORT.html", help="Where the page goes.")
+    ],
+    board: OptionalBoard = None,
+    port: Port = None,
+) -> None:
+    """Write one HTML page about a model; with a board, measured on it."""
+    from nanotool.bench import bench
+    from nanotool.files import write_atomic
+    from nanotool.plan import svg
+    from nanotool.report import collect, render, with_bench
+
+    if board is None:
+        lowered, plan = plan_model(load(model), "portable")
+        data = collect(lowered, plan, memory_svg=svg(lowered, plan))
+    else:
+        built = build_firmware(model, board)
+        with progress(f"Measuring on {built.board.name}") as show:
+            result = bench(built.graph, built.board, None, port, firmware=built, progress=show)
+        data = collect(built.lowered, built.plan, memory_svg=svg(built.lowered, built.plan))
+        data = with_bench(data, result, built)
+    write_atomic(output, render(data))
+    note(f"Wrote {output}.")

@@ -1,0 +1,69 @@
+"""`nanotool run`."""
+
+from __future__ import annotations
+
+import typer
+
+from nanotool.cli.common import (
+    AsFloat,
+    AsJson,
+    BoardName,
+    InputFile,
+    Model,
+    OutputFile,
+    Port,
+    as_asked,
+    examples,
+    find_board,
+    firmware_for,
+    load,
+    load_input,
+    note,
+    out,
+    print_json,
+    progress,
+)
+
+EPILOG = examples(
+    "nanotool run digits.nano --board stm32 --input images.npy",
+    "nanotool run digits.nano --board stm32 --input images.npy --output y.npy --float",
+    "nanotool run digits.nano --board stm32 --port /dev/ttyUSB0 --input images.npy",
+)
+
+
+def command(
+    model: Model,
+    board: BoardName,
+    input: InputFile,
+    output: OutputFile = None,
+    port: Port = None,
+    as_float: AsFloat = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run inputs on a board and compare every output byte with the simulator's.
+
+    Exit code 1 if any byte differs; the first layer that differs is then named.
+    """
+    from nanotool.bench import connect
+    from nanotool.files import write_array
+    from nanotool.lower import lower
+    from nanotool.report.tables import answers_table
+    from nanotool.run import run, verdict
+
+    graph, found = load(model), find_board(board)
+    x = load_input(graph, input)
+    firmware = firmware_for(model, board, port)
+    with connect(found, firmware, port) as device, progress(f"Running on {found.name}") as show:
+        result = run(device, graph, lower(graph, found.target), x, show)
+    if output is not None:
+        write_array(output, as_asked(graph, result.outputs, as_float))
+        note(f"Wrote {output}: {len(x):,} outputs.")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        if output is None:
+            values = graph.output_tensor.dequantize(result.outputs).reshape(len(x), -1)
+            out().print(answers_table(values.tolist(), graph.labels))
+        out().print(verdict(result), soft_wrap=True)
+    if result.mismatches:
+        raise typer.Exit(1)
