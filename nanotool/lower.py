@@ -1,17 +1,18 @@
 """QGraph -> Lowered: each operator becomes one call of one kernel, with its params struct filled.
 
 One small function an operator, found through a registry. Here the input's zero point is folded
-into the bias, reshapes vanish into aliases, unary functions become tables, and everything that a
-kernel relies on is checked: a model that lowers cannot fail on a device.
+into the bias, reshapes vanish into aliases and unary functions become tables. The graph is
+validated, and then checked against what the kernels' parameters can hold: a model that lowers
+cannot fail on a device.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,11 @@ from nanotool import numerics, unary
 from nanotool.errors import InvalidModel, NanoError, UnsupportedOp
 from nanotool.identifiers import layer_symbols
 from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
     Array,
     AveragePool2D,
     Conv2D,
     Dense,
+    FloatArray,
     Int8Array,
     Lowered,
     LoweredOp,
@@ -43,12 +43,14 @@ from nanotool.ir import (
     Window,
 )
 from nanotool.targets import GOALS, find_target
+from nanotool.validate import validate
 
 UINT16_MAX = 2**16 - 1
 INT32_MAX = 2**31 - 1
 CONV_WEIGHTS = "[out_c][kernel_h][kernel_w][in_c / groups]"
 DENSE_WEIGHTS = "[out_features][in_features]"
-MAX_AXES = 4  # of the model's input and output, and of a transpose
+MAX_AXES = 4  # of a transpose
+MAX_TAPS = INT32_MAX // 256  # of a pool's window: their sum fits int32
 
 # What may follow a layer's name in a C symbol, and the names that the model itself needs.
 ARRAY_ENDINGS = ("weights", "bias", "multiplier", "shift", "table")
@@ -79,14 +81,14 @@ class Layer:
         flat.setflags(write=False)
         return Array(f"{self.symbol}_{ending}", flat, note)
 
-    def refuse(self, problem: str, hint: str = "") -> NoReturn:
-        """The graph contradicts itself or does not fit the kernel."""
-        raise InvalidModel(f"Layer {self.op.name}: {problem}.", hint)
-
-    def check(self, condition: bool, problem: str, hint: str = "") -> None:
-        """`refuse` unless ``condition`` holds."""
-        if not condition:
-            self.refuse(problem, hint)
+    def uint16(self, what: str, value: int) -> int:
+        """``value``, a field of a kernel's parameters, if it fits there."""
+        if value > UINT16_MAX:
+            raise InvalidModel(
+                f"{self.op.name}: {what} is {value:,}.",
+                f"The kernel takes at most {UINT16_MAX:,}: make the layer smaller or split it.",
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     find_target(target)
     if optimize not in GOALS:
         raise NanoError(f"There is no goal {optimize!r}.", f"Goals: {', '.join(GOALS)}.")
+    validate(graph)
     _check_border(graph.input_tensor, "input")
     _check_border(graph.output_tensor, "output")
     names = [op.name for op in graph.ops]
@@ -133,7 +136,8 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     buffers = {graph.input: graph.input_tensor.size}
     ops: list[LoweredOp] = []
     for op, symbol in zip(graph.ops, symbols, strict=True):
-        layer = _layer(graph, op, symbol, buffer_of)
+        tensors = tuple(graph.tensors[name] for name in op.inputs)
+        layer = Layer(op, tensors, graph.tensors[op.name], symbol)
         inputs = tuple(buffer_of[name] for name in op.inputs)
         if _keeps_bytes(layer):
             buffer_of[op.name] = inputs[0]
@@ -142,8 +146,6 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
         buffer_of[op.name] = op.name
         buffers[op.name] = layer.output.size
         ops.append(_lowered_op(op, call, inputs))
-    if graph.output not in buffer_of:
-        raise InvalidModel(f"No layer writes the output {graph.output}.")
     if len(ops) > UINT16_MAX:
         raise InvalidModel(f"{len(ops)} layers are too many.", f"At most {UINT16_MAX} fit.")
     return Lowered(
@@ -189,39 +191,12 @@ def _lowering(op: QOp) -> Lowering:
         ) from None
 
 
-def _layer(graph: QGraph, op: QOp, symbol: str, written: Mapping[str, str]) -> Layer:
-    """``op`` with its tensors, which must exist and be written before it."""
-    for name in op.inputs:
-        if name not in written:
-            raise InvalidModel(f"Layer {op.name} reads {name}, which nothing wrote before it.")
-    if op.name in written:
-        raise InvalidModel(f"Two layers are called {op.name}.")
-    if op.name not in graph.tensors:
-        raise InvalidModel(f"Layer {op.name} has no output tensor.")
-    inputs = tuple(graph.tensors[name] for name in op.inputs)
-    layer = Layer(op, inputs, graph.tensors[op.name], symbol)
-    layer.check(len(inputs) == 1, f"it has {len(inputs)} inputs, not one")
-    for tensor in (*inputs, layer.output):
-        _check_size(tensor)
-    return layer
-
-
-def _check_size(tensor: QTensor) -> None:
-    if any(n < 1 for n in tensor.shape):
-        raise InvalidModel(f"Tensor {tensor.name}: shape {tensor.shape} holds no elements.")
-    if tensor.size > INT32_MAX:
-        raise InvalidModel(
-            f"Tensor {tensor.name}: {tensor.size:,} bytes are too many.", "At most 2^31 - 1 fit."
-        )
-
-
 def _check_border(tensor: QTensor, which: str) -> None:
-    """nano_tensor holds up to four uint16 sizes."""
-    _check_size(tensor)
-    if len(tensor.shape) > MAX_AXES or any(n > UINT16_MAX for n in tensor.shape):
+    """nano_tensor holds uint16 sizes."""
+    if any(n > UINT16_MAX for n in tensor.shape):
         raise InvalidModel(
             f"The model's {which} {tensor.name} has shape {tensor.shape}.",
-            f"At most {MAX_AXES} axes of at most {UINT16_MAX} elements can be described.",
+            f"At most {UINT16_MAX:,} elements fit along an axis: give it another axis.",
         )
 
 
@@ -231,36 +206,20 @@ def _check_border(tensor: QTensor, which: str) -> None:
 def _keeps_bytes(layer: Layer) -> bool:
     """Whether the output is the input's bytes in the input's order: then it shares the buffer."""
     operator = layer.op.op
-    if isinstance(operator, Reshape):
-        layer.check(
-            layer.input.size == layer.output.size,
-            f"it reshapes {layer.input.shape} to {layer.output.shape}",
-        )
-        return True
     if isinstance(operator, Transpose):
-        _, strides = _merged_axes(layer, operator)
-        return len(strides) <= 1
-    return False
+        return len(_merged_axes(layer.input.shape, operator.permutation)[0]) <= 1
+    return isinstance(operator, Reshape)
 
 
 def _merged_axes(
-    layer: Layer, op: Transpose, largest: int = INT32_MAX
+    shape: Shape, permutation: tuple[int, ...], largest: int = INT32_MAX
 ) -> tuple[list[int], list[int]]:
-    """(output sizes, input strides) of the transpose after axes of one element are dropped and
-    axes that stay neighbours are merged, to at most ``largest`` elements; without that limit
-    one axis or none means that the bytes stay as they are."""
-    shape = layer.input.shape
-    layer.check(
-        sorted(op.permutation) == list(range(len(shape))),
-        f"{op.permutation} is no permutation of the axes of {shape}",
-    )
-    layer.check(
-        layer.output.shape == tuple(shape[axis] for axis in op.permutation),
-        f"{layer.output.shape} is not {shape} permuted by {op.permutation}",
-    )
+    """(output sizes, input strides) of a transpose after axes of one element are dropped and axes
+    that stay neighbours are merged, to at most ``largest`` elements; without that limit one
+    axis or none means that the bytes stay as they are."""
     sizes: list[int] = []
     strides: list[int] = []
-    for axis in op.permutation:
+    for axis in permutation:
         size, stride = shape[axis], math.prod(shape[axis + 1 :])
         if size == 1:
             continue
@@ -276,17 +235,12 @@ def _merged_axes(
 @lowers(Transpose)
 def _transpose(op: Transpose, layer: Layer) -> Call:
     """A transpose: an element needs the one that it is a copy of."""
-    sizes, strides = _merged_axes(layer, op, UINT16_MAX)
-    layer.check(
-        len(sizes) <= MAX_AXES and max(sizes) <= UINT16_MAX,
-        f"a transpose of {layer.input.shape} by {op.permutation} is out of range",
-        f"At most {MAX_AXES} axes that move, of at most {UINT16_MAX} elements each.",
-    )
+    sizes, strides = _merged_axes(layer.input.shape, op.permutation, UINT16_MAX)
     missing = MAX_AXES - len(sizes)
     params = Struct(
         "nano_transpose_params",
         (
-            ("shape", (*(1,) * missing, *sizes)),
+            ("shape", (*(1,) * missing, *(layer.uint16("an axis", size) for size in sizes))),
             ("stride", (*(0,) * missing, *strides)),
         ),
     )
@@ -302,22 +256,13 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call:
     """A convolution: an output needs its window, of its group's channels only."""
     window = _window(op.window, layer)
     in_c, out_c = layer.input.shape[2], layer.output.shape[2]
-    groups = op.groups
-    layer.check(
-        1 <= groups <= UINT16_MAX and in_c % groups == 0 and out_c % groups == 0,
-        f"{groups} groups do not divide {in_c} input and {out_c} output channels",
-    )
-    weights, bias = _weights(layer, (out_c, *op.window.kernel, in_c // groups))
-    multiplier, shift = numerics.conv_multipliers(
-        layer.input.scale, _weight_scale(layer, out_c), layer.output.scale
-    )
+    groups = layer.uint16("the number of groups", op.groups)
+    weights, bias, scale = _weights(layer, CONV_WEIGHTS)
+    multiplier, shift = numerics.conv_multipliers(layer.input.scale, scale, layer.output.scale)
     params = Struct(
         "nano_conv2d_params",
         (
-            (
-                "weights",
-                layer.array("weights", weights, CONV_WEIGHTS),
-            ),
+            ("weights", weights),
             ("bias", bias),
             ("requant", _requant(layer, multiplier, shift)),
             ("window", window),
@@ -334,79 +279,48 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call:
 @lowers(Dense)
 def _dense(_op: Dense, layer: Layer) -> Call:
     """A dense layer over the last axis: an output needs its whole row."""
-    shape, out_shape = layer.input.shape or (1,), layer.output.shape or (1,)
-    rows, in_features, out_features = math.prod(shape[:-1]), shape[-1], out_shape[-1]
-    layer.check(
-        layer.output.size == rows * out_features,
-        f"a dense layer cannot make {layer.output.shape} of {layer.input.shape}",
-    )
-    _check_uint16(layer, "rows", rows)
-    _check_uint16(layer, "out_features", out_features)
-    weights, bias = _weights(layer, (out_features, in_features))
-    multiplier, shift = numerics.dense_multipliers(
-        layer.input.scale, _weight_scale(layer, out_features), layer.output.scale
-    )
+    in_features, out_features = layer.input.shape[-1], layer.output.shape[-1]
+    rows = layer.input.size // in_features
+    weights, bias, scale = _weights(layer, DENSE_WEIGHTS)
+    multiplier, shift = numerics.dense_multipliers(layer.input.scale, scale, layer.output.scale)
     params = Struct(
         "nano_dense_params",
         (
-            ("weights", layer.array("weights", weights, DENSE_WEIGHTS)),
+            ("weights", weights),
             ("bias", bias),
             ("requant", _requant(layer, multiplier, shift)),
-            ("rows", rows),
+            ("rows", layer.uint16("the number of rows", rows)),
             ("in_features", in_features),
-            ("out_features", out_features),
+            ("out_features", layer.uint16("the number of outputs", out_features)),
         ),
     )
     needs = np.repeat(np.arange(rows, dtype=np.int64) * in_features, out_features)
     return Call("nano_dense", params, _overlap(needs), needs.size * in_features)
 
 
-def _weights(layer: Layer, shape: Shape) -> tuple[Int8Array, Array]:
-    """The canonical weights, checked, and the folded bias: bias - zero_point(in) * sum(weights)."""
-    weights, bias = layer.op.weight, layer.op.bias
-    if weights is None or weights.dtype != np.int8 or weights.shape != shape:
-        found = "none" if weights is None else f"{weights.dtype} {weights.shape}"
-        layer.refuse(f"its weights should be int8 {shape}, not {found}")
-    channels = shape[0]
-    if bias is not None and (bias.dtype != np.int32 or bias.shape != (channels,)):
-        layer.refuse(f"its bias should be int32 ({channels},), not {bias.dtype} {bias.shape}")
-    rows = weights.reshape(channels, -1).astype(np.int64)
-    unfolded = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64)
-    folded = unfolded - layer.input.zero_point * rows.sum(axis=1)
-    _check_accumulators(layer, rows, folded)
-    note = "[out] int32 at scale(in) * scale(weights), input zero point folded in"
-    return weights, layer.array("bias", folded.astype(np.int32), note)
-
-
-def _check_accumulators(
-    layer: Layer, weights: NDArray[np.int64], folded: NDArray[np.int64]
-) -> None:
-    """|bias| + 128 * sum |weights| < 2^31: no sum, in whatever order, leaves int32 (ops.h)."""
-    worst = np.abs(folded) + 128 * np.abs(weights).sum(axis=1)
-    channel = int(worst.argmax())
-    layer.check(
-        int(worst[channel]) <= INT32_MAX,
-        f"the sum for output channel {channel} can reach {int(worst[channel]):,}, beyond int32",
-        "Its bias is far too large for its scales, or it sums too many products: calibrate it on "
-        "real data, or split the layer.",
-    )
-
-
-def _weight_scale(layer: Layer, channels: int) -> NDArray[np.float32]:
-    scale = layer.op.weight_scale
-    if scale is None or scale.shape not in ((1,), (channels,)):
-        layer.refuse(f"it needs 1 or {channels} weight scales")
-    layer.check(bool(np.isfinite(scale).all() and (scale > 0).all()), "a weight scale is not > 0")
-    return scale
+def _weights(layer: Layer, axes: str) -> tuple[Array, Array, FloatArray]:
+    """The canonical weights, the folded bias: bias - zero_point(in) * sum(weights), and the weight
+    scales; validated before."""
+    weight, scale = layer.op.weight, layer.op.weight_scale
+    assert weight is not None
+    assert scale is not None
+    sums = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.int64)
+    bias = -layer.input.zero_point * sums
+    if layer.op.bias is not None:
+        bias += layer.op.bias
+    sizes = "".join(f"[{size}]" for size in weight.shape)
+    weights = layer.array("weights", weight, f"weights {sizes} = {axes}")
+    note = "bias at scale(in) * scale(weights), the input's zero point folded in"
+    return weights, layer.array("bias", bias.astype(np.int32), note), scale
 
 
 def _requant(layer: Layer, multiplier: NDArray[np.int32], shift: Int8Array) -> Struct:
-    low, high = _clamp(layer)
+    low, high = layer.op.clamp
     return Struct(
         "nano_requant",
         (
-            ("multiplier", layer.array("multiplier", multiplier, "Q31")),
-            ("shift", layer.array("shift", shift, "positive: left, negative: right")),
+            ("multiplier", layer.array("multiplier", multiplier, "multiplier, Q31")),
+            ("shift", layer.array("shift", shift, "shift, positive: left")),
             ("per_channel", int(multiplier.size > 1)),
             ("zero_point", layer.output.zero_point),
             ("min", low),
@@ -415,37 +329,13 @@ def _requant(layer: Layer, multiplier: NDArray[np.int32], shift: Int8Array) -> S
     )
 
 
-def _clamp(layer: Layer) -> tuple[int, int]:
-    low, high = layer.op.clamp
-    layer.check(INT8_MIN <= low <= high <= INT8_MAX, f"its clamp {low}..{high} is not within int8")
-    return low, high
-
-
 # --- Windows --------------------------------------------------------------------------------------
 
 
-def _check_uint16(layer: Layer, what: str, value: int, least: int = 1) -> None:
-    layer.check(
-        least <= value <= UINT16_MAX,
-        f"{what} is {value}",
-        f"The kernel takes {least} to {UINT16_MAX}: make the layer smaller or split it.",
-    )
-
-
 def _window(window: Window, layer: Layer) -> Struct:
-    """nano_window, every field checked against uint16 and the shapes against each other."""
-    for tensor in (layer.input, layer.output):
-        layer.check(len(tensor.shape) == 3, f"{tensor.name} has shape {tensor.shape}, not H, W, C")
+    """nano_window; the padding below and to the right follows from the output's size."""
     in_h, in_w, in_c = layer.input.shape
     out_h, out_w, out_c = layer.output.shape
-    layer.check(
-        min(*window.stride, *window.dilation, *window.kernel) >= 1 and min(window.padding) >= 0,
-        "kernel, stride or dilation is below 1, or padding is negative",
-    )
-    layer.check(
-        window.output_size(in_h, in_w) == (out_h, out_w),
-        f"its window yields {window.output_size(in_h, in_w)}, its output has {out_h}x{out_w}",
-    )
     fields = (
         *(("in_h", in_h), ("in_w", in_w), ("in_c", in_c)),
         *(("out_h", out_h), ("out_w", out_w), ("out_c", out_c)),
@@ -454,9 +344,7 @@ def _window(window: Window, layer: Layer) -> Struct:
         *(("pad_top", window.padding[0]), ("pad_left", window.padding[1])),
         *(("dilation_h", window.dilation[0]), ("dilation_w", window.dilation[1])),
     )
-    for name, value in fields:
-        _check_uint16(layer, name, value, least=0 if name.startswith("pad") else 1)
-    return Struct("nano_window", fields)
+    return Struct("nano_window", tuple((name, layer.uint16(name, n)) for name, n in fields))
 
 
 def _first_taps(window: Window, layer: Layer, axis: int) -> NDArray[np.int64]:
@@ -504,34 +392,19 @@ def _average_pool(op: AveragePool2D, layer: Layer) -> Call:
 
 
 def _pool(kernel: str, window: Window, layer: Layer) -> Call:
-    """Pooling: a window that lies in padding alone would have nothing to pool."""
-    struct = _window(window, layer)
-    in_c = layer.input.shape[2]
-    layer.check(in_c == layer.output.shape[2], "pooling cannot change the number of channels")
-    _check_same_numbers(layer, "pooling")
-    needs = _window_needs(window, layer, np.arange(in_c))
-    layer.check(
-        bool((needs < layer.input.size).all()),
-        "a window lies in the padding alone",
-        "Pad by less than the window's size.",
-    )
+    """Pooling: an output needs its window, of its own channel only."""
     taps = math.prod(window.kernel)
-    layer.check(
-        taps <= INT32_MAX // 256,
-        f"a window of {taps:,} elements is too large",
-        "Sums have to fit int32: pool in two steps.",
+    if taps > MAX_TAPS:
+        raise InvalidModel(
+            f"{layer.op.name}: a window of {taps:,} elements is too large.",
+            "Their sum has to fit int32: pool in two steps.",
+        )
+    low, high = layer.op.clamp
+    params = Struct(
+        "nano_pool_params", (("window", _window(window, layer)), ("min", low), ("max", high))
     )
-    low, high = _clamp(layer)
-    params = Struct("nano_pool_params", (("window", struct), ("min", low), ("max", high)))
+    needs = _window_needs(window, layer, np.arange(layer.input.shape[2]))
     return Call(kernel, params, _overlap(needs))
-
-
-def _check_same_numbers(layer: Layer, what: str) -> None:
-    source, result = layer.input, layer.output
-    layer.check(
-        (source.scale, source.zero_point) == (result.scale, result.zero_point),
-        f"{what} keeps scale and zero point, but its input and output differ in them",
-    )
 
 
 # --- Functions ------------------------------------------------------------------------------------
@@ -540,12 +413,11 @@ def _check_same_numbers(layer: Layer, what: str) -> None:
 @lowers(Unary)
 def _unary(op: Unary, layer: Layer) -> Call:
     """A table of 256 bytes; an element is read before it is written, so it works in place."""
-    layer.check(layer.input.size == layer.output.size, "its input and output differ in size")
-    table = unary.table(op.function, layer.input, layer.output, _clamp(layer))
+    table = unary.table(op.function, layer.input, layer.output, layer.op.clamp)
     params = Struct(
         "nano_table_params",
         (
-            ("table", layer.array("table", table, f"{op.function}, first entry for -128")),
+            ("table", layer.array("table", table, f"table of {op.function}, first entry for -128")),
             ("size", layer.output.size),
         ),
     )
@@ -555,28 +427,13 @@ def _unary(op: Unary, layer: Layer) -> Call:
 @lowers(Softmax)
 def _softmax(op: Softmax, layer: Layer) -> Call:
     """Row by row; a row's last pass reads an element before it writes it: it works in place."""
-    shape = layer.input.shape or (1,)
-    layer.check(layer.input.size == layer.output.size, "its input and output differ in size")
-    layer.check(layer.op.clamp == (INT8_MIN, INT8_MAX), "a softmax takes no clamp")
-    layer.check(
-        (layer.output.scale, layer.output.zero_point)
-        == (numerics.SOFTMAX_SCALE, numerics.SOFTMAX_ZERO_POINT),
-        "a softmax's output has scale 1/256 and zero point -128",
-    )
-    layer.check(
-        shape[-1] <= numerics.SOFTMAX_MAX_DEPTH,
-        f"a softmax over {shape[-1]:,} elements",
-        f"At most {numerics.SOFTMAX_MAX_DEPTH:,} can be summed.",
-    )
-    try:
-        multiplier, left_shift, diff_min = numerics.softmax_parameters(op.beta, layer.input.scale)
-    except InvalidModel as error:
-        raise InvalidModel(f"Layer {layer.op.name}: {error.message}", error.hint) from error
+    depth = layer.input.shape[-1]
+    multiplier, left_shift, diff_min = numerics.softmax_parameters(op.beta, layer.input.scale)
     params = Struct(
         "nano_softmax_params",
         (
-            ("rows", math.prod(shape[:-1])),
-            ("depth", shape[-1]),
+            ("rows", layer.input.size // depth),
+            ("depth", depth),
             ("multiplier", multiplier),
             ("left_shift", left_shift),
             ("diff_min", diff_min),

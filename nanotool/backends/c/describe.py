@@ -1,0 +1,152 @@
+"""What the comments say: a layer's kind, shapes, scales and costs in the reader's words."""
+
+from __future__ import annotations
+
+from nanotool import unary
+from nanotool.identifiers import c_comment
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    Array,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Lowered,
+    LoweredOp,
+    MaxPool2D,
+    Op,
+    Placement,
+    Plan,
+    QGraph,
+    QOp,
+    QTensor,
+    Reshape,
+    Shape,
+    Softmax,
+    Struct,
+    Transpose,
+    Unary,
+    Value,
+    Window,
+)
+
+COMMENT_WIDTH = 94  # columns of a comment's text
+
+
+def shape_text(shape: Shape) -> str:
+    """28x28x1; 1 for a scalar."""
+    return "x".join(map(str, shape)) or "1"
+
+
+def numbers(tensor: QTensor) -> str:
+    """Scale and zero point: 0.047244/-128."""
+    return f"{tensor.scale:.6g}/{tensor.zero_point}"
+
+
+def kind(op: Op) -> str:
+    """The operator with its geometry: conv2d 3x3 stride 1 pad 1."""
+    if isinstance(op, Conv2D):
+        groups = f" groups {op.groups}" if op.groups > 1 else ""
+        return f"conv2d {_window(op.window)}{groups}"
+    if isinstance(op, (MaxPool2D, AveragePool2D)):
+        name = "max pool" if isinstance(op, MaxPool2D) else "average pool"
+        return f"{name} {_window(op.window)}"
+    if isinstance(op, Unary):
+        return op.function
+    if isinstance(op, Softmax):
+        return "softmax" if op.beta == 1 else f"softmax beta {op.beta:g}"
+    if isinstance(op, Transpose):
+        return f"transpose {','.join(map(str, op.permutation))}"
+    names = {Dense: "dense", Reshape: "reshape"}
+    return names.get(type(op), type(op).__name__.lower())
+
+
+def _window(window: Window) -> str:
+    def pair(values: tuple[int, int]) -> str:
+        return str(values[0]) if values[0] == values[1] else f"{values[0]}x{values[1]}"
+
+    text = f"{shape_text(window.kernel)} stride {pair(window.stride)}"
+    if any(window.padding):
+        same = len(set(window.padding)) == 1
+        pads = window.padding[:1] if same else window.padding
+        text += f" pad {','.join(map(str, pads))}"
+    if window.dilation != (1, 1):
+        text += f" dilation {pair(window.dilation)}"
+    return text
+
+
+def activation(op: QOp, output: QTensor) -> str:
+    """The fused clamp in words, with a comma before it; empty if it does nothing."""
+    low, high = op.clamp
+    weighted = isinstance(op.op, (Conv2D, Dense))
+    if (low, high) == (INT8_MIN, INT8_MAX) and not (weighted and output.zero_point == INT8_MIN):
+        return ""
+    if low == output.zero_point and high == INT8_MAX:
+        return ", ReLU"
+    if low == output.zero_point and high == unary.quantized_bound(6.0, output):
+        return ", ReLU6"
+    return f", clamp {low}..{high}"
+
+
+def arrays_of(value: Value) -> tuple[Array, ...]:
+    """Every array in ``value``."""
+    if isinstance(value, Array):
+        return (value,)
+    if isinstance(value, Struct):
+        return tuple(array for _, inner in value.fields for array in arrays_of(inner))
+    return ()
+
+
+def place(placement: Placement) -> str:
+    """The bytes of the arena that ``placement`` takes: 1568..4704."""
+    return f"{placement.offset}..{placement.offset + placement.size}"
+
+
+def layer_comment(lowered: Lowered, plan: Plan, index: int) -> list[str]:
+    """The lines above an op: where it comes from, what it is, what it costs, where it lies."""
+    op, graph = lowered.ops[index], lowered.graph
+    first, last = graph.op(op.source[0]), graph.op(op.source[-1])
+    source, result = graph.tensors[first.inputs[0]], graph.tensors[last.name]
+    what = " + ".join(kind(graph.op(name).op) for name in op.source)
+    shapes = f"{shape_text(source.shape)} -> {shape_text(result.shape)}{activation(last, result)}"
+    head = [f"{index}  {c_comment(' + '.join(op.source))}", what, shapes]
+    costs = [f"in {numbers(source)}", f"out {numbers(result)}"]
+    costs += [f"{op.macs:,} MAC"] if op.macs else []
+    weights = sum(array.nbytes for array in arrays_of(op.params))
+    costs += [f"{weights:,} B weights"] if weights else []
+    return [*_wrapped(head), *_wrapped(["", *costs, _places(plan, op, index)])]
+
+
+def _wrapped(parts: list[str]) -> list[str]:
+    """``parts`` with two blanks between them, on as few lines as hold them."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 2 + len(part) <= COMMENT_WIDTH:
+            lines[-1] += "  " + part
+        else:
+            lines.append("  " + part)
+    return lines
+
+
+def _places(plan: Plan, op: LoweredOp, index: int) -> str:
+    inputs = ", ".join(place(plan.buffers[name]) for name in op.inputs)
+    text = f"arena {inputs} -> {place(plan.buffers[op.output])}"
+    if index in plan.scratch:
+        text += f"  scratch {place(plan.scratch[index])}"
+    return text
+
+
+def alias_comment(graph: QGraph, op: QOp) -> str:
+    """One line for an op that has no kernel because it moves no byte."""
+    source, result = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+    shapes = f"{shape_text(source.shape)} -> {shape_text(result.shape)}"
+    return f"-  {c_comment(op.name)}  {kind(op.op)}   {shapes}: the same bytes, nothing to do"
+
+
+def tensor_line(tensor: QTensor) -> str:
+    """A border tensor: 28x28x1 int8, real = 0.00392157 * (q + 128)."""
+    zero_point = tensor.zero_point
+    sign = "+" if zero_point <= 0 else "-"
+    return (
+        f"{shape_text(tensor.shape)} int8, real = {tensor.scale:.6g} * (q {sign} {abs(zero_point)})"
+    )

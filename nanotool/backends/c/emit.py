@@ -1,0 +1,410 @@
+"""The files of a model folder.
+
+Everything here makes text from values: the same Lowered, Plan and options give the same bytes, on
+every machine. Where a model was lowered for several targets, each one's part stands under its
+target's guard.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import nanotool
+from nanotool.backends.c import describe, text
+from nanotool.backends.c.describe import arrays_of
+from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, replace_folder
+from nanotool.errors import InvalidModel
+from nanotool.identifiers import c_comment, c_string, model_identifier
+from nanotool.ir import Array, Int8Array, Lowered, Plan, QGraph, QTensor
+from nanotool.lower import layer_names
+from nanotool.plan import draw
+from nanotool.qfile import graph_hash, to_bytes
+from nanotool.simulate import simulate
+from nanotool.targets import find_target
+
+ABI = 1  # the NANO_ABI whose structs nanotool.lower fills
+
+
+def export(
+    lowered_and_plans: Sequence[tuple[Lowered, Plan]], folder: Path, *, golden: int = 4
+) -> None:
+    """Write the model folder ``folder``: C sources for every target, and the QGraph's file.
+
+    ``golden`` is the number of golden vectors. The folder is replaced as a whole; if anything
+    fails, what was there before is still there. Raises `NanoError` where the folder holds files
+    that no export wrote, or cannot be written.
+    """
+    check_replaceable(folder.resolve())
+    replace_folder(folder, sources(lowered_and_plans, golden=golden))
+
+
+def sources(
+    lowered_and_plans: Sequence[tuple[Lowered, Plan]], *, golden: int = 4
+) -> dict[str, bytes]:
+    """The content of every file of the model folder, by name."""
+    variants = _ordered(lowered_and_plans)
+    graph = variants[0][0].graph
+    digest = graph_hash(graph)
+    if any(graph_hash(lowered.graph) != digest for lowered, _ in variants):
+        raise InvalidModel("The targets' models differ.", "Lower one QGraph for all targets.")
+    model = _Model(model_identifier(graph.name), digest, graph, variants)
+    texts = {
+        f"{model.name}.h": _header(model),
+        f"{model.name}.c": _source(model),
+        f"{model.name}_weights.h": _weights_header(model),
+        f"{model.name}_weights.c": _weights_source(model),
+        "app_model.h": _app_header(model),
+    }
+    if golden > 0:
+        texts[f"{model.name}_golden.h"] = _golden_header(model, golden)
+    files = {name: content.encode("ascii") for name, content in texts.items()}
+    return files | {GRAPH_FILE: to_bytes(graph)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What the files have in common."""
+
+    name: str  # begins every file's and symbol's name
+    digest: str
+    graph: QGraph
+    variants: tuple[tuple[Lowered, Plan], ...]  # unguarded target last
+
+    @property
+    def macro(self) -> str:
+        return self.name.upper()
+
+    def symbol(self, array: Array) -> str:
+        return f"{self.name}_{array.name}"
+
+
+def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[Lowered, Plan], ...]:
+    """The variants, each target once, the one that any compiler takes last."""
+    if not lowered_and_plans:
+        raise InvalidModel("There is nothing to export.", "Name at least one target.")
+    targets = [lowered.target for lowered, _ in lowered_and_plans]
+    if len(set(targets)) != len(targets):
+        raise InvalidModel("A target is named twice.", "Name each target once.")
+    unguarded = [target for target in targets if not find_target(target).guard]
+    if len(unguarded) > 1:
+        raise InvalidModel(f"Targets {' and '.join(unguarded)} fit every compiler.", "Choose one.")
+    return tuple(sorted(lowered_and_plans, key=lambda pair: not find_target(pair[0].target).guard))
+
+
+# --- What every file has --------------------------------------------------------------------------
+
+
+def _banner(model: _Model, name: str, purpose: str, more: Sequence[str] = ()) -> list[str]:
+    options = [f"target {v.target}, optimize {v.optimize}" for v, _ in model.variants]
+    origin = f" ({c_comment(model.graph.source)})" if model.graph.source else ""
+    lines = [
+        f"{name} - {purpose}. {MARK} {nanotool.__version__}; do not edit.",
+        "",
+        f"model    {c_comment(model.graph.name)}, hash {model.digest}{origin}",
+        *(f"options  {option}" for option in options),
+        *more,
+    ]
+    return list(text.comment(lines))
+
+
+def _guarded(model: _Model, part: Callable[[Lowered, Plan], list[str]]) -> list[str]:
+    """``part`` for every variant, under its target's condition; an error where none holds."""
+    lines: list[str] = []
+    for number, (lowered, plan) in enumerate(model.variants):
+        guard = find_target(lowered.target).guard
+        if guard:
+            lines += [f"#{'el' if number else ''}if {guard}  /* target {lowered.target} */", ""]
+        elif number:
+            lines += [f"#else  /* target {lowered.target} */", ""]
+        lines += [*part(lowered, plan), ""]
+    if all(find_target(lowered.target).guard for lowered, _ in model.variants):
+        names = ", ".join(lowered.target for lowered, _ in model.variants)
+        lines += ["#else", f'#error "{model.name} was exported for {names}, not for this compiler"']
+    return [*lines, "#endif", ""] if find_target(model.variants[0][0].target).guard else lines
+
+
+def _include_guard(model: _Model, file: str, body: list[str]) -> list[str]:
+    macro = f"{model.macro}_{file}"
+    return [f"#ifndef {macro}", f"#define {macro}", "", *body, "#endif"]
+
+
+def _file(*parts: Sequence[str]) -> str:
+    lines = [line.rstrip() for part in parts for line in part]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+_FORMAT_OFF = ["/* clang-format off */"]
+_EXTERN_C = ["#ifdef __cplusplus", 'extern "C" {', "#endif", ""]
+_EXTERN_C_END = ["#ifdef __cplusplus", "}", "#endif"]
+
+
+# --- NAME.h, app_model.h --------------------------------------------------------------------------
+
+
+def _header(model: _Model) -> str:
+    graph = model.graph
+    facts = [
+        f"input    {describe.tensor_line(graph.input_tensor)}",
+        f"output   {describe.tensor_line(graph.output_tensor)}",
+        *(f"classes  {line}" for line in _labels(graph)),
+        *(
+            f"cost     {lowered.macs:,} MAC, {lowered.weight_bytes:,} bytes of weights, "
+            f"{plan.arena_size:,} bytes of arena ({lowered.target})"
+            for lowered, plan in model.variants
+        ),
+    ]
+    body = [
+        '#include "nano/model.h"',
+        "",
+        *_EXTERN_C,
+        "/* Bytes of arena that the model takes, for tensors and scratch: the size of a buffer for",
+        " * an arena (aligned to NANO_ALIGN) that holds nothing else. */",
+        *_guarded(model, lambda _, plan: [f"#define {model.macro}_ARENA_SIZE {plan.arena_size}u"]),
+        "/* Bytes of the input and of the output. */",
+        f"#define {model.macro}_INPUT_SIZE {graph.input_tensor.size}u",
+        f"#define {model.macro}_OUTPUT_SIZE {graph.output_tensor.size}u",
+        "",
+        f"extern const nano_model {model.name}_model;",
+        "",
+        *_EXTERN_C_END,
+    ]
+    banner = _banner(model, f"{model.name}.h", f"the model {model.name}", facts)
+    return _file(banner, _include_guard(model, "H", body))
+
+
+def _labels(graph: QGraph) -> list[str]:
+    """The classes' names, wrapped."""
+    lines: list[str] = []
+    for number, label in enumerate(graph.labels):
+        item = f"{number} {c_comment(label)}"
+        if lines and len(lines[-1]) + len(item) + 2 <= 80:
+            lines[-1] += f", {item}"
+        else:
+            lines.append(item)
+    return lines
+
+
+def _app_header(model: _Model) -> str:
+    banner = _banner(model, "app_model.h", "tells the firmware which model it runs")
+    body = [
+        f'#include "{model.name}.h"',
+        "",
+        f"#define APP_MODEL {model.name}_model",
+        f"#define APP_ARENA_SIZE {model.macro}_ARENA_SIZE",
+        f"#define APP_INPUT_SIZE {model.macro}_INPUT_SIZE",
+        f"#define APP_OUTPUT_SIZE {model.macro}_OUTPUT_SIZE",
+        "",
+    ]
+    return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])
+
+
+# --- NAME.c ---------------------------------------------------------------------------------------
+
+
+def _source(model: _Model) -> str:
+    head = [
+        f'#include "{model.name}.h"',
+        f'#include "{model.name}_weights.h"',
+        '#include "nano/ops.h"',
+        "",
+        "/* Fails where the library is of another generation: export the model again. */",
+        f"NANO_STATIC_ASSERT(NANO_ABI == {ABI}, {model.name}_was_exported_for_NANO_ABI_{ABI});",
+        "",
+    ]
+    banner = _banner(model, f"{model.name}.c", "ops and their parameters")
+    return _file(
+        banner, _FORMAT_OFF, head, _guarded(model, lambda lowered, plan: _ops(model, lowered, plan))
+    )
+
+
+def _ops(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
+    """The arena's picture, each layer's parameters, the op table and the model."""
+    names = layer_names(lowered)
+    lines = [*text.comment(c_comment_lines(draw(lowered, plan, ascii_only=True))), ""]
+    by_source = {op.source[-1]: i for i, op in enumerate(lowered.ops)}
+    fused = {name for op in lowered.ops for name in op.source[:-1]}
+    for qop in lowered.graph.ops:
+        if qop.name in by_source:
+            index = by_source[qop.name]
+            params = lowered.ops[index].params
+            lines += text.comment(describe.layer_comment(lowered, plan, index))
+            lines += f"static const {params.ctype} {model.name}_{names[index]} = ".splitlines()
+            lines[-1] += text.initializer(params, model.symbol) + ";"
+            lines.append("")
+        elif qop.name not in fused:
+            lines += [*text.comment([describe.alias_comment(lowered.graph, qop)]), ""]
+    if lowered.ops:
+        lines += _op_table(model, lowered, plan, names)
+    return [*lines, *_model_struct(model, lowered, plan)]
+
+
+def c_comment_lines(picture: str) -> list[str]:
+    """A text of several lines, each made safe for a comment."""
+    return [c_comment(line) for line in picture.splitlines()]
+
+
+def _op_table(model: _Model, lowered: Lowered, plan: Plan, names: list[str]) -> list[str]:
+    lines = ["/* Offsets are bytes from the start of the model's room in the arena. */"]
+    lines.append(f"static const nano_op {model.name}_ops[] = {{")
+    for index, op in enumerate(lowered.ops):
+        inputs = [str(plan.buffers[name].offset) for name in op.inputs]
+        inputs += ["NANO_NONE"] * (2 - len(inputs))
+        scratch = str(plan.scratch[index].offset) if index in plan.scratch else "NANO_NONE"
+        out = plan.buffers[op.output]
+        lines += [
+            f"    {{.run = {op.kernel}, .params = &{model.name}_{names[index]},",
+            f"     .in = {{{', '.join(inputs)}}}, .out = {out.offset}, .scratch = {scratch}, "
+            f".out_size = {out.size}}},",
+        ]
+    lines += ["};", "", f"static const char *const {model.name}_op_names[] = {{"]
+    lines += [f"    {c_string(op.name)}," for op in lowered.ops]
+    return [*lines, "};", ""]
+
+
+def _model_struct(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
+    graph = model.graph
+    table = f"{model.name}_ops" if lowered.ops else "NULL"
+    names = f"{model.name}_op_names" if lowered.ops else "NULL"
+    return [
+        f"const nano_model {model.name}_model = {{",
+        "    .abi = NANO_ABI,",
+        f"    .name = {c_string(model.name)},",
+        f"    .hash = {c_string(model.digest)},",
+        f"    .ops = {table},",
+        f"    .op_names = {names},",
+        f"    .op_count = {len(lowered.ops)},",
+        f"    .arena_size = {model.macro}_ARENA_SIZE,",
+        *_tensor("input", graph.input_tensor, plan.buffers[lowered.input].offset),
+        *_tensor("output", graph.output_tensor, plan.buffers[lowered.output].offset),
+        "};",
+    ]
+
+
+def _tensor(field: str, tensor: QTensor, offset: int) -> list[str]:
+    shape = ", ".join(str(n) for n in tensor.shape or (1,))
+    return [
+        f"    .{field} = {{",
+        f"        .offset = {offset}, .size = {tensor.size},",
+        f"        .shape = {{{shape}}},",
+        f"        .scale = {text.float_literal(tensor.scale)}, .zero_point = {tensor.zero_point},",
+        "    },",
+    ]
+
+
+# --- NAME_weights.h, NAME_weights.c ---------------------------------------------------------------
+
+
+def _weights_header(model: _Model) -> str:
+    banner = _banner(model, f"{model.name}_weights.h", "the arrays in flash")
+
+    def declarations(lowered: Lowered, _plan: Plan) -> list[str]:
+        return [
+            f"extern const {text.ctype(array)} {model.symbol(array)}[{array.data.size}];"
+            for array in lowered.arrays()
+        ]
+
+    body = ["#include <stdint.h>", "", *_EXTERN_C, *_guarded(model, declarations), *_EXTERN_C_END]
+    return _file(banner, _include_guard(model, "WEIGHTS_H", body))
+
+
+def _weights_source(model: _Model) -> str:
+    banner = _banner(model, f"{model.name}_weights.c", "the arrays in flash")
+
+    def definitions(lowered: Lowered, _plan: Plan) -> list[str]:
+        owners = _owners(lowered)
+        lines: list[str] = []
+        for array in lowered.arrays():
+            lines += [
+                *text.comment([c_comment(f"{owners[array.name]}: {array.note}")]),
+                f"NANO_WORD_ALIGNED const {text.ctype(array)} "
+                f"{model.symbol(array)}[{array.data.size}] = {{",
+                *text.number_rows(array.data),
+                "};",
+                "",
+            ]
+        return lines[:-1]
+
+    head = [f'#include "{model.name}_weights.h"', '#include "nano/config.h"', ""]
+    return _file(banner, _FORMAT_OFF, head, _guarded(model, definitions))
+
+
+def _owners(lowered: Lowered) -> dict[str, str]:
+    """The op that first uses each array, by the array's name."""
+    owners: dict[str, str] = {}
+    for index, op in enumerate(lowered.ops):
+        for array in arrays_of(op.params):
+            owners.setdefault(array.name, f"{index}  {op.name}")
+    return owners
+
+
+# --- NAME_golden.h --------------------------------------------------------------------------------
+
+
+def golden_inputs(graph: QGraph, count: int) -> tuple[Int8Array, str]:
+    """(``count`` inputs, where they are from): the graph's samples, then made ones."""
+    shape = graph.input_tensor.shape
+    real = np.zeros((0, *shape), np.int8) if graph.samples is None else graph.samples[:count]
+    missing = count - len(real)
+    if not missing:
+        return real, "inputs from the calibration data"
+    made = _noise(missing * graph.input_tensor.size).reshape(missing, *shape)
+    origin = f"{len(real)} inputs from the calibration data, then noise"
+    return np.concatenate([real, made]), origin if len(real) else "inputs are noise"
+
+
+def _noise(count: int) -> Int8Array:
+    """Bytes of a linear congruential generator (Numerical Recipes' constants, seed 1): the same
+    everywhere."""
+    state = 1
+    values = bytearray(count)
+    for i in range(count):
+        state = (1664525 * state + 1013904223) & 0xFFFFFFFF
+        values[i] = state >> 24
+    return np.frombuffer(bytes(values), np.int8)
+
+
+def _golden_header(model: _Model, count: int) -> str:
+    inputs, origin = golden_inputs(model.graph, count)
+    outputs = simulate(model.graph, inputs)
+    banner = _banner(
+        model,
+        f"{model.name}_golden.h",
+        "what the model must answer",
+        [f"vectors  {count}; {origin}; outputs from the simulator", "crc      CRC-32 as in zlib"],
+    )
+    body = [
+        f'#include "{model.name}.h"',
+        "",
+        f"#define {model.macro}_GOLDEN_COUNT {count}u",
+        "",
+        *_vectors(model, "input", inputs),
+        *_vectors(model, "output", outputs),
+        *_checksums(model, "input", inputs),
+        *_checksums(model, "output", outputs),
+    ]
+    return _file(banner, _FORMAT_OFF, _include_guard(model, "GOLDEN_H", body))
+
+
+def _vectors(model: _Model, which: str, data: Int8Array) -> list[str]:
+    lines = [
+        f"static const int8_t {model.name}_golden_{which}"
+        f"[{model.macro}_GOLDEN_COUNT][{model.macro}_{which.upper()}_SIZE] = {{"
+    ]
+    for vector in data:
+        lines += ["    {", *text.number_rows(vector), "    },"]
+    return [*lines, "};", ""]
+
+
+def _checksums(model: _Model, which: str, data: Int8Array) -> list[str]:
+    crcs = np.array([zlib.crc32(vector.tobytes()) for vector in data], np.uint32)
+    return [
+        f"static const uint32_t {model.name}_golden_{which}_crc[{model.macro}_GOLDEN_COUNT] = {{",
+        *text.number_rows(crcs),
+        "};",
+        "",
+    ]

@@ -1,0 +1,80 @@
+"""Values as C text: arrays in fixed columns, designated initializers, numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.ir import Array, Struct, Value
+
+WIDTH = 100
+INDENT = "    "
+CTYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "uint32": "uint32_t"}
+
+Symbol = Callable[[Array], str]  # an array's C name
+
+
+def ctype(array: Array) -> str:
+    """The C type of an element of ``array``."""
+    return CTYPES[array.data.dtype.name]
+
+
+def number_rows(data: NDArray[Any], width: int = WIDTH) -> list[str]:
+    """``data`` as indented lines of numbers in columns: a power of two on a line, all lines of an
+    array alike, whatever the values (so that two exports can be compared line by line)."""
+    info = np.iinfo(data.dtype)
+    cell = len(str(info.min)) + 1 if info.min else len(hex(info.max)) + 2
+    per_line = 1
+    while len(INDENT) + 2 * per_line * (cell + 1) - 1 <= width:
+        per_line *= 2
+    texts = [(f"{int(v)}," if info.min else f"0x{int(v):08X}u,") for v in data.reshape(-1)]
+    rows = [texts[i : i + per_line] for i in range(0, len(texts), per_line)]
+    return [INDENT + " ".join(text.rjust(cell) for text in row) for row in rows]
+
+
+def float_literal(value: float) -> str:
+    """``value``, a float32, as a C float that reads back as the same bits."""
+    text = f"{value:.9g}"
+    return (text if any(c in text for c in ".e") else text + ".0") + "f"
+
+
+def initializer(struct: Struct, symbol: Symbol, depth: int = 0) -> str:
+    """``struct`` as a designated initializer in braces.
+
+    Fields that belong together (in_h, in_w, in_c) share a line.
+    """
+    pad = INDENT * (depth + 1)
+    lines = []
+    for _, group in itertools.groupby(struct.fields, key=_family):
+        parts = [f".{name} = {_value(value, symbol, depth)}," for name, value in group]
+        lines.append(pad + " ".join(parts))
+    return "\n".join(("{", *lines, INDENT * depth + "}"))
+
+
+def _family(field: tuple[str, Value]) -> tuple[str, bool]:
+    """Equal for neighbouring numbers whose names begin alike."""
+    name, value = field
+    head = name.split("_", 1)[0] if isinstance(value, (int, float)) else name
+    return head, isinstance(value, (int, float))
+
+
+def _value(value: Value, symbol: Symbol, depth: int) -> str:
+    if isinstance(value, Struct):
+        return initializer(value, symbol, depth + 1)
+    if isinstance(value, Array):
+        return symbol(value)
+    if isinstance(value, tuple):
+        return "{" + ", ".join(str(item) for item in value) + "}"
+    return float_literal(value) if isinstance(value, float) else str(value)
+
+
+def comment(lines: list[str], indent: str = "") -> Iterator[str]:
+    """``lines`` as one block comment."""
+    for i, line in enumerate(lines):
+        head = "/* " if i == 0 else " * "
+        tail = " */" if i == len(lines) - 1 else ""
+        yield (indent + head + line).rstrip() + tail
