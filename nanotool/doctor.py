@@ -152,8 +152,7 @@ def _sources() -> Check:
     try:
         return Check("nanotool", "C sources", True, str(sources.project_dir()))
     except NanoError as error:
-        command = f"{shlex.quote(sys.executable)} -m pip install --force-reinstall nanotool"
-        return Check("nanotool", "C sources", False, error.message, (Fix("run", command),))
+        return Check("nanotool", "C sources", False, str(error))
 
 
 def _module(

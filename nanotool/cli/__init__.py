@@ -58,7 +58,7 @@ def main() -> NoReturn:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no × gets ?
     try:
-        app()
+        app(prog_name="nanotool")
     except NanoError as error:
         _fail(error)
         sys.exit(error.exit_code)

@@ -76,7 +76,7 @@ Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="Kernels
 
 def examples(*lines: str) -> str:
     """An epilog of commands, one a line."""
-    return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{line}[/cyan]" for line in lines)])
+    return "\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{line}[/cyan]" for line in lines)])
 
 
 # --- Where text goes ------------------------------------------------------------------------------

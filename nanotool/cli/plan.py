@@ -32,4 +32,6 @@ def command(model: Model, target: Target = "portable", as_json: AsJson = False) 
             }
         )
         return
-    out().print(draw(lowered, plan), soft_wrap=True)
+    console = out()
+    picture = draw(lowered, plan, ascii_only=not console.encoding.startswith("utf"))
+    console.print(picture, soft_wrap=True)

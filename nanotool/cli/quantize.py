@@ -68,21 +68,23 @@ def command(
         ) from error
     from nanotool import project, qfile
     from nanotool.models import check_output
-    from nanotool.report.tables import quality_table, worst_tensor
+    from nanotool.quantize import worst_layer
+    from nanotool.report.tables import quality_table
+    from nanotool.report.text import decibel
 
     check_output(output)
     loaded = project.load_source(source, calibration, name)
     with progress("Calibrating") as show:
         graph = project.quantize_source(loaded, observer.value, show)
     qfile.save(graph, output)
-    worst = worst_tensor(graph)
+    worst = worst_layer(graph)
     if as_json:
         print_json(
             {
                 "model": str(output),
                 "name": graph.name,
                 "hash": qfile.graph_hash(graph),
-                "worst": worst,
+                "worst": None if worst is None else worst.tensor,
                 "layers": [
                     {"tensor": q.tensor, "sqnr_db": q.sqnr_db, "saturation": q.saturation}
                     for q in graph.quality
@@ -91,6 +93,6 @@ def command(
         )
         return
     out().print(quality_table(graph))
-    if worst:
-        out().print(f"\nWorst layer: {worst}")
+    if worst is not None:
+        out().print(f"\nWorst layer: {worst.tensor}, {decibel(worst.sqnr_db)}")
     note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")

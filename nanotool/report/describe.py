@@ -41,9 +41,9 @@ def summary(graph: QGraph, digest: str) -> tuple[tuple[str, str], ...]:
 def _operator(op: Op) -> str:
     if isinstance(op, Conv2D):
         groups = f" groups {op.groups}" if op.groups > 1 else ""
-        return f"Conv2D {_window(op.window)}{groups}"
+        return f"Conv2D {_window(op.window, (1, 1))}{groups}"
     if isinstance(op, (MaxPool2D, AveragePool2D)):
-        return f"{type(op).__name__} {_window(op.window)}"
+        return f"{type(op).__name__} {_window(op.window, op.window.kernel)}"
     if isinstance(op, Unary):
         return op.function
     if isinstance(op, Transpose):
@@ -51,10 +51,10 @@ def _operator(op: Op) -> str:
     return type(op).__name__
 
 
-def _window(window: Window) -> str:
-    """3×3, and what is not the default: stride, padding, dilation."""
+def _window(window: Window, usual_stride: tuple[int, int]) -> str:
+    """3×3, and what is not usual: stride, padding, dilation."""
     parts = ["×".join(map(str, window.kernel))]
-    if window.stride != (1, 1):
+    if window.stride != usual_stride:
         parts.append(f"stride {_pair(window.stride)}")
     if any(window.padding):
         sides = set(window.padding)

@@ -11,6 +11,7 @@ from nanotool.bench import BenchResult
 from nanotool.boards import Board, Port
 from nanotool.doctor import Check
 from nanotool.ir import QGraph
+from nanotool.quantize import worst_layer
 from nanotool.report.data import ReportData
 from nanotool.report.describe import describe
 from nanotool.report.graph_svg import shape_text, share
@@ -26,7 +27,7 @@ def quality_table(graph: QGraph) -> Table:
         *(("tensor", "left"), ("shape", "right"), ("signal / noise", "right"), ("", "left")),
         ("saturated", "right"),
     )
-    hurt = worst_tensor(graph)
+    worst = worst_layer(graph)
     for row in graph.quality:
         result.add_row(
             Text(row.tensor),
@@ -34,14 +35,9 @@ def quality_table(graph: QGraph) -> Table:
             decibel(row.sqnr_db),
             bar(sqnr_share(row.sqnr_db), SHORT_BAR),
             percent(row.saturation, 2),
-            style="bold yellow" if row.tensor == hurt else "",
+            style="bold yellow" if row is worst else "",
         )
     return result
-
-
-def worst_tensor(graph: QGraph) -> str:
-    """The tensor with the lowest signal-to-noise ratio; "" where none was measured."""
-    return min(graph.quality, key=lambda row: row.sqnr_db).tensor if graph.quality else ""
 
 
 def tensors_table(graph: QGraph) -> Table:
