@@ -1,0 +1,1 @@
+"""Worked examples: a real task each, from data to device."""

@@ -1,0 +1,1 @@
+"""Handwritten digits (MNIST) with a small convolutional network."""
