@@ -1,0 +1,232 @@
+/* The runner: order, steps, observers, and what nano_init() refuses. The kernels here are the
+ * test's own, so that this says nothing about nano's. */
+#include "../check/check.h"
+
+#include "nano/nano.h"
+
+enum { SIZE = 4 };
+
+/* out[i] = in[i] + params */
+static void add(const void *params, const nano_io *io)
+{
+    const int8_t *const in = (const int8_t *)io->in[0];
+    int8_t *const out = (int8_t *)io->out;
+    for (int i = 0; i < SIZE; i++)
+        out[i] = (int8_t)(in[i] + *(const int8_t *)params);
+}
+
+/* out[i] = in0[i] - in1[i], through the scratch. */
+static void subtract(const void *params, const nano_io *io)
+{
+    const int8_t *const a = (const int8_t *)io->in[0];
+    const int8_t *const b = (const int8_t *)io->in[1];
+    int8_t *const scratch = (int8_t *)io->scratch;
+    int8_t *const out = (int8_t *)io->out;
+    (void)params;
+    for (int i = 0; i < SIZE; i++)
+        scratch[i] = (int8_t)-b[i];
+    for (int i = 0; i < SIZE; i++)
+        out[i] = (int8_t)(a[i] + scratch[i]);
+}
+
+static const int8_t ten = 10, three = 3;
+
+/* 0: b = a + 10; 1: c = b + 3; 2: d = c - a, with a scratch; d = 13 */
+static const nano_op ops[3] = {
+    {add, &ten, {0, NANO_NONE}, 4, NANO_NONE, SIZE},
+    {add, &three, {4, NANO_NONE}, 8, NANO_NONE, SIZE},
+    {subtract, NULL, {8, 0}, 12, 4, SIZE},
+};
+static const nano_model model = {
+    NANO_ABI, "test", "0123456789abcdef",
+    ops,      NULL,   3,
+    16,       {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
+    {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
+};
+
+static uint8_t bytes[64] NANO_ALIGNED;
+
+static void start(nano_net *net, nano_arena *arena)
+{
+    nano_arena_init(arena, bytes, sizeof bytes);
+    CHECK_EQUAL(NANO_OK, nano_init(net, &model, arena));
+    for (int i = 0; i < SIZE; i++)
+        nano_input(net)[i] = (int8_t)(i * 5);
+}
+
+static void test_init_takes_the_room(void)
+{
+    nano_arena arena;
+    nano_net net;
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    nano_arena_alloc(&arena, 3, 1);
+    CHECK_EQUAL(NANO_OK, nano_init(&net, &model, &arena));
+    CHECK(net.base == bytes + NANO_ALIGN);
+    CHECK_EQUAL(NANO_ALIGN + 16, arena.used);
+    CHECK((uint8_t *)nano_input(&net) == net.base);
+    CHECK((const uint8_t *)nano_output(&net) == net.base + 12);
+}
+
+static void test_init_refuses(void)
+{
+    nano_arena arena;
+    nano_net net;
+    nano_model bad = model;
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(NULL, &model, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, NULL, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &model, NULL));
+    bad.abi = NANO_ABI + 1;
+    CHECK_EQUAL(NANO_ERR_ABI, nano_init(&net, &bad, &arena));
+    bad = model;
+    bad.ops = NULL;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
+    bad = model;
+    bad.output.offset = 13;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
+    bad = model;
+    bad.input.size = UINT32_MAX;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
+    CHECK_EQUAL(0, arena.high); /* nothing was taken by any of them */
+}
+
+static void test_init_needs_the_whole_room(void)
+{
+    nano_arena arena;
+    nano_net net;
+    net.model = NULL;
+    nano_arena_init(&arena, bytes, 15);
+    CHECK_EQUAL(NANO_ERR_MEMORY, nano_init(&net, &model, &arena));
+    CHECK_EQUAL(0, arena.used);
+    CHECK(net.model == NULL);
+    nano_arena_init(&arena, bytes, 16);
+    CHECK_EQUAL(NANO_OK, nano_init(&net, &model, &arena));
+}
+
+static void test_run(void)
+{
+    static const int8_t expected[SIZE] = {13, 13, 13, 13};
+    nano_arena arena;
+    nano_net net;
+    start(&net, &arena);
+    CHECK_EQUAL(NANO_OK, nano_run(&net));
+    CHECK_BYTES(expected, nano_output(&net), SIZE);
+    CHECK_EQUAL(0, net.next);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_run(NULL));
+}
+
+static void test_step(void)
+{
+    static const int8_t after_0[SIZE] = {10, 15, 20, 25}, after_1[SIZE] = {13, 18, 23, 28};
+    nano_arena arena;
+    nano_net net;
+    start(&net, &arena);
+    CHECK_EQUAL(NANO_MORE, nano_step(&net));
+    CHECK_BYTES(after_0, nano_op_output(&net, 0), SIZE);
+    CHECK_EQUAL(NANO_MORE, nano_step(&net));
+    CHECK_BYTES(after_1, nano_op_output(&net, 1), SIZE);
+    CHECK_EQUAL(NANO_OK, nano_step(&net));
+    CHECK_EQUAL(13, nano_output(&net)[0]);
+    CHECK_EQUAL(NANO_MORE, nano_step(&net)); /* the next inference */
+    CHECK_EQUAL(1, net.next);
+    CHECK_EQUAL(NANO_OK, nano_run(&net)); /* what remains of it */
+    CHECK_EQUAL(0, net.next);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_step(NULL));
+}
+
+static void test_rewind(void)
+{
+    nano_arena arena;
+    nano_net net;
+    start(&net, &arena);
+    nano_step(&net);
+    nano_step(&net);
+    nano_rewind(&net);
+    for (int i = 0; i < SIZE; i++)
+        nano_input(&net)[i] = 1;
+    CHECK_EQUAL(NANO_MORE, nano_step(&net));
+    CHECK_EQUAL(11, nano_op_output(&net, 0)[0]);
+}
+
+typedef struct {
+    int calls;
+    uint16_t op[8];
+    nano_event event[8];
+    int8_t first[8]; /* of the op's output */
+    const nano_net *net;
+} record;
+
+static void remember(void *user, const nano_net *net, uint16_t op, nano_event event)
+{
+    record *const r = (record *)user;
+    if (r->calls < 8) {
+        r->op[r->calls] = op;
+        r->event[r->calls] = event;
+        r->first[r->calls] = nano_op_output(net, op)[0];
+        r->net = net;
+    }
+    r->calls++;
+}
+
+static void test_observer(void)
+{
+    static const int8_t ends[3] = {10, 13, 13};
+    nano_arena arena;
+    nano_net net;
+    record r = {0, {0}, {NANO_OP_BEGIN}, {0}, NULL};
+    start(&net, &arena);
+    nano_observe(&net, remember, &r);
+    CHECK_EQUAL(NANO_OK, nano_run(&net));
+    CHECK_EQUAL(6, r.calls);
+    CHECK(r.net == &net);
+    for (int i = 0; i < 6; i++) {
+        CHECK_EQUAL(i / 2, r.op[i]);
+        CHECK_EQUAL(i % 2 == 0 ? NANO_OP_BEGIN : NANO_OP_END, r.event[i]);
+        if (i % 2 == 1)
+            CHECK_EQUAL(ends[i / 2], r.first[i]);
+    }
+    nano_observe(&net, NULL, NULL);
+    CHECK_EQUAL(NANO_OK, nano_run(&net));
+    CHECK_EQUAL(6, r.calls);
+}
+
+static void test_op_output_of_no_op(void)
+{
+    nano_arena arena;
+    nano_net net;
+    start(&net, &arena);
+    CHECK(nano_op_output(&net, 2) == nano_output(&net));
+    CHECK(nano_op_output(&net, 3) == NULL);
+}
+
+static void test_model_without_ops(void)
+{
+    nano_model empty = model;
+    nano_arena arena;
+    nano_net net;
+    empty.ops = NULL;
+    empty.op_count = 0;
+    empty.arena_size = SIZE;
+    empty.output = empty.input;
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    CHECK_EQUAL(NANO_OK, nano_init(&net, &empty, &arena));
+    nano_input(&net)[2] = 77;
+    CHECK_EQUAL(NANO_OK, nano_run(&net));
+    CHECK_EQUAL(77, nano_output(&net)[2]);
+    CHECK_EQUAL(NANO_OK, nano_step(&net));
+}
+
+int main(void)
+{
+    check_begin();
+    RUN(test_init_takes_the_room);
+    RUN(test_init_refuses);
+    RUN(test_init_needs_the_whole_room);
+    RUN(test_run);
+    RUN(test_step);
+    RUN(test_rewind);
+    RUN(test_observer);
+    RUN(test_op_output_of_no_op);
+    RUN(test_model_without_ops);
+    return check_end();
+}
