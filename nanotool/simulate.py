@@ -23,7 +23,9 @@ from nanotool.ir import (
     AveragePool2D,
     Conv2D,
     Dense,
+    FloatArray,
     Int8Array,
+    Int32Array,
     MaxPool2D,
     QGraph,
     QOp,
@@ -35,6 +37,7 @@ from nanotool.ir import (
 )
 
 Kernel: TypeAlias = Callable[..., Int8Array]  # (graph, op, *inputs) -> output
+Multipliers: TypeAlias = Callable[[float, FloatArray, float], tuple[Int32Array, Int8Array]]
 KERNELS: dict[type, Kernel] = {}
 
 _CHUNK_BYTES = 32 * 2**20  # about what one operator's widened inputs may take
@@ -73,16 +76,13 @@ def _windows(x: NDArray[Any], window: Window, fill: float) -> NDArray[Any]:
     return strided
 
 
-def _requantize(graph: QGraph, op: QOp, acc: NDArray[Any], per_tensor_float32: bool) -> Int8Array:
+def _requantize(graph: QGraph, op: QOp, sums: NDArray[Any], multipliers: Multipliers) -> Int8Array:
     """Add the bias to a convolution's or dense layer's sums and bring them to the output."""
     assert op.weight_scale is not None
     source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    multipliers = numerics.dense_multipliers if per_tensor_float32 else numerics.conv_multipliers
     multiplier, shift = multipliers(source.scale, op.weight_scale, target.scale)
-    if op.bias is not None:
-        acc = acc + op.bias
-    wrapped = numerics.wrap_int32(acc)
-    return numerics.requantize(wrapped, multiplier, shift, target.zero_point, *op.clamp)
+    acc = numerics.wrap_int32(sums if op.bias is None else sums + op.bias)
+    return numerics.requantize(acc, multiplier, shift, target.zero_point, *op.clamp)
 
 
 # --- Operators ------------------------------------------------------------------------------------
@@ -94,8 +94,8 @@ def dense(graph: QGraph, op: QOp, x: Int8Array) -> Int8Array:
     assert op.weight is not None
     real = _exact_float(op.weight.shape[1])
     centered = x.astype(real) - real(graph.tensors[op.inputs[0]].zero_point)
-    acc = (centered @ op.weight.astype(real).T).astype(np.int64)
-    return _requantize(graph, op, acc, per_tensor_float32=True)
+    sums = (centered @ op.weight.astype(real).T).astype(np.int64)
+    return _requantize(graph, op, sums, numerics.dense_multipliers)
 
 
 @kernel(Conv2D)
@@ -112,14 +112,14 @@ def conv2d(graph: QGraph, op: QOp, x: Int8Array) -> Int8Array:
     centered = x.astype(real) - real(graph.tensors[op.inputs[0]].zero_point)
     patches = _windows(centered, op.op.window, fill=0)  # n, y, x, c, i, j
     n, out_h, out_w = patches.shape[:3]
-    acc = np.empty((n, out_h, out_w, outputs), np.int64)
+    sums = np.empty((n, out_h, out_w, outputs), np.int64)
     per_group = outputs // groups
     weight = op.weight.transpose(0, 3, 1, 2).reshape(outputs, terms).astype(real)  # o, (c, i, j)
     for group in range(groups):
         rows = patches[:, :, :, group * depth : (group + 1) * depth].reshape(-1, terms)
         chosen = slice(group * per_group, (group + 1) * per_group)
-        acc[..., chosen] = (rows @ weight[chosen].T).reshape(n, out_h, out_w, per_group)
-    return _requantize(graph, op, acc, per_tensor_float32=False)
+        sums[..., chosen] = (rows @ weight[chosen].T).reshape(n, out_h, out_w, per_group)
+    return _requantize(graph, op, sums, numerics.conv_multipliers)
 
 
 @kernel(MaxPool2D)
