@@ -6,8 +6,9 @@
 
 #include <stdint.h>
 
-/* Clocks, line and tick counter on; watchdogs off. Called once, first. */
-void board_init(void);
+/* Clocks, line and tick counter on; watchdogs off. Called once, first, with what main() got; a
+ * board without a command line ignores it. */
+void board_init(int argc, char *argv[]);
 
 /* The board's name as nanotool knows it: "stm32f405". */
 const char *board_name(void);

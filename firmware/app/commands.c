@@ -1,0 +1,59 @@
+/* commands.c - the dispatch table, and what it alone knows: help. */
+#include "commands.h"
+
+#include <stddef.h>
+
+#include "format.h"
+#include "inference.h"
+
+static bool command_help(unsigned count, char *const words[]);
+
+const command commands[] = {
+    {"name", command_name, "name", "who is there", 1},
+    {"profile", command_profile, "profile", "the benchmark's version, the model's name", 1},
+    {"timestamp", command_timestamp, "timestamp", "microseconds since start-up", 1},
+    {"help", command_help, "help", "these lines", 1},
+    {"db", command_db, "db load N | db HH... | db print", "load the input in hex, show it", 3},
+    {"infer", command_infer, "infer [N [W]]", "W warm-up inferences, then N timed ones", 3},
+    {"results", command_results, "results", "the newest output, de-quantized", 1},
+    {"info", command_info, "info", "versions, clocks, the model", 1},
+    {"mem", command_mem, "mem", "bytes of RAM, stack and flash", 1},
+    {"layers", command_layers, "layers", "ticks and output CRC of every layer", 1},
+    {"dump", command_dump, "dump [I]", "the output, or that of op I, as frames", 2},
+    {"crc", command_crc, "crc", "CRC-32 of image, input and output", 1},
+    {"reset", command_reset, "reset", "start over", 1},
+    {NULL, NULL, NULL, NULL, 0},
+};
+
+static bool command_help(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    for (const command *c = commands; c->name != NULL; c++) {
+        put_text(c->usage);
+        put_text(": ");
+        put_text(c->help);
+        put_line_end();
+    }
+    return true;
+}
+
+bool ready_to_infer(void) {
+    if (inference_status() != NANO_OK) {
+        put_open("e");
+        put_text("No model: ");
+        put_text(nano_status_text(inference_status()));
+        put_close();
+        return false;
+    }
+    if (!input_whole()) {
+        put_open("e");
+        put_text("No input: ");
+        put_unsigned(input_loaded());
+        put_text(" of ");
+        put_unsigned(inference_model()->input.size);
+        put_text(" bytes loaded");
+        put_close();
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,49 @@
+/* commands.h - what the console can be asked.
+ *
+ * A command is called with its words (words[0] is its name, 1 <= count <= max_words). It checks
+ * them before it does anything and answers with lines; the console adds the last one, m-ready. */
+#ifndef APP_COMMANDS_H
+#define APP_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Most words of any command, its name included. */
+#define MAX_WORDS 4u
+
+/* False: the words are not what the usage says, nothing was done; the console says so. */
+typedef bool (*command_handler)(unsigned count, char *const words[]);
+
+typedef struct {
+    const char *name;
+    command_handler run;
+    const char *usage;
+    const char *help;
+    uint8_t max_words;
+} command;
+
+/* All of them; ends with a NULL name. */
+extern const command commands[];
+
+/* commands_mlperf.c: the set that MLPerf Tiny's runner uses. */
+bool command_name(unsigned count, char *const words[]);
+bool command_profile(unsigned count, char *const words[]);
+bool command_timestamp(unsigned count, char *const words[]);
+bool command_infer(unsigned count, char *const words[]);
+bool command_results(unsigned count, char *const words[]);
+
+/* commands_nano.c: ours. */
+bool command_info(unsigned count, char *const words[]);
+bool command_mem(unsigned count, char *const words[]);
+bool command_layers(unsigned count, char *const words[]);
+bool command_dump(unsigned count, char *const words[]);
+bool command_crc(unsigned count, char *const words[]);
+bool command_reset(unsigned count, char *const words[]);
+
+/* load.c */
+bool command_db(unsigned count, char *const words[]);
+
+/* Can an inference run, the model being ready and the input whole? Else says why not. */
+bool ready_to_infer(void);
+
+#endif

@@ -1,0 +1,93 @@
+/* commands_mlperf.c - the device side of MLPerf Tiny's serial protocol. */
+#include <stddef.h>
+#include <string.h>
+
+#include "board.h"
+#include "commands.h"
+#include "format.h"
+#include "inference.h"
+#include "parse.h"
+
+#define MOST_INFERENCES 100000u
+#define DEFAULT_INFERENCES 1u
+#define DEFAULT_WARM_UPS 10u
+
+bool command_name(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    put_text("m-name-dut-[nano]\r\n");
+    return true;
+}
+
+bool command_profile(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    put_text("m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n");
+    put_open("m-model");
+    put_text(inference_model()->name);
+    put_close();
+    return true;
+}
+
+static void put_number_line(const char *tag, uint32_t value) {
+    put_text(tag);
+    put_unsigned(value);
+    put_line_end();
+}
+
+bool command_timestamp(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    put_number_line("m-lap-us-", board_micros());
+    return true;
+}
+
+static void put_results(const int8_t *output) {
+    const nano_tensor *const tensor = &inference_model()->output;
+    uint32_t scale_bits;
+    memcpy(&scale_bits, &tensor->scale, sizeof scale_bits);
+    put_open("m-results");
+    for (uint32_t i = 0; i < tensor->size; i++) {
+        if (i > 0)
+            put_text(",");
+        put_decimal(scale_bits, output[i] - tensor->zero_point);
+    }
+    put_close();
+}
+
+bool command_results(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    const int8_t *const output = inference_output();
+    if (output == NULL)
+        put_error("No results yet");
+    else
+        put_results(output);
+    return true;
+}
+
+bool command_infer(unsigned count, char *const words[]) {
+    uint32_t timed = DEFAULT_INFERENCES, warm_ups = DEFAULT_WARM_UPS;
+    if (count > 1 && (!parse_unsigned(words[1], MOST_INFERENCES, &timed) || timed == 0))
+        return false;
+    if (count > 2 && !parse_unsigned(words[2], MOST_INFERENCES, &warm_ups))
+        return false;
+    if (!ready_to_infer())
+        return true;
+
+    put_number_line("m-warmup-start-", warm_ups);
+    for (uint32_t i = 0; i < warm_ups; i++)
+        inference_run();
+    put_text("m-warmup-done\r\n");
+    put_number_line("m-infer-start-", timed);
+    board_flush(); /* so that sending does not count */
+    const uint32_t begin = board_micros();
+    for (uint32_t i = 0; i < timed; i++)
+        inference_run();
+    const uint32_t end = board_micros();
+    put_number_line("m-lap-us-", begin);
+    put_number_line("m-lap-us-", end);
+    put_text("m-infer-done\r\n");
+    put_results(inference_output());
+    return true;
+}

@@ -1,0 +1,197 @@
+/* console.c - parts the line's bytes into commands and frames, and has each of them answered.
+ *
+ * A delimiter (0x00) brings every state to BOUNDARY; the byte behind it tells a frame from text.
+ * So one delimiter is always enough to find the place again. */
+#include "console.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "board.h"
+#include "commands.h"
+#include "format.h"
+#include "frame.h"
+#include "load.h"
+#include "parse.h"
+
+#define LINE_MAX 95u
+/* Bytes between the delimiters of the longest frame: the frame and its COBS codes. */
+#define FRAME_WIRE_MAX (FRAME_MAX + 2u)
+
+typedef enum {
+    LINE,     /* collecting text */
+    BOUNDARY, /* a delimiter came last */
+    FRAME,    /* between the delimiters of a frame */
+    SKIP      /* in a frame that is already known to be bad */
+} mode;
+
+typedef enum { LINE_GOOD, LINE_LONG, LINE_UNPRINTABLE } line_fault;
+
+static struct {
+    union { /* never both at once */
+        char line[LINE_MAX + 1];
+        uint8_t frame[FRAME_MAX];
+    } bytes;
+    frame_decoder decoder;
+    uint16_t length; /* LINE: characters kept; FRAME, SKIP: bytes since the delimiter */
+    uint8_t mode;
+    uint8_t fault; /* LINE: line_fault; SKIP: the frame_status to answer */
+    bool fresh;    /* LINE: nothing but blanks and empty lines since the delimiter */
+} rx = {.mode = LINE};
+
+static void ready(void) {
+    put_text("m-ready\r\n");
+    board_flush();
+}
+
+void console_start(void) {
+    put_text("m-init-done\r\n");
+    ready();
+}
+
+static void refuse(const char *what, const char *detail) {
+    put_open("e");
+    put_text(what);
+    put_text(detail);
+    put_close();
+}
+
+static void execute(char *line) {
+    char *words[MAX_WORDS];
+    const unsigned count = split_words(line, words, MAX_WORDS);
+    if (count == 0)
+        return; /* a blank line gets no answer */
+    const command *c = commands;
+    while (c->name != NULL && !same_text(c->name, words[0]))
+        c++;
+    if (c->name == NULL)
+        refuse("Unknown command: ", words[0]);
+    else if (count > c->max_words || !c->run(count, words))
+        refuse("Usage: ", c->usage);
+    ready();
+}
+
+static void begin_line(void) {
+    rx.mode = LINE;
+    rx.length = 0;
+    rx.fault = LINE_GOOD;
+}
+
+static void end_line(void) {
+    const uint8_t fault = rx.fault;
+    rx.bytes.line[rx.length] = '\0';
+    rx.fresh = rx.fresh && rx.length == 0 && fault == LINE_GOOD;
+    if (fault == LINE_GOOD) {
+        execute(rx.bytes.line);
+    } else {
+        put_error(fault == LINE_LONG ? "Line longer than 95 bytes"
+                                     : "Line holds an unprintable byte");
+        ready();
+    }
+    begin_line();
+}
+
+static bool ends_line(uint8_t byte) {
+    return byte == '\r' || byte == '\n' || byte == '%';
+}
+
+static void begin_skip(frame_status reason, uint16_t seen) {
+    rx.mode = SKIP;
+    rx.fault = (uint8_t)reason;
+    rx.length = seen;
+}
+
+static void line_byte(uint8_t byte) {
+    if (ends_line(byte)) {
+        end_line();
+    } else if (byte == '\t' || (byte >= 0x20 && byte < 0x7f)) {
+        if (rx.length < LINE_MAX)
+            rx.bytes.line[rx.length++] = byte == '\t' ? ' ' : (char)byte;
+        else if (rx.fault == LINE_GOOD)
+            rx.fault = LINE_LONG;
+    } else if (rx.fresh) {
+        begin_skip(FRAME_DAMAGED, rx.length); /* a frame with a broken beginning, not text */
+    } else {
+        rx.fault = LINE_UNPRINTABLE;
+    }
+}
+
+static void end_frame(frame_status status) {
+    frame_view view;
+    if (status == FRAME_OK)
+        status = frame_end(&rx.decoder, &view);
+    load_frame(status, &view);
+    ready();
+}
+
+static void frame_byte(uint8_t byte) {
+    rx.length++;
+    frame_feed(&rx.decoder, byte);
+    if (rx.length > FRAME_WIRE_MAX)
+        begin_skip(FRAME_LONG, rx.length);
+}
+
+/* Once the longest frame could have ended, a line's end will do: text is back. */
+static void skip_byte(uint8_t byte) {
+    if (rx.length <= FRAME_WIRE_MAX) {
+        rx.length++;
+    } else if (ends_line(byte)) {
+        end_frame((frame_status)rx.fault);
+        rx.fresh = false;
+        begin_line();
+    }
+}
+
+static void delimiter(void) {
+    switch ((mode)rx.mode) {
+    case FRAME:
+        end_frame(FRAME_OK);
+        break;
+    case SKIP:
+        end_frame((frame_status)rx.fault);
+        break;
+    case LINE:
+        if (rx.length != 0 || rx.fault != LINE_GOOD) {
+            put_error("Line cut short by a frame");
+            ready();
+        }
+        break;
+    case BOUNDARY:
+        break;
+    }
+    rx.mode = BOUNDARY;
+}
+
+static void after_delimiter(uint8_t byte) {
+    if (byte >= FRAME_FIRST_MIN && byte <= FRAME_FIRST_MAX) {
+        rx.mode = FRAME;
+        rx.length = 0;
+        frame_begin(&rx.decoder, rx.bytes.frame);
+        frame_byte(byte);
+    } else {
+        begin_line();
+        rx.fresh = true;
+        line_byte(byte);
+    }
+}
+
+void console_feed(uint8_t byte) {
+    if (byte == 0) {
+        delimiter();
+        return;
+    }
+    switch ((mode)rx.mode) {
+    case LINE:
+        line_byte(byte);
+        break;
+    case BOUNDARY:
+        after_delimiter(byte);
+        break;
+    case FRAME:
+        frame_byte(byte);
+        break;
+    case SKIP:
+        skip_byte(byte);
+        break;
+    }
+}

@@ -1,0 +1,22 @@
+/* parse.h - words of a command line. */
+#ifndef APP_PARSE_H
+#define APP_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Cut `line` at its blanks, in place: words[0..] point into it. Returns how many there are, at
+ * most `limit` + 1; words beyond `limit` are counted once and not stored. */
+unsigned split_words(char *line, char *words[], unsigned limit);
+
+/* Are `a` and `b` the same text? */
+bool same_text(const char *a, const char *b);
+
+/* Read a decimal number without sign, at most `largest`. False, and *value untouched, if `word`
+ * is no such number. */
+bool parse_unsigned(const char *word, uint32_t largest, uint32_t *value);
+
+/* The value of a hex digit of either case; -1 if `digit` is none. */
+int parse_hex_digit(char digit);
+
+#endif

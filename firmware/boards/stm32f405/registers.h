@@ -1,0 +1,91 @@
+/* registers.h - the few registers of the STM32F405 that the port touches (ST RM0090) and of its
+ * Cortex-M4 core (Arm DDI 0403). */
+#ifndef STM32F405_REGISTERS_H
+#define STM32F405_REGISTERS_H
+
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+#define BIT(n) (UINT32_C(1) << (n))
+
+/* Reset and clock control */
+#define RCC_CR REGISTER(0x40023800u)
+#define RCC_CR_HSION BIT(0)
+#define RCC_CR_HSIRDY BIT(1)
+#define RCC_CR_HSEON BIT(16)
+#define RCC_CR_HSERDY BIT(17)
+#define RCC_CR_PLLON BIT(24)
+#define RCC_CR_PLLRDY BIT(25)
+#define RCC_PLLCFGR REGISTER(0x40023804u)
+#define RCC_PLLCFGR_N 6 /* shift of the VCO's factor */
+#define RCC_PLLCFGR_HSE BIT(22)
+#define RCC_PLLCFGR_Q 24 /* shift of the 48 MHz divider; P at 16 stays 0: divide by 2 */
+#define RCC_CFGR REGISTER(0x40023808u)
+#define RCC_CFGR_SW_PLL UINT32_C(2)
+#define RCC_CFGR_SWS (UINT32_C(3) << 2)
+#define RCC_CFGR_SWS_PLL (UINT32_C(2) << 2)
+#define RCC_CFGR_APB1_DIV4 (UINT32_C(5) << 10)
+#define RCC_CFGR_APB2_DIV2 (UINT32_C(4) << 13)
+#define RCC_AHB1ENR REGISTER(0x40023830u)
+#define RCC_AHB1ENR_GPIOA BIT(0)
+#define RCC_APB1ENR REGISTER(0x40023840u)
+#define RCC_APB1ENR_TIM2 BIT(0)
+#define RCC_APB1ENR_TIM5 BIT(3)
+#define RCC_APB2ENR REGISTER(0x40023844u)
+#define RCC_APB2ENR_USART1 BIT(4)
+
+/* Flash interface */
+#define FLASH_ACR REGISTER(0x40023C00u)
+#define FLASH_ACR_LATENCY UINT32_C(7)
+#define FLASH_ACR_PREFETCH BIT(8)
+#define FLASH_ACR_ICACHE BIT(9)
+#define FLASH_ACR_DCACHE BIT(10)
+
+/* Device identity: revision in the upper half */
+#define DBGMCU_IDCODE REGISTER(0xE0042000u)
+
+/* Port A */
+#define GPIOA_MODER REGISTER(0x40020000u)
+#define GPIOA_PUPDR REGISTER(0x4002000Cu)
+#define GPIOA_AFRH REGISTER(0x40020024u)
+
+/* Serial line */
+#define USART1_SR REGISTER(0x40011000u)
+#define USART_SR_ORE BIT(3)
+#define USART_SR_RXNE BIT(5)
+#define USART_SR_TC BIT(6)
+#define USART_SR_TXE BIT(7)
+#define USART1_DR REGISTER(0x40011004u)
+#define USART1_BRR REGISTER(0x40011008u)
+#define USART1_CR1 REGISTER(0x4001100Cu)
+#define USART_CR1_RE BIT(2)
+#define USART_CR1_TE BIT(3)
+#define USART_CR1_UE BIT(13)
+
+/* 32-bit timers; after reset they count up to 0xFFFFFFFF */
+#define TIM2_BASE 0x40000000u
+#define TIM5_BASE 0x40000C00u
+#define TIM_CR1(base) REGISTER((base) + 0x00u)
+#define TIM_CR1_CEN BIT(0)
+#define TIM_EGR(base) REGISTER((base) + 0x14u)
+#define TIM_EGR_UG BIT(0)
+#define TIM_CNT(base) REGISTER((base) + 0x24u)
+#define TIM_PSC(base) REGISTER((base) + 0x28u)
+
+/* Core: debug and trace, system control */
+#define DWT_CTRL REGISTER(0xE0001000u)
+#define DWT_CTRL_CYCCNTENA BIT(0)
+#define DWT_CYCCNT REGISTER(0xE0001004u)
+#define SCB_VTOR REGISTER(0xE000ED08u)
+#define SCB_AIRCR REGISTER(0xE000ED0Cu)
+#define SCB_AIRCR_SYSRESETREQ (UINT32_C(0x05FA0000) | BIT(2))
+#define SCB_SHCSR REGISTER(0xE000ED24u)
+#define SCB_SHCSR_FAULTS (BIT(16) | BIT(17) | BIT(18)) /* memory, bus, usage */
+#define SCB_CFSR REGISTER(0xE000ED28u)
+#define SCB_BFAR REGISTER(0xE000ED38u)
+#define SCB_CPACR REGISTER(0xE000ED88u)
+#define SCB_CPACR_FPU (UINT32_C(15) << 20)
+#define DEMCR REGISTER(0xE000EDFCu)
+#define DEMCR_TRCENA BIT(24)
+
+#endif

@@ -1,0 +1,89 @@
+"""SCons script of every environment in platformio.ini, run before the platform's own.
+
+Adds what platformio.ini cannot say: the chosen model's sources, flags that compiler and linker
+share, the smaller code for app and port, and what C tests are linked with.
+
+    pio run    src_dir's app and port (build_src_filter), the model, lib/nano
+    pio test   one suite, the app without main() as an archive, the port if the board is bare,
+               tests/c/model as the model
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from SCons.Script import COMMAND_LINE_TARGETS, DefaultEnvironment
+
+# Any: the environment is PlatformIO's, which has no types.
+env: Any = DefaultEnvironment()
+project = Path(env.subst("$PROJECT_DIR"))
+firmware = Path(env.subst("$PROJECT_SRC_DIR"))
+testing = "__test" in COMMAND_LINE_TARGETS
+board = env.GetProjectOption("custom_board")
+bare = (firmware / "boards" / board / "link.ld").is_file()
+
+sys.path.insert(0, str(firmware))
+from model_dir import NoModelError, resolve  # noqa: E402
+
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+TEST_STACK = 16384  # bytes on a bare board: suites keep tensors on the stack, firmware does not
+
+
+def words(option: str) -> list[str]:
+    """The value of a project option, split at blanks."""
+    return str(env.GetProjectOption(option, "")).split()
+
+
+def small(environment: Any, node: Any) -> Any:
+    """Compile for size: nothing of the app is inside an inference."""
+    return environment.Object(node, CCFLAGS=[*environment["CCFLAGS"], "-Os"])
+
+
+def add_model(folder: Path) -> None:
+    """Compile every C file of the model folder, and find its headers."""
+    env.Append(CPPPATH=[str(folder)])
+    env.BuildSources(str(Path("$BUILD_DIR") / "model"), str(folder))
+
+
+def add_flags() -> None:
+    """Flags for compiler and linker alike, and the linker's own."""
+    machine = words("custom_machine_flags")
+    env.Append(
+        CPPPATH=[str(firmware), str(project / "lib" / "nano" / "include")],
+        CCFLAGS=machine,
+        ASFLAGS=machine,
+        LINKFLAGS=[*machine, *words("custom_link_flags")],
+    )
+    if sys.platform != "darwin":
+        env.Append(LINKFLAGS=["-Wl,--gc-sections", "-Wl,-Map=$BUILD_DIR/${PROGNAME}.map"])
+
+
+def add_test_parts() -> None:
+    """What a suite may call. From the archive the linker takes only what it does call."""
+    tests = Path(env.subst("$PROJECT_TEST_DIR"))
+    env.Append(CPPPATH=[str(firmware / "app"), str(tests / "model")])
+    app = env.BuildLibrary(str(Path("$BUILD_DIR") / "app"), str(firmware / "app"), "+<*> -<main.c>")
+    model = env.BuildLibrary(str(Path("$BUILD_DIR") / "model"), str(tests / "model"))
+    env.Append(LIBS=[app, model])
+    if bare:
+        port = f"-<*> +<bare/> +<{board}/>"
+        env.BuildSources(str(Path("$BUILD_DIR") / "port"), str(firmware / "boards"), port)
+        env.Append(CPPDEFINES=["CHECK_EMBEDDED"])
+        env.Append(LINKFLAGS=[f"-Wl,--defsym=__stack_size={TEST_STACK}"])
+    else:
+        env.Append(CCFLAGS=SANITIZERS, LINKFLAGS=SANITIZERS)
+
+
+add_flags()
+if testing:
+    add_test_parts()
+else:
+    for part in ("app", "boards"):
+        env.AddBuildMiddleware(small, f"*{Path(firmware.name) / part}*")
+    try:
+        add_model(resolve(project, env.GetProjectOption("custom_model")))
+    except NoModelError as error:
+        sys.stderr.write(f"error: {error}\n")
+        env.Exit(1)
