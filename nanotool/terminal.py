@@ -30,6 +30,7 @@ from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
 from nanotool.inputs import to_device
 from nanotool.ir import Int8Array, QGraph, QTensor
+from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, table
 
 # The firmware's commands, for completion and help.
@@ -60,6 +61,7 @@ LOCAL: Mapping[str, str] = MappingProxyType(
         ":quit": "leave; so does Ctrl-D",
     }
 )
+MOST_CLASSES = 20  # shown of an output
 TIMEOUT = 60.0  # s that an ordinary answer may take
 LONG_TIMEOUT = 24 * 3600.0  # s for `infer`, which may run 100,000 times; Ctrl-C ends the wait
 
@@ -135,6 +137,7 @@ _LAYERS = re.compile(r"m-layers-\[(\d+) (\d+)\]")
 _RESULTS = re.compile(r"m-results-\[(-?[\d.]+(?:,-?[\d.]+)*)\]")
 _MEMORY = re.compile(r"m-mem-(\w+)-\[(\d+)(?: (\d+))?\]")
 _FACT = re.compile(r"m-(?:info|crc)-(\w+)-\[(.*)\]")
+_TENSOR = re.compile(r"(\d{1,9}(?:x\d{1,9}){0,3}) ([0-9a-f]{8}) (-?\d{1,3})")
 _LAP = re.compile(r"m-lap-us-(\d+)")
 _START = re.compile(r"m-infer-start-(\d+)")
 _REFUSED = re.compile(r"e-\[(.*)\]")
@@ -229,17 +232,20 @@ def _view_lines(block: Lines) -> Text:
 
 
 def _view_results(block: Results, labels: Sequence[str]) -> Table:
-    """A line a class: the winner stands out; bars run from the lowest value (or 0) up."""
-    names = (
-        labels if len(labels) == len(block.values) else [str(i) for i in range(len(block.values))]
-    )
-    low, high = min(0.0, *block.values, 0.0), max(*block.values, 0.0)
-    best = max(range(len(block.values)), key=block.values.__getitem__)
+    """A line a class: the winner stands out; bars run from the lowest value (or 0) up. Of many
+    values only the highest are shown."""
+    values, count = block.values, len(block.values)
+    names = labels if len(labels) == count else [str(index) for index in range(count)]
+    low, high = min(0.0, *values), max(0.0, *values)
+    ranked = sorted(range(count), key=lambda index: -values[index])
+    shown = range(count) if count <= MOST_CLASSES else ranked[:MOST_CLASSES]
     result = table("", ("class", "left"), ("value", "right"), ("", "left"))
-    for index, (name, value) in enumerate(zip(names, block.values, strict=True)):
-        style = "bold green" if index == best else ""
-        length = (value - low) / (high - low) if high > low else 0.0
-        result.add_row(Text(name), Text(f"{value:.3f}"), Text(bar(length)), style=style)
+    for index in shown:
+        length = (values[index] - low) / (high - low) if high > low else 0.0
+        style = "bold green" if index == ranked[0] else ""
+        result.add_row(Text(names[index]), f"{values[index]:.3f}", bar(length), style=style)
+    if count > MOST_CLASSES:
+        result.add_row(f"and {count - MOST_CLASSES:,} more", "", "")
     return result
 
 
@@ -275,8 +281,28 @@ def _view_memory(block: MemoryTable) -> Table:
 def _view_facts(block: Facts) -> Table:
     result = Table.grid(padding=(0, 2))
     for name, value in block.pairs:
-        result.add_row(Text(name, style="dim"), Text(value))
+        result.add_row(Text(name, style="dim"), Text(_readable(value)))
     return result
+
+
+def _readable(value: str) -> str:
+    """A tensor as `info` gives it, its scale as a number; any other value as it is."""
+    if _TENSOR.fullmatch(value):
+        tensor = _tensor(value)
+        return (
+            f"{shape_text(tensor.shape)}, scale {tensor.scale:.6g}, zero point {tensor.zero_point}"
+        )
+    return value
+
+
+def _tensor(value: str) -> QTensor:
+    """The tensor that "28x28x1 3b808081 -128" describes; `NanoError` if it can be none."""
+    match = _TENSOR.fullmatch(value)
+    if match is None:
+        raise DeviceError(f"The board describes a tensor as {value!r}.", "Is this its firmware?")
+    shape = tuple(int(size) for size in match[1].split("x"))
+    scale = np.frombuffer(bytes.fromhex(match[2]), ">f4")[0]
+    return QTensor("input", shape, float(scale), int(match[3]))
 
 
 _VIEWS: Mapping[type[Block], Callable[[Any], RenderableType]] = {
@@ -432,10 +458,8 @@ def pick(samples: Any, index: int) -> Any:
 def input_tensor(lines: Iterable[str]) -> QTensor:
     """The input tensor that `info` describes."""
     for line in lines:
-        if match := re.fullmatch(r"m-info-input-\[([\dx]+) ([0-9a-f]{8}) (-?\d+)\]", line):
-            shape = tuple(int(size) for size in match[1].split("x") if size)
-            scale = np.frombuffer(bytes.fromhex(match[2]), ">f4")[0]
-            return QTensor("input", shape, float(scale), int(match[3]))
+        if (match := _FACT.fullmatch(line)) and match[1] == "input":
+            return _tensor(match[2])
     raise DeviceError("The board's `info` names no input.", "Is this nanotool's firmware?")
 
 

@@ -1,0 +1,295 @@
+"""The console's terminal, without a terminal: what it understands, shows, sends and survives."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_board import SIZE, FakeBoard, expected_output
+from handmade import digits_cnn
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
+from rich.console import Console
+
+from nanotool import terminal
+from nanotool.device import Device
+from nanotool.errors import DeviceError, NanoError
+from nanotool.terminal import (
+    Facts,
+    Lap,
+    LayerRow,
+    LayerTable,
+    Lines,
+    MemoryTable,
+    Refusal,
+    Results,
+    Session,
+    parse,
+)
+
+
+class ScriptedLink:
+    """Answers commands from a table and remembers what was sent."""
+
+    def __init__(self, answers: dict[str, Sequence[str] | BaseException] | None = None) -> None:
+        self.answers = answers or {}
+        self.sent: list[str] = []
+        self.loaded = b""
+        self.syncs = 0
+
+    def exchange(self, command: str, timeout: float | None = None) -> tuple[list[str], list[Any]]:
+        self.sent.append(command)
+        answer = self.answers.get(command, [])
+        if isinstance(answer, BaseException):
+            raise answer
+        return list(answer), []
+
+    def load(self, data: Any) -> None:
+        self.loaded = bytes(data)
+
+    def sync(self, timeout: float = 10.0) -> None:
+        self.syncs += 1
+
+
+def session(link: Any, **options: Any) -> tuple[Session, io.StringIO]:
+    text = io.StringIO()
+    return Session(link, Console(file=text, width=120), **options), text
+
+
+def shown(lines: Sequence[str], labels: Sequence[str] = ()) -> str:
+    text = io.StringIO()
+    console = Console(file=text, width=120)
+    for block in parse(lines):
+        console.print(terminal.view(block, labels))
+    return text.getvalue()
+
+
+# --- parse ----------------------------------------------------------------------------------------
+
+
+def test_results() -> None:
+    assert parse(["m-results-[0.004,-1.500]"]) == (Results((0.004, -1.5)),)
+
+
+def test_infer_is_a_lap_and_its_results() -> None:
+    lines = [
+        *("m-warmup-start-10", "m-warmup-done", "m-infer-start-4"),
+        *("m-lap-us-4294967290", "m-lap-us-34", "m-infer-done", "m-results-[1.000]"),
+    ]
+    assert parse(lines) == (Lap(40, 4), Results((1.0,)))  # the counter wrapped at 2^32
+
+
+def test_layers() -> None:
+    lines = ["m-layer-[0 75 0a0b0c0d features.0 [x]]", "m-layer-[1 25 00000000 fc]"]
+    rows = (LayerRow(0, 75, "0a0b0c0d", "features.0 [x]"), LayerRow(1, 25, "00000000", "fc"))
+    assert parse([*lines, "m-layers-[2 110]"]) == (LayerTable(rows, 110),)
+
+
+def test_layers_without_their_end_stay_lines() -> None:
+    assert parse(["m-layer-[0 75 0a0b0c0d fc]"]) == (Lines(("m-layer-[0 75 0a0b0c0d fc]",)),)
+
+
+def test_memory_facts_refusals() -> None:
+    assert parse(["m-mem-arena-[64]", "m-mem-stack-[8 20]"]) == (
+        MemoryTable((("arena", 64, 0), ("stack, peak", 8, 20))),
+    )
+    assert parse(["m-info-board-[native]"]) == (Facts((("board", "native"),)),)
+    assert parse(["e-[No results yet]"]) == (Refusal("No results yet"),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "hello", "m-results-[]", "m-results-[1.2.3]", "m-layer-[x]", "m-mem-arena-[-1]", "e-["],
+)
+def test_what_fits_nothing_is_kept(line: str) -> None:
+    assert parse([line]) == (Lines((line,)),)
+
+
+# --- view -----------------------------------------------------------------------------------------
+
+
+def test_results_have_names_and_bars() -> None:
+    text = shown(["m-results-[0.250,0.750]"], ["cat", "[red]dog"])
+    cat, dog = (line for line in text.splitlines() if "0." in line)
+    assert cat.startswith("cat") and "[red]dog" in dog  # a label is no markup
+    assert 0 < cat.count("█") < dog.count("█") == 28
+
+
+def test_labels_of_another_model_are_not_used() -> None:
+    assert "cat" not in shown(["m-results-[0.250,0.750]"], ["cat"])
+
+
+def test_many_values_show_the_highest() -> None:
+    values = ",".join(f"{i}.000" for i in range(100))
+    text = shown([f"m-results-[{values}]"])
+    assert "99.000" in text and "\n3 " not in text and "and 80 more" in text
+
+
+@pytest.mark.parametrize("values", ["0.000,0.000", "-2.000,-1.000", "5.000"])
+def test_any_values_can_be_shown(values: str) -> None:
+    assert values.rsplit(",", maxsplit=1)[-1] in shown([f"m-results-[{values}]"])
+
+
+def test_layer_shares_are_of_the_whole_inference() -> None:
+    text = shown(["m-layer-[0 75 0a0b0c0d conv]", "m-layers-[1 300]"])
+    assert "25.0%" in text and "300" in text
+    assert "0.0%" in shown(["m-layer-[0 0 0a0b0c0d conv]", "m-layers-[1 0]"])
+
+
+def test_memory_is_a_budget() -> None:
+    text = shown(["m-mem-static-[32768 131072]", "m-mem-flash-[5 0]"])
+    assert "131,072 B" in text and "25.0%" in text and "–" in text
+
+
+def test_info_tells_the_scale() -> None:
+    text = shown(["m-info-input-[28x28x1 3b808081 -128]"])
+    assert "28×28×1, scale 0.00392157, zero point -128" in text
+
+
+# --- session --------------------------------------------------------------------------------------
+
+
+def test_lines_go_to_the_board_as_they_are() -> None:
+    link = ScriptedLink()
+    lines = session(link)[0]
+    assert all(lines.execute(line) for line in ("info", " infer 1 0 %", "", "name%"))
+    assert link.sent == ["info", "infer 1 0", "name"]
+
+
+def test_quit_leaves() -> None:
+    link = ScriptedLink()
+    assert not session(link)[0].execute(":quit")
+    assert link.sent == []
+
+
+@pytest.mark.parametrize("line", [":", ":wat", ":load", ":load a b c", ":raw 1", ':load "x'])
+def test_wrong_local_commands_are_told(line: str) -> None:
+    one, text = session(ScriptedLink())
+    assert one.execute(line) and one.failures == 1
+    assert text.getvalue().strip()
+
+
+def test_raw_shows_lines_as_they_came() -> None:
+    one, text = session(ScriptedLink({"results": ["m-results-[1.000]"]}))
+    one.execute(":raw")
+    one.execute("results")
+    assert "m-results-[1.000]" in text.getvalue()
+
+
+def test_a_broken_line_does_not_end_the_session() -> None:
+    one, text = session(ScriptedLink({"info": DeviceError("The line broke.", "Mend it.")}))
+    assert one.execute("info") and one.failures == 1
+    assert "The line broke. Mend it." in text.getvalue()
+
+
+def test_ctrl_c_gets_in_step_again() -> None:
+    link = ScriptedLink({"infer 100000": KeyboardInterrupt()})
+    one, _ = session(link)
+    assert one.execute("infer 100000") and link.syncs == 1
+
+
+def test_load_with_the_model_at_hand(tmp_path: Path) -> None:
+    graph = digits_cnn()
+    x = np.linspace(0, 1, 3 * 784, dtype=np.float32).reshape(3, 28, 28, 1)
+    np.save(tmp_path / "my x.npy", x)
+    link = ScriptedLink()
+    one, text = session(link, prepare=terminal.prepare_from_model(graph))
+    one.execute(f":load '{tmp_path / 'my x.npy'}' 2")
+    assert link.loaded == graph.input_tensor.quantize(x[2]).tobytes()
+    one.execute(f":load '{tmp_path / 'my x.npy'}' 3")
+    assert "no sample 3" in text.getvalue()
+
+
+INFO = ["m-info-input-[2x3 3f000000 1]"]  # scale 0.5
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3)])
+def test_load_without_a_model(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float32).reshape(shape))
+    link = ScriptedLink({"info": INFO})
+    session(link)[0].execute(f":load {tmp_path / 'x.npy'}")
+    assert link.loaded == bytes([1, 3, 5, 7, 9, 11])
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((1, 3, 2), np.float32), np.zeros((2, 3), np.int64), np.float32(1)]
+)
+def test_load_refuses_what_does_not_fit(tmp_path: Path, array: Any) -> None:
+    np.save(tmp_path / "x.npy", array)
+    link = ScriptedLink({"info": INFO})
+    one, text = session(link)
+    one.execute(f":load {tmp_path / 'x.npy'}")
+    assert one.failures == 1 and link.loaded == b"" and "The array" in text.getvalue()
+
+
+@pytest.mark.parametrize("line", ["", "m-info-input-[]", "m-info-input-[2x3 7fc00000 0]"])
+def test_a_board_that_describes_no_input(line: str) -> None:
+    with pytest.raises(NanoError):
+        terminal.input_tensor([line])
+
+
+def test_a_script_skips_comments_and_counts_failures() -> None:
+    link = ScriptedLink({"infer 1": DeviceError("refused")})
+    one, _ = session(link)
+    assert terminal.replay(one, ["# hello\n", "\n", "info\n", "infer 1\n", ":quit\n", "mem"]) == 1
+    assert link.sent == ["info", "infer 1"]
+
+
+def test_against_a_board_on_a_real_line(tmp_path: Path) -> None:
+    x = np.random.default_rng(3).integers(-128, 128, (1, 20, 10, 3)).astype(np.int8)
+    np.save(tmp_path / "x.npy", x)
+    with FakeBoard() as board, Device(board.port) as device:
+        one, text = session(device)
+        script = [f":load {tmp_path / 'x.npy'}", "infer 2 0", "layers", "mem", "info", "dump"]
+        assert terminal.replay(one, script) == 0
+        assert board.output == expected_output(x.tobytes())
+        assert terminal.replay(one, ["nonsense"]) == 1
+    answer = text.getvalue()
+    assert "2 inferences in 14 us" in answer and "features.1" in answer
+    assert f"{SIZE} bytes" in answer and "20×10×3" in answer and "Unknown command" in answer
+
+
+# --- prompt ---------------------------------------------------------------------------------------
+
+
+def completions(text: str) -> list[str]:
+    found = terminal.BoardCompleter().get_completions(Document(text), CompleteEvent())
+    return [completion.text for completion in found]
+
+
+def test_commands_are_completed() -> None:
+    assert completions("la") == ["layers"]
+    assert completions("db ") == ["db load", "db print"]
+    assert completions(":q") == [":quit"]
+    assert completions("zz") == []
+    assert set(completions("")) == {*terminal.COMMANDS, *terminal.LOCAL}
+
+
+def test_paths_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "images.npy").touch()
+    (tmp_path / "images.txt").touch()
+    assert completions(f":load {tmp_path}/ima") == ["ges.npy"]
+
+
+def test_history_is_kept(tmp_path: Path) -> None:
+    terminal.open_history(tmp_path / "new").store_string("info")
+    assert list(terminal.open_history(tmp_path / "new").load_history_strings()) == ["info"]
+
+
+def test_history_survives_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    history = terminal.open_history(tmp_path / "file" / "folder")
+    assert isinstance(history, InMemoryHistory)
+
+
+def test_history_survives_a_home_that_goes_away(tmp_path: Path) -> None:
+    history = terminal.open_history(tmp_path / "data")
+    (tmp_path / "data" / "console_history").unlink()
+    (tmp_path / "data").rmdir()
+    history.store_string("info")
+    assert list(history.load_history_strings()) == []
