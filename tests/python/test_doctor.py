@@ -1,0 +1,113 @@
+"""The doctor on computers that lack one thing or another."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nanotool import doctor
+from nanotool.boards import BOARDS
+from nanotool.doctor import Computer, examine, fixes, healthy
+
+NOWHERE = Path("/nonexistent")
+HEALTHY = Computer(
+    which=lambda command: f"/usr/bin/{command}",
+    has_module=lambda name: True,
+    ports=lambda: [],
+    may_open=lambda port: True,
+    platformio_packages=NOWHERE,
+)
+
+
+def without(*commands: str) -> Computer:
+    return replace(HEALTHY, which=lambda name: None if name in commands else f"/usr/bin/{name}")
+
+
+def test_a_healthy_computer() -> None:
+    checks = examine(BOARDS.values(), HEALTHY)
+    assert healthy(checks) and fixes(checks) == ()
+    assert {check.scope for check in checks} == {"nanotool", *BOARDS}
+    assert "Everything that is needed is here." in doctor.advice(checks)
+
+
+@pytest.mark.parametrize(
+    ("command", "package"),
+    [
+        ("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
+        ("qemu-system-arm", "qemu-system-arm"),
+        ("gcc", "gcc libc6-dev"),
+    ],
+)
+def test_a_missing_tool_has_its_package(
+    command: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    checks = examine(BOARDS.values(), without(command))
+    assert not healthy(checks)
+    assert fixes(checks) == (f"sudo apt-get install -y {package}",)
+    assert any(package in line for line in doctor.advice(checks))
+
+
+def test_all_packages_come_in_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    computer = without("gcc", "arm-none-eabi-gcc", "qemu-system-arm")
+    (command,) = fixes(examine(BOARDS.values(), computer))
+    assert command.startswith("apt-get install -y ") and command.count("qemu-system-arm") == 1
+
+
+def test_only_the_asked_board_counts() -> None:
+    computer = without("arm-none-eabi-gcc")
+    assert healthy(examine([BOARDS["native"]], computer))
+    assert not healthy(examine([BOARDS["stm32"]], computer))
+
+
+def test_platformios_own_compiler_serves(tmp_path: Path) -> None:
+    (tmp_path / "toolchain-gccarmnoneeabi").mkdir()
+    computer = replace(without("arm-none-eabi-gcc"), platformio_packages=tmp_path)
+    assert healthy(examine(BOARDS.values(), computer))
+
+
+def test_torch_is_optional_but_named() -> None:
+    checks = examine([], replace(HEALTHY, has_module=lambda name: name != "torch"))
+    assert healthy(checks) and fixes(checks) == ()
+    (line,) = (line for line in doctor.advice(checks) if line.startswith("Optional: PyTorch"))
+    assert "nanotool[torch]" in line
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("platformio", f"{sys.executable} -m pip install 'nanotool[build]'"),
+        ("nanotool.runtime._nano", f"{sys.executable} -m nanotool.runtime.build"),
+    ],
+)
+def test_missing_python_parts(module: str, command: str) -> None:
+    checks = examine([], replace(HEALTHY, has_module=lambda name: name != module))
+    assert fixes(checks) == (command,) and not healthy(checks)
+
+
+def test_a_port_that_may_not_be_opened() -> None:
+    computer = replace(HEALTHY, ports=lambda: ["/dev/ttyUSB7"], may_open=lambda port: False)
+    checks = examine([], computer)
+    assert healthy(checks)  # emulated boards still work
+    assert any("/dev/ttyUSB7" in line and "dialout" in line for line in doctor.advice(checks))
+
+
+def test_missing_sources_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nanotool.sources._PACKAGE", tmp_path / "nanotool")
+    checks = examine([], HEALTHY)
+    (check,) = (check for check in checks if not check.ok)
+    assert check.what == "C sources" and "Install nanotool again" in check.found
+
+
+def test_emulators() -> None:
+    assert doctor.can_emulate(BOARDS["stm32"], HEALTHY)
+    assert not doctor.can_emulate(BOARDS["stm32"], without("qemu-system-arm"))
+    assert doctor.can_emulate(BOARDS["native"], without("qemu-system-arm"))
+
+
+def test_every_board_has_a_compiler() -> None:
+    assert set(doctor.COMPILERS) >= set(BOARDS)

@@ -1,0 +1,219 @@
+"""The HTML report: everything that was given is on the page, which needs nothing but itself."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from handmade import digits_cnn
+
+from nanotool.lower import lower
+from nanotool.plan import plan
+from nanotool.report import Budget, LayerRow, ReportData, Sample, collect, graph_svg, render
+from nanotool.report.collect import sample_rows, with_ticks
+from nanotool.report.html import picture, worst_layer
+from nanotool.report.text import bar, decibel, number, percent, size
+
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Tags that open and close as they should, the visible text, and every reference."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.references: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.references += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def full() -> ReportData:
+    graph = digits_cnn()
+    lowered = lower(graph)
+    planned = plan(lowered)
+    data = collect(lowered, planned, memory_svg='<svg viewBox="0 0 1 1"><title>arena</title></svg>')
+    data = with_ticks(data, [10 * (i + 1) for i in range(len(data.layers))], 12345, "instructions")
+    return replace(
+        data,
+        board="STM32F405",
+        accuracy=(("int8 on the PC", 0.9838),),
+        mismatches=0,
+        compared=200,
+        budgets=(Budget("Flash", (("code", 17_800), ("weights", 9_400)), 1 << 20),),
+        passes=(("fold", "2 batch norms"),),
+        samples=(Sample(np.eye(28, dtype=np.int8), "7", 0.9, "7"),),
+    )
+
+
+def test_everything_given_is_on_the_page() -> None:
+    data = full()
+    text = Page(render(data)).text
+    for row in data.layers:
+        assert row.name in text and row.kind in text
+    for part in ("98.38 %", "12,345", "STM32F405", "26.6 KiB", "2.6 %", "2 batch norms"):
+        assert part in text
+    assert f"{data.macs:,}" in text and data.hash in text and "arena" in text
+
+
+def test_the_page_needs_nothing_else() -> None:
+    html = render(full())
+    page = Page(html)
+    assert all(reference.startswith("data:") for reference in page.references)
+    assert page.references and not {"script", "link", "iframe"} & set(page.tags)
+    assert "@import" not in html and "url(" not in html
+    assert not re.search(r"https?://", html)
+
+
+def test_the_page_is_deterministic() -> None:
+    assert render(full()) == render(full())
+
+
+def test_names_are_no_markup() -> None:
+    evil = '<img src=x onerror="alert(1)">'
+    row = LayerRow(evil, evil, (evil,), (1,), ticks=1, sqnr_db=3.0, saturation=0.1)
+    data = ReportData(
+        title=evil,
+        hash=evil,
+        input=evil,
+        input_shape=(1,),
+        layers=(row,),
+        source=evil,
+        board=evil,
+        accuracy=((evil, 0.5),),
+        budgets=(Budget(evil, ((evil, 1),), 2),),
+        passes=((evil, evil),),
+        samples=(Sample(np.zeros((2, 2)), evil, None, evil),),
+    )
+    assert "img" not in Page(render(replace(data, samples=()))).tags
+    assert Page(render(data)).tags.count("img") == 1
+
+
+def test_the_least_there_can_be() -> None:
+    page = Page(render(ReportData("empty", "0" * 16, (1,), ())))
+    assert "empty" in page.text and "Samples" not in page.text and "Memory budget" not in page.text
+
+
+def test_measurements_that_are_missing_leave_no_column() -> None:
+    data = replace(full(), ticks=None, layers=(LayerRow("a", "Dense", ("input",), (10,)),))
+    text = Page(render(data)).text
+    assert "signal / noise" not in text and "arena offset" not in text
+
+
+def test_the_worst_layer_is_marked() -> None:
+    rows = tuple(
+        LayerRow(n, "Dense", (), (1,), sqnr_db=q) for n, q in (("a", 9.0), ("b", math.inf))
+    )
+    data = replace(full(), layers=rows)
+    assert worst_layer(data) == "a"
+    assert "a most noise" in Page(render(data)).text
+
+
+def test_a_wrong_and_a_right_answer() -> None:
+    samples = (
+        Sample(np.zeros((2, 2)), "3", 0.5, "8"),
+        Sample(np.zeros((2, 2)), "4", None, "4"),
+        Sample(np.zeros((2, 2)), "5"),
+    )
+    assert [sample.right for sample in samples] == [False, True, None]
+    text = Page(render(replace(full(), samples=samples))).text
+    assert "is 8" in text and "is 4" not in text
+
+
+def test_mismatches_are_not_hidden() -> None:
+    html = render(replace(full(), mismatches=3))
+    assert re.search(r'<b class="bad">3</b>', html)
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_rows_of_a_model() -> None:
+    graph = digits_cnn()
+    lowered = lower(graph)
+    planned = plan(lowered)
+    data = collect(lowered, planned)
+    assert [row.name for row in data.layers] == [op.name for op in lowered.ops]
+    assert data.weight_bytes == lowered.weight_bytes and data.macs == lowered.macs == 290_080
+    assert data.layers[0].inputs == (graph.input,)
+    for previous, row in zip(data.layers, data.layers[1:], strict=False):
+        assert row.inputs == (previous.name,)  # reshapes are gone, the chain is whole
+    assert all(row.offset is not None for row in data.layers)
+
+
+def test_ticks_must_fit_the_layers() -> None:
+    with pytest.raises(ValueError, match="1 ticks"):
+        with_ticks(full(), [1], 1, "instructions")
+
+
+def test_samples_are_answered_by_the_simulator() -> None:
+    graph = replace(digits_cnn(), labels=tuple("abcdefghij"))
+    rows = sample_rows(graph, expected=["a"])
+    assert graph.samples is not None and len(rows) == len(graph.samples)
+    assert all(row.answer in graph.labels for row in rows)
+    assert rows[0].expected == "a" and rows[1].expected == ""
+    assert sample_rows(replace(graph, samples=None)) == ()
+
+
+def test_a_branching_graph_has_an_edge_for_each_input() -> None:
+    rows = (
+        LayerRow("left", "Conv2D", ("input",), (4, 4, 2)),
+        LayerRow("right", "Conv2D", ("input",), (4, 4, 2)),
+        LayerRow("sum", "Add", ("left", "right"), (4, 4, 2)),
+    )
+    data = ReportData("branch", "0" * 16, (4, 4, 1), rows)
+    assert graph_svg.depths(data) == {"input": 0, "left": 1, "right": 1, "sum": 2}
+    svg = graph_svg.draw(data)
+    assert svg.count('class="edge"') == 4 and svg.count('class="box"') == 4
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 3), (4, 4)])
+def test_pictures(shape: tuple[int, ...]) -> None:
+    assert picture(np.arange(math.prod(shape)).reshape(shape)).startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("shape", [(490,), (49, 10, 2), (1, 30, 1), (1,), (0,)])
+def test_curves(shape: tuple[int, ...]) -> None:
+    uri = picture(np.arange(math.prod(shape), dtype=np.int8).reshape(shape))
+    assert uri.startswith("data:image/svg+xml;base64,")
+
+
+def test_numbers_as_text() -> None:
+    assert number(None) == "–" and number(1234567) == "1,234,567"
+    assert size(None) == "–" and size(1023) == "1,023 B" and size(131072) == "128.0 KiB"
+    assert (
+        percent(0.97251, 2) == "97.25 %" and percent(1e-9) == "<0.1 %" and percent(0.0) == "0.0 %"
+    )
+    assert decibel(math.inf) == "exact" and decibel(12.345) == "12.3 dB" and decibel(None) == "–"
+
+
+@pytest.mark.parametrize(("share", "blocks"), [(0, ""), (1, "████"), (2, "████"), (0.125, "▌")])
+def test_bars(share: float, blocks: str) -> None:
+    assert bar(share, 4) == blocks
