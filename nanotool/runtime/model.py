@@ -1,0 +1,196 @@
+"""A nano_model made from a Lowered and a Plan, in this process's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.errors import InvalidModel, MissingTool, NanoError
+from nanotool.ir import Array, Int8Array, Lowered, Plan, QTensor, Struct, Value
+from nanotool.qfile import graph_hash
+from nanotool.runtime.extension import load
+
+CData: TypeAlias = Any  # cffi objects have no static types
+
+_BATCH_BYTES = 1 << 20  # about what one call into C reads: Ctrl-C is seen in between
+
+
+class Runtime:
+    """A model that runs in this process, byte for byte as on the device.
+
+    Threads may share one: every call has an arena of its own, and C runs without Python's lock.
+    """
+
+    def __init__(self, lowered: Lowered, plan: Plan) -> None:
+        """Fill the C structs. Raises `MissingTool` if the compiled library is missing or has not
+        a kernel that ``lowered`` names, `InvalidModel` if a struct does not fit the library's."""
+        extension = load()
+        self._ffi, self._lib = extension.ffi, extension.lib
+        self._lowered = lowered
+        self._input = lowered.graph.input_tensor
+        self._output = lowered.graph.output_tensor
+        self._keep: list[Any] = []  # what C points to, for as long as this object lives
+        self._model = self._make_model(lowered, plan)
+        self.arena_size = plan.arena_size
+
+    def run(self, x: NDArray[Any]) -> Int8Array:
+        """int8 [n, *output shape] for int8 ``x`` [n, *input shape], else `NanoError`."""
+        data = self._checked(x)
+        results = np.empty((len(data), self._output.size), np.int8)
+        net, _room = self._net()
+        for part in self._parts(len(data)):
+            status = self._lib.nanotool_run(
+                net,
+                part.stop - part.start,
+                self._ffi.from_buffer("int8_t[]", data[part]),
+                self._ffi.from_buffer("int8_t[]", results[part], require_writable=True),
+            )
+            self._check(status)
+        return results.reshape(len(data), *self._output.shape)
+
+    def run_all(self, x: NDArray[Any]) -> list[Int8Array]:
+        """The output of every lowered op for ``x``, int8 [n, *shape] each, as it was when the op
+        had just written it."""
+        data = self._checked(x)
+        tensors = [self._lowered.graph.tensors[op.source[-1]] for op in self._lowered.ops]
+        results = [np.empty((len(data), tensor.size), np.int8) for tensor in tensors]
+        net, _room = self._net()
+        for part in self._parts(len(data)):
+            views = [
+                self._ffi.from_buffer("int8_t[]", result[part], require_writable=True)
+                for result in results
+            ]
+            status = self._lib.nanotool_run_all(
+                net,
+                part.stop - part.start,
+                self._ffi.from_buffer("int8_t[]", data[part]),
+                self._ffi.new("int8_t *[]", views or 1),
+            )
+            self._check(status)
+        return [
+            result.reshape(len(data), *tensor.shape)
+            for result, tensor in zip(results, tensors, strict=True)
+        ]
+
+    # --- Inputs -----------------------------------------------------------------------------------
+
+    def _checked(self, x: NDArray[Any]) -> Int8Array:
+        """``x`` as rows of contiguous bytes."""
+        shape = self._input.shape
+        wanted = " x ".join(("N", *map(str, shape)))
+        if not isinstance(x, np.ndarray) or x.dtype != np.int8:
+            found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+            raise NanoError(
+                f"The input is {found}, not an int8 array of {wanted}.",
+                "nanotool.inputs.to_device quantizes real values.",
+            )
+        if x.ndim == 0 or x.shape[1:] != shape:
+            raise NanoError(
+                f"The input has shape {' x '.join(map(str, x.shape))}, not {wanted}.",
+                "Samples stand along the first axis; images are H x W x C.",
+            )
+        return np.ascontiguousarray(x).reshape(len(x), self._input.size)
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        step = max(1, _BATCH_BYTES // self._input.size // 64)
+        for start in range(0, count, step):
+            yield slice(start, min(start + step, count))
+
+    # --- C structs --------------------------------------------------------------------------------
+
+    def _net(self) -> tuple[CData, CData]:
+        """A net in an arena of its own, and the memory that has to outlive it."""
+        align = int(self._lib.NANO_ALIGN)
+        size = max(self.arena_size, 1)
+        room = self._ffi.new("uint8_t[]", size + align - 1)
+        address = int(self._ffi.cast("uintptr_t", room))
+        arena = self._ffi.new("nano_arena *")
+        self._check(self._lib.nano_arena_init(arena, room + (-address % align), size))
+        net = self._ffi.new("nano_net *")
+        self._check(self._lib.nano_init(net, self._model, arena))
+        return net, (room, arena)
+
+    def _check(self, status: int) -> None:
+        if status != self._lib.NANO_OK:
+            text = self._ffi.string(self._lib.nano_status_text(status)).decode()
+            raise InvalidModel(f"{self._lowered.graph.name}: {text}.")
+
+    def _make_model(self, lowered: Lowered, plan: Plan) -> CData:
+        graph = lowered.graph
+        ops = self._new("nano_op[]", [self._op(lowered, plan, i) for i in range(len(lowered.ops))])
+        names = [self._new("char[]", op.name.encode()) for op in lowered.ops]
+        values = {
+            "abi": self._lib.NANO_ABI,
+            "name": self._new("char[]", graph.name.encode()),
+            "hash": self._new("char[]", graph_hash(graph).encode()),
+            "ops": ops if lowered.ops else self._ffi.NULL,
+            "op_names": self._new("char *[]", names) if names else self._ffi.NULL,
+            "op_count": len(lowered.ops),
+            "arena_size": plan.arena_size,
+            "input": _tensor(graph.input_tensor, plan.buffers[lowered.input].offset),
+            "output": _tensor(graph.output_tensor, plan.buffers[lowered.output].offset),
+        }
+        return self._new("nano_model *", values)
+
+    def _new(self, ctype: str, value: Any) -> CData:
+        """A C object that lives as long as this one."""
+        made = self._ffi.new(ctype, value)
+        self._keep.append(made)
+        return made
+
+    def _op(self, lowered: Lowered, plan: Plan, index: int) -> dict[str, Any]:
+        op = lowered.ops[index]
+        none = self._lib.NANO_NONE
+        inputs = [plan.buffers[name].offset for name in op.inputs]
+        out = plan.buffers[op.output]
+        if not hasattr(self._lib, op.kernel):
+            raise MissingTool(
+                f"{op.name}: the compiled C library has no kernel {op.kernel}.",
+                "Export the model with the nanotool that it is run with.",
+            )
+        return {
+            "run": self._ffi.addressof(self._lib, op.kernel),
+            "params": self._new(f"{op.params.ctype} *", self._fields(op.params)),
+            "in": inputs + [none] * (self._lib.NANO_MAX_INPUTS - len(inputs)),
+            "out": out.offset,
+            "scratch": plan.scratch[index].offset if index in plan.scratch else none,
+            "out_size": out.size,
+        }
+
+    def _fields(self, struct: Struct) -> dict[str, Any]:
+        """``struct`` as cffi's initializer; its fields must be the C struct's, in order."""
+        declared = self._ffi.typeof(struct.ctype).fields
+        names = [name for name, _ in declared]
+        if [name for name, _ in struct.fields] != names:
+            raise InvalidModel(
+                f"{struct.ctype} has the fields {', '.join(names)}.",
+                "nanotool.lower and nano/ops.h belong together: use both from one version.",
+            )
+        types = {name: field.type for name, field in declared}
+        return {name: self._value(value, types[name]) for name, value in struct.fields}
+
+    def _value(self, value: Value, ctype: CData) -> Any:
+        if isinstance(value, Struct):
+            return self._fields(value)
+        if isinstance(value, Array):
+            wanted = ctype.item.cname.removeprefix("const ").removesuffix("_t")
+            if value.data.dtype.name != wanted:
+                raise InvalidModel(f"{value.name} is {value.data.dtype}, not {wanted}.")
+            view = self._ffi.from_buffer(f"{wanted}_t[]", np.ascontiguousarray(value.data))
+            self._keep.append(view)
+            return view
+        return list(value) if isinstance(value, tuple) else value
+
+
+def _tensor(tensor: QTensor, offset: int) -> dict[str, Any]:
+    """nano_tensor."""
+    return {
+        "offset": offset,
+        "size": tensor.size,
+        "shape": list(tensor.shape or (1,)),
+        "scale": tensor.scale,
+        "zero_point": tensor.zero_point,
+    }
