@@ -28,6 +28,10 @@ Int8Array: TypeAlias = NDArray[np.int8]
 Int32Array: TypeAlias = NDArray[np.int32]
 
 INT8_MIN, INT8_MAX = -128, 127
+DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(name) for name in ("int8", "uint8", "int32", "float32")
+}
+ZERO_POINTS = {"int8": (INT8_MIN, INT8_MAX), "uint8": (0, 255)}  # others have none
 UNCLAMPED = (-math.inf, math.inf)
 
 
@@ -110,6 +114,89 @@ class Transpose:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvTranspose2D:
+    """Transposed convolution: every input pixel adds its kernel, ``window.stride`` apart, into the
+    output, of whose rim ``window.padding`` is cut off. Weights O, KH, KW, C; dilation 1."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Element-wise function of two tensors: "add", "sub", "mul", "maximum" or "minimum". Shapes
+    broadcast as in NumPy: aligned at the last axis, a 1 stretches."""
+
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Mean over ``axes`` (ascending, none negative); ``keep_dims`` leaves them as 1."""
+
+    axes: tuple[int, ...]
+    keep_dims: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """The inputs one behind the other along ``axis``; all share the output's quantization."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Every ``stride[i]``-th element along axis ``i`` from ``begin[i]`` on; the output's shape says
+    how many. Strides are positive."""
+
+    begin: Shape
+    stride: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """``before[i]`` and ``after[i]`` more elements at the ends of axis ``i``: real 0, or ``value``
+    (in the tensor's int8 units)."""
+
+    before: Shape
+    after: Shape
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Resize H, W, C to the output's height and width: "nearest" or "bilinear", with TensorFlow
+    Lite's two conventions for where a pixel lies."""
+
+    method: str
+    align_corners: bool = False
+    half_pixel_centers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmax:
+    """x - log sum exp(x) over the last axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class PRelu:
+    """x where it is positive, else x times the second input (a constant, per channel)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """The same real values in the output's type, scale and zero point. At a graph's border it comes
+    from, or goes to, float32 or uint8; between int8 tensors it requantizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArgMax:
+    """Index (int32) of the largest element along ``axis``, the first of equal ones."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
 class Clamp:
     """min(max(x, low), high): ReLU is (0, inf). Only in a Graph; the fuse pass or the quantizer
     turns it into its producer's clamp, or into a Unary."""
@@ -132,6 +219,17 @@ Op: TypeAlias = (
     | Softmax
     | Reshape
     | Transpose
+    | ConvTranspose2D
+    | Binary
+    | Mean
+    | Concat
+    | Slice
+    | Pad
+    | Resize
+    | LogSoftmax
+    | PRelu
+    | Quantize
+    | ArgMax
     | Clamp
     | BatchNorm
 )
@@ -193,12 +291,17 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class QTensor:
-    """An int8 activation, real = scale * (q - zero_point), laid out H, W, C."""
+    """An activation or a constant, real = scale * (q - zero_point), laid out H, W, C.
+
+    int8, but for a graph's borders: there ``dtype`` may be "uint8" or "float32" (input), "float32"
+    or "int32" (output). Float and int32 tensors have scale 1 and zero point 0.
+    """
 
     name: str
     shape: Shape
     scale: float  # a float32 value, > 0
-    zero_point: int  # -128..127
+    zero_point: int  # -128..127; uint8: 0..255
+    dtype: str = "int8"  # a key of DTYPES
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", float(np.float32(self.scale)))
@@ -206,13 +309,23 @@ class QTensor:
             raise InvalidModel(
                 f"Tensor {self.name}: scale {self.scale} is not positive and finite."
             )
-        if not INT8_MIN <= self.zero_point <= INT8_MAX:
-            raise InvalidModel(f"Tensor {self.name}: zero point {self.zero_point} is outside int8.")
+        if self.dtype not in DTYPES:
+            raise InvalidModel(f"Tensor {self.name}: type {self.dtype[:20]!r} is unknown.")
+        low, high = ZERO_POINTS.get(self.dtype, (0, 0))
+        if not low <= self.zero_point <= high:
+            raise InvalidModel(
+                f"Tensor {self.name}: zero point {self.zero_point} is outside {low}..{high}."
+            )
 
     @property
     def size(self) -> int:
-        """Elements, which are bytes."""
+        """Elements; those of an int8 tensor are bytes."""
         return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes."""
+        return self.size * DTYPES[self.dtype].itemsize
 
     def quantize(self, real: NDArray[Any]) -> Int8Array:
         """int8 of ``real``: halves away from zero, saturating; NaN is refused."""
@@ -266,9 +379,12 @@ class QGraph:
     quality: tuple[LayerQuality, ...] = ()
     samples: Int8Array | None = None  # [n, *input shape]: real inputs, for golden vectors
     source: str = ""  # where it came from, for banners: "torch: Sequential", "tflite: kws.tflite"
+    # The data of tensors that never change; ops read them like others.
+    constants: Mapping[str, Int8Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
 
     def op(self, name: str) -> QOp:
         """The op that writes the tensor ``name``."""
