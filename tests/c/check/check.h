@@ -15,25 +15,21 @@
 #ifdef CHECK_EMBEDDED
 #include "board.h"
 
-static inline void check_putc(char c)
-{
+static inline void check_putc(char c) {
     board_putc((uint8_t)c);
 }
 
-static inline void check_begin(void)
-{
+static inline void check_begin(void) {
     board_init(0, NULL);
 }
 #else
 #include <stdio.h>
 
-static inline void check_putc(char c)
-{
+static inline void check_putc(char c) {
     putchar(c);
 }
 
-static inline void check_begin(void)
-{
+static inline void check_begin(void) {
 }
 #endif
 
@@ -43,14 +39,12 @@ static struct {
     int tests, failures;
 } check_state;
 
-static inline void check_text(const char *text)
-{
+static inline void check_text(const char *text) {
     for (; *text != '\0'; text++)
         check_putc(*text);
 }
 
-static inline void check_number(int32_t number)
-{
+static inline void check_number(int32_t number) {
     char digits[12];
     size_t n = 0;
     uint32_t rest = number < 0 ? 0u - (uint32_t)number : (uint32_t)number;
@@ -64,8 +58,7 @@ static inline void check_number(int32_t number)
         check_putc(digits[--n]);
 }
 
-static inline void check_place(const char *file, int line)
-{
+static inline void check_place(const char *file, int line) {
     check_text(file);
     check_putc(':');
     check_number(line);
@@ -74,8 +67,7 @@ static inline void check_place(const char *file, int line)
 }
 
 /* Count a failure; 1 if it is the test's first, whose message is to be printed. */
-static inline int check_fail(const char *file, int line)
-{
+static inline int check_fail(const char *file, int line) {
     if (check_state.failed)
         return 0;
     check_state.failed = 1;
@@ -84,8 +76,7 @@ static inline int check_fail(const char *file, int line)
     return 1;
 }
 
-static inline int check_true(int ok, const char *text, const char *file, int line)
-{
+static inline int check_true(int ok, const char *text, const char *file, int line) {
     if (!ok && check_fail(file, line)) {
         check_text(text);
         check_putc('\n');
@@ -93,8 +84,7 @@ static inline int check_true(int ok, const char *text, const char *file, int lin
     return ok;
 }
 
-static inline int check_equal(int32_t expected, int32_t actual, const char *file, int line)
-{
+static inline int check_equal(int32_t expected, int32_t actual, const char *file, int line) {
     if (expected != actual && check_fail(file, line)) {
         check_text("Expected ");
         check_number(expected);
@@ -106,8 +96,7 @@ static inline int check_equal(int32_t expected, int32_t actual, const char *file
 }
 
 static inline int check_bytes(const int8_t *expected, const int8_t *actual, size_t size,
-                              const char *file, int line)
-{
+                              const char *file, int line) {
     for (size_t i = 0; i < size; i++) {
         if (expected[i] == actual[i])
             continue;
@@ -125,8 +114,7 @@ static inline int check_bytes(const int8_t *expected, const int8_t *actual, size
     return 1;
 }
 
-static inline void check_run(void (*test)(void), const char *name, const char *file, int line)
-{
+static inline void check_run(void (*test)(void), const char *name, const char *file, int line) {
     check_state.test = name;
     check_state.failed = 0;
     check_state.tests++;
@@ -139,8 +127,7 @@ static inline void check_run(void (*test)(void), const char *name, const char *f
 }
 
 /* Print the sums; main()'s result. */
-static inline int check_end(void)
-{
+static inline int check_end(void) {
     check_text("\n-----------------------\n");
     check_number(check_state.tests);
     check_text(" Tests ");
@@ -154,8 +141,7 @@ static inline int check_end(void)
 }
 
 /* The next of a fixed sequence of 32 random bits (Marsaglia's xorshift); `*state` is not 0. */
-static inline uint32_t check_random(uint32_t *state)
-{
+static inline uint32_t check_random(uint32_t *state) {
     *state ^= *state << 13;
     *state ^= *state >> 17;
     *state ^= *state << 5;
@@ -163,8 +149,7 @@ static inline uint32_t check_random(uint32_t *state)
 }
 
 /* A random number from low to high, both included. */
-static inline int32_t check_between(uint32_t *state, int32_t low, int32_t high)
-{
+static inline int32_t check_between(uint32_t *state, int32_t low, int32_t high) {
     const uint32_t count = (uint32_t)high - (uint32_t)low + 1u;
     return (int32_t)((uint32_t)low + (check_random(state) >> 4) % count);
 }

@@ -5,8 +5,7 @@
 
 static uint8_t bytes[128] NANO_ALIGNED;
 
-static void test_init_refuses_bad_arguments(void)
-{
+static void test_init_refuses_bad_arguments(void) {
     nano_arena arena;
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_arena_init(NULL, bytes, sizeof bytes));
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_arena_init(&arena, NULL, sizeof bytes));
@@ -15,8 +14,7 @@ static void test_init_refuses_bad_arguments(void)
     CHECK_EQUAL(NANO_OK, nano_arena_init(&arena, bytes + NANO_ALIGN, 64));
 }
 
-static void test_init_leaves_bytes_alone(void)
-{
+static void test_init_leaves_bytes_alone(void) {
     nano_arena arena;
     bytes[0] = 17;
     bytes[127] = 18;
@@ -28,8 +26,7 @@ static void test_init_leaves_bytes_alone(void)
     CHECK_EQUAL(0, arena.high);
 }
 
-static void test_alloc_aligns(void)
-{
+static void test_alloc_aligns(void) {
     nano_arena arena;
     nano_arena_init(&arena, bytes, sizeof bytes);
     CHECK(nano_arena_alloc(&arena, 1, 1) == bytes);
@@ -41,8 +38,7 @@ static void test_alloc_aligns(void)
     CHECK_EQUAL(24, arena.used);
 }
 
-static void test_alloc_refuses_bad_alignment(void)
-{
+static void test_alloc_refuses_bad_alignment(void) {
     nano_arena arena;
     nano_arena_init(&arena, bytes, sizeof bytes);
     CHECK(nano_arena_alloc(NULL, 1, 1) == NULL);
@@ -52,8 +48,7 @@ static void test_alloc_refuses_bad_alignment(void)
     CHECK_EQUAL(0, arena.used);
 }
 
-static void test_alloc_takes_nothing_if_it_does_not_fit(void)
-{
+static void test_alloc_takes_nothing_if_it_does_not_fit(void) {
     nano_arena arena;
     nano_arena_init(&arena, bytes, 64);
     CHECK(nano_arena_alloc(&arena, 65, 1) == NULL);
@@ -70,8 +65,7 @@ static void test_alloc_takes_nothing_if_it_does_not_fit(void)
     CHECK(nano_arena_alloc(&arena, 0, 1) == bytes + 64);
 }
 
-static void test_restore_gives_back(void)
-{
+static void test_restore_gives_back(void) {
     nano_arena arena;
     nano_arena_init(&arena, bytes, sizeof bytes);
     nano_arena_alloc(&arena, 10, 1);
@@ -88,8 +82,7 @@ static void test_restore_gives_back(void)
     CHECK_EQUAL(62, arena.used);
 }
 
-static void test_status_texts_differ(void)
-{
+static void test_status_texts_differ(void) {
     for (int a = NANO_ERR_RANGE; a <= NANO_MORE; a++) {
         const char *const text = nano_status_text((nano_status)a);
         CHECK(text != NULL && text[0] != '\0');
@@ -98,8 +91,7 @@ static void test_status_texts_differ(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     check_begin();
     RUN(test_init_refuses_bad_arguments);
     RUN(test_init_leaves_bytes_alone);

@@ -1,20 +1,17 @@
 #include "naive.h"
 
-static int64_t divide_half_away(int64_t x, int64_t divisor)
-{
+static int64_t divide_half_away(int64_t x, int64_t divisor) {
     const int64_t magnitude = x < 0 ? -x : x;
     const int64_t rounded = (2 * magnitude + divisor) / (2 * divisor);
     return x < 0 ? -rounded : rounded;
 }
 
-static int8_t clamp(int64_t x, int32_t min, int32_t max)
-{
+static int8_t clamp(int64_t x, int32_t min, int32_t max) {
     return (int8_t)(x < min ? min : x > max ? max : x);
 }
 
 /* Only right shifts here: test_requant is about requantization. */
-static int8_t requantize(int64_t acc, const nano_requant *r, int32_t channel)
-{
+static int8_t requantize(int64_t acc, const nano_requant *r, int32_t channel) {
     const int32_t i = r->per_channel ? channel : 0;
     const int64_t product = acc * r->multiplier[i] + ((int64_t)1 << 30);
     const int64_t unit = (int64_t)1 << 31;
@@ -24,8 +21,7 @@ static int8_t requantize(int64_t acc, const nano_requant *r, int32_t channel)
 }
 
 void naive_dense(const nano_dense_params *p, const int32_t *bias, int32_t in_zero_point,
-                 const int8_t *in, int8_t *out)
-{
+                 const int8_t *in, int8_t *out) {
     for (int32_t r = 0; r < p->rows; r++) {
         for (int32_t o = 0; o < p->out_features; o++) {
             int64_t acc = bias[o];
@@ -38,8 +34,7 @@ void naive_dense(const nano_dense_params *p, const int32_t *bias, int32_t in_zer
 }
 
 /* The offset of channel c at tap (i, j) of pixel (y, x); -1 outside the image. */
-static int32_t tap(const nano_window *w, int32_t y, int32_t x, int32_t i, int32_t j, int32_t c)
-{
+static int32_t tap(const nano_window *w, int32_t y, int32_t x, int32_t i, int32_t j, int32_t c) {
     const int32_t row = y * w->stride_h + i * w->dilation_h - w->pad_top;
     const int32_t column = x * w->stride_w + j * w->dilation_w - w->pad_left;
     if (row < 0 || row >= w->in_h || column < 0 || column >= w->in_w)
@@ -48,8 +43,7 @@ static int32_t tap(const nano_window *w, int32_t y, int32_t x, int32_t i, int32_
 }
 
 static int8_t conv2d_element(const nano_conv2d_params *p, const int32_t *bias, const int8_t *in,
-                             int32_t y, int32_t x, int32_t o)
-{
+                             int32_t y, int32_t x, int32_t o) {
     const nano_window *const w = &p->window;
     const int32_t n = w->in_c / p->groups;
     const int32_t first = o / (w->out_c / p->groups) * n;
@@ -64,8 +58,7 @@ static int8_t conv2d_element(const nano_conv2d_params *p, const int32_t *bias, c
     return requantize(acc, &p->requant, o);
 }
 
-void naive_conv2d(const nano_conv2d_params *p, const int32_t *bias, const int8_t *in, int8_t *out)
-{
+void naive_conv2d(const nano_conv2d_params *p, const int32_t *bias, const int8_t *in, int8_t *out) {
     for (int32_t y = 0; y < p->window.out_h; y++)
         for (int32_t x = 0; x < p->window.out_w; x++)
             for (int32_t o = 0; o < p->window.out_c; o++)
@@ -77,8 +70,7 @@ typedef struct {
     int32_t count, max;
 } statistics;
 
-static statistics look(const nano_window *w, const int8_t *in, int32_t y, int32_t x, int32_t c)
-{
+static statistics look(const nano_window *w, const int8_t *in, int32_t y, int32_t x, int32_t c) {
     statistics s = {0, 0, -128};
     for (int32_t i = 0; i < w->kernel_h; i++)
         for (int32_t j = 0; j < w->kernel_w; j++) {
@@ -93,16 +85,14 @@ static statistics look(const nano_window *w, const int8_t *in, int32_t y, int32_
     return s;
 }
 
-void naive_max_pool(const nano_pool_params *p, const int8_t *in, int8_t *out)
-{
+void naive_max_pool(const nano_pool_params *p, const int8_t *in, int8_t *out) {
     for (int32_t y = 0; y < p->window.out_h; y++)
         for (int32_t x = 0; x < p->window.out_w; x++)
             for (int32_t c = 0; c < p->window.out_c; c++)
                 *out++ = clamp(look(&p->window, in, y, x, c).max, p->min, p->max);
 }
 
-void naive_average_pool(const nano_pool_params *p, const int8_t *in, int8_t *out)
-{
+void naive_average_pool(const nano_pool_params *p, const int8_t *in, int8_t *out) {
     for (int32_t y = 0; y < p->window.out_h; y++)
         for (int32_t x = 0; x < p->window.out_w; x++)
             for (int32_t c = 0; c < p->window.out_c; c++) {
@@ -111,8 +101,7 @@ void naive_average_pool(const nano_pool_params *p, const int8_t *in, int8_t *out
             }
 }
 
-int32_t naive_first_needed(const nano_window *w, int32_t groups, int32_t k, int32_t none)
-{
+int32_t naive_first_needed(const nano_window *w, int32_t groups, int32_t k, int32_t none) {
     const int32_t o = k % w->out_c, x = k / w->out_c % w->out_w, y = k / w->out_c / w->out_w;
     const int32_t c = o / (w->out_c / groups) * (w->in_c / groups);
     int32_t first = none;

@@ -8,22 +8,19 @@
 static const int32_t one = 1 << 30; /* with shift 1: times 1.0 */
 static const int8_t shift_1 = 1, shift_0 = 0;
 
-static nano_requant times_one(int16_t zero_point)
-{
+static nano_requant times_one(int16_t zero_point) {
     const nano_requant r = {&one, &shift_1, 0, zero_point, -128, 127};
     return r;
 }
 
-static void run(nano_kernel kernel, const void *params, const int8_t *in, int8_t *out)
-{
+static void run(nano_kernel kernel, const void *params, const int8_t *in, int8_t *out) {
     const nano_io io = {{in, NULL}, out, NULL};
     kernel(params, &io);
 }
 
 /* --- By hand ------------------------------------------------------------------------------- */
 
-static void test_dense(void)
-{
+static void test_dense(void) {
     static const int8_t w[6] = {1, 2, 3, -4, 5, -6}, in[6] = {1, 1, 1, 10, -20, 30};
     static const int32_t bias[2] = {0, 100};
     static const int8_t expected[4] = {6 - 5, 95 - 5, 60 - 5, -128};
@@ -33,8 +30,7 @@ static void test_dense(void)
     CHECK_BYTES(expected, out, 4);
 }
 
-static void test_dense_per_channel_and_clamp(void)
-{
+static void test_dense_per_channel_and_clamp(void) {
     static const int8_t w[3] = {1, 1, 1}, in[1] = {100};
     static const int32_t bias[3] = {0, 0, -200};
     static const int32_t multiplier[3] = {1 << 30, 1 << 30, 1 << 30};
@@ -46,8 +42,7 @@ static void test_dense_per_channel_and_clamp(void)
     CHECK_BYTES(expected, out, 3);
 }
 
-static void test_dense_extremes(void)
-{
+static void test_dense_extremes(void) {
     enum { N = 1024 };
     static int8_t w[N], in[N];
     static const int32_t largest = INT32_MAX;
@@ -64,10 +59,9 @@ static void test_dense_extremes(void)
 }
 
 /* 3x3 image 1..9, 2x2 kernel of ones, zero point 0. */
-static nano_conv2d_params small_conv(const int8_t *w, const int32_t *bias)
-{
-    const nano_conv2d_params p = {
-        w, bias, times_one(0), {3, 3, 1, 2, 2, 1, 2, 2, 1, 1, 0, 0, 1, 1}, 1, 0};
+static nano_conv2d_params small_conv(const int8_t *w, const int32_t *bias) {
+    const nano_conv2d_params p = {w, bias, times_one(0), {3, 3, 1, 2, 2, 1, 2, 2, 1, 1, 0, 0, 1, 1},
+                                  1, 0};
     return p;
 }
 
@@ -75,8 +69,7 @@ static const int8_t image[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 static const int8_t ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
 static const int32_t zeros[4] = {0, 0, 0, 0};
 
-static void test_conv2d_valid(void)
-{
+static void test_conv2d_valid(void) {
     static const int8_t expected[4] = {12, 16, 24, 28};
     const nano_conv2d_params p = small_conv(ones, zeros);
     int8_t out[4];
@@ -84,8 +77,7 @@ static void test_conv2d_valid(void)
     CHECK_BYTES(expected, out, 4);
 }
 
-static void test_conv2d_padding_holds_the_zero_point(void)
-{
+static void test_conv2d_padding_holds_the_zero_point(void) {
     /* stride 2, one row and column of padding at the top and left; zero point 10 folded in */
     static const int32_t bias[1] = {-40};
     static const int8_t expected[4] = {1 - 10, 5 - 20, 11 - 20, 28 - 40};
@@ -98,8 +90,7 @@ static void test_conv2d_padding_holds_the_zero_point(void)
     CHECK_BYTES(expected, out, 4);
 }
 
-static void test_conv2d_dilation(void)
-{
+static void test_conv2d_dilation(void) {
     static const int8_t w[4] = {1, 10, 2, 3};
     static const int8_t expected[1] = {1 + 30 + 14 + 27};
     nano_conv2d_params p = small_conv(w, zeros);
@@ -110,8 +101,7 @@ static void test_conv2d_dilation(void)
     CHECK_BYTES(expected, out, 1);
 }
 
-static void test_conv2d_groups(void)
-{
+static void test_conv2d_groups(void) {
     /* 1x1 over four channels in two groups: outputs 0, 1 see channels 0, 1; 2, 3 see 2, 3 */
     static const int8_t w[8] = {1, 2, 3, 4, 5, 6, 7, 8}, in[4] = {1, 2, 3, 4};
     static const int8_t expected[4] = {5, 11, 39, 53};
@@ -122,20 +112,18 @@ static void test_conv2d_groups(void)
     CHECK_BYTES(expected, out, 4);
 }
 
-static void test_conv2d_window_wholly_outside(void)
-{
+static void test_conv2d_window_wholly_outside(void) {
     static const int8_t w[1] = {3}, in[1] = {7};
     static const int32_t bias[1] = {5 - 3 * -9}; /* zero point -9 */
     static const int8_t expected[9] = {5, 5, 5, 5, 5 + 3 * 16, 5, 5, 5, 5};
-    const nano_conv2d_params p = {
-        w, bias, times_one(0), {1, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 1, -9};
+    const nano_conv2d_params p = {w, bias, times_one(0), {1, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                                  1, -9};
     int8_t out[9];
     run(nano_conv2d, &p, in, out);
     CHECK_BYTES(expected, out, 9);
 }
 
-static void test_max_pool(void)
-{
+static void test_max_pool(void) {
     static const int8_t in[9] = {-1, -2, -3, -4, -5, -6, -7, -8, -9};
     static const int8_t expected[4] = {-1, -2, -4, -5}; /* padding never wins */
     nano_pool_params p = {{3, 3, 1, 2, 2, 1, 2, 2, 2, 2, 1, 1, 1, 1}, -128, 127};
@@ -149,8 +137,7 @@ static void test_max_pool(void)
     CHECK_BYTES(clamped, out, 4);
 }
 
-static void test_average_pool(void)
-{
+static void test_average_pool(void) {
     static const int8_t in[9] = {1, 2, 3, -4, -1, 0, -1, -2, 127};
     /* padding is not counted; 1; 5/2 = 2.5; -5/2 = -2.5; 124/4 = 31: halves away from zero */
     static const int8_t expected[4] = {1, 3, -3, 31};
@@ -160,8 +147,7 @@ static void test_average_pool(void)
     CHECK_BYTES(expected, out, 4);
 }
 
-static void test_average_pool_extremes(void)
-{
+static void test_average_pool_extremes(void) {
     static int8_t in[400];
     const nano_pool_params p = {{20, 20, 1, 1, 1, 1, 20, 20, 1, 1, 0, 0, 1, 1}, -128, 100};
     int8_t out;
@@ -175,8 +161,7 @@ static void test_average_pool_extremes(void)
     CHECK_EQUAL(100, out);
 }
 
-static void test_table(void)
-{
+static void test_table(void) {
     static int8_t table[256];
     int8_t values[5] = {-128, -1, 0, 1, 127};
     static const int8_t expected[5] = {127, 0, -1, -2, -128};
@@ -187,9 +172,8 @@ static void test_table(void)
     CHECK_BYTES(expected, values, 5);
 }
 
-static void test_transpose(void)
-{
-    static const int8_t in[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}; /* 2, 3, 2 */
+static void test_transpose(void) {
+    static const int8_t in[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};       /* 2, 3, 2 */
     static const int8_t expected[12] = {0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11}; /* 2, 2, 3 */
     const nano_transpose_params p = {{1, 2, 2, 3}, {0, 1, 6, 2}};
     int8_t out[12];
@@ -204,26 +188,22 @@ static int8_t input[ROOM], weights[ROOM], actual[ROOM], expected_bytes[ROOM], sh
 static int32_t bias[CHANNELS], folded[CHANNELS], multiplier[CHANNELS];
 static int8_t shift[CHANNELS];
 
-static void fill(int8_t *bytes, int32_t size, uint32_t *state)
-{
+static void fill(int8_t *bytes, int32_t size, uint32_t *state) {
     for (int32_t i = 0; i < size; i++)
         bytes[i] = (int8_t)check_between(state, -128, 127);
 }
 
-static uint16_t pick(uint32_t *state, int32_t low, int32_t high)
-{
+static uint16_t pick(uint32_t *state, int32_t low, int32_t high) {
     return (uint16_t)check_between(state, low, high);
 }
 
 /* A zero point: an end of int8 as often as something between. */
-static int16_t pick_zero_point(uint32_t *state)
-{
+static int16_t pick_zero_point(uint32_t *state) {
     const int32_t choice = check_between(state, 0, 3);
     return (int16_t)(choice == 0 ? -128 : choice == 1 ? 127 : check_between(state, -128, 127));
 }
 
-static nano_requant pick_requant(uint32_t *state)
-{
+static nano_requant pick_requant(uint32_t *state) {
     nano_requant r = {multiplier, shift, pick(state, 0, 1), pick_zero_point(state), -128, 127};
     for (int o = 0; o < CHANNELS; o++) {
         multiplier[o] = (int32_t)(0x40000000u | (check_random(state) >> 2));
@@ -238,8 +218,7 @@ static nano_requant pick_requant(uint32_t *state)
 }
 
 /* What lowering does: bias - zero_point * sum of the filter. */
-static void fold(int32_t outputs, int32_t size, int32_t zero_point)
-{
+static void fold(int32_t outputs, int32_t size, int32_t zero_point) {
     for (int32_t o = 0; o < outputs; o++) {
         folded[o] = bias[o];
         for (int32_t i = 0; i < size; i++)
@@ -247,15 +226,13 @@ static void fold(int32_t outputs, int32_t size, int32_t zero_point)
     }
 }
 
-static uint16_t positions(int32_t padded, int32_t kernel, int32_t dilation, int32_t stride)
-{
+static uint16_t positions(int32_t padded, int32_t kernel, int32_t dilation, int32_t stride) {
     const int32_t span = (kernel - 1) * dilation + 1;
     return (uint16_t)(span > padded ? 0 : (padded - span) / stride + 1);
 }
 
 /* A window that fits ROOM; channels are the caller's. Padding below `kernel` + `extra`. */
-static nano_window pick_window(uint32_t *state, uint16_t in_c, uint16_t out_c, int32_t extra)
-{
+static nano_window pick_window(uint32_t *state, uint16_t in_c, uint16_t out_c, int32_t extra) {
     nano_window w;
     do {
         w.in_h = pick(state, 1, 9);
@@ -270,27 +247,24 @@ static nano_window pick_window(uint32_t *state, uint16_t in_c, uint16_t out_c, i
         w.pad_left = pick(state, 0, w.kernel_w - 1 + extra);
         w.dilation_h = extra ? pick(state, 1, 3) : 1;
         w.dilation_w = extra ? pick(state, 1, 3) : 1;
-        w.out_h = positions(w.in_h + w.pad_top + pick(state, 0, w.kernel_h - 1 + extra),
-                            w.kernel_h, w.dilation_h, w.stride_h);
+        w.out_h = positions(w.in_h + w.pad_top + pick(state, 0, w.kernel_h - 1 + extra), w.kernel_h,
+                            w.dilation_h, w.stride_h);
         w.out_w = positions(w.in_w + w.pad_left + pick(state, 0, w.kernel_w - 1 + extra),
                             w.kernel_w, w.dilation_w, w.stride_w);
     } while (w.out_h == 0 || w.out_w == 0);
     return w;
 }
 
-static int32_t input_size(const nano_window *w)
-{
+static int32_t input_size(const nano_window *w) {
     return w->in_h * w->in_w * w->in_c;
 }
 
-static int32_t output_size(const nano_window *w)
-{
+static int32_t output_size(const nano_window *w) {
     return w->out_h * w->out_w * w->out_c;
 }
 
 /* Run the kernel again with the output `distance` bytes below the input in one buffer. */
-static void run_shared(nano_kernel kernel, const void *params, int32_t in_size, int32_t distance)
-{
+static void run_shared(nano_kernel kernel, const void *params, int32_t in_size, int32_t distance) {
     int8_t *const out = shared + (distance < 0 ? -distance : 0);
     int8_t *const in = out + distance;
     for (int32_t i = 0; i < in_size; i++)
@@ -301,8 +275,7 @@ static void run_shared(nano_kernel kernel, const void *params, int32_t in_size, 
 }
 
 /* The smallest distance from output to input that nano/ops.h allows. */
-static int32_t window_distance(const nano_window *w, int32_t groups)
-{
+static int32_t window_distance(const nano_window *w, int32_t groups) {
     const int32_t far = input_size(w);
     int32_t needed = far, distance = -far;
     for (int32_t k = output_size(w) - 1; k >= 0; k--) {
@@ -315,12 +288,15 @@ static int32_t window_distance(const nano_window *w, int32_t groups)
     return distance;
 }
 
-static void test_dense_at_random(void)
-{
+static void test_dense_at_random(void) {
     uint32_t state = 11;
     for (int n = 0; n < CASES; n++) {
-        nano_dense_params p = {weights, folded, pick_requant(&state), pick(&state, 1, 4),
-                               pick(&state, 1, 70), pick(&state, 1, CHANNELS)};
+        nano_dense_params p = {weights,
+                               folded,
+                               pick_requant(&state),
+                               pick(&state, 1, 4),
+                               pick(&state, 1, 70),
+                               pick(&state, 1, CHANNELS)};
         const int32_t in_zero_point = pick_zero_point(&state);
         fill(input, (int32_t)(p.rows * p.in_features), &state);
         fill(weights, (int32_t)(p.out_features * p.in_features), &state);
@@ -332,8 +308,7 @@ static void test_dense_at_random(void)
 }
 
 /* A convolution at random; its input and weights are filled, its expected output is reckoned. */
-static nano_conv2d_params pick_conv2d(uint32_t *state)
-{
+static nano_conv2d_params pick_conv2d(uint32_t *state) {
     const uint16_t groups = pick(state, 1, 4), per_group = pick(state, 1, 3);
     nano_conv2d_params p = {weights, folded, pick_requant(state), {0}, groups, 0};
     p.window = pick_window(state, (uint16_t)(groups * pick(state, 1, 3)),
@@ -347,8 +322,7 @@ static nano_conv2d_params pick_conv2d(uint32_t *state)
     return p;
 }
 
-static void test_conv2d_at_random(void)
-{
+static void test_conv2d_at_random(void) {
     uint32_t state = 12;
     for (int n = 0; n < CASES; n++) {
         const nano_conv2d_params p = pick_conv2d(&state);
@@ -357,8 +331,7 @@ static void test_conv2d_at_random(void)
     }
 }
 
-static void test_conv2d_over_its_input(void)
-{
+static void test_conv2d_over_its_input(void) {
     uint32_t state = 13;
     for (int n = 0; n < CASES; n++) {
         const nano_conv2d_params p = pick_conv2d(&state);
@@ -372,8 +345,7 @@ static void test_conv2d_over_its_input(void)
 
 static void check_pool(nano_kernel kernel,
                        void (*naive)(const nano_pool_params *, const int8_t *, int8_t *),
-                       uint32_t state)
-{
+                       uint32_t state) {
     for (int n = 0; n < CASES; n++) {
         const uint16_t channels = pick(&state, 1, CHANNELS);
         nano_pool_params p = {{0}, -128, 127};
@@ -391,22 +363,23 @@ static void check_pool(nano_kernel kernel,
     }
 }
 
-static void test_max_pool_at_random(void)
-{
+static void test_max_pool_at_random(void) {
     check_pool(nano_max_pool, naive_max_pool, 14);
 }
 
-static void test_average_pool_at_random(void)
-{
+static void test_average_pool_at_random(void) {
     check_pool(nano_average_pool, naive_average_pool, 15);
 }
 
-static void test_dense_over_its_input(void)
-{
+static void test_dense_over_its_input(void) {
     uint32_t state = 16;
     for (int n = 0; n < CASES; n++) {
-        nano_dense_params p = {weights, bias, pick_requant(&state), pick(&state, 1, 4),
-                               pick(&state, 1, 20), pick(&state, 1, CHANNELS)};
+        nano_dense_params p = {weights,
+                               bias,
+                               pick_requant(&state),
+                               pick(&state, 1, 4),
+                               pick(&state, 1, 20),
+                               pick(&state, 1, CHANNELS)};
         const int32_t in_f = (int32_t)p.in_features, out_f = p.out_features;
         int32_t distance = -p.rows * in_f;
         for (int32_t k = 0; k + 1 < p.rows * out_f; k++) {
@@ -421,8 +394,7 @@ static void test_dense_over_its_input(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     check_begin();
     RUN(test_dense);
     RUN(test_dense_per_channel_and_clamp);

@@ -7,8 +7,7 @@
 enum { SIZE = 4 };
 
 /* out[i] = in[i] + params */
-static void add(const void *params, const nano_io *io)
-{
+static void add(const void *params, const nano_io *io) {
     const int8_t *const in = (const int8_t *)io->in[0];
     int8_t *const out = (int8_t *)io->out;
     for (int i = 0; i < SIZE; i++)
@@ -16,8 +15,7 @@ static void add(const void *params, const nano_io *io)
 }
 
 /* out[i] = in0[i] - in1[i], through the scratch. */
-static void subtract(const void *params, const nano_io *io)
-{
+static void subtract(const void *params, const nano_io *io) {
     const int8_t *const a = (const int8_t *)io->in[0];
     const int8_t *const b = (const int8_t *)io->in[1];
     int8_t *const scratch = (int8_t *)io->scratch;
@@ -38,24 +36,27 @@ static const nano_op ops[3] = {
     {subtract, NULL, {8, 0}, 12, 4, SIZE},
 };
 static const nano_model model = {
-    NANO_ABI, "test", "0123456789abcdef",
-    ops,      NULL,   3,
-    16,       {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
+    NANO_ABI,
+    "test",
+    "0123456789abcdef",
+    ops,
+    NULL,
+    3,
+    16,
+    {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
     {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
 };
 
 static uint8_t bytes[64] NANO_ALIGNED;
 
-static void start(nano_net *net, nano_arena *arena)
-{
+static void start(nano_net *net, nano_arena *arena) {
     nano_arena_init(arena, bytes, sizeof bytes);
     CHECK_EQUAL(NANO_OK, nano_init(net, &model, arena));
     for (int i = 0; i < SIZE; i++)
         nano_input(net)[i] = (int8_t)(i * 5);
 }
 
-static void test_init_takes_the_room(void)
-{
+static void test_init_takes_the_room(void) {
     nano_arena arena;
     nano_net net;
     nano_arena_init(&arena, bytes, sizeof bytes);
@@ -67,8 +68,7 @@ static void test_init_takes_the_room(void)
     CHECK((const uint8_t *)nano_output(&net) == net.base + 12);
 }
 
-static void test_init_refuses(void)
-{
+static void test_init_refuses(void) {
     nano_arena arena;
     nano_net net;
     nano_model bad = model;
@@ -90,8 +90,7 @@ static void test_init_refuses(void)
     CHECK_EQUAL(0, arena.high); /* nothing was taken by any of them */
 }
 
-static void test_init_needs_the_whole_room(void)
-{
+static void test_init_needs_the_whole_room(void) {
     nano_arena arena;
     nano_net net;
     net.model = NULL;
@@ -103,8 +102,7 @@ static void test_init_needs_the_whole_room(void)
     CHECK_EQUAL(NANO_OK, nano_init(&net, &model, &arena));
 }
 
-static void test_run(void)
-{
+static void test_run(void) {
     static const int8_t expected[SIZE] = {13, 13, 13, 13};
     nano_arena arena;
     nano_net net;
@@ -115,8 +113,7 @@ static void test_run(void)
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_run(NULL));
 }
 
-static void test_step(void)
-{
+static void test_step(void) {
     static const int8_t after_0[SIZE] = {10, 15, 20, 25}, after_1[SIZE] = {13, 18, 23, 28};
     nano_arena arena;
     nano_net net;
@@ -134,8 +131,7 @@ static void test_step(void)
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_step(NULL));
 }
 
-static void test_rewind(void)
-{
+static void test_rewind(void) {
     nano_arena arena;
     nano_net net;
     start(&net, &arena);
@@ -156,8 +152,7 @@ typedef struct {
     const nano_net *net;
 } record;
 
-static void remember(void *user, const nano_net *net, uint16_t op, nano_event event)
-{
+static void remember(void *user, const nano_net *net, uint16_t op, nano_event event) {
     record *const r = (record *)user;
     if (r->calls < 8) {
         r->op[r->calls] = op;
@@ -168,8 +163,7 @@ static void remember(void *user, const nano_net *net, uint16_t op, nano_event ev
     r->calls++;
 }
 
-static void test_observer(void)
-{
+static void test_observer(void) {
     static const int8_t ends[3] = {10, 13, 13};
     nano_arena arena;
     nano_net net;
@@ -190,8 +184,7 @@ static void test_observer(void)
     CHECK_EQUAL(6, r.calls);
 }
 
-static void test_op_output_of_no_op(void)
-{
+static void test_op_output_of_no_op(void) {
     nano_arena arena;
     nano_net net;
     start(&net, &arena);
@@ -199,8 +192,7 @@ static void test_op_output_of_no_op(void)
     CHECK(nano_op_output(&net, 3) == NULL);
 }
 
-static void test_model_without_ops(void)
-{
+static void test_model_without_ops(void) {
     nano_model empty = model;
     nano_arena arena;
     nano_net net;
@@ -216,8 +208,7 @@ static void test_model_without_ops(void)
     CHECK_EQUAL(NANO_OK, nano_step(&net));
 }
 
-int main(void)
-{
+int main(void) {
     check_begin();
     RUN(test_init_takes_the_room);
     RUN(test_init_refuses);

@@ -6,23 +6,31 @@
 #include "halves.h"
 
 static const int32_t edges[] = {
-    0,          1,           -1,         2,          -2,         3,           -3,
-    127,        -128,        255,        65535,      65536,      -65536,      1 << 20,
-    1 << 29,    1 << 30,     -(1 << 30), -(1 << 29), INT32_MAX,  INT32_MAX - 1, INT32_MIN,
-    INT32_MIN + 1, 0x3FFFFFFF, 0x40000001, 0x55555555, -0x55555555, 0x7FFF0000, -0x7FFF0000,
+    0,          1,
+    -1,         2,
+    -2,         3,
+    -3,         127,
+    -128,       255,
+    65535,      65536,
+    -65536,     1 << 20,
+    1 << 29,    1 << 30,
+    -(1 << 30), -(1 << 29),
+    INT32_MAX,  INT32_MAX - 1,
+    INT32_MIN,  INT32_MIN + 1,
+    0x3FFFFFFF, 0x40000001,
+    0x55555555, -0x55555555,
+    0x7FFF0000, -0x7FFF0000,
 };
 enum { EDGES = sizeof edges / sizeof edges[0] };
 
-static int32_t reference_high_product(int32_t a, int32_t b)
-{
+static int32_t reference_high_product(int32_t a, int32_t b) {
     const int64_t product = (int64_t)a * b;
     const int64_t half = (int64_t)1 << 30;
     const int64_t nudged = product + (product >= 0 ? half : 1 - half);
     return (int32_t)(nudged / ((int64_t)1 << 31));
 }
 
-static int32_t reference_shift_right(int32_t x, int exponent)
-{
+static int32_t reference_shift_right(int32_t x, int exponent) {
     const int64_t magnitude = x < 0 ? -(int64_t)x : x;
     const int64_t half = exponent == 0 ? 0 : (int64_t)1 << (exponent - 1);
     const int64_t rounded = (magnitude + half) >> exponent;
@@ -30,8 +38,7 @@ static int32_t reference_shift_right(int32_t x, int exponent)
 }
 
 /* x modulo 2^32 as an int32. */
-static int32_t wrap(int64_t x)
-{
+static int32_t wrap(int64_t x) {
     int64_t rest = x % ((int64_t)1 << 32);
     if (rest > INT32_MAX)
         rest -= (int64_t)1 << 32;
@@ -40,16 +47,14 @@ static int32_t wrap(int64_t x)
     return (int32_t)rest;
 }
 
-static int32_t reference_scale(int32_t acc, int32_t multiplier, int shift)
-{
+static int32_t reference_scale(int32_t acc, int32_t multiplier, int shift) {
     if (shift <= 0)
         return reference_shift_right(reference_high_product(acc, multiplier), -shift);
     return reference_high_product(wrap(acc * ((int64_t)1 << shift)), multiplier);
 }
 
 /* The next pair of operands: all pairs of edges first, then random ones. */
-static void operands(int i, uint32_t *state, int32_t *a, int32_t *b)
-{
+static void operands(int i, uint32_t *state, int32_t *a, int32_t *b) {
     if (i < EDGES * EDGES) {
         *a = edges[i / EDGES];
         *b = edges[i % EDGES];
@@ -61,8 +66,7 @@ static void operands(int i, uint32_t *state, int32_t *a, int32_t *b)
 
 enum { PAIRS = EDGES * EDGES + 20000 };
 
-static void test_high_product(void)
-{
+static void test_high_product(void) {
     uint32_t state = 1;
     for (int i = 0; i < PAIRS; i++) {
         int32_t a, b;
@@ -74,8 +78,7 @@ static void test_high_product(void)
     }
 }
 
-static void test_wide_product(void)
-{
+static void test_wide_product(void) {
     uint32_t state = 2;
     for (int i = 0; i < PAIRS; i++) {
         int32_t a, b;
@@ -89,8 +92,7 @@ static void test_wide_product(void)
     }
 }
 
-static void test_rounding_shift_right(void)
-{
+static void test_rounding_shift_right(void) {
     uint32_t state = 3;
     for (int exponent = 0; exponent <= 31; exponent++) {
         for (int i = 0; i < EDGES; i++)
@@ -103,8 +105,7 @@ static void test_rounding_shift_right(void)
     }
 }
 
-static void test_halves(void)
-{
+static void test_halves(void) {
     CHECK_EQUAL(1, nano_rounding_shift_right(1, 1)); /* away from zero */
     CHECK_EQUAL(-1, nano_rounding_shift_right(-1, 1));
     CHECK_EQUAL(2, nano_rounding_shift_right(3, 1));
@@ -114,10 +115,9 @@ static void test_halves(void)
     CHECK_EQUAL(-1, nano_high_product(-3, 1 << 30));
 }
 
-static void test_scale_all_shifts(void)
-{
-    static const int32_t multipliers[] = {0, 1 << 30, (1 << 30) + 1, 1518500250, INT32_MAX - 1,
-                                          INT32_MAX};
+static void test_scale_all_shifts(void) {
+    static const int32_t multipliers[] = {0,          1 << 30,       (1 << 30) + 1,
+                                          1518500250, INT32_MAX - 1, INT32_MAX};
     uint32_t state = 4;
     for (int shift = -31; shift <= 30; shift++) {
         for (int m = 0; m < 6; m++) {
@@ -133,15 +133,13 @@ static void test_scale_all_shifts(void)
     }
 }
 
-static void test_scale_rounds_twice(void)
-{
+static void test_scale_rounds_twice(void) {
     /* 3 / 2 / 4 = 0.375; but 1.5 becomes 2 first, and then 2 / 4 = 0.5 becomes 1. */
     CHECK_EQUAL(1, nano_scale(3, 1 << 30, -2));
     CHECK_EQUAL(0, nano_scale(-3, 1 << 30, -2)); /* -1.5 becomes -1, -0.25 becomes 0 */
 }
 
-static void test_requantize_clamps_and_chooses_the_channel(void)
-{
+static void test_requantize_clamps_and_chooses_the_channel(void) {
     static const int32_t multiplier[2] = {1 << 30, 1 << 30};
     static const int8_t shift[2] = {1, -1};
     nano_requant r = {multiplier, shift, 1, -3, -128, 127};
@@ -158,8 +156,7 @@ static void test_requantize_clamps_and_chooses_the_channel(void)
     CHECK_EQUAL(50, nano_requantize(54, &r, 0));
 }
 
-static void test_requantize_extreme_zero_points(void)
-{
+static void test_requantize_extreme_zero_points(void) {
     static const int32_t multiplier = 1 << 30;
     static const int8_t shift = 1;
     nano_requant r = {&multiplier, &shift, 0, 127, -128, 127};
@@ -171,8 +168,7 @@ static void test_requantize_extreme_zero_points(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     check_begin();
     RUN(test_high_product);
     RUN(test_wide_product);
