@@ -32,7 +32,7 @@ import platformdirs
 from nanotool import models, sources
 from nanotool.backends import c
 from nanotool.boards import Board
-from nanotool.elf import Sizes, StackFrame, compiler, sizes, stack_frames
+from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
 from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.lower import lower
@@ -64,7 +64,8 @@ class BuildResult:
     map: Path | None  # the linker's map, if it wrote one
     stack: tuple[StackFrame, ...]  # frames of the functions that were compiled, largest first
     sizes: Sizes
-    compiler: str
+    compiler: str  # "GCC: (…) 12.2.1 20221205"
+    flags: str  # compiler and code-generating flags of each part, one a line
     rebuilt: bool  # False: it was in the cache
 
 
@@ -132,6 +133,7 @@ def build(
         stack=_recorded_frames(folder),
         sizes=sizes(program, lowered),
         compiler=compiler(program),
+        flags=producers(program),
         rebuilt=rebuilt,
     )
 
@@ -274,6 +276,8 @@ def _platformio(
             "PLATFORMIO_WORKSPACE_DIR": str(work),
             "PLATFORMIO_BUILD_DIR": str(work / "build"),
             "PLATFORMIO_LIBDEPS_DIR": str(work / "libdeps"),
+            # No tests: what they need is not looked for, and a wheel has none.
+            "PLATFORMIO_TEST_DIR": str(work / "tests"),
         }
     )
     lines: list[str] = []

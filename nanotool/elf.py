@@ -185,6 +185,21 @@ def compiler(path: Path) -> str:
     return "; ".join(sorted(names))
 
 
+def producers(path: Path) -> str:
+    """The compiler and its code-generating flags, as the debug information has them, one line
+    for each distinct set; "" without debug information. Paths are not part of it."""
+    with _open(path) as elf:
+        if not elf.has_dwarf_info():
+            return ""
+        dwarf = elf.get_dwarf_info()
+        found = set()
+        for unit in dwarf.iter_CUs():
+            attribute = unit.get_top_DIE().attributes.get("DW_AT_producer")
+            if attribute is not None:
+                found.add(bytes(attribute.value).decode(errors="replace"))
+    return "\n".join(sorted(found))
+
+
 def flip(path: Path, copy: Path, symbol: str, offset: int = 0, mask: int = 0x80) -> None:
     """Write `copy`: `path` with the bits of `mask` flipped in byte `offset` of `symbol`."""
     found = [s for s in symbols(path) if s.name == symbol and s.offset is not None]

@@ -166,6 +166,17 @@ def test_the_compiler_is_named(program: Path) -> None:
     assert "GCC" in elf.compiler(program)
 
 
+def test_flags_are_read(tmp_path: Path) -> None:
+    command = ["gcc", "-g", "-O3", "-fno-common", "-c", "net.c", "-o", "net.o", "-DPATH=/tmp/x"]
+    compile_c(tmp_path, "host")
+    assert elf.producers(tmp_path / "net.elf") == ""
+    subprocess.run(command, cwd=tmp_path, check=True)
+    flags = elf.producers(tmp_path / "net.o")
+    assert "-O3" in flags
+    assert "-fno-common" in flags
+    assert "/tmp/x" not in flags
+
+
 def test_a_heap_is_found(tmp_path: Path) -> None:
     source = "#include <stdlib.h>\nint main(int n, char **v) { return malloc((size_t)n) == v; }"
     assert elf.heap_symbols(compile_c(tmp_path, "host", source)) == ("malloc",)

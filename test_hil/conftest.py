@@ -1,0 +1,128 @@
+"""One set of tests for emulated and real boards.
+
+    pytest test_hil                                  every board, emulated
+    pytest test_hil --board=stm32                    one of them
+    pytest test_hil --board=stm32 --port=/dev/ttyUSB0 [--flash]
+                                                     a real board on that port
+    pytest test_hil --record                         make this run's timing the reference
+
+The board runs firmware/models/default. pytest-embedded brings the serial line: its `port` fixture
+is overridden to start an emulator, and `dut` to wait until the board answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pexpect
+import pytest
+
+from nanotool.boards import BOARDS, Board
+from nanotool.build import BuildResult, build, flash
+from nanotool.compare import check_model
+from nanotool.device import Device, open_board
+from nanotool.sources import firmware_dir
+
+SYNC_TRIES = 20
+_NOTES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("boards")
+    group.addoption(
+        "--board",
+        action="append",
+        choices=sorted(BOARDS),
+        help="board to test; may be given again (default: all, emulated)",
+    )
+    group.addoption("--flash", action="store_true", help="flash the real board on --port first")
+    group.addoption("--record", action="store_true", help="write bench/reference/<board>.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_NOTES] = []
+    boards = config.getoption("--board") or []
+    if config.getoption("--port") and (len(boards) != 1 or not BOARDS[boards[0]].real):
+        real = ", ".join(board.name for board in BOARDS.values() if board.real)
+        raise pytest.UsageError(f"--port needs one --board that exists in hardware: {real}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "board" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--board") or sorted(BOARDS)
+        metafunc.parametrize("board", [BOARDS[name] for name in names], ids=names, scope="session")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What was not compared as strictly as it could be is said, not passed over."""
+    if config.stash[_NOTES]:
+        terminalreporter.section("boards: what to know about this run", yellow=True)
+        for note in config.stash[_NOTES]:
+            terminalreporter.write_line(note)
+
+
+@pytest.fixture(scope="session")
+def notes(pytestconfig: pytest.Config) -> list[str]:
+    """Lines that the summary at the end shows."""
+    return pytestconfig.stash[_NOTES]
+
+
+@pytest.fixture(scope="session")
+def emulated(pytestconfig: pytest.Config) -> bool:
+    return pytestconfig.getoption("--port") is None
+
+
+@pytest.fixture(scope="session")
+def firmware(board: Board) -> BuildResult:
+    return build(firmware_dir() / "models" / "default", board)
+
+
+@pytest.fixture(scope="session")
+def board_port(board: Board, firmware: BuildResult, pytestconfig: pytest.Config) -> Iterator[str]:
+    """The port of the board, which runs from here to the last test."""
+    real: str | None = pytestconfig.getoption("--port")
+    if real is None:
+        with open_board(board, firmware.elf) as emulator:
+            yield emulator
+        return
+    if pytestconfig.getoption("--flash"):
+        flash(firmware)
+    with Device(real, board.baud) as device:
+        check_model(device.info(), firmware.graph, firmware.lowered)
+    yield real
+
+
+@pytest.fixture
+def embedded_services(request: pytest.FixtureRequest) -> str | None:
+    return "serial" if "board_port" in request.fixturenames else None
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest) -> str | None:
+    """pytest-embedded asks for this before every test; only some have a board."""
+    if "board_port" not in request.fixturenames:
+        return None
+    name: str = request.getfixturevalue("board_port")
+    return name
+
+
+@pytest.fixture
+def dut(board_port: str, dut: Any) -> Any:
+    """pytest-embedded's device under test, once it answers."""
+    for _ in range(SYNC_TRIES):
+        dut.write("\r")
+        dut.write("name")
+        try:
+            dut.expect_exact("m-name-dut-[nano]\r\nm-ready\r\n", timeout=0.5)
+        except pexpect.TIMEOUT:
+            continue
+        return dut
+    raise AssertionError("the board does not answer `name`")
+
+
+@pytest.fixture
+def device(board_port: str, serial: Any) -> Iterator[Device]:
+    """The client on the line that pytest-embedded opened."""
+    with serial.disable_redirect_thread():
+        yield Device(serial.proc, timeout=60)

@@ -1,0 +1,199 @@
+"""The console against garbage: always a bounded answer, never a changed state."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nanotool.build import BuildResult
+from nanotool.device import Crcs, Device, DeviceRefused, Info, Memory, frames
+from nanotool.device.frames import Frame, encode
+
+MAX_ANSWER = 64 * 1024  # bytes that any piece of garbage below may be answered with
+
+
+def state(device: Device) -> tuple[Crcs, Info, Memory]:
+    """All that a refused command must leave alone. The stack's high-water mark may rise."""
+    return device.crc(), device.info(), replace(device.mem(), stack_peak=0)
+
+
+@pytest.fixture
+def loaded(device: Device, firmware: BuildResult) -> bytes:
+    """The input buffer holds these bytes, and there is an output."""
+    rng = np.random.default_rng(7)
+    raw = rng.integers(-128, 128, firmware.graph.input_tensor.size, np.int8).tobytes()
+    device.run(raw)
+    return raw
+
+
+@contextmanager
+def unchanged(device: Device) -> Iterator[None]:
+    before = state(device)
+    output = device.output().tobytes()
+    yield
+    device.sync()
+    assert state(device) == before
+    assert device.output().tobytes() == output
+
+
+def throw(device: Device, garbage: bytes) -> bytes:
+    """Send `garbage` in pieces that a slow receiver can take; what comes back, which must be
+    bounded and must end."""
+    answer = bytearray()
+    for offset in range(0, len(garbage), 64):
+        device._write(garbage[offset : offset + 64])
+        answer += device._read()
+    end = time.monotonic() + 10
+    while piece := device._read():
+        answer += piece
+        assert len(answer) < MAX_ANSWER
+        assert time.monotonic() < end, "the answer does not end"
+    return bytes(answer)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_bytes(device: Device, loaded: bytes, seed: int) -> None:
+    chance = random.Random(seed)
+    with unchanged(device):
+        for _ in range(8):
+            throw(device, chance.randbytes(chance.randrange(1, 600)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_words(device: Device, loaded: bytes, seed: int) -> None:
+    """Printable nonsense, made of pieces of real commands; none of them is a whole one."""
+    chance = random.Random(seed)
+    words = ["inferr", "db load", "dump -1", "99999999999999", "-", "name x y z", "info[", "]", ","]
+    with unchanged(device):
+        for _ in range(30):
+            line = " ".join(chance.choices(words, k=chance.randrange(1, 6)))
+            if line.split()[0] in ("name", "db"):
+                line = "x" + line
+            assert b"e-[" in throw(device, line.encode() + b"\r"), line
+
+
+@pytest.mark.parametrize("length", [96, 97, 255, 256, 300, 5000])
+def test_over_long_lines(device: Device, loaded: bytes, length: int) -> None:
+    with unchanged(device):
+        answer = throw(device, b"infer " + b"1" * (length - 6) + b"%")
+        assert answer == b"e-[Line longer than 95 bytes]\r\nm-ready\r\n"
+
+
+def test_the_longest_line_is_understood(device: Device) -> None:
+    assert throw(device, b"name".ljust(95) + b"%") == b"m-name-dut-[nano]\r\nm-ready\r\n"
+
+
+@pytest.mark.parametrize("byte", [0x01, 0x07, 0x1B, 0x7F, 0x80, 0xFF])
+def test_unprintable_bytes_spoil_their_line(device: Device, loaded: bytes, byte: int) -> None:
+    with unchanged(device):
+        answer = throw(device, b"na" + bytes([byte]) + b"me%")
+        assert answer == b"e-[Line holds an unprintable byte]\r\nm-ready\r\n"
+
+
+def test_empty_lines_get_no_answer(device: Device) -> None:
+    assert throw(device, b"\r\n%\n\r%%\r\n") == b""
+    assert throw(device, b"\0\0\0\0") == b""
+    device.sync()
+
+
+def first_frame(raw: bytes) -> bytes:
+    """A frame that would begin a new load, were it whole: it shows that nothing is let through."""
+    return encode(Frame(frames.INPUT, 0, bytes(byte ^ 0xFF for byte in raw[: frames.MAX_DATA])))
+
+
+def test_truncated_frames(device: Device, loaded: bytes) -> None:
+    frame = first_frame(loaded)
+    with unchanged(device):
+        for keep in (2, 3, 6, 10, len(frame) // 2, len(frame) - 2):
+            assert b"e-[Frame" in throw(device, frame[:keep] + b"\0"), keep
+
+
+def test_corrupted_frames(device: Device, loaded: bytes) -> None:
+    frame = first_frame(loaded)
+    chance = random.Random(3)
+    with unchanged(device):
+        for _ in range(20):
+            place = chance.randrange(1, len(frame) - 1)
+            spoiled = frame[place] ^ chance.randrange(1, 256) or 0x55
+            if spoiled != frame[place]:
+                answer = throw(device, frame[:place] + bytes([spoiled]) + frame[place + 1 :])
+                assert b"e-[Frame" in answer
+
+
+def test_a_frame_that_never_ends(device: Device, loaded: bytes) -> None:
+    with unchanged(device):
+        throw(device, b"\0" + b"\x11" * 5000)
+        assert b"e-[Frame" in throw(device, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "offset", "size"),
+    [
+        (frames.TENSOR, 0, 16),  # of another type
+        (frames.INPUT, 16, 16),  # no load under way: it must begin at 0
+        (frames.INPUT, 2**32 - 1, 16),
+        (frames.INPUT, 2**31, 256),
+    ],
+)
+def test_frames_out_of_place(
+    device: Device, loaded: bytes, kind: int, offset: int, size: int
+) -> None:
+    with unchanged(device):
+        assert b"e-[Frame" in throw(device, encode(Frame(kind, offset, bytes(size))))
+
+
+def test_a_load_goes_on_after_a_bad_frame(device: Device, loaded: bytes) -> None:
+    """In the middle of a load a frame out of place is refused, and the right one then taken."""
+    step = max(1, min(frames.MAX_DATA, len(loaded) // 3))
+    pieces = [Frame(frames.INPUT, o, loaded[o : o + step]) for o in range(0, len(loaded), step)]
+    throw(device, encode(pieces[0]))
+    assert b"e-[Frame" in throw(device, encode(pieces[-1]))
+    assert device.crc().input is None
+    with pytest.raises(DeviceRefused, match=f"No input: {step} of {len(loaded)} bytes loaded"):
+        device.infer()
+    for piece in pieces[1:]:
+        assert b"m-frame-[" in throw(device, encode(piece))
+    too_far = Frame(frames.INPUT, len(loaded), b"x")
+    assert b"e-[Frame" in throw(device, encode(too_far))
+    device.infer()
+    assert device.crc().output is not None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("infer", "infer 0", "infer -1", "infer 100001", "infer 1 100001", "infer x", "infer 1 x"),
+        *("infer 4294967297", "infer 1 2 3", "infer 0x1"),
+        *("dump x", "dump -1", "dump 65535", "dump 4294967296", "dump 0 0"),
+        *("db", "db load", "db load x", "db load 0", "db load 4294967297", "db xyz", "db 123"),
+        *("NAME", "names", "nam", "?", "m-ready", "e-[x]"),
+    ],
+)
+def test_wrong_commands_are_refused(device: Device, loaded: bytes, command: str) -> None:
+    with unchanged(device):
+        answer = throw(device, command.encode() + b"%")
+        assert answer.startswith(b"e-["), answer
+        assert answer.endswith(b"]\r\nm-ready\r\n")
+
+
+def test_commands_in_the_wrong_order(device: Device, firmware: BuildResult) -> None:
+    """From power-on: nothing is loaded, nothing has run."""
+    size = firmware.graph.input_tensor.size
+    device._write(b"reset%")
+    device.sync()
+    for command in ("infer 1 0", "layers", "dump 0", "infer 100000 100000"):
+        with pytest.raises(DeviceRefused, match=f"No input: 0 of {size} bytes loaded"):
+            device.command(command)
+    for command in ("results", "dump"):
+        with pytest.raises(DeviceRefused, match="No results yet"):
+            device.command(command)
+    assert throw(device, b"db 00%").startswith(b"e-[")
+    crcs = device.crc()
+    assert crcs.input is None
+    assert crcs.output is None
