@@ -85,7 +85,7 @@ def load_mnist(progress: Progress | None = None) -> Dataset:
         picture = Image.open(io.BytesIO(archive.read(MNIST_IMAGES)))
         pixels = np.asarray(picture.convert("L"))
         one_hot = np.frombuffer(archive.read(MNIST_LABELS), np.uint8).reshape(-1, 10)
-    images = (pixels.astype(np.float32) / 255).reshape(-1, 1, 28, 28)
+    images = np.divide(pixels, 255, dtype=np.float32).reshape(-1, 1, 28, 28)
     digits = one_hot.argmax(axis=1).astype(np.int64)
     for array in (images, digits):
         array.setflags(write=False)

@@ -18,8 +18,6 @@ from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
     AveragePool2D,
-    BatchNorm,
-    Clamp,
     Conv2D,
     Dense,
     MaxPool2D,
@@ -169,7 +167,7 @@ def _output_shape(op: QOp, source: QTensor, target: QTensor) -> Shape:
             return tuple(source.shape[axis] for axis in permutation)
         case Unary() | Softmax():
             return source.shape
-        case Clamp() | BatchNorm():
+        case _:
             _refuse(op, f"{type(op.op).__name__} has no int8 form")
 
 

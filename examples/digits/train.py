@@ -64,7 +64,7 @@ def evaluate(model: nn.Module, data: Dataset | None = None) -> float:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        pieces = torch.tensor(data.test_x).split(1000)
+        pieces = torch.split(torch.tensor(data.test_x), 1000)
         answers = torch.cat([model(piece).argmax(dim=1) for piece in pieces])
     model.train(was_training)
     return float((answers == torch.tensor(data.test_y)).double().mean())
@@ -72,7 +72,7 @@ def evaluate(model: nn.Module, data: Dataset | None = None) -> float:
 
 def _batches(count: int, epochs: int) -> Iterator[torch.Tensor]:
     for _ in range(epochs):
-        yield from torch.randperm(count).split(BATCH)
+        yield from torch.split(torch.randperm(count), BATCH)
 
 
 @contextmanager

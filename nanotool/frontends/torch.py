@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
@@ -78,6 +79,8 @@ RESHAPES = frozenset(
 )
 VIEWS = PASS_THROUGH | RESHAPES | {"permute", "transpose", "to"}
 
+STAND_IN = 61  # a batch size that no other axis is likely to have
+
 Value: TypeAlias = "str | torch.Tensor | None"  # tensor of the graph, constant, or not a tensor
 Arguments: TypeAlias = dict[str, Any]
 
@@ -119,24 +122,30 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def _export(model: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
-    """Export with a free batch dimension (batch 1 is special to torch, hence at least 2)."""
-    batch = example.detach()
-    if len(batch) < 2:
-        batch = torch.cat([batch, batch]) if len(batch) else batch.new_zeros(2, *batch.shape[1:])
-    free = torch.export.Dim("batch", min=2, max=65536)
-    try:
-        with _eval_mode(model), torch.no_grad():
-            return torch.export.export(model, (batch,), dynamic_shapes=({0: free},))
-    except Exception as error:
-        # torch.export raises a dozen types, from its own to ValueError and RuntimeError.
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = (lines[0] if lines else type(error).__name__)[:300]
-        raise NanoError(
-            f"torch.export cannot trace {type(model).__name__}: {reason}",
-            "Its forward must take one tensor, keep the batch size free (x.flatten(1), not "
-            "x.view(1, -1)) and have no control flow that depends on the data. Check that "
-            "model(example) runs.",
-        ) from error
+    """Export with a free batch dimension.
+
+    Where the forward pins it to the example's (len(x) does), a batch of STAND_IN samples takes its
+    place, and every result has to keep that size in front.
+    """
+    free = torch.export.Dim("batch", min=2, max=65536)  # 1 is special to torch
+    reason = ""
+    for count, dimension in ((2, free), (STAND_IN, None)):
+        batch = example.detach().new_zeros(count, *example.shape[1:])
+        shapes = None if dimension is None else ({0: dimension},)
+        try:
+            with _eval_mode(model), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what matters to us, the walk refuses
+                return torch.export.export(model, (batch,), dynamic_shapes=shapes)
+        except Exception as error:
+            # torch.export raises a dozen types, from its own to ValueError and RuntimeError.
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = reason or (lines[0] if lines else type(error).__name__)[:300]
+    raise NanoError(
+        f"torch.export cannot trace {type(model).__name__}: {reason}",
+        "Its forward must take one tensor, keep the batch as the first axis (x.flatten(1), not "
+        "x.view(1, -1)) and have no control flow that depends on the data. Check that "
+        "model(example) runs.",
+    )
 
 
 @dataclass
@@ -333,9 +342,9 @@ class _Walk:
     def _fold_constant(self, node: fx.Node) -> bool:
         """Compute a node whose tensors are all constants (weight normalization and the like)."""
         inputs = node.all_input_nodes
-        if not inputs or not all(
-            isinstance(self.values.get(argument), torch.Tensor) for argument in inputs
-        ):
+        if inputs and not any(isinstance(i.meta.get("val"), torch.Tensor) for i in inputs):
+            return True  # zeros of the batch's size and the like: refused where they are used
+        if not all(isinstance(self.values.get(i), torch.Tensor) for i in inputs):
             return False
         assert callable(node.target)
         arguments = fx.node.map_arg(node.args, lambda argument: self.values[argument])
