@@ -15,7 +15,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nanotool.errors import NanoError
-from nanotool.ir import Lowered, LoweredOp, Placement, Plan
+from nanotool.ir import Lowered, Placement, Plan
+from nanotool.memory_picture import draw, summary, svg
+
+__all__ = [
+    "Block",
+    "Problem",
+    "align",
+    "draw",
+    "lower_bound",
+    "plan",
+    "problem_of",
+    "solve",
+    "summary",
+    "svg",
+]
 
 TENSOR_ALIGN = 4  # NANO_TENSOR_ALIGN
 SEARCH_BUDGET = 100_000  # nodes of the exact search: about a second
@@ -304,101 +318,3 @@ class _Search:
                 apart = self.problem.blocks[below].room + self.problem.blocks[above].room
                 total -= apart - self.problem.together(below, above)
         return max(level, min(floors[i] for i in waiting)) + total
-
-
-# --- Pictures -------------------------------------------------------------------------------------
-
-_CELLS = 48  # columns of the text picture that stand for the arena
-_NAME = 28  # columns for a layer's name
-_LEGEND = ("free", "kept", "scratch", "read", "written", "written over what is read")
-_UNICODE = dict(zip(_LEGEND, "·░×▒█▓", strict=True))
-_ASCII = dict(zip(_LEGEND, ".-x=#%", strict=True))
-
-
-def draw(lowered: Lowered, plan: Plan, *, ascii_only: bool = False) -> str:
-    """A picture of the arena over time: a line for each op, the arena's bytes from left to right.
-
-    At most 100 columns wide; lines are not padded. ``ascii_only`` draws without block characters.
-    """
-    marks = _ASCII if ascii_only else _UNICODE
-    size = f"{plan.arena_size:,}"
-    lines = [summary(lowered, plan), "", f"{'':{_NAME + 5}}0{size:>{_CELLS - 1}}"]
-    for moment in range(-1, len(lowered.ops) + 1):
-        bar = "".join(marks[state] for state in _states(lowered, plan, moment))
-        live = _occupied(_alive(plan, moment))
-        lines.append(f"{_moment_name(lowered, moment):{_NAME + 5}}{bar} {live:>9,} B")
-    used = [name for name in _LEGEND if any(marks[name] in line for line in lines[3:])]
-    lines += ["", "   ".join(f"{marks[name]} {name}" for name in used)]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def summary(lowered: Lowered, plan: Plan) -> str:
-    """One line: the arena's size, what it holds and how good that is."""
-    buffers = sum(place.size for place in plan.buffers.values())
-    if plan.method == "exact":
-        how = "no smaller arena is possible"
-    else:
-        how = f"no arena below {plan.lower_bound:,} is possible"
-    return (
-        f"{plan.arena_size:,} bytes of arena for {len(lowered.buffers)} tensors of "
-        f"{buffers:,} bytes; {how}"
-    )
-
-
-def _moment_name(lowered: Lowered, moment: int) -> str:
-    if moment < 0:
-        return "    input"
-    if moment == len(lowered.ops):
-        return "    output"
-    name = lowered.ops[moment].name
-    if len(name) > _NAME:
-        name = "..." + name[3 - _NAME :]
-    return f"{moment:3} {name}"
-
-
-def _alive(plan: Plan, moment: int) -> list[Placement]:
-    places = (*plan.buffers.values(), *plan.scratch.values())
-    return [place for place in places if place.first <= moment <= place.last]
-
-
-def _occupied(places: list[Placement]) -> int:
-    """Bytes that ``places`` cover; where two overlap the bytes count once."""
-    total = covered = 0
-    for place in sorted(places, key=lambda place: place.offset):
-        end = place.offset + place.size
-        total += max(end - max(place.offset, covered), 0)
-        covered = max(covered, end)
-    return total
-
-
-def _states(lowered: Lowered, plan: Plan, moment: int) -> list[str]:
-    """What the bytes of each cell are at ``moment``: a name of `_LEGEND`, the most telling one."""
-    op = lowered.ops[moment] if 0 <= moment < len(lowered.ops) else None
-    cells: list[set[str]] = [set() for _ in range(_CELLS)]
-    for place in _alive(plan, moment):
-        state = _role(lowered, op, place)
-        for cell in _cells_of(place.offset, place.offset + place.size, plan.arena_size):
-            cells[cell].add(state)
-    if op is not None:
-        source, target = plan.buffers[op.inputs[0]], plan.buffers[op.output]
-        begin = max(source.offset, target.offset)
-        end = min(source.offset + source.size, target.offset + target.size)
-        for cell in _cells_of(begin, end, plan.arena_size) if begin < end else ():
-            cells[cell].add("written over what is read")
-    return [max(states, key=_LEGEND.index, default="free") for states in cells]
-
-
-def _role(lowered: Lowered, op: LoweredOp | None, place: Placement) -> str:
-    """What ``place`` is to ``op``; None stands for the moments before and after all ops."""
-    if op is None:
-        return "written" if place.name in {lowered.input, lowered.output} else "kept"
-    if place.name == op.output:
-        return "written"
-    if place.name in op.inputs:
-        return "read"
-    return "kept" if place.name in lowered.buffers else "scratch"
-
-
-def _cells_of(begin: int, end: int, arena_size: int) -> range:
-    """The cells that the bytes from ``begin`` to before ``end`` touch."""
-    return range(begin * _CELLS // arena_size, -(-end * _CELLS // arena_size))

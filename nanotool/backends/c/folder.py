@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,16 +53,13 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     there is a moment without any; if the second fails the first is undone.)
     """
     folder = folder.resolve()
+    fresh = _sibling(folder, "new")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         check_replaceable(folder)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    try:
+        fresh.mkdir()
         for name, content in files.items():
             (fresh / name).write_bytes(content)
-        fresh.chmod(0o755)
         _swap(fresh, folder)
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -71,22 +67,24 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def _sibling(folder: Path, kind: str) -> Path:
+    """A hidden name beside ``folder`` that nobody else uses."""
+    return folder.with_name(f".{folder.name}.{kind}-{secrets.token_hex(6)}")
+
+
 def _swap(fresh: Path, folder: Path) -> None:
     """Rename ``fresh`` to ``folder``, whose old content goes only after that."""
     if not folder.exists():
         fresh.rename(folder)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
+    old = _sibling(folder, "old")
+    folder.rename(old)
     try:
-        folder.replace(old)  # an empty folder may be replaced by another one
-        try:
-            fresh.rename(folder)
-        except BaseException:
-            old.rename(folder)
-            raise
-    finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(old)
+        fresh.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _cannot_write(folder: Path, error: OSError) -> NanoError:
