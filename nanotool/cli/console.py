@@ -52,6 +52,7 @@ def command(
     graph = None if model is None else load(model)
     firmware = Path() if model is None else firmware_for(model, found.name, port)
     with connect(found, firmware, port) as device:
+        info = device.info()  # and in step: the first answer is that to the first question
         session = Session(
             device,
             out(),
@@ -63,4 +64,4 @@ def command(
             if replay(session, lines or sys.stdin):
                 raise typer.Exit(1)
             return
-        interact(session, f"{found.title} runs {device.info().model}")
+        interact(session, f"{info.board} runs {info.model}")

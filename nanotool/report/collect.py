@@ -12,6 +12,7 @@ from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
 from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
 from nanotool.qfile import graph_hash
+from nanotool.report import memory_svg
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.describe import describe
 from nanotool.simulate import simulate
@@ -19,11 +20,8 @@ from nanotool.simulate import simulate
 MAX_SAMPLES = 12
 
 
-def collect(lowered: Lowered, plan: Plan, *, memory_svg: str = "") -> ReportData:
-    """All that is known without a board: layers, work, places, quantization quality, samples.
-
-    ``memory_svg`` is the planner's picture.
-    """
+def collect(lowered: Lowered, plan: Plan) -> ReportData:
+    """All that is known without a board: layers, work, places, quantization quality, samples."""
     graph = lowered.graph
     return ReportData(
         title=graph.name,
@@ -35,7 +33,7 @@ def collect(lowered: Lowered, plan: Plan, *, memory_svg: str = "") -> ReportData
         version=__version__,
         target=lowered.target,
         arena_bytes=plan.arena_size,
-        memory_svg=memory_svg,
+        memory_svg=memory_svg.draw(lowered, plan),
         samples=sample_rows(graph),
     )
 

@@ -13,7 +13,16 @@ from handmade import digits_cnn
 
 from nanotool.lower import lower
 from nanotool.plan import plan
-from nanotool.report import Budget, LayerRow, ReportData, Sample, collect, graph_svg, render
+from nanotool.report import (
+    Budget,
+    LayerRow,
+    ReportData,
+    Sample,
+    collect,
+    graph_svg,
+    memory_svg,
+    render,
+)
 from nanotool.report.collect import sample_rows, with_ticks
 from nanotool.report.html import picture, worst_layer
 from nanotool.report.text import bar, decibel, number, percent, size
@@ -59,7 +68,7 @@ def full() -> ReportData:
     graph = digits_cnn()
     lowered = lower(graph)
     planned = plan(lowered)
-    data = collect(lowered, planned, memory_svg='<svg viewBox="0 0 1 1"><title>arena</title></svg>')
+    data = collect(lowered, planned)
     data = with_ticks(data, [10 * (i + 1) for i in range(len(data.layers))], 12345, "instructions")
     return replace(
         data,
@@ -192,6 +201,17 @@ def test_a_branching_graph_has_an_edge_for_each_input() -> None:
     assert graph_svg.depths(data) == {"input": 0, "left": 1, "right": 1, "sum": 2}
     svg = graph_svg.draw(data)
     assert svg.count('class="edge"') == 4 and svg.count('class="box"') == 4
+
+
+def test_the_arenas_picture_has_every_block() -> None:
+    lowered = lower(digits_cnn())
+    planned = plan(lowered)
+    svg = memory_svg.draw(lowered, planned)
+    assert svg.count('class="block') == len(planned.buffers) + len(planned.scratch)
+    for block in planned.buffers.values():
+        assert f"{block.name}: {block.size:,} bytes at {block.offset:,}" in svg
+    for x, width in re.findall(r'class="block c\d" x="([\d.]+)" y="\d+" width="([\d.]+)"', svg):
+        assert float(x) >= memory_svg.LABEL_W and float(x) + float(width) <= memory_svg.WIDTH
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 3), (4, 4)])
