@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from nanotool.ir import Lowered, Placement, Plan
@@ -31,7 +32,7 @@ def draw(lowered: Lowered, plan: Plan) -> str:
     blocks = sorted(
         [*plan.buffers.values(), *plan.scratch.values()], key=lambda b: (b.first, b.offset)
     )
-    parts += [_block(index, block, plan.arena_size) for index, block in enumerate(blocks)]
+    parts += [_block(index, block, plan.arena_size, blocks) for index, block in enumerate(blocks)]
     return "".join([*parts, "</svg>"])
 
 
@@ -60,18 +61,38 @@ def _row(index: int, name: str) -> str:
     return f'<text class="dim" x="4" y="{y:.0f}">{escape(short)}</text>'
 
 
-def _block(index: int, block: Placement, arena: int) -> str:
-    """A buffer or scratch: its rectangle, its name where that fits, all of it as a tool tip."""
+def _block(index: int, block: Placement, arena: int, others: Sequence[Placement]) -> str:
+    """A buffer or scratch: its rectangle, all about it as a tool tip, and its name."""
     x, end = _x(block.offset, arena), _x(block.offset + block.size, arena)
-    y = TOP + (block.first + 1) * ROW_H + 2
-    height = (block.last - block.first + 1) * ROW_H - 4
-    label = f"{block.name}  {block.size:,} B"
-    fits = end - x - 12 >= len(label) * CHAR_W
-    text = (
-        f'<text x="{x + 8:.1f}" y="{y + height / 2 + 4:.1f}">{escape(label)}</text>' if fits else ""
-    )
+    y, height = TOP + (block.first + 1) * ROW_H + 2, (block.last - block.first + 1) * ROW_H - 4
     return (
         f"<g><title>{escape(block.name)}: {block.size:,} bytes at {block.offset:,}</title>"
         f'<rect class="block c{index % COLOURS}" x="{x:.1f}" y="{y}" '
-        f'width="{max(1.0, end - x):.1f}" height="{height}" rx="4"/>{text}</g>'
+        f'width="{max(1.0, end - x):.1f}" height="{height}" rx="4"/>'
+        f"{_label(block, arena, others)}</g>"
+    )
+
+
+def _label(block: Placement, arena: int, others: Sequence[Placement]) -> str:
+    """Name and size, or the name alone, in the block's first row, where no other block has its
+    own: inside if they fit, else behind it if nothing lies there, else nowhere."""
+    x, end = _x(block.offset, arena), _x(block.offset + block.size, arena)
+    y = TOP + (block.first + 1.5) * ROW_H + 4
+    for text in (f"{block.name}  {block.size:,} B", block.name):
+        need = len(text) * CHAR_W
+        if end - x >= need + 12:
+            return f'<text x="{x + 8:.1f}" y="{y:.1f}">{escape(text)}</text>'
+        right = end + need + 8
+        if right <= WIDTH and not _taken(block.first, end, right, arena, others):
+            return f'<text x="{end + 6:.1f}" y="{y:.1f}">{escape(text)}</text>'
+    return ""
+
+
+def _taken(row: int, left: float, right: float, arena: int, blocks: Sequence[Placement]) -> bool:
+    """Whether a block lies between two places in a row."""
+    return any(
+        block.first <= row <= block.last
+        and _x(block.offset, arena) < right
+        and _x(block.offset + block.size, arena) > left + 1
+        for block in blocks
     )
