@@ -30,11 +30,12 @@ def fold(graph: Graph) -> Graph:
     layer before it that nobody else reads; into one behind it (not behind a padded convolution,
     whose border would see the wrong zero); into a depthwise 1x1 convolution of its own.
     """
-    while True:
-        norm = next((node for node in graph.nodes if isinstance(node.op, BatchNorm)), None)
-        if norm is None:
-            return graph
-        graph = _fold_back(graph, norm) or _fold_forward(graph, norm) or _stand_alone(graph, norm)
+    while norms := [node for node in graph.nodes if isinstance(node.op, BatchNorm)]:
+        ways = (way(graph, norm) for norm in norms for way in (_fold_back, _fold_forward))
+        graph = next((way for way in ways if way is not None), None) or _stand_alone(
+            graph, norms[0]
+        )
+    return graph
 
 
 def _parameters(node: Node) -> tuple[FloatArray, FloatArray]:
@@ -44,11 +45,11 @@ def _parameters(node: Node) -> tuple[FloatArray, FloatArray]:
 
 
 def _fold_back(graph: Graph, norm: Node) -> Graph | None:
-    """w' = gain w, b' = gain b + offset, in the layer before."""
+    """w' = gain w, b' = gain b + offset, in the layer before: a batch norm, too, has w and b."""
     layer = producer(graph, norm.inputs[0])
     if (
         layer is None
-        or not isinstance(layer.op, (Conv2D, Dense))
+        or not isinstance(layer.op, (Conv2D, Dense, BatchNorm))
         or (isinstance(layer.op, Dense) and len(layer.shape) != 1)
         or layer.clamp != UNCLAMPED
         or sole_consumer(graph, layer.name) is not norm
