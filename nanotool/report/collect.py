@@ -12,7 +12,6 @@ from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
 from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
 from nanotool.qfile import graph_hash
-from nanotool.report import memory_svg
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.describe import describe
 from nanotool.simulate import simulate
@@ -20,8 +19,11 @@ from nanotool.simulate import simulate
 MAX_SAMPLES = 12
 
 
-def collect(lowered: Lowered, plan: Plan) -> ReportData:
-    """All that is known without a board: layers, work, places, quantization quality, samples."""
+def collect(lowered: Lowered, plan: Plan, *, memory_svg: str = "") -> ReportData:
+    """All that is known without a board: layers, work, places, quantization quality, samples.
+
+    ``memory_svg`` is the planner's picture (`nanotool.plan.svg`).
+    """
     graph = lowered.graph
     return ReportData(
         title=graph.name,
@@ -33,7 +35,7 @@ def collect(lowered: Lowered, plan: Plan) -> ReportData:
         version=__version__,
         target=lowered.target,
         arena_bytes=plan.arena_size,
-        memory_svg=memory_svg.draw(lowered, plan),
+        memory_svg=memory_svg,
         samples=sample_rows(graph),
     )
 

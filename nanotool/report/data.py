@@ -75,7 +75,7 @@ class ReportData:
     mismatches: int | None = None  # bytes that differ from the simulator's
     compared: int = 0  # inferences in which they were sought
     budgets: tuple[Budget, ...] = ()
-    memory_svg: str = ""  # the arena over time, an <svg> element of ours
+    memory_svg: str = ""  # the planner's picture, an <svg> element
     passes: tuple[tuple[str, str], ...] = ()  # (pass, what it did)
     samples: tuple[Sample, ...] = ()
 
