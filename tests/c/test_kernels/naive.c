@@ -1,12 +1,13 @@
 #include "naive.h"
 
-static int64_t divide_half_away(int64_t x, int64_t divisor) {
-    const int64_t magnitude = x < 0 ? -x : x;
-    const int64_t rounded = (2 * magnitude + divisor) / (2 * divisor);
+/* |x| and divisor < 2^29 */
+static int32_t divide_half_away(int32_t x, int32_t divisor) {
+    const int32_t magnitude = x < 0 ? -x : x;
+    const int32_t rounded = (2 * magnitude + divisor) / (2 * divisor);
     return x < 0 ? -rounded : rounded;
 }
 
-static int8_t clamp(int64_t x, int32_t min, int32_t max) {
+static int8_t clamp(int32_t x, int32_t min, int32_t max) {
     return (int8_t)(x < min ? min : x > max ? max : x);
 }
 
@@ -16,7 +17,7 @@ static int8_t requantize(int64_t acc, const nano_requant *r, int32_t channel) {
     const int64_t product = acc * r->multiplier[i] + ((int64_t)1 << 30);
     const int64_t unit = (int64_t)1 << 31;
     const int64_t high = product / unit - (product % unit < 0 ? 1 : 0); /* floor */
-    return clamp(divide_half_away(high, (int64_t)1 << -r->shift[i]) + r->zero_point, r->min,
+    return clamp(divide_half_away((int32_t)high, 1 << -r->shift[i]) + r->zero_point, r->min,
                  r->max);
 }
 
@@ -66,8 +67,7 @@ void naive_conv2d(const nano_conv2d_params *p, const int32_t *bias, const int8_t
 }
 
 typedef struct {
-    int64_t sum;
-    int32_t count, max;
+    int32_t sum, count, max;
 } statistics;
 
 static statistics look(const nano_window *w, const int8_t *in, int32_t y, int32_t x, int32_t c) {
