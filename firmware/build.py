@@ -4,8 +4,8 @@ Adds what platformio.ini cannot say: the chosen model's sources, flags that comp
 share, the smaller code for app and port, and what C tests are linked with.
 
     pio run    src_dir's app and port (build_src_filter), the model, lib/nano
-    pio test   one suite, the app without main() as an archive, the port if the board is bare,
-               tests/c/model as the model
+    pio test   one suite, the port if the board is bare, and as an archive the app without main(),
+               tests/c/fake being its model and its board
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ sys.path.insert(0, str(firmware))
 from model_dir import NoModelError, resolve  # noqa: E402
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+# In a suite the app's board is a fake: renamed, it stands beside the port that prints the results.
+BOARD_CALLS = (
+    *("init", "name", "core_hz", "getc", "putc", "flush", "ticks", "tick_source", "tick_hz"),
+    *("micros", "memory", "image", "reset"),
+)
 TEST_STACK = 16384  # bytes on a bare board: suites keep tensors on the stack, firmware does not
 
 
@@ -62,11 +67,13 @@ def add_flags() -> None:
 
 def add_test_parts() -> None:
     """What a suite may call. From the archive the linker takes only what it does call."""
-    tests = Path(env.subst("$PROJECT_TEST_DIR"))
-    env.Append(CPPPATH=[str(firmware / "app"), str(tests / "model")])
-    app = env.BuildLibrary(str(Path("$BUILD_DIR") / "app"), str(firmware / "app"), "+<*> -<main.c>")
-    model = env.BuildLibrary(str(Path("$BUILD_DIR") / "model"), str(tests / "model"))
-    env.Append(LIBS=[app, model])
+    fake = Path(env.subst("$PROJECT_TEST_DIR")) / "fake"
+    env.Append(CPPPATH=[str(firmware / "app"), str(fake)])
+    faked = env.Clone()
+    faked.Append(CPPDEFINES=[(f"board_{call}", f"fake_{call}") for call in BOARD_CALLS])
+    for part, folder in (("app", firmware / "app"), ("fake", fake)):
+        archive = Path("$BUILD_DIR") / part
+        env.Append(LIBS=[faked.BuildLibrary(str(archive), str(folder), "+<*> -<main.c>")])
     if bare:
         port = f"-<*> +<bare/> +<{board}/>"
         env.BuildSources(str(Path("$BUILD_DIR") / "port"), str(firmware / "boards"), port)

@@ -63,7 +63,7 @@ def registry_answers(hosts: Sequence[str], patience: float = PATIENCE) -> bool:
 
 def scons_version() -> str:
     """The version of tool-scons that the installed PlatformIO asks for."""
-    from platformio.dependencies import get_core_dependencies
+    from platformio.dependencies import get_core_dependencies  # noqa: PLC0415  may be missing
 
     wanted = get_core_dependencies()["tool-scons"]
     match = re.search(r"\d+(\.\d+)+", wanted)
@@ -156,7 +156,7 @@ def configure(project: Path, mode: str) -> str:
             raise ConfigureError(
                 f"PlatformIO is not installed for {sys.executable}: pip install platformio."
             )
-        from platformio import __registry_mirror_hosts__
+        from platformio import __registry_mirror_hosts__  # noqa: PLC0415  may be missing
 
         mode = "online" if registry_answers(__registry_mirror_hosts__) else "offline"
     return go_offline(project) if mode == "offline" else go_online(project)

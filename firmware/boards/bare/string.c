@@ -1,6 +1,10 @@
-/* string.c - memory calls for boards without a C library. Words where both ends are aligned alike,
- * else bytes. Compiled with -fno-tree-loop-distribute-patterns, so that the compiler does not turn
- * memset's loop into a call of memset. */
+/* string.c - memory calls for boards without a C library. Words where both ends are aligned, else
+ * bytes. */
+/* Or gcc finds memset in memset's loop, and calls it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 #include <string.h>
 
 #include <stdint.h>

@@ -46,7 +46,7 @@ static void start_line(void) {
     GPIOA_PUPDR = (GPIOA_PUPDR & ~(UINT32_C(15) << 18)) | UINT32_C(1) << 20; /* PA10 pulled up */
     GPIOA_MODER = (GPIOA_MODER & ~(UINT32_C(15) << 18)) | UINT32_C(10) << 18;
     USART1_BRR = (rates.apb2 + BAUD / 2) / BAUD;
-    USART1_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE;
+    USART1_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
 }
 
 void board_init(int argc, char *argv[]) {
@@ -65,14 +65,32 @@ uint32_t board_core_hz(void) {
     return rates.core;
 }
 
+/* Sleep until the line has something. The interrupt only ends the sleep: it is enabled here alone
+ * and, being masked, never taken. (An emulated core that sleeps leaves the host's to others.) */
+static void wait_for_byte(void) {
+    __asm__ volatile("cpsid i" ::: "memory");
+    NVIC_ISER1 = NVIC1_USART1;
+    for (;;) {
+        NVIC_ICPR1 = NVIC1_USART1; /* of a byte that has been read; a new one sets it again */
+        if ((USART1_SR & (USART_SR_RXNE | USART_SR_ORE)) != 0)
+            break;
+        __asm__ volatile("dsb\n\twfi" ::: "memory");
+    }
+    NVIC_ICER1 = NVIC1_USART1;
+    __asm__ volatile("dsb\n\tisb\n\tcpsie i" ::: "memory");
+}
+
 int board_getc(void) {
-    uint32_t status;
-    do {
-        status = USART1_SR;
-        if ((status & (USART_SR_RXNE | USART_SR_ORE)) == USART_SR_ORE)
-            (void)USART1_DR; /* an overrun with nothing to read would block the receiver */
-    } while ((status & USART_SR_RXNE) == 0);
-    return (uint8_t)USART1_DR;
+    for (;;) {
+        const uint32_t status = USART1_SR;
+        if ((status & (USART_SR_RXNE | USART_SR_ORE)) == 0) {
+            wait_for_byte();
+            continue;
+        }
+        const uint8_t byte = (uint8_t)USART1_DR; /* also ends an overrun */
+        if ((status & USART_SR_RXNE) != 0)
+            return byte;
+    }
 }
 
 void board_putc(uint8_t byte) {

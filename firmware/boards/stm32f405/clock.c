@@ -67,11 +67,13 @@ static bool start_pll(void) {
     return true;
 }
 
-/* The flash must be slow enough before the core becomes fast. */
+/* The flash must be slow enough before the core becomes fast. Only silicon gets here: QEMU has no
+ * DBGMCU, either. */
 static bool switch_to_pll(void) {
     uint32_t access = WAIT_STATES | FLASH_ACR_ICACHE | FLASH_ACR_DCACHE;
     if (DBGMCU_IDCODE >> 16 != REVISION_A)
         access |= FLASH_ACR_PREFETCH;
+    DBGMCU_CR |= DBGMCU_CR_SLEEP; /* a debugger can reach the core while it waits for the line */
     FLASH_ACR = access;
     if (!wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, WAIT_STATES))
         return false;

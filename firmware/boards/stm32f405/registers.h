@@ -41,8 +41,10 @@
 #define FLASH_ACR_ICACHE BIT(9)
 #define FLASH_ACR_DCACHE BIT(10)
 
-/* Device identity: revision in the upper half */
+/* Device identity: revision in the upper half; what stays clocked for the debugger */
 #define DBGMCU_IDCODE REGISTER(0xE0042000u)
+#define DBGMCU_CR REGISTER(0xE0042004u)
+#define DBGMCU_CR_SLEEP BIT(0)
 
 /* Port A */
 #define GPIOA_MODER REGISTER(0x40020000u)
@@ -60,6 +62,7 @@
 #define USART1_CR1 REGISTER(0x4001100Cu)
 #define USART_CR1_RE BIT(2)
 #define USART_CR1_TE BIT(3)
+#define USART_CR1_RXNEIE BIT(5)
 #define USART_CR1_UE BIT(13)
 
 /* 32-bit timers; after reset they count up to 0xFFFFFFFF */
@@ -76,6 +79,10 @@
 #define DWT_CTRL REGISTER(0xE0001000u)
 #define DWT_CTRL_CYCCNTENA BIT(0)
 #define DWT_CYCCNT REGISTER(0xE0001004u)
+#define NVIC_ISER1 REGISTER(0xE000E104u) /* enable, disable, forget interrupts 32..63 */
+#define NVIC_ICER1 REGISTER(0xE000E184u)
+#define NVIC_ICPR1 REGISTER(0xE000E284u)
+#define NVIC1_USART1 BIT(37 - 32)
 #define SCB_VTOR REGISTER(0xE000ED08u)
 #define SCB_AIRCR REGISTER(0xE000ED0Cu)
 #define SCB_AIRCR_SYSRESETREQ (UINT32_C(0x05FA0000) | BIT(2))

@@ -1,0 +1,19 @@
+/* fake_board.h - the app's board in its unit tests. firmware/build.py renames the calls that the
+ * app makes from board_x to fake_x, so that a suite can run on a board, too. */
+#ifndef FAKE_BOARD_H
+#define FAKE_BOARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the app has sent since fake_clear(). Of more than FAKE_SENT_MAX bytes the rest is counted
+ * in fake_sent_size, and not kept. A zero stands behind the bytes kept. */
+#define FAKE_SENT_MAX 4096u
+extern uint8_t fake_sent[FAKE_SENT_MAX + 1];
+extern size_t fake_sent_size;
+void fake_clear(void);
+
+/* How often the app has asked for a reset. */
+extern unsigned fake_resets;
+
+#endif
