@@ -38,7 +38,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.simulate import simulate, simulate_all
+from nanotool.simulate import KERNELS, simulate, simulate_all
 
 
 def assert_equal_to_tflm(graph: QGraph, x: Int8Array) -> None:
@@ -344,6 +344,8 @@ def test_random_graphs_are_valid_repeatable_and_varied() -> None:
             if isinstance(op.op, Conv2D):
                 seen["groups"] += op.op.groups > 1
                 seen["dilation"] += max(op.op.window.dilation) > 1
+    assert KERNELS.keys() == backend.EMITTERS.keys()
+    assert all(seen[op.__name__] for op in KERNELS), "a new operator needs a row in random_graphs"
     assert min(seen.values()) >= 10, seen
     assert len(seen) == len(KINDS) + 6
     assert np.median(distinct) >= 15  # the outputs are not constants
