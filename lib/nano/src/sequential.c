@@ -370,8 +370,8 @@ static nano_status scale_softmax(nano_softmax_params *p, float beta, float scale
         return NANO_ERR_RANGE; /* so flat that the scheme's 26 fractional bits are too few */
     p->multiplier = left > 31 ? INT32_MAX : (int32_t)multiplier;
     p->left_shift = left > 31 ? 31 : (int16_t)left;
-    const int32_t radius = (int32_t)(31 << 26) >> p->left_shift; /* the exponent stays above -32 */
-    p->diff_min = radius > 255 ? -255 : (int16_t)-radius;        /* 255: the widest difference */
+    const uint32_t radius = ((uint32_t)31 << 26) >> p->left_shift; /* exponents stay above -32 */
+    p->diff_min = radius > 255 ? -255 : (int16_t)(0 - (int32_t)radius);
     return NANO_OK;
 }
 
