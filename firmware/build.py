@@ -18,8 +18,9 @@ from SCons.Script import COMMAND_LINE_TARGETS, DefaultEnvironment
 
 # Any: the environment is PlatformIO's, which has no types.
 env: Any = DefaultEnvironment()
-project = Path(env.subst("$PROJECT_DIR"))
-firmware = Path(env.subst("$PROJECT_SRC_DIR"))
+project = Path(env.subst("$PROJECT_DIR")).resolve()
+firmware = Path(env.subst("$PROJECT_SRC_DIR")).resolve()
+fake = Path(env.subst("$PROJECT_TEST_DIR")).resolve() / "fake"
 testing = "__test" in COMMAND_LINE_TARGETS
 board = env.GetProjectOption("custom_board")
 bare = (firmware / "boards" / board / "link.ld").is_file()
@@ -41,9 +42,24 @@ def words(option: str) -> list[str]:
     return str(env.GetProjectOption(option, "")).split()
 
 
+def inside(node: Any, folder: Path) -> bool:
+    """Does this source file lie in `folder`?"""
+    return Path(node.srcnode().get_abspath()).resolve().is_relative_to(folder)
+
+
 def small(environment: Any, node: Any) -> Any:
-    """Compile for size: nothing of the app is inside an inference."""
+    """Compile app and port for size: nothing of them is inside an inference."""
+    if not (inside(node, firmware / "app") or inside(node, firmware / "boards")):
+        return node
     return environment.Object(node, CCFLAGS=[*environment["CCFLAGS"], "-Os"])
+
+
+def faked(environment: Any, node: Any) -> Any:
+    """Compile the app and the fakes with the board's calls renamed."""
+    if not (inside(node, firmware / "app") or inside(node, fake)):
+        return node
+    renamed = [(f"board_{call}", f"fake_{call}") for call in BOARD_CALLS]
+    return environment.Object(node, CPPDEFINES=[*environment.get("CPPDEFINES", []), *renamed])
 
 
 def add_model(folder: Path) -> None:
@@ -67,13 +83,11 @@ def add_flags() -> None:
 
 def add_test_parts() -> None:
     """What a suite may call. From the archive the linker takes only what it does call."""
-    fake = Path(env.subst("$PROJECT_TEST_DIR")) / "fake"
     env.Append(CPPPATH=[str(firmware / "app"), str(fake)])
-    faked = env.Clone()
-    faked.Append(CPPDEFINES=[(f"board_{call}", f"fake_{call}") for call in BOARD_CALLS])
+    env.AddBuildMiddleware(faked)
     for part, folder in (("app", firmware / "app"), ("fake", fake)):
         archive = Path("$BUILD_DIR") / part
-        env.Append(LIBS=[faked.BuildLibrary(str(archive), str(folder), "+<*> -<main.c>")])
+        env.Append(LIBS=[env.BuildLibrary(str(archive), str(folder), "+<*> -<main.c>")])
     if bare:
         port = f"-<*> +<bare/> +<{board}/>"
         env.BuildSources(str(Path("$BUILD_DIR") / "port"), str(firmware / "boards"), port)
@@ -87,8 +101,7 @@ add_flags()
 if testing:
     add_test_parts()
 else:
-    for part in ("app", "boards"):
-        env.AddBuildMiddleware(small, f"*{Path(firmware.name) / part}*")
+    env.AddBuildMiddleware(small)
     try:
         add_model(resolve(project, env.GetProjectOption("custom_model")))
     except NoModelError as error:

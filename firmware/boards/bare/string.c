@@ -63,3 +63,10 @@ int memcmp(const void *a, const void *b, size_t size) {
     }
     return 0;
 }
+
+size_t strlen(const char *text) {
+    size_t length = 0;
+    while (text[length] != '\0')
+        length++;
+    return length;
+}
