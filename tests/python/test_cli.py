@@ -194,7 +194,7 @@ def test_ctrl_c_is_130(tmp_path: Path) -> None:
 
 
 def test_all_but_quantize_works_without_torch(model: Path, tmp_path: Path) -> None:
-    commands = [
+    commands: list[list[object]] = [
         ["info", model],
         ["plan", model],
         ["simulate", model, "-i", inputs(tmp_path)],
@@ -215,7 +215,7 @@ def test_all_but_quantize_works_without_torch(model: Path, tmp_path: Path) -> No
         "print(codes)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps([list(map(str, c)) for c in commands])],
+        [sys.executable, "-c", code, json.dumps(commands, default=str)],
         capture_output=True,
         text=True,
         check=True,
