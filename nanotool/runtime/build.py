@@ -147,9 +147,12 @@ def build(*, verbose: bool = False) -> Path:
             return path
         with tempfile.TemporaryDirectory(prefix=".build-", dir=HERE) as folder:
             product = _compile(Path(folder), verbose)
-            for suffix in EXTENSION_SUFFIXES:
-                (HERE / f"_nano{suffix}").unlink(missing_ok=True)
-            return product.replace(HERE / product.name)
+            built = product.replace(HERE / product.name)
+        for suffix in EXTENSION_SUFFIXES:  # an import would prefer some of them
+            other = HERE / f"_nano{suffix}"
+            if other != built:
+                other.unlink(missing_ok=True)
+        return built
 
 
 @contextlib.contextmanager

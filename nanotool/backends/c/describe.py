@@ -140,7 +140,7 @@ def alias_comment(graph: QGraph, op: QOp) -> str:
     """One line for an op that has no kernel because it moves no byte."""
     source, result = graph.tensors[op.inputs[0]], graph.tensors[op.name]
     shapes = f"{shape_text(source.shape)} -> {shape_text(result.shape)}"
-    return f"-  {c_comment(op.name)}  {kind(op.op)}   {shapes}: the same bytes, nothing to do"
+    return f"-  {c_comment(op.name)}  {kind(op.op)}  {shapes}: the same bytes, nothing to do"
 
 
 def tensor_line(tensor: QTensor) -> str:

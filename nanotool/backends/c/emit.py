@@ -7,6 +7,7 @@ target's guard.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,13 +101,14 @@ def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[L
 
 
 def _banner(model: _Model, name: str, purpose: str, more: Sequence[str] = ()) -> list[str]:
-    options = [f"target {v.target}, optimize {v.optimize}" for v, _ in model.variants]
-    origin = f" ({c_comment(model.graph.source)})" if model.graph.source else ""
+    title, mark = f"{name} - {purpose}.", f"{MARK} {nanotool.__version__}; do not edit."
+    one_line = len(title) + len(mark) < describe.COMMENT_WIDTH
     lines = [
-        f"{name} - {purpose}. {MARK} {nanotool.__version__}; do not edit.",
+        *([f"{title} {mark}"] if one_line else [mark, title]),
         "",
-        f"model    {c_comment(model.graph.name)}, hash {model.digest}{origin}",
-        *(f"options  {option}" for option in options),
+        f"model    {c_comment(model.graph.name)}, hash {model.digest}",
+        *([f"source   {c_comment(model.graph.source)[:80]}"] if model.graph.source else []),
+        *(f"options  target {v.target}, optimize {v.optimize}" for v, _ in model.variants),
         *more,
     ]
     return list(text.comment(lines))
@@ -134,8 +136,9 @@ def _include_guard(model: _Model, file: str, body: list[str]) -> list[str]:
 
 
 def _file(*parts: Sequence[str]) -> str:
-    lines = [line.rstrip() for part in parts for line in part]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    """The lines of ``parts``; of several blank lines one stays, and none at the end."""
+    text_ = "\n".join(line.rstrip() for part in parts for line in part)
+    return re.sub(r"\n{3,}", "\n\n", text_).rstrip("\n") + "\n"
 
 
 _FORMAT_OFF = ["/* clang-format off */"]
@@ -173,7 +176,7 @@ def _header(model: _Model) -> str:
         "",
         *_EXTERN_C_END,
     ]
-    banner = _banner(model, f"{model.name}.h", f"the model {model.name}", facts)
+    banner = _banner(model, f"{model.name}.h", "the model", facts)
     return _file(banner, _include_guard(model, "H", body))
 
 
