@@ -42,7 +42,11 @@ def open_board(board: Board, elf: Path, *, timeout: float = STARTUP_TIMEOUT) -> 
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the console ends a wait, not the board
             )
         except OSError as error:
             raise DeviceError(f"{command[0]} does not start: {error}.") from error
