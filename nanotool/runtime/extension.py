@@ -8,7 +8,6 @@ import sys
 from types import ModuleType
 
 from nanotool.errors import MissingTool
-from nanotool.runtime import build
 from nanotool.sources import in_checkout
 
 
@@ -19,6 +18,9 @@ def load() -> ModuleType:
     In a checkout a missing or stale extension is compiled first, with a line on stderr. Raises
     `MissingTool` with the command to run where that fails, or where nanotool is installed.
     """
+    # Not above: `python -m nanotool.runtime.build` imports this package before it runs.
+    from nanotool.runtime import build  # noqa: PLC0415
+
     if not build.is_current():
         _refresh()
     try:
@@ -38,6 +40,8 @@ def load() -> ModuleType:
 
 def _refresh() -> None:
     """Compile the extension, or say how."""
+    from nanotool.runtime import build  # noqa: PLC0415
+
     state = "is missing" if build.extension_path() is None else "is older than its sources"
     if not in_checkout():
         raise MissingTool(f"The compiled C library {state}.", f"Run: {build.COMMAND}")

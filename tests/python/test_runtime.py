@@ -318,7 +318,7 @@ def test_a_current_extension_is_not_built_again(checkout: Path) -> None:
     result = subprocess.run(
         command, env=environment, cwd=checkout, capture_output=True, text=True, check=True
     )
-    assert result.stdout.strip() == str(extension)
+    assert (result.stdout.strip(), result.stderr) == (str(extension), "")
     assert extension.stat().st_mtime_ns == modified
 
 
