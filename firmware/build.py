@@ -78,7 +78,7 @@ def add_flags() -> None:
         LINKFLAGS=[*machine, *words("custom_link_flags")],
     )
     if sys.platform != "darwin":
-        env.Append(LINKFLAGS=["-Wl,--gc-sections", "-Wl,-Map=$BUILD_DIR/${PROGNAME}.map"])
+        env.Append(LINKFLAGS=["-Wl,--gc-sections", '-Wl,-Map="$BUILD_DIR/${PROGNAME}.map"'])
 
 
 def add_test_parts() -> None:
