@@ -45,6 +45,7 @@ from nanotool.ir import (
 from nanotool.targets import GOALS, find_target
 from nanotool.validate import validate
 
+ABI = 1  # the NANO_ABI whose structs are filled here
 UINT16_MAX = 2**16 - 1
 INT32_MAX = 2**31 - 1
 CONV_WEIGHTS = "[out_c][kernel_h][kernel_w][in_c / groups]"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, MissingTool, NanoError
 from nanotool.ir import Array, Int8Array, Lowered, Plan, QTensor, Struct, Value
+from nanotool.lower import ABI
 from nanotool.qfile import graph_hash
 from nanotool.runtime.extension import load
 
@@ -29,6 +30,12 @@ class Runtime:
         a kernel that ``lowered`` names, `InvalidModel` if a struct does not fit the library's."""
         extension = load()
         self._ffi, self._lib = extension.ffi, extension.lib
+        if self._lib.NANO_ABI != ABI:
+            raise MissingTool(
+                f"The compiled C library is of NANO_ABI {self._lib.NANO_ABI}, this nanotool fills "
+                f"the structs of {ABI}.",
+                "Install nanotool again, or work in a whole checkout.",
+            )
         self._lowered = lowered
         self._input = lowered.graph.input_tensor
         self._output = lowered.graph.output_tensor

@@ -25,7 +25,7 @@ from nanotool.backends.c import emit, folder, text
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.identifiers import c_comment, c_string, layer_symbols, model_identifier
 from nanotool.ir import Int8Array, Lowered, Plan, QGraph, Softmax
-from nanotool.lower import ARRAY_ENDINGS, MODEL_SYMBOLS, lower
+from nanotool.lower import ABI, ARRAY_ENDINGS, MODEL_SYMBOLS, lower
 from nanotool.plan import plan
 from nanotool.simulate import simulate
 from nanotool.sources import lib_dir
@@ -203,7 +203,7 @@ def test_a_source_for_another_abi_does_not_compile(tmp_path: Path) -> None:
     config = include / "nano" / "config.h"
     source = config.read_text()
     number = int(re.search(r"#define NANO_ABI (\d+)", source)[1])  # type: ignore[index]
-    assert number == emit.ABI
+    assert number == ABI
     config.write_text(source.replace(f"NANO_ABI {number}", f"NANO_ABI {number + 1}"))
     command = [CC, "-std=c99", f"-I{include}", "-c", str(tmp_path / "m" / "digits.c")]
     result = subprocess.run(

@@ -211,6 +211,12 @@ def test_an_unknown_kernel_is_named() -> None:
         runtime(replace(lowered, ops=ops))
 
 
+def test_a_library_of_another_abi_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanotool.runtime.model.ABI", 77)
+    with pytest.raises(MissingTool, match="NANO_ABI 1, .* 77"):
+        runtime(lower(digits_cnn()))
+
+
 def test_declarations() -> None:
     header = """
 #ifndef X_H

@@ -22,13 +22,11 @@ from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, repl
 from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
 from nanotool.ir import Array, Int8Array, Lowered, Plan, QGraph, QTensor
-from nanotool.lower import layer_names
+from nanotool.lower import ABI, layer_names
 from nanotool.plan import draw
 from nanotool.qfile import graph_hash, to_bytes
 from nanotool.simulate import simulate
 from nanotool.targets import find_target
-
-ABI = 1  # the NANO_ABI whose structs nanotool.lower fills
 
 
 def export(
