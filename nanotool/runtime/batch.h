@@ -13,8 +13,7 @@ nano_status nanotool_run(nano_net *net, size_t count, const int8_t *in, int8_t *
 
 /* Run `count` inferences and keep what every op wrote, taken right after it ran:
  * results[op] holds `count` times the op's out_size bytes. */
-nano_status nanotool_run_all(nano_net *net, size_t count, const int8_t *in,
-                             int8_t *const *results);
+nano_status nanotool_run_all(nano_net *net, size_t count, const int8_t *in, int8_t *const *results);
 
 /* "nanotool-sources:" and the digest of the sources that this extension was compiled from. */
 const char *nanotool_fingerprint(void);

@@ -213,7 +213,7 @@ def test_an_unknown_kernel_is_named() -> None:
 
 def test_a_library_of_another_abi_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nanotool.runtime.model.ABI", 77)
-    with pytest.raises(MissingTool, match="NANO_ABI 1, .* 77"):
+    with pytest.raises(MissingTool, match=r"NANO_ABI 1, .* 77"):
         runtime(lower(digits_cnn()))
 
 
