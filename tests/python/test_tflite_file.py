@@ -554,7 +554,7 @@ def test_one_table_may_not_stand_for_many(name: str) -> None:
     vector = count.to_bytes(4, "little") + items.astype("<u4").tobytes()
     hostile = _patched(data + vector + data, field, len(data) - field)
     if name:
-        assert "describes more than 8 MB beside its data" in refused(hostile)
+        assert "describes more than 4 MB beside its data" in refused(hostile)
     else:
         assert "it reads tensor 1 before it is written" in refused(hostile)
 

@@ -27,7 +27,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from nanotool.errors import InvalidModel
 
 HINT = "The file is damaged or was never whole: copy it or convert the model again."
-MAX_READ = 8 * 2**20  # bytes of tables, strings and vectors in all; bulk data are not counted
+MAX_READ = 4 * 2**20  # bytes of tables, strings and vectors in all; bulk data are not counted
 MAX_ITEMS = 16_384  # of one vector, bulk data apart
 
 T = TypeVar("T")  # the frozen dataclass of a table
