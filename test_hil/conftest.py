@@ -6,13 +6,16 @@
                                                      a real board on that port
     pytest test_hil --record                         make this run's timing the reference
 
-The board runs firmware/models/default. pytest-embedded brings the serial line: its `port` fixture
-is overridden to start an emulator, and `dut` to wait until the board answers.
+The board runs firmware/models/default, or --model. pytest-embedded brings the serial line: its
+`port` fixture is overridden to start an emulator, and `dut` to wait until the board answers.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -24,7 +27,7 @@ from nanotool.compare import check_model
 from nanotool.device import Device, open_board
 from nanotool.sources import firmware_dir
 
-SYNC_TRIES = 20
+SYNC_TRIES = 5  # of 3 s each
 _NOTES = pytest.StashKey[list[str]]()
 
 
@@ -35,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         choices=sorted(BOARDS),
         help="board to test; may be given again (default: all, emulated)",
+    )
+    group.addoption(
+        "--model",
+        type=Path,
+        default=firmware_dir() / "models" / "default",
+        help="model folder or .nano file to test with (default: firmware/models/default)",
     )
     group.addoption("--flash", action="store_true", help="flash the real board on --port first")
     group.addoption("--record", action="store_true", help="write bench/reference/<board>.json")
@@ -74,8 +83,9 @@ def emulated(pytestconfig: pytest.Config) -> bool:
 
 
 @pytest.fixture(scope="session")
-def firmware(board: Board) -> BuildResult:
-    return build(firmware_dir() / "models" / "default", board)
+def firmware(board: Board, pytestconfig: pytest.Config) -> BuildResult:
+    model: Path = pytestconfig.getoption("--model")
+    return build(model, board)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +93,7 @@ def board_port(board: Board, firmware: BuildResult, pytestconfig: pytest.Config)
     """The port of the board, which runs from here to the last test."""
     real: str | None = pytestconfig.getoption("--port")
     if real is None:
-        with open_board(board, firmware.elf) as emulator:
+        with open_board(board, firmware.elf) as emulator, _held_open(emulator):
             yield emulator
         return
     if pytestconfig.getoption("--flash"):
@@ -91,6 +101,17 @@ def board_port(board: Board, firmware: BuildResult, pytestconfig: pytest.Config)
     with Device(real, board.baud) as device:
         check_model(device.info(), firmware.graph, firmware.lowered)
     yield real
+
+
+@contextmanager
+def _held_open(port: str) -> Iterator[None]:
+    """Every test opens the port anew. QEMU looks only once a second whether a terminal that was
+    closed is open again; so it never is closed."""
+    handle = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 @pytest.fixture
@@ -111,10 +132,9 @@ def port(request: pytest.FixtureRequest) -> str | None:
 def dut(board_port: str, dut: Any) -> Any:
     """pytest-embedded's device under test, once it answers."""
     for _ in range(SYNC_TRIES):
-        dut.write("\r")
-        dut.write("name")
+        dut.write("\0\rname\r")
         try:
-            dut.expect_exact("m-name-dut-[nano]\r\nm-ready\r\n", timeout=0.5)
+            dut.expect_exact("m-name-dut-[nano]\r\nm-ready\r\n", timeout=3)
         except pexpect.TIMEOUT:
             continue
         return dut

@@ -7,6 +7,7 @@ is a `DeviceError` that says what was expected and what was heard.
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 import time
@@ -33,6 +34,13 @@ MAX_TENSOR = 1 << 24  # bytes of a tensor that `dump` may send
 RETRIES = 4  # tries of a query or a load before giving up
 _HEARD = 6  # last lines quoted in an error
 _POLL = 0.02  # s that one read waits
+# Commands that change nothing, and how the answer of each begins.
+_QUESTIONS = (
+    ("name", "m-name-dut-["),
+    ("timestamp", "m-lap-us-"),
+    ("profile", "m-profile-["),
+    ("mem", "m-mem-"),
+)
 
 
 class DeviceRefused(DeviceError):
@@ -177,24 +185,23 @@ class Device:
     # --- the line ---------------------------------------------------------------------------------
 
     def sync(self, timeout: float = 10.0) -> None:
-        """Get in step: ask for the name until it is answered, and hear the line go quiet.
+        """Get in step, whatever the line was left in the middle of.
 
-        The first question ends whatever line was begun. The next ones begin with a delimiter as
-        well, since the board may be in the middle of a frame; from either state the second of
-        them is understood.
+        Every question begins with a delimiter, which ends a frame that was begun, and a line end,
+        which ends a line. A board that takes the delimiter for a frame's beginning has the next
+        question to find out. Each question has an answer of its own: once the newest one is
+        answered, nothing is under way any more.
         """
         end = time.monotonic() + timeout
         heard: list[Item] = []
-        question, patience = b"\rname\r", 0.25
-        while time.monotonic() < end:
-            self._splitter = Splitter()
-            self._drain()
-            self._write(question)
-            if self._heard_name(min(patience, end - time.monotonic()), heard):
-                self._drain()
-                self._splitter = Splitter()
+        patience = 0.3
+        for question, answer in itertools.cycle(_QUESTIONS):
+            self._write(b"\0\r" + question.encode() + b"\r")
+            if self._hears(answer, min(patience, end - time.monotonic()), heard):
                 return
-            question, patience = b"\0\rname\r", min(patience * 1.25, 1.0)
+            if time.monotonic() >= end:
+                break
+            patience = min(patience * 1.5, 2.0)
         raise DeviceGarbled(
             f"No board answers on {self.name}: expected `m-name-dut-[…]` and `{READY}` within "
             f"{timeout:g} s, heard {_quote(heard)}.",
@@ -202,22 +209,17 @@ class Device:
             "the board runs this firmware.",
         )
 
-    def _heard_name(self, timeout: float, heard: list[Item]) -> bool:
-        named = False
+    def _hears(self, answer: str, timeout: float, heard: list[Item]) -> bool:
+        """Whether a line that begins with `answer` comes, and `m-ready` behind it."""
+        found = False
         for item in self._items(timeout):
             heard.append(item)
             del heard[:-_HEARD]
             if isinstance(item, Text):
-                named = named or item.line.startswith("m-name-dut-[")
-                if named and item.line == READY:
+                found = found or item.line.startswith(answer)
+                if found and item.line == READY:
                     return True
         return False
-
-    def _drain(self) -> None:
-        """Throw away what comes until the line is quiet; for a second at most."""
-        end = time.monotonic() + 1.0
-        while self._read() and time.monotonic() < end:
-            pass
 
     def _read(self) -> bytes:
         try:

@@ -38,8 +38,15 @@ def expected_output(data: bytes) -> bytes:
 class FakeBoard:
     """Runs in a thread from `with` on; `port` is its pseudo-terminal."""
 
-    def __init__(self, to_board: Filter = bytes, to_host: Filter = bytes, deaf: int = 0) -> None:
+    def __init__(
+        self,
+        to_board: Filter = bytes,
+        to_host: Filter = bytes,
+        deaf: int = 0,
+        toggles: bool = False,
+    ) -> None:
         self.to_board, self.to_host = to_board, to_host
+        self.toggles = toggles  # whatever stands behind a delimiter is a frame
         self.deaf = deaf  # bytes lost before the board listens, as while it starts up
         self.input = bytearray()
         self.loaded = False
@@ -85,6 +92,8 @@ class FakeBoard:
             self._in_frame = not was_frame
             if was_frame:
                 self._answer(self._frame(frame))
+        elif self._in_frame and not self._buffer and byte in b"%\r\n" and not self.toggles:
+            self._in_frame = False  # no frame begins like this
         elif self._in_frame or byte not in b"%\r\n":
             if len(self._buffer) < 400:
                 self._buffer.append(byte)
@@ -131,6 +140,9 @@ class FakeBoard:
 
     def _do_name(self) -> list[str]:
         return ["m-name-dut-[nano]"]
+
+    def _do_profile(self) -> list[str]:
+        return ["m-profile-[ULPMark for tinyML Firmware V0.0.1]", "m-model-[twice]"]
 
     def _do_timestamp(self) -> list[str]:
         return [f"m-lap-us-{self.micros % (1 << 32)}"]

@@ -178,9 +178,10 @@ def test_an_input_of_the_wrong_size_is_refused() -> None:
             device.load(b"")
 
 
+@pytest.mark.parametrize("toggles", [False, True])
 @pytest.mark.parametrize("begun", [b"", b"inf", b"\0", b"\0\5ab", b"\0\0"])
-def test_sync_from_any_state_the_line_was_left_in(begun: bytes) -> None:
-    with FakeBoard() as board:
+def test_sync_from_any_state_the_line_was_left_in(begun: bytes, toggles: bool) -> None:
+    with FakeBoard(toggles=toggles) as board:
         for byte in begun:
             board._byte(byte)
         with Device(board.port) as device:
