@@ -559,6 +559,24 @@ def test_one_table_may_not_stand_for_many(name: str) -> None:
         assert "it reads tensor 1 before it is written" in refused(hostile)
 
 
+def test_a_long_vtable_costs_no_more_than_a_short_one() -> None:
+    """16,384 tensors that share a vtable of 65,534 bytes: 500 million slots to walk, if one did."""
+    data = serialize(dense())
+    data += bytes(-len(data) % 4)
+    graph = tflite.Model.GetRootAs(data, 0).Subgraphs(0)
+    field = graph._tab.Pos + graph._tab.Offset(4)
+    count = flatbuffer.MAX_ITEMS
+    vtable = (65534).to_bytes(2, "little") + (4).to_bytes(2, "little") + bytes(65532)
+    vtable_at = len(data) + 4 + 4 * count
+    table_at = vtable_at + len(vtable)
+    items = table_at - (len(data) + 4 + 4 * np.arange(count))
+    vector = count.to_bytes(4, "little") + items.astype("<u4").tobytes()
+    table = (table_at - vtable_at).to_bytes(4, "little")
+    hostile = _patched(data + vector + vtable + table, field, len(data) - field)
+    with fuzz_tflite.time_limit(10):
+        assert "it reads tensor 1 before it is written" in refused(hostile)
+
+
 def test_every_prefix_of_a_file_is_refused() -> None:
     data = serialize(dense())
     for length in range(len(data) - 16):

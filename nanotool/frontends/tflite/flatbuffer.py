@@ -80,10 +80,12 @@ class Reader:
 
     def table(self, table: type[T], at: int, where: str) -> T:
         """The table that begins at ``at``, a place that `follow` gave."""
-        offsets, size = self._vtable(at, where)
+        declared = slots(table)
+        most = max((index + 1 for _, index, _ in declared), default=0)
+        offsets, size = self._vtable(at, most, where)
         self.spend(size, where)
         values: dict[str, Any] = {}
-        for name, index, kind in slots(table):
+        for name, index, kind in declared:
             offset = offsets[index] if index < len(offsets) else 0
             if offset == 0:
                 continue
@@ -95,8 +97,9 @@ class Reader:
             values[name] = kind.read(self, at + offset, path)
         return table(**values)
 
-    def _vtable(self, at: int, where: str) -> tuple[tuple[int, ...], int]:
-        """The offsets of the slots of the table at ``at``, and the table's bytes."""
+    def _vtable(self, at: int, most: int, where: str) -> tuple[tuple[int, ...], int]:
+        """The offsets of the first ``most`` slots, or fewer, of the table at ``at``, and the
+        table's bytes. A vtable may have 65,534 bytes, and serve any number of tables."""
         (back,) = self.unpack("i", 1, at, where)
         start = at - back
         if start < 0 or start % 2:
@@ -104,7 +107,9 @@ class Reader:
         length, size = self.unpack("H", 2, start, where)
         if length < 4 or length % 2 or size < 4 or at + size > len(self.data):
             damaged(where, f"the table at {at} would have {size} bytes, its vtable {length}")
-        return self.unpack("H", length // 2 - 2, start + 4, where), size
+        if start + length > len(self.data):
+            damaged(where, f"the vtable of {length} bytes at {start} is beyond the file's end")
+        return self.unpack("H", min(length // 2 - 2, most), start + 4, where), size
 
     def follow(self, at: int, where: str) -> int:
         """Where the offset at ``at`` leads: a multiple of 4, with 4 bytes behind it."""
