@@ -41,6 +41,7 @@ from nanotool.plan import plan
 Progress = Callable[[str], None]  # called with each line that PlatformIO prints
 
 _ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
+_MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (the package|one of)"
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
 _SOURCE_PARTS = ("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline")
 _SOURCE_SUFFIXES = {".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake"}
@@ -115,9 +116,12 @@ def build(
         rebuilt = not (folder / "build.json").is_file()
         if rebuilt:
             with _workspace(project, board) as work:
-                _stage(exported, work / "model")
-                _platformio(project, board, work, [], progress)
-                _keep(board, work, folder)
+                # Another process may have built it while this one waited.
+                rebuilt = not (folder / "build.json").is_file()
+                if rebuilt:
+                    _stage(exported, work / "model")
+                    _platformio(project, board, work, [], progress)
+                    _keep(board, work, folder)
             _forget_old(folder.parent)
     os.utime(folder)
     program = folder / "firmware.elf"
@@ -176,8 +180,9 @@ def _project() -> Path:
 def _configure(project: Path) -> None:
     """Choose PlatformIO's own packages or the stand-ins, as ./dev does in a checkout."""
     script = project / "offline" / "configure.py"
+    mode = os.environ.get("NANO_PLATFORMIO", "auto")
     done = subprocess.run(
-        [sys.executable, str(script), "--auto"],
+        [sys.executable, str(script), f"--{mode}"],
         cwd=project,
         env=_environment(),
         capture_output=True,
@@ -187,7 +192,7 @@ def _configure(project: Path) -> None:
     if done.returncode != 0:
         raise NanoError(
             f"PlatformIO cannot be set up: {(done.stderr or done.stdout).strip()[-400:]}",
-            "Connect to the network, then try again.",
+            "Put that right, then try again.",
         )
 
 
@@ -257,6 +262,7 @@ def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
         "PLATFORMIO_NO_ANSI": "true",
+        "LC_ALL": "C.UTF-8",
         **(extra or {}),
     }
 
@@ -303,12 +309,11 @@ def _platformio(
 def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
     """Raise what the output means: a missing package or compiler, else a build that failed."""
     command = "platformio " + " ".join(run)
-    text = "\n".join(lines)
-    if re.search(r"HTTPClientError|UnknownPackageError|Could not find the package|not found", text):
-        missing = [line for line in lines if re.search(r"Error|not find|not found", line)]
+    missing = [line for line in lines if re.search(_MISSING, line)]
+    if missing:
         raise MissingTool(
-            f"`{command}` misses something: {' '.join(missing[-2:] or lines[-2:])}",
-            "Run ./dev setup in a checkout, or install what is named.",
+            f"`{command}` misses something: {missing[0].removeprefix('error: ')}",
+            "`nanotool doctor` looks for everything a build needs.",
         )
     quoted = [line for line in lines if re.search(r"error|undefined|overflowed|\*\*\*", line, re.I)]
     raise BuildError(

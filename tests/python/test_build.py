@@ -1,0 +1,257 @@
+"""Firmware out of a model: cached, locked, never written into the tree, errors in one paragraph."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import random_graphs
+
+from nanotool import build as build_module
+from nanotool import elf, qfile, sources
+from nanotool.backends import c
+from nanotool.boards import BOARDS, NATIVE, STM32, Board
+from nanotool.build import BuildError, build, cache_dir, flash
+from nanotool.errors import MissingTool, NanoError
+from nanotool.ir import QGraph
+from nanotool.lower import lower
+from nanotool.plan import plan
+
+GRAPH = random_graphs.random_graph(7, 3, ("conv2d", "dense"))
+OTHER = random_graphs.random_graph(8, 2, ("dense", "unary"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that begins empty, shared by this file's tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANOTOOL_CACHE", str(cache))
+
+
+@pytest.fixture(params=sorted(BOARDS))
+def board(request: pytest.FixtureRequest) -> Board:
+    board: Board = BOARDS[request.param]
+    if board is STM32 and shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    return board
+
+
+def export(graph: QGraph, folder: Path) -> Path:
+    lowered = lower(graph)
+    c.export([(lowered, plan(lowered))], folder)
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file with its size and time of change; PlatformIO's own packages left out."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_a_firmware_is_what_its_model_is(board: Board) -> None:
+    result = build(GRAPH, board)
+    assert result.lowered.graph is result.graph
+    assert result.sizes.weight_bytes == result.lowered.weight_bytes > 0
+    assert result.plan.arena_size + GRAPH.input_tensor.size <= result.sizes.ram_bytes
+    assert (result.model_dir / "app_model.h").is_file()
+    assert result.map is not None
+    assert "GCC" in result.compiler
+    assert "-O2" in result.flags
+    functions = {frame.function for frame in result.stack}
+    assert {"main", "nano_run"} <= functions
+    assert all(frame.bounded for frame in result.stack)
+    assert elf.heap_symbols(result.elf) == ()
+
+
+def test_the_library_has_no_writable_data(board: Board, cache: Path) -> None:
+    build(GRAPH, board)
+    objects = list((cache / "work").glob(f"{board.name}-*/build/{board.env}/lib*/nano/**/*.o"))
+    assert len(objects) >= 8
+    for path in objects:
+        assert [s.name for s in elf.writable_objects(path)] == [], path
+
+
+def test_the_same_model_is_built_once(board: Board, tmp_path: Path) -> None:
+    """As a graph, as a file, as a folder: one firmware."""
+    first = build(GRAPH, board)
+    lines: list[str] = []
+    again = build(GRAPH, board, progress=lines.append)
+    assert (again.rebuilt, lines, again.elf) == (False, [], first.elf)
+    qfile.save(GRAPH, tmp_path / "net.nano")
+    assert build(tmp_path / "net.nano", board).elf == first.elf
+    assert build(export(GRAPH, tmp_path / "folder"), board).elf == first.elf
+    assert build(tmp_path / "folder", board).rebuilt is False
+
+
+def test_another_model_compiles_nothing_of_the_library_again(board: Board) -> None:
+    first = build(GRAPH, board)
+    lines: list[str] = []
+    other = build(OTHER, board, progress=lines.append)
+    assert other.elf != first.elf
+    assert first.elf.is_file()
+    compiled = [line for line in lines if line.startswith("Compiling")]
+    assert compiled
+    assert not [line for line in compiled if "/nano/" in line]
+    assert any(OTHER.name in line for line in compiled)
+
+
+def test_processes_that_build_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """Each gets its own model, and what two of them want is built once."""
+    program = """
+        import sys
+        from pathlib import Path
+        from nanotool.boards import NATIVE
+        from nanotool.build import build
+        result = build(Path(sys.argv[1]), NATIVE)
+        print(result.rebuilt, result.sizes.weight_bytes == result.lowered.weight_bytes)
+    """
+    for seed in (21, 22):
+        qfile.save(random_graphs.random_graph(seed, 2, ("dense",)), tmp_path / f"{seed}.nano")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / f"{seed}.nano")],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in (21, 22, 21)
+    ]
+    answers = [process.communicate(timeout=120)[0].split() for process in processes]
+    assert sorted(answers) == [["False", "True"], ["True", "True"], ["True", "True"]]
+
+
+def test_an_interrupted_build_leaves_nothing_half_done(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = random_graphs.random_graph(31, 2, ("dense",))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "_keep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(graph, NATIVE)
+    assert not list(cache.glob(".export-*"))
+    result = build(graph, NATIVE)
+    assert result.rebuilt
+    assert result.sizes.weight_bytes == result.lowered.weight_bytes
+
+
+def test_a_wheels_sources_are_copied_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed, the sources lie in site-packages, without tests and without set-up."""
+    packaged = tmp_path / "site-packages" / "nanotool" / "_sources"
+    for part in ("lib/nano", "firmware", "offline"):
+        shutil.copytree(
+            sources.project_dir() / part,
+            packaged / part,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    shutil.copy(sources.project_dir() / "platformio.ini", packaged)
+    monkeypatch.setattr(sources, "_PACKAGE", packaged.parent)
+    monkeypatch.setenv("NANOTOOL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NANO_PLATFORMIO", "offline")
+    before = snapshot(packaged)
+    assert not sources.in_checkout()
+    assert build(GRAPH, NATIVE).rebuilt
+    assert snapshot(packaged) == before
+
+
+def test_a_checkout_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = sources.project_dir()
+    checkout = tmp_path / "checkout"
+    for part in ("lib/nano", "firmware", "offline"):
+        shutil.copytree(
+            origin / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(origin / "platformio.ini", checkout)
+    subprocess.run(
+        [sys.executable, str(checkout / "offline" / "configure.py"), "--offline"],
+        check=True,
+        capture_output=True,
+    )
+    (checkout / "nanotool").mkdir()
+    monkeypatch.setattr(sources, "_PACKAGE", checkout / "nanotool")
+    before = snapshot(checkout)
+    assert sources.in_checkout()
+    build(OTHER, NATIVE)
+    after = {k: v for k, v in snapshot(checkout).items() if not k.startswith(".pio-offline")}
+    assert after == {k: v for k, v in before.items() if not k.startswith(".pio-offline")}
+
+
+def test_what_the_compiler_says_is_shown(tmp_path: Path) -> None:
+    folder = export(GRAPH, tmp_path / "model")
+    source = folder / f"{GRAPH.name}.c"
+    source.write_text(source.read_text() + "\nint broken = nonsense;\n")
+    with pytest.raises(BuildError, match=r"nonsense.* undeclared") as caught:
+        build(folder, NATIVE)
+    assert len(str(caught.value)) < 3000
+    assert "platformio run -e native" in str(caught.value)
+
+
+def test_sources_for_another_abi_do_not_build(tmp_path: Path) -> None:
+    folder = export(GRAPH, tmp_path / "model")
+    source = folder / f"{GRAPH.name}.c"
+    text = source.read_text()
+    assert "NANO_ABI == 1" in text
+    source.write_text(text.replace("NANO_ABI == 1", "NANO_ABI == 2"))
+    with pytest.raises(BuildError, match="nano_static_assert"):
+        build(folder, NATIVE)
+
+
+def test_without_platformio_the_command_to_install_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingTool, match=r"pip install 'nanotool\[build\]'"):
+        build(random_graphs.random_graph(41, 1, ("dense",)), NATIVE)
+
+
+def test_without_a_compiler_its_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "stand-in" not in (sources.project_dir() / "platformio_override.ini").read_text():
+        pytest.skip("PlatformIO brings its own compiler")
+    for name in ("sh", "uname"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "/bin/sh")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingTool, match="gcc-arm-none-eabi"):
+        build(random_graphs.random_graph(42, 1, ("dense",)), STM32)
+
+
+def test_there_is_nothing_to_flash_on_this_computer() -> None:
+    with pytest.raises(NanoError, match="nothing to flash"):
+        flash(build(GRAPH, NATIVE))
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NANOTOOL_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(NanoError, match="Set NANOTOOL_CACHE"):
+        cache_dir()
+
+
+def test_a_home_that_cannot_be_written_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.delenv("NANOTOOL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    assert cache_dir().parent == tmp_path.resolve()
