@@ -144,5 +144,6 @@ def dut(board_port: str, dut: Any) -> Any:
 @pytest.fixture
 def device(board_port: str, serial: Any) -> Iterator[Device]:
     """The client on the line that pytest-embedded opened."""
+    serial.proc.write_timeout = 10
     with serial.disable_redirect_thread():
         yield Device(serial.proc, timeout=60)
