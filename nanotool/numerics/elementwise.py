@@ -1,0 +1,168 @@
+"""Element-wise arithmetic on int8: sums, products, PReLU; and the mean, which shares their form.
+
+The C kernels do the same with the multipliers that the ``..._parameters`` functions compute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.errors import InvalidModel
+from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array
+from nanotool.numerics.rounding import (
+    Multiplier,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    requantize,
+    wrap_int32,
+)
+
+ADD_LEFT_SHIFT = 20  # the inputs of a sum get this many bits behind the point
+MEAN_MAX_COUNT = 2**23  # elements; their sum stays within int32
+Clamp = tuple[int, int]
+
+
+def _float32(*scales: float) -> list[float]:
+    """The scales as the float32 numbers that a model file holds, in double precision."""
+    return [float(np.float32(scale)) for scale in scales]
+
+
+# --- Add, subtract --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddParameters:
+    """Of nano_add: both inputs go to a common scale, twice the larger one, then to the output's."""
+
+    input1: Multiplier  # shift <= 0, as all three
+    input2: Multiplier
+    output: Multiplier
+
+
+def _shrinking(real: float) -> Multiplier:
+    """`quantize_multiplier` of a factor below 1; InvalidModel for others."""
+    multiplier, shift = quantize_multiplier(real)
+    if shift > 0:
+        raise InvalidModel(
+            f"A sum cannot be scaled up by {real:g}: its output's scale is 2^19 times smaller than "
+            "an input's.",
+            "Calibrate it on real data.",
+        )
+    return multiplier, shift
+
+
+def add_parameters(scale1: float, scale2: float, output_scale: float) -> AddParameters:
+    """Multipliers of an addition, from float32 scales in double precision."""
+    first, second, output = _float32(scale1, scale2, output_scale)
+    twice = 2 * max(first, second)
+    return AddParameters(
+        _shrinking(first / twice),
+        _shrinking(second / twice),
+        _shrinking(twice / (2**ADD_LEFT_SHIFT * output)),
+    )
+
+
+def sub_parameters(scale1: float, scale2: float, output_scale: float) -> AddParameters:
+    """Multipliers of a subtraction: like an addition's, but computed in float32 (TFLite Micro's two
+    kernels differ in that)."""
+    first, second, output = (np.float32(scale) for scale in (scale1, scale2, output_scale))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        twice = np.float32(2) * max(first, second)
+        ratios = (first / twice, second / twice, twice / (np.float32(2**ADD_LEFT_SHIFT) * output))
+    return AddParameters(*(_shrinking(float(ratio)) for ratio in ratios))
+
+
+def add(
+    difference1: NDArray[Any],
+    difference2: NDArray[Any],
+    parameters: AddParameters,
+    zero_point: int,
+    clamp: Clamp = (INT8_MIN, INT8_MAX),
+    *,
+    subtract: bool = False,
+) -> Int8Array:
+    """Sum, or difference, of two inputs less their zero points, as the output's int8."""
+    first, second = (
+        multiply_by_quantized_multiplier(np.asarray(q, np.int64) << ADD_LEFT_SHIFT, *multiplier)
+        for q, multiplier in (
+            (difference1, parameters.input1),
+            (difference2, parameters.input2),
+        )
+    )
+    total = first - second if subtract else first + second
+    return requantize(total, *parameters.output, zero_point, *clamp)
+
+
+# --- Multiply -------------------------------------------------------------------------------------
+
+
+def mul_multiplier(scale1: float, scale2: float, output_scale: float) -> Multiplier:
+    """(multiplier, shift) of a product: scale1 · scale2 / output in double precision."""
+    first, second, output = _float32(scale1, scale2, output_scale)
+    return quantize_multiplier(first * second / output)
+
+
+# --- PReLU ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PReluParameters:
+    """Of nano_prelu."""
+
+    positive: Multiplier  # where input >= zero point
+    negative: Multiplier  # of the product with alpha, elsewhere
+
+
+def prelu_parameters(
+    input_scale: float, alpha_scale: float, output_scale: float
+) -> PReluParameters:
+    """Multipliers of a PReLU: input / output and input · alpha / output in double precision."""
+    source, alpha, output = _float32(input_scale, alpha_scale, output_scale)
+    return PReluParameters(
+        quantize_multiplier(source / output), quantize_multiplier(source * alpha / output)
+    )
+
+
+def prelu(
+    difference: NDArray[Any],
+    alpha_difference: NDArray[Any],
+    parameters: PReluParameters,
+    zero_point: int,
+) -> Int8Array:
+    """PReLU of an input and its slopes, both less their zero points."""
+    x = np.asarray(difference, np.int64)
+    positive = requantize(x, *parameters.positive, zero_point)
+    negative = requantize(x * alpha_difference, *parameters.negative, zero_point)
+    result: Int8Array = np.where(x >= 0, positive, negative)
+    return result
+
+
+# --- Mean -----------------------------------------------------------------------------------------
+
+
+def mean_multiplier(input_scale: float, output_scale: float, count: int) -> Multiplier:
+    """(multiplier, shift) that turn a sum of ``count`` differences into a mean in output units.
+
+    The division by ``count`` goes into the multiplier, which may then be less than 2^30: it is
+    multiplier · 2^k / count, cut off, for the largest k with 2^k <= count (and no shift < -31).
+    """
+    source, output = _float32(input_scale, output_scale)
+    multiplier, shift = quantize_multiplier(source / output)
+    bits = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << bits) // count, shift - bits
+
+
+def mean(
+    total: NDArray[Any],
+    count: int,
+    multiplier: Multiplier,
+    zero_points: tuple[int, int],
+    clamp: Clamp = (INT8_MIN, INT8_MAX),
+) -> Int8Array:
+    """The mean of ``count`` inputs that add up to ``total``; (input's, output's) zero points."""
+    acc = wrap_int32(np.asarray(total, np.int64) - count * zero_points[0])
+    return requantize(acc, *multiplier, zero_points[1], *clamp)

@@ -1,0 +1,117 @@
+"""Softmax and log-softmax over the last axis, in fixed point."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanotool.errors import InvalidModel
+from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array
+from nanotool.numerics.fixed_point import (
+    exp_on_negative_values,
+    leading_zeros,
+    log_of_at_least_1,
+    one_over_one_plus,
+)
+from nanotool.numerics.rounding import (
+    Multiplier,
+    doubling_high_multiply,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    round_half_away,
+    rounding_divide_by_pot,
+)
+
+SOFTMAX_SCALE, SOFTMAX_ZERO_POINT = 1 / 256, -128  # of every softmax's output
+SOFTMAX_MAX_DEPTH = 8191  # the sum of exponentials, Q12, stays below 2^32
+LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT = 1 / 16, 127  # of every log-softmax's output
+LOG_SOFTMAX_MAX_DEPTH = 4095  # the sum of exponentials, Q12, stays below 2^31
+_SOFTMAX_INPUT_BITS = 5  # integer bits of a difference to the maximum: Q5
+_SOFTMAX_SUM_BITS = 12  # integer bits of the sum of exponentials: Q12
+
+
+def softmax_parameters(beta: float, input_scale: float) -> tuple[int, int, int]:
+    """(multiplier, left_shift, diff_min) of nano_softmax_params.
+
+    A difference d <= 0 to the row's maximum becomes Q5 by d · 2^left_shift · multiplier / 2^31.
+    Differences below diff_min (-255..0), which Q5 could not hold, count as exp = 0. Raises
+    InvalidModel if beta · scale is not above 2^-26.
+    """
+    real = float(np.float32(beta)) * float(np.float32(input_scale)) * 2.0**26
+    real = min(real, 2.0**31 - 1)
+    if not real > 1:
+        raise InvalidModel(
+            f"A softmax with beta · scale = {beta * input_scale:g} has no integer form.",
+            "Its input is constant, or its scale is far too small: calibrate it on real data.",
+        )
+    mantissa, left_shift = math.frexp(real)
+    multiplier = round_half_away(mantissa * 2**31)
+    if multiplier == 2**31:
+        multiplier //= 2
+        left_shift += 1
+    largest = ((2**_SOFTMAX_INPUT_BITS - 1) << (31 - _SOFTMAX_INPUT_BITS)) >> left_shift
+    return multiplier, left_shift, -min(largest, 255)
+
+
+def softmax(x: Int8Array, multiplier: int, left_shift: int, diff_min: int) -> Int8Array:
+    """Softmax over the last axis (at most SOFTMAX_MAX_DEPTH elements), output scale 1/256 and
+    zero point -128; the other arguments are those of `softmax_parameters`.
+
+    Where the sum of exponentials reaches 512 every quotient rounds to 0 (TFLite Micro aborts the
+    program there).
+    """
+    diff = x.astype(np.int64) - x.max(axis=-1, keepdims=True).astype(np.int64)
+    counts = diff >= diff_min
+    scaled = doubling_high_multiply(np.where(counts, diff, 0) << left_shift, multiplier)
+    exponential = exp_on_negative_values(scaled, _SOFTMAX_INPUT_BITS)
+    terms = np.where(counts, rounding_divide_by_pot(exponential, _SOFTMAX_SUM_BITS), 0)
+    total = terms.sum(axis=-1, keepdims=True)
+    # total = (1 + fraction) · 2^bits_over_unit, the fraction in Q0.
+    zeros = leading_zeros(total)
+    scale = one_over_one_plus((total << zeros) - 2**31)
+    bits_over_unit = _SOFTMAX_SUM_BITS - zeros
+    quotient = doubling_high_multiply(scale, exponential)
+    q = rounding_divide_by_pot(quotient, bits_over_unit + 31 - 8) + INT8_MIN
+    clipped: Int8Array = np.where(counts, np.clip(q, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8)
+    return clipped
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmaxParameters:
+    """Of nano_log_softmax: `softmax_parameters` for beta = 1, and the way back from Q5 to input
+    units."""
+
+    multiplier: int
+    left_shift: int
+    diff_min: int
+    reverse: Multiplier
+
+
+def log_softmax_parameters(input_scale: float) -> LogSoftmaxParameters:
+    """Raises InvalidModel if the scale is not above 2^-26."""
+    multiplier, left_shift, diff_min = softmax_parameters(1.0, input_scale)
+    reverse = quantize_multiplier(2.0 ** (31 - left_shift) / multiplier)
+    return LogSoftmaxParameters(multiplier, left_shift, diff_min, reverse)
+
+
+def log_softmax(x: Int8Array, parameters: LogSoftmaxParameters) -> Int8Array:
+    """Log-softmax over the last axis (at most LOG_SOFTMAX_MAX_DEPTH elements), output scale 1/16
+    and zero point 127.
+
+    Differences so far below the maximum that input units hold no such output give -128.
+    """
+    diff = x.astype(np.int64) - x.max(axis=-1, keepdims=True).astype(np.int64)
+    counts = diff >= parameters.diff_min
+    scaled = multiply_by_quantized_multiplier(
+        np.where(counts, diff, 0), parameters.multiplier, parameters.left_shift
+    )
+    exponential = exp_on_negative_values(scaled, _SOFTMAX_INPUT_BITS)
+    terms = np.where(counts, rounding_divide_by_pot(exponential, _SOFTMAX_SUM_BITS), 0)
+    log_of_sum = log_of_at_least_1(terms.sum(axis=-1, keepdims=True))
+    lowest = multiply_by_quantized_multiplier(log_of_sum - 2**31, *parameters.reverse)
+    visible = diff > np.maximum(parameters.diff_min - 1, lowest)
+    q = rounding_divide_by_pot(scaled - log_of_sum, 31 - _SOFTMAX_INPUT_BITS - 4) + INT8_MAX
+    clipped: Int8Array = np.where(visible, np.clip(q, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8)
+    return clipped
