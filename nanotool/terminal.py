@@ -62,7 +62,8 @@ LOCAL: Mapping[str, str] = MappingProxyType(
     }
 )
 MOST_CLASSES = 20  # shown of an output
-TIMEOUT = 60.0  # s that an ordinary answer may take
+TIMEOUT = 30.0  # s that an ordinary answer may take
+SYNC_TIMEOUT = 3.0  # s that a board may take to be in step again
 LONG_TIMEOUT = 24 * 3600.0  # s for `infer`, which may run 100,000 times; Ctrl-C ends the wait
 
 
@@ -350,6 +351,7 @@ class Session:
         self.prepare = prepare or prepare_from_board(link)
         self.raw = raw
         self.failures = 0  # lines that were refused or went wrong
+        self._in_step = True  # False: an answer may still be on its way
 
     def execute(self, line: str) -> bool:
         """Do what ``line`` says and print the answer. False: the user wants to leave."""
@@ -359,21 +361,29 @@ class Session:
         try:
             if line.startswith(":"):
                 return self._local(line)
+            self._get_in_step()
             timeout = LONG_TIMEOUT if line.startswith("infer") else TIMEOUT
             lines, frames = self.link.exchange(line, timeout)
             self._show(lines, frames)
         except KeyboardInterrupt:
-            self._fail("Interrupted; getting in step with the board again …")
-            self._resync()
+            self._in_step = False
+            self._fail("Stopped waiting. The board works on, and listens again when it is done.")
         except NanoError as error:
             self._fail(str(error))
         return True
 
-    def _resync(self) -> None:
+    def _get_in_step(self) -> None:
+        """After an interruption: hear the board out, or say that it is still at work."""
+        if self._in_step:
+            return
         try:
-            self.link.sync()
+            self.link.sync(SYNC_TIMEOUT)
         except DeviceError as error:
-            self._fail(str(error))
+            raise DeviceError(
+                "The board is still at work and does not listen.",
+                "Try again later, or leave and begin anew.",
+            ) from error
+        self._in_step = True
 
     def _fail(self, text: str) -> None:
         self.failures += 1
@@ -413,6 +423,7 @@ class Session:
     def _load(self, path: Path, index: str) -> None:
         if not re.fullmatch(r"\d{1,9}", index):
             raise NanoError(f"{index!r} is no sample number.", "The first sample is 0.")
+        self._get_in_step()
         data = self.prepare(read_array(path.expanduser()), int(index))
         self.link.load(data)
         self.console.print(f"Loaded {len(data):,} bytes. Next: infer 1 0")

@@ -187,10 +187,26 @@ def test_a_broken_line_does_not_end_the_session() -> None:
     assert "The line broke. Mend it." in text.getvalue()
 
 
-def test_ctrl_c_gets_in_step_again() -> None:
+def test_ctrl_c_ends_the_wait_and_the_next_line_gets_in_step() -> None:
     link = ScriptedLink({"infer 100000": KeyboardInterrupt()})
-    one, _ = session(link)
-    assert one.execute("infer 100000") and link.syncs == 1
+    one, text = session(link)
+    assert one.execute("infer 100000") and "Stopped waiting" in text.getvalue()
+    assert one.execute("info") and link.syncs == 1 and link.sent[-1] == "info"
+    assert one.execute("mem") and link.syncs == 1  # once is enough
+
+
+def test_a_board_that_is_still_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = ScriptedLink({"infer 100000": KeyboardInterrupt()})
+
+    def busy(timeout: float = 10.0) -> None:
+        raise DeviceError("No board answers.")
+
+    monkeypatch.setattr(link, "sync", busy)
+    one, text = session(link)
+    one.execute("infer 100000")
+    assert one.execute("info") and link.sent == ["infer 100000"]
+    assert "still at work" in text.getvalue()
+    assert not one.execute(":quit")
 
 
 def test_load_with_the_model_at_hand(tmp_path: Path) -> None:
