@@ -1,0 +1,32 @@
+/* digits.h - the model. Made by nanotool 0.1.0; do not edit.
+ *
+ * model    digits, hash 8100f144369184df
+ * source   torch: DigitsNet
+ * options  target portable, optimize balanced
+ * input    28x28x1 int8, real = 0.00392157 * (q + 128)
+ * output   10 int8, real = 0.192271 * (q - 21)
+ * classes  0 0, 1 1, 2 2, 3 3, 4 4, 5 5, 6 6, 7 7, 8 8, 9 9
+ * cost     290,080 MAC, 9,370 bytes of weights, 6,304 bytes of arena (portable) */
+#ifndef DIGITS_H
+#define DIGITS_H
+
+#include "nano/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes of arena that the model takes, for tensors and scratch: the size of a buffer for
+ * an arena (aligned to NANO_ALIGN) that holds nothing else. */
+#define DIGITS_ARENA_SIZE 6304u
+
+/* Bytes of the input and of the output. */
+#define DIGITS_INPUT_SIZE 784u
+#define DIGITS_OUTPUT_SIZE 10u
+
+extern const nano_model digits_model;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

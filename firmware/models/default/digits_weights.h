@@ -1,0 +1,31 @@
+/* digits_weights.h - the arrays in flash. Made by nanotool 0.1.0; do not edit.
+ *
+ * model    digits, hash 8100f144369184df
+ * source   torch: DigitsNet
+ * options  target portable, optimize balanced */
+#ifndef DIGITS_WEIGHTS_H
+#define DIGITS_WEIGHTS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const int8_t digits_features_0_weights[72];
+extern const int32_t digits_features_0_bias[8];
+extern const int32_t digits_features_0_multiplier[8];
+extern const int8_t digits_features_0_shift[8];
+extern const int8_t digits_features_3_weights[1152];
+extern const int32_t digits_features_3_bias[16];
+extern const int32_t digits_features_3_multiplier[16];
+extern const int8_t digits_features_3_shift[16];
+extern const int8_t digits_classifier_weights[7840];
+extern const int32_t digits_classifier_bias[10];
+extern const int32_t digits_classifier_multiplier[10];
+extern const int8_t digits_classifier_shift[10];
+
+#ifdef __cplusplus
+}
+#endif
+#endif
