@@ -177,7 +177,8 @@ def write_report(outcome: Outcome, data: Dataset, x: Int8Array) -> None:
     """One HTML page, measured on the last board."""
     last = outcome.boards[-1]
     firmware = last.firmware
-    page = collect(firmware.lowered, firmware.plan, memory_svg=svg(firmware.lowered, firmware.plan))
+    lowered, planned = firmware.lowered, firmware.plan
+    page = collect(lowered, planned, memory_svg=svg(lowered, planned))
     page = with_bench(page, last.bench, firmware)
     rows = [("float32, PyTorch", outcome.float_accuracy), ("int8, PC", outcome.int8_accuracy)]
     rows += [(f"int8, {b.board.title}", b.accuracy) for b in outcome.boards]
@@ -246,19 +247,20 @@ def memory_rows(outcome: BoardOutcome) -> list[tuple[str, str]]:
 def table(outcome: Outcome, settings: Settings) -> Table:
     """The closing table: a row a figure, a column a board."""
     result = Table(title="Digits: 28x28, 290,080 MACs", title_justify="left", highlight=False)
-    result.add_column("")
+    result.add_column("", no_wrap=True)
     for column in outcome.boards:
-        result.add_column(column.board.title, justify="right")
+        emulated = " (emulated)" if column.bench.emulated and column.board.real else ""
+        result.add_column(column.board.name + emulated, justify="right", no_wrap=True)
 
     def same(name: str, value: str) -> None:
         result.add_row(name, *[value] * len(outcome.boards))
 
-    same("accuracy, float32, PyTorch, 10,000 images", f"{outcome.float_accuracy:.2%}")
-    same("accuracy, int8, PC, 10,000 images", f"{outcome.int8_accuracy:.2%}")
-    images = f"accuracy, int8, on the board, {settings.images} images"
+    same("float32 accuracy, PyTorch, 10,000 images", f"{outcome.float_accuracy:.2%}")
+    same("int8 accuracy, PC, 10,000 images", f"{outcome.int8_accuracy:.2%}")
+    images = f"int8 accuracy, board, {settings.images} images"
     result.add_row(images, *(f"{b.accuracy:.2%}" for b in outcome.boards))
-    result.add_row("output bytes that differ from the PC's",
-                   *(f"{b.answers.mismatches}" for b in outcome.boards))  # fmt: skip
+    different = (str(b.answers.mismatches) for b in outcome.boards)
+    result.add_row("output bytes unlike the PC's", *different)
     result.add_section()
     counts = [b.bench.instructions for b in outcome.boards]
     result.add_row("instructions an inference", *("-" if n is None else f"{n:,}" for n in counts))
