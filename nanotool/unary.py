@@ -1,7 +1,9 @@
 """Element-wise functions of one int8 input, as tables of 256 bytes.
 
-A function is known by its name, in `FUNCTIONS`, and by what it does to real numbers. Its table
-follows the integer kernel that TFLite Micro has for it, so that the bytes are the same.
+A function is known by its name, a key of `FUNCTIONS`, or, where it takes a parameter, by a key of
+`FAMILIES` with the parameter behind a colon: "leaky_relu:0.01". Its table follows the integer
+kernel that TFLite Micro has for it, so that the bytes are the same; where TFLite Micro has none
+(`UnaryFunction.in_tflm` is False) an entry is the nearest int8 to the function's real value.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ class UnaryFunction:
     real: RealFunction  # the function itself, on float64 arrays
     values: TableMaker  # (input, output) -> the 256 outputs, not yet clamped to int8
     fixed_output: tuple[float, int] | None = None  # (scale, zero point) if they are prescribed
+    in_tflm: bool = True  # TFLite Micro has an int8 kernel, whose formula `values` is
 
 
 def quantized_bound(bound: float, tensor: QTensor) -> int:
@@ -97,9 +100,204 @@ def _saturating_q4(
     return values
 
 
+def named(family: str, parameter: float) -> str:
+    """The name of the function of ``family``, a key of `FAMILIES`, with a float32 ``parameter``."""
+    return f"{family}:{np.float32(parameter)!s}"
+
+
+def _leaky_relu(slope: float) -> UnaryFunction:
+    """x, or slope · x where x < 0: two multipliers, their quotients in float32."""
+
+    def values(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+        q = INPUTS - source.zero_point
+        scale = np.float32(source.scale)
+        with np.errstate(over="ignore", under="ignore"):
+            below = float(scale * np.float32(slope) / np.float32(target.scale))
+        above = numerics.relu_multiplier(source.scale, target.scale)
+        negative = numerics.multiply_by_quantized_multiplier(
+            q, *numerics.quantize_multiplier(abs(below))
+        )
+        positive = numerics.multiply_by_quantized_multiplier(q, *above)
+        chosen = np.where(q >= 0, positive, -negative if below < 0 else negative)
+        return numerics.wrap_int32(chosen + target.zero_point)
+
+    return UnaryFunction(
+        named("leaky_relu", slope),
+        lambda x: np.where(x > 0, x, float(np.float32(slope)) * x),
+        values,
+    )
+
+
+def _absolute(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+    """|q - zero point|, requantized by a quotient in float32."""
+    multiplier = numerics.relu_multiplier(source.scale, target.scale)
+    magnitude = np.abs(INPUTS - source.zero_point)
+    scaled = numerics.multiply_by_quantized_multiplier(magnitude, *multiplier)
+    return numerics.wrap_int32(scaled + target.zero_point)
+
+
+def _rsqrt(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+    """1 / sqrt(q - zero point) with 20 bits behind the point, times 1 / (sqrt(scale) · output's).
+
+    127 where the input is 0 or negative (TFLite Micro gives an error for negative ones).
+    """
+    root = np.float32(np.sqrt(np.float32(source.scale))) * np.float32(target.scale)
+    multiplier, shift = numerics.quantize_multiplier(1 / float(root))
+    values = np.full(256, INT8_MAX, np.int64)
+    for i, q in enumerate(INPUTS - source.zero_point):
+        if q > 0:
+            inverse, right = numerics.inverse_square_root(int(q))
+            fraction = numerics.multiply_by_quantized_multiplier(np.array(1), inverse, right + 20)
+            scaled = numerics.multiply_by_quantized_multiplier(fraction, multiplier, shift - 20)
+            values[i] = int(scaled) + target.zero_point
+    return values
+
+
+# --- Hard-swish: TFLite Micro computes it in 16 bits ----------------------------------------------
+
+_INT16_MIN, _INT16_MAX = -(2**15), 2**15 - 1
+
+
+def _multiplier16(real: float) -> tuple[int, int]:
+    """`numerics.quantize_multiplier` with a multiplier of 16 bits."""
+    multiplier, shift = numerics.quantize_multiplier(real)
+    return min((multiplier + (1 << 15)) >> 16, _INT16_MAX), shift
+
+
+def _high_multiply16(a: NDArray[np.int64], b: int) -> NDArray[np.int64]:
+    """a · b / 2^15 of two int16, to the nearest, halves toward plus infinity."""
+    return (a * b + (1 << 14)) >> 15
+
+
+def _shift_left16(a: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    return np.asarray(np.clip(a << bits, _INT16_MIN, _INT16_MAX), np.int64)
+
+
+def _divide16(a: NDArray[np.int64], exponent: int) -> NDArray[np.int64]:
+    """a / 2^exponent, halves away from zero; from 16 on, as the mask of gemmlowp's 16-bit version
+    then has all bits set, 1 for a >= 0 and -1 for others."""
+    mask = (1 << exponent) - 1 if exponent < 16 else -1
+    return (a >> exponent) + ((a & mask) > (mask >> 1) + (a < 0))
+
+
+def _hard_swish(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+    """x · relu6(x + 3) / 6, the second factor as a fraction of 15 bits."""
+    fine = np.float32(source.scale) / np.float32(128)
+    multiplier, exponent = _multiplier16(float(fine / np.float32(target.scale)))
+    if exponent > 0:
+        raise InvalidModel(
+            f"Tensor {target.name}: its scale {target.scale:g} is more than 128 times smaller than "
+            f"{source.scale:g}, too small for the output of a hard-swish.",
+            "Calibrate it on real data.",
+        )
+    # From 2^29 on every input but 0 saturates.
+    ratio = min(float(fine) / (3 / 32768), 2.0**29)
+    gate_multiplier, gate_exponent = _multiplier16(ratio)
+    x = (INPUTS - source.zero_point) << 7
+    gate = x if gate_exponent <= 0 else _shift_left16(x, gate_exponent - 1)
+    gate = _high_multiply16(gate, gate_multiplier)
+    if gate_exponent > 0:
+        gate = _shift_left16(gate, 1)
+    elif gate_exponent < 0:
+        gate = _divide16(gate, -gate_exponent)
+    gate = (gate + (1 << 15)) >> 1
+    product = numerics.divide_toward_zero(gate * _high_multiply16(x, multiplier), 1 << 15)
+    return _divide16(product, -exponent) + target.zero_point
+
+
+# --- Functions of real numbers --------------------------------------------------------------------
+
+
+def _rounded(real: RealFunction) -> TableMaker:
+    """The nearest int8 to real(x), halves away from zero; infinities saturate."""
+
+    def values(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+        x = (INPUTS - source.zero_point).astype(np.float64) * source.scale
+        with np.errstate(over="ignore", divide="ignore"):
+            scaled = np.clip(real(x) / target.scale, -1024, 1024)
+        whole = np.trunc(scaled)
+        nearest = whole + (scaled - whole >= 0.5) - (scaled - whole <= -0.5)
+        return np.asarray(nearest, np.int64) + target.zero_point
+
+    return values
+
+
+def _elu(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+    """exp(x) - 1 for x < 0, else x: in float32, as TFLite Micro fills its table."""
+    x = np.float32(source.scale) * (INPUTS - source.zero_point).astype(np.float32)
+    with np.errstate(over="ignore"):
+        below = np.exp(np.minimum(x, 0).astype(np.float64)).astype(np.float32) - np.float32(1)
+        scaled = np.where(x < 0, below, x) * (np.float32(1) / np.float32(target.scale))
+    whole = np.trunc(np.clip(scaled, -1024, 1024))
+    rest = np.clip(scaled, -1024, 1024) - whole
+    nearest = whole + (rest >= np.float32(0.5)) - (rest <= np.float32(-0.5))
+    return np.asarray(nearest, np.int64) + target.zero_point
+
+
+def _real_elu(alpha: float) -> RealFunction:
+    return lambda x: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x)
+
+
+def _elu_with(alpha: float) -> UnaryFunction:
+    """alpha · (exp(x) - 1) for x < 0, else x."""
+    real = _real_elu(float(np.float32(alpha)))
+    if alpha == 1:
+        return UnaryFunction("elu", real, _elu)
+    return UnaryFunction(named("elu", alpha), real, _rounded(real), in_tflm=False)
+
+
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
+
+def _silu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(x * _sigmoid(x))
+
+
+def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x · (1 + erf(x / sqrt 2)) / 2; erfc keeps the digits of the tail."""
+    tail = np.frompyfunc(lambda v: math.erfc(-v / math.sqrt(2)), 1, 1)(x)
+    return np.asarray(0.5 * x * tail.astype(np.float64))
+
+
+def _gelu_tanh(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The approximation that many networks are trained with: erf by tanh of a cubic."""
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    return np.asarray(0.5 * x * (1 + np.tanh(inner)))
+
+
+def _real_rsqrt(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / sqrt(x); infinite where x <= 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 / np.sqrt(np.maximum(x, 0)))
+
+
+def _log(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The natural logarithm; minus infinity where x <= 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.maximum(x, 0)))
+
+
+def _square_root(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The square root; 0 where x < 0."""
+    return np.asarray(np.sqrt(np.maximum(x, 0)))
+
+
+_REAL_ONLY: dict[str, RealFunction] = {
+    "exp": np.exp,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "log": _log,
+    "neg": np.negative,
+    "relu_n1_to_1": lambda x: np.clip(x, -1, 1),
+    "silu": _silu,
+    "sqrt": _square_root,
+    "square": np.square,
+}
+
+
+# --- By name --------------------------------------------------------------------------------------
 
 FUNCTIONS: dict[str, UnaryFunction] = {
     function.name: function
@@ -111,19 +309,51 @@ FUNCTIONS: dict[str, UnaryFunction] = {
         UnaryFunction("relu", lambda x: np.maximum(x, 0), _clamp(0, math.inf)),
         UnaryFunction("relu6", lambda x: np.clip(x, 0, 6), _clamp(0, 6)),
         UnaryFunction("identity", lambda x: x, _identity),
+        UnaryFunction("abs", np.abs, _absolute),
+        UnaryFunction("rsqrt", _real_rsqrt, _rsqrt),
+        UnaryFunction("hard_swish", lambda x: x * np.clip(x + 3, 0, 6) / 6, _hard_swish),
+        _elu_with(1),
+        *(
+            UnaryFunction(name, real, _rounded(real), in_tflm=False)
+            for name, real in _REAL_ONLY.items()
+        ),
     )
 }
 
+FAMILIES: dict[str, Callable[[float], UnaryFunction]] = {
+    "elu": _elu_with,  # "elu" alone: alpha 1
+    "leaky_relu": _leaky_relu,  # the slope where x < 0; may be negative or above 1
+}
+
+
+def parameter(function: str) -> float | None:
+    """The parameter in a function's name, a float32 value; None if it has none."""
+    text = function.partition(":")[2]
+    return float(np.float32(text)) if text else None
+
 
 def definition(function: str) -> UnaryFunction:
-    """The entry of `FUNCTIONS`; InvalidModel if there is none."""
-    try:
+    """The function by its name; InvalidModel if there is none."""
+    if function in FUNCTIONS:
         return FUNCTIONS[function]
-    except KeyError:
-        raise InvalidModel(
-            f"There is no unary function named {function!r}.",
-            f"Known are: {', '.join(sorted(FUNCTIONS))}.",
-        ) from None
+    family, colon, text = function.partition(":")
+    if family in FAMILIES and colon:
+        value = _number(text)
+        if value is not None and named(family, value) == function:
+            return FAMILIES[family](value)
+    raise InvalidModel(
+        f"There is no unary function named {function[:80]!r}.",
+        f"Known are: {', '.join(sorted((*FUNCTIONS, *(f'{name}:NUMBER' for name in FAMILIES))))}.",
+    )
+
+
+def _number(text: str) -> float | None:
+    """A finite float32; None if ``text`` is none."""
+    try:
+        value = float(text) if len(text) <= 24 else math.nan
+    except ValueError:
+        return None
+    return float(np.float32(value)) if abs(value) <= np.finfo(np.float32).max else None
 
 
 def fixed_output(function: str) -> tuple[float, int] | None:
