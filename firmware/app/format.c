@@ -40,7 +40,7 @@ typedef struct {
     uint32_t thousandths; /* 0..999 */
 } decimal;
 
-/* value * 2^exponent, rounded to thousandths. value < 2^32, exponent -149..104. */
+/* value * 2^exponent, rounded to thousandths. value < 2^32, exponent -149..105. */
 static decimal to_decimal(uint32_t value, int exponent) {
     const decimal largest = {UINT32_MAX, 999};
     decimal result = {0, 0};
@@ -68,16 +68,13 @@ void put_decimal(uint32_t scale_bits, int32_t steps) {
     const uint32_t exponent_field = (scale_bits >> 23) & 255u;
     const int negative = (int)(scale_bits >> 31) != (steps < 0);
     const uint32_t distance = steps < 0 ? 0u - (uint32_t)steps : (uint32_t)steps;
-    decimal result = {UINT32_MAX, 999};
-
-    if (exponent_field != 255u) {
-        /* float32 = mantissa * 2^(field - 150); a field of 0 marks the subnormals, which lack the
-         * hidden bit and count as field 1. mantissa * distance < 2^24 * 255 < 2^32. */
-        const uint32_t hidden = exponent_field != 0 ? UINT32_C(1) << 23 : 0;
-        const uint32_t mantissa = (scale_bits & 0x7fffffu) | hidden;
-        const int exponent = (exponent_field != 0 ? (int)exponent_field : 1) - 150;
-        result = to_decimal(mantissa * distance, exponent);
-    }
+    /* float32 = mantissa * 2^(field - 150); a field of 0 marks the subnormals, which lack the
+     * hidden bit and count as field 1. A field of 255, infinities and NaN, just counts as very
+     * large. mantissa * distance < 2^24 * 255 < 2^32. */
+    const uint32_t hidden = exponent_field != 0 ? UINT32_C(1) << 23 : 0;
+    const uint32_t mantissa = (scale_bits & 0x7fffffu) | hidden;
+    const int exponent = (exponent_field != 0 ? (int)exponent_field : 1) - 150;
+    const decimal result = to_decimal(mantissa * distance, exponent);
     if (negative && (result.whole | result.thousandths) != 0)
         board_putc('-');
     put_unsigned(result.whole);

@@ -24,7 +24,7 @@ void put_hex(uint32_t value, unsigned digits);
 /* scale * steps with three decimals, rounded to nearest, halves away from zero; no minus before
  * 0.000. `scale_bits` are the bits of a float32 (IEEE 754); `steps` is -255..255, the distance of
  * an int8 from its zero point. Computed exactly, in integers. A magnitude of 2^32 and more, an
- * infinity and a NaN are all shown as 4294967295.999. 5..15 characters. */
+ * infinity and a NaN are all shown as 4294967295.999 (0.000 if `steps` is 0). 5..15 characters. */
 void put_decimal(uint32_t scale_bits, int32_t steps);
 
 /* A reply line in two parts: put_open("m-model") writes `m-model-[`, put_close() writes `]` CR LF.

@@ -1,6 +1,7 @@
 """SCons builder of the ststm32 stand-in: a build without a framework, as the platform itself does
 it, with arm-none-eabi-gcc from PATH. Uploads with OpenOCD from PATH and an ST-Link."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,14 @@ sys.path.insert(0, str(Path(env.PioPlatform().get_dir()).resolve().parents[1]))
 from toolchain import use_toolchain  # noqa: E402
 
 use_toolchain(env, prefix="arm-none-eabi-", package="gcc-arm-none-eabi")
+
+
+def need_openocd(target, source, env):
+    """Say what is missing before the shell does."""
+    if shutil.which("openocd", path=env["ENV"]["PATH"]) is None:
+        sys.stderr.write("error: openocd is not on PATH. Install it: apt install openocd.\n")
+        env.Exit(1)
+
 
 cpu = f"-mcpu={env.BoardConfig().get('build.cpu')}"
 env.Append(
@@ -41,7 +50,8 @@ image = env.Command(
 env.Depends(image, "checkprogsize")
 
 size = env.Alias("size", program, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE"))
-upload = env.Alias("upload", program, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"))
+upload_steps = [need_openocd, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+upload = env.Alias("upload", program, upload_steps)
 AlwaysBuild(size)
 AlwaysBuild(upload)
 AlwaysBuild(env.Alias("nobuild", program))
