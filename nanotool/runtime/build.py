@@ -36,7 +36,10 @@ from nanotool.sources import lib_dir  # noqa: E402
 MODULE = "nanotool.runtime._nano"
 COMMAND = f"{shlex.quote(sys.executable)} -m nanotool.runtime.build"
 MARKER = b"nanotool-sources:"  # before the digest, in the extension's bytes
-HEADERS = ("status", "config", "arena", "model", "ops", "sequential")  # in order of inclusion
+HEADERS = (  # in order of inclusion
+    *("status", "config", "arena", "model", "ops/types", "ops/border", "ops/elementwise"),
+    *("ops/linear", "ops/move", "ops/pool", "ops/rows", "ops", "sequential"),
+)
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
 _QUOTED_LINES = 12  # of the compiler's output, when it fails
 

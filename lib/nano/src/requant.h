@@ -76,13 +76,32 @@ static inline int32_t nano_scale(int32_t acc, int32_t multiplier, int shift) {
     return nano_rounding_shift_right(nano_high_product(shifted, multiplier), right);
 }
 
-/* q = clamp(zero_point + scale(acc), min, max) for output channel `channel`. The sum, too, is
- * modulo 2^32; it can only wrap where scale(acc) is within 128 of the ends of int32. */
+/* value within low..high */
+static inline int8_t nano_clamp(int32_t value, int32_t low, int32_t high) {
+    return (int8_t)(value < low ? low : value > high ? high : value);
+}
+
+/* zero_point + scaled, modulo 2^32; it can only wrap where scaled is within 128 of the ends of
+ * int32. */
+static inline int32_t nano_add_zero_point(int32_t scaled, int32_t zero_point) {
+    return (int32_t)((uint32_t)scaled + (uint32_t)zero_point);
+}
+
+/* q = clamp(zero_point + scale(acc), min, max) for output channel `channel`. */
 static inline int8_t nano_requantize(int32_t acc, const nano_requant *requant, uint32_t channel) {
     const uint32_t i = requant->per_channel ? channel : 0;
     const int32_t scaled = nano_scale(acc, requant->multiplier[i], requant->shift[i]);
-    const int32_t q = (int32_t)((uint32_t)scaled + (uint32_t)(int32_t)requant->zero_point);
-    return (int8_t)(q < requant->min ? requant->min : q > requant->max ? requant->max : q);
+    return nano_clamp(nano_add_zero_point(scaled, requant->zero_point), requant->min, requant->max);
+}
+
+/* acc times a real factor, rounding twice as nano_scale(). */
+static inline int32_t nano_multiply(int32_t acc, const nano_factor *factor) {
+    return nano_scale(acc, factor->multiplier, factor->shift);
+}
+
+/* q = clamp(zero_point + scaled, min, max) */
+static inline int8_t nano_store_result(int32_t scaled, const nano_store *store) {
+    return nano_clamp(nano_add_zero_point(scaled, store->zero_point), store->min, store->max);
 }
 
 #endif

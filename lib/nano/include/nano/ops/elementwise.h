@@ -1,0 +1,72 @@
+/* nano/ops/elementwise.h - functions of one or two elements. Order and overlap: ops.h. */
+#ifndef NANO_OPS_ELEMENTWISE_H
+#define NANO_OPS_ELEMENTWISE_H
+
+#include "nano/ops/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* out[i] = table[in[i] + 128]: any unary function. */
+typedef struct {
+    const int8_t *table; /* [256], first entry for -128 */
+    uint32_t size;       /* elements */
+} nano_table_params;
+void nano_table(const void *params, const nano_io *io);
+
+/* The operands a and b of a binary kernel, and how they stretch over the output: element
+ * [i0, i1, i2, i3] is f(a[sum i*stride_a], b[sum i*stride_b]); a stride of 0 stretches. The last
+ * axis is the inner loop: merge axes at lowering to make it long (equal shapes are one axis). */
+typedef struct {
+    const int8_t *a, *b;  /* an operand in flash, or NULL: the next of io->in. Not both in flash */
+    uint32_t shape[4];    /* of the output, outermost first; unused leading ones are 1 */
+    uint32_t stride_a[4]; /* elements; 0 for unused axes */
+    uint32_t stride_b[4];
+} nano_operands;
+
+/* add: out = store(out_factor * (a_factor * (a - a_zero_point) * 2^20
+ *                               + b_factor * (b - b_zero_point) * 2^20)); sub: likewise, a less b.
+ * Each factor rounds its product to an integer. */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    nano_factor a_factor, b_factor; /* scale / (2 * the larger scale): <= 1/2, shift <= 0 */
+    nano_factor out_factor;         /* 2 * the larger scale / scale(out) / 2^20: shift <= 0 */
+    nano_store store;
+} nano_add_params;
+void nano_add(const void *params, const nano_io *io);
+void nano_sub(const void *params, const nano_io *io);
+
+/* out = store(factor * (a - a_zero_point) * (b - b_zero_point)) */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    nano_factor factor; /* scale(a) * scale(b) / scale(out) */
+    nano_store store;
+} nano_mul_params;
+void nano_mul(const void *params, const nano_io *io);
+
+/* out = clamp(max(a, b)), clamp(min(a, b)); all three share scale and zero point. */
+typedef struct {
+    nano_operands operands;
+    int16_t min, max; /* clamp, -128..127 */
+} nano_extremum_params;
+void nano_maximum(const void *params, const nano_io *io);
+void nano_minimum(const void *params, const nano_io *io);
+
+/* a is the input, b its slopes (one a channel, or any that broadcast). With d = a - a_zero_point:
+ * out = store(positive * d) if d >= 0, else store(negative * (d * (b - b_zero_point))). */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    nano_factor positive; /* scale(a) / scale(out) */
+    nano_factor negative; /* scale(a) * scale(b) / scale(out) */
+    nano_store store;
+} nano_prelu_params;
+void nano_prelu(const void *params, const nano_io *io);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,64 @@
+/* nano/ops/linear.h - sums of products: dense layers and convolutions. Order and overlap: ops.h. */
+#ifndef NANO_OPS_LINEAR_H
+#define NANO_OPS_LINEAR_H
+
+#include "nano/ops/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* out[r, o] = requantize(bias[o] + sum_i in[r, i] * weights[o, i]) */
+typedef struct {
+    const int8_t *weights; /* [out_features][in_features] */
+    const int32_t *bias;   /* [out_features], with -zero_point(in) * sum(weights) folded in */
+    nano_requant requant;
+    uint16_t rows; /* independent input rows; 1 for a vector */
+    uint32_t in_features;
+    uint16_t out_features;
+} nano_dense_params;
+void nano_dense(const void *params, const nano_io *io);
+
+/* out[y, x, o] = requantize(bias[o] + sum_{i,j,c} in[y*sh + i*dh - pt, x*sw + j*dw - pl, g*cg + c]
+ * * w[o, i, j, c]) where group g of `groups` holds out_c / groups outputs and cg = in_c / groups
+ * inputs. Outside the input stands its zero point. */
+typedef struct {
+    const int8_t *weights; /* [out_c][kernel_h][kernel_w][in_c / groups] */
+    const int32_t *bias;   /* [out_c], with -zero_point(in) * sum(weights) folded in */
+    nano_requant requant;
+    nano_window window;
+    uint16_t groups;       /* divides in_c and out_c; 1 for an ordinary convolution */
+    int16_t in_zero_point; /* fills the padding */
+} nano_conv2d_params;
+void nano_conv2d(const void *params, const nano_io *io);
+
+/* A convolution with as many groups as input channels:
+ * out[y, x, o] = requantize(bias[o] + sum_{i,j} in[y*sh + i*dh - pt, x*sw + j*dw - pl, o / m]
+ * * w[i, j, o]), m = out_c / in_c. Outside the input stands its zero point. */
+typedef struct {
+    const int8_t *weights; /* [kernel_h][kernel_w][out_c]: channels innermost, as in the image */
+    const int32_t *bias;   /* [out_c], with -zero_point(in) * sum(weights) folded in */
+    nano_requant requant;
+    nano_window window;    /* in_c divides out_c */
+    int16_t in_zero_point; /* fills the padding */
+} nano_depthwise_conv2d_params;
+void nano_depthwise_conv2d(const void *params, const nano_io *io);
+
+/* Transposed convolution: every input pixel adds its kernel into the output, stride apart;
+ * out[y, x, o] = requantize(bias[o] + sum (in[v, u, c] - zero_point(in)) * w[o, i, j, c]) over all
+ * v, u, i, j, c with v*sh + i = y + pt and u*sw + j = x + pl. How many terms a pixel has depends
+ * on where it lies, so the input's zero point is not folded: here
+ * |bias[o]| + 255 * sum |weights[o]| < 2^31. */
+typedef struct {
+    const int8_t *weights; /* [out_c][kernel_h][kernel_w][in_c] */
+    const int32_t *bias;   /* [out_c], as it is */
+    nano_requant requant;
+    nano_window window; /* stride: of the output; padding: cut off the output; dilation 1 */
+    int16_t in_zero_point;
+} nano_conv_transpose2d_params;
+void nano_conv_transpose2d(const void *params, const nano_io *io);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

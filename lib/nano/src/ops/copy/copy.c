@@ -1,0 +1,31 @@
+/* out[out_offset + sum_d i[d]*out_stride[d]] = in[in_offset + sum_d i[d]*in_stride[d]], d = 0..3;
+ * the last axis runs fastest. */
+#include "nano/ops.h"
+
+static void copy_row(const int8_t *in, uint32_t in_step, int8_t *out, uint32_t out_step,
+                     uint32_t n) {
+    if (in_step == 1 && out_step == 1) {
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = in[i];
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++, in += in_step, out += out_step)
+        *out = *in;
+}
+
+void nano_copy(const void *params, const nano_io *io) {
+    const nano_copy_params *const p = (const nano_copy_params *)params;
+    const uint32_t *const n = p->shape, *const in_step = p->in_stride, *const step = p->out_stride;
+    const int8_t *in0 = (const int8_t *)io->in[0] + p->in_offset;
+    int8_t *out0 = (int8_t *)io->out + p->out_offset;
+    for (uint32_t i0 = 0; i0 < n[0]; i0++, in0 += in_step[0], out0 += step[0]) {
+        const int8_t *in1 = in0;
+        int8_t *out1 = out0;
+        for (uint32_t i1 = 0; i1 < n[1]; i1++, in1 += in_step[1], out1 += step[1]) {
+            const int8_t *in2 = in1;
+            int8_t *out2 = out1;
+            for (uint32_t i2 = 0; i2 < n[2]; i2++, in2 += in_step[2], out2 += step[2])
+                copy_row(in2, in_step[3], out2, step[3], n[3]);
+        }
+    }
+}
