@@ -57,14 +57,19 @@ from nanotool.validate import ACCUMULATOR_LIMIT, validate
 SAMPLES = 8  # calibration inputs kept in the QGraph
 QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, at most
 
-# Outside of these inputs the function's int8 output hardly changes (by less than a tenth of its
-# last bit), so the range of a tensor that only such functions read need not cover more.
+# Outside of these inputs the function's int8 output stays what it is at their end, so the range of
+# a tensor that only such functions read need not cover more. sigmoid(-6.24) is half of 1/256 and
+# sigmoid(5.14) rounds to 255/256; tanh(-3.12) rounds to -128/128 and tanh(2.57) to 127/128.
 USEFUL_INPUT: Mapping[str, Range] = {
-    "sigmoid": (-8.0, 8.0),
-    "tanh": (-4.0, 4.0),
+    "sigmoid": (-6.3, 5.2),
+    "tanh": (-3.2, 2.6),
     "relu": (0.0, math.inf),
     "relu6": (0.0, 6.0),
 }
+
+# How much further than seen the min-max range of a model's output reaches, at either end that no
+# clamp sets: new inputs go beyond the calibration's extremes, and no later layer forgives it.
+HEADROOM = 1 / 16
 
 # Ops that only choose, average or move: their output has the input's scale and zero point.
 KEEPS_SCALE = (MaxPool2D, AveragePool2D, Reshape, Transpose)
@@ -108,6 +113,8 @@ def quantize(
     step = Steps(progress, len(batches) * passes_needed(observer) + len(judged))
     ranges = calibrate(graph, batches, observer, step)
     useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
+    if observer == "minmax":
+        ranges = with_headroom(graph, ranges)
     quantizer = _Quantizer(graph, ranges, useful)
     result = quantizer.run(tuple(labels), source)
     validate(result)
@@ -149,6 +156,20 @@ def useful_range(graph: Graph, tensor: str) -> Range:
                 bounds = UNBOUNDED
         low, high = min(low, bounds[0]), max(high, bounds[1])
     return (low, high) if low <= high else UNBOUNDED
+
+
+def with_headroom(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """``ranges`` with HEADROOM for the layer, if it is a weighted one, that scales the output."""
+    name = graph.output
+    while name != graph.input and isinstance(graph.node(name).op, KEEPS_SCALE):
+        name = graph.node(name).inputs[0]
+    result = dict(ranges)
+    if name != graph.input and isinstance(graph.node(name).op, (Conv2D, Dense)):
+        low, high = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
+        margin = HEADROOM * (high - low)
+        floor, ceiling = graph.node(name).clamp
+        result[name] = (max(low - margin, floor), min(high + margin, ceiling))
+    return result
 
 
 def activation(name: str, shape: tuple[int, ...], bounds: Range, least: float = 0.0) -> QTensor:
