@@ -132,11 +132,12 @@ def prelu(
     alpha_difference: NDArray[Any],
     parameters: PReluParameters,
     zero_point: int,
+    clamp: Clamp = (INT8_MIN, INT8_MAX),
 ) -> Int8Array:
     """PReLU of an input and its slopes, both less their zero points."""
     x = np.asarray(difference, np.int64)
-    positive = requantize(x, *parameters.positive, zero_point)
-    negative = requantize(x * alpha_difference, *parameters.negative, zero_point)
+    positive = requantize(x, *parameters.positive, zero_point, *clamp)
+    negative = requantize(x * alpha_difference, *parameters.negative, zero_point, *clamp)
     result: Int8Array = np.where(x >= 0, positive, negative)
     return result
 

@@ -213,7 +213,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(3)
     x = random_inputs(graph, 23)
     whole = simulate(graph, x)
-    monkeypatch.setattr("nanotool.simulate._CHUNK_BYTES", 1)
+    monkeypatch.setattr("nanotool.simulate.run.CHUNK_BYTES", 1)
     assert np.array_equal(simulate(graph, x), whole)
     assert simulate(graph, x[:0]).shape == (0, *graph.output_tensor.shape)
 

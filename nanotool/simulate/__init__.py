@@ -1,0 +1,29 @@
+"""Run a QGraph in NumPy: the oracle for everything that runs elsewhere.
+
+One short function per operator, the executable twin of docs/numerics.md. They work on batches:
+the first axis of every array is the sample, the others are the tensor's H, W, C. Results are
+exact to the byte; accumulators wrap at 32 bits as a register does (graphs in which one could
+are refused by `nanotool.validate`).
+
+    run          simulate, simulate_all, run_op
+    linear       dense, convolutions            pooling      pools, mean
+    elementwise  unary, binary, PReLU, borders  rows         softmax, log-softmax, argmax
+    move         reshape, transpose, concat, slice, pad, resize
+"""
+
+from nanotool.simulate import elementwise, linear, move, pooling, rows
+from nanotool.simulate.registry import KERNELS, kernel
+from nanotool.simulate.run import run_op, simulate, simulate_all
+
+__all__ = [
+    "KERNELS",
+    "elementwise",
+    "kernel",
+    "linear",
+    "move",
+    "pooling",
+    "rows",
+    "run_op",
+    "simulate",
+    "simulate_all",
+]

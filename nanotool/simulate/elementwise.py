@@ -1,0 +1,114 @@
+"""Functions of one or two elements, and the change of type at a graph's borders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool import numerics, unary
+from nanotool.errors import InvalidModel
+from nanotool.ir import (
+    DTYPES,
+    ZERO_POINTS,
+    Binary,
+    Int8Array,
+    PRelu,
+    QGraph,
+    QOp,
+    QTensor,
+    Quantize,
+)
+from nanotool.ir import Unary as UnaryOp
+from nanotool.simulate.registry import kernel
+
+
+def _aligned(*inputs: NDArray[Any]) -> list[NDArray[Any]]:
+    """The inputs [n, *shape] with as many axes each: new ones of 1 stand behind n."""
+    axes = max(x.ndim for x in inputs)
+    return [x.reshape(len(x), *(1,) * (axes - x.ndim), *x.shape[1:]) for x in inputs]
+
+
+def _centered(graph: QGraph, op: QOp, *inputs: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """The inputs less their zero points, axes aligned."""
+    zero_points = [graph.tensors[name].zero_point for name in op.inputs]
+    aligned = _aligned(*inputs)
+    return [x.astype(np.int64) - zero for x, zero in zip(aligned, zero_points, strict=True)]
+
+
+@kernel(UnaryOp)
+def table(graph: QGraph, op: QOp, x: Int8Array) -> Int8Array:
+    """out[i] = table[in[i] + 128]."""
+    assert isinstance(op.op, UnaryOp)
+    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+    entries = unary.table(op.op.function, source, target, op.clamp)
+    return np.take(entries, x.astype(np.int64) + 128)
+
+
+@kernel(Binary)
+def binary(graph: QGraph, op: QOp, a: Int8Array, b: Int8Array) -> Int8Array:
+    """out = clamp(a f b), shapes broadcast; see numerics.elementwise for the sums and products."""
+    assert isinstance(op.op, Binary)
+    function = op.op.function
+    if function in ("maximum", "minimum"):
+        extremum = (np.maximum if function == "maximum" else np.minimum)(*_aligned(a, b))
+        clipped: Int8Array = np.clip(extremum, *op.clamp).astype(np.int8)
+        return clipped
+    x, y = _centered(graph, op, a, b)
+    target = graph.tensors[op.name]
+    scales = (*(graph.tensors[name].scale for name in op.inputs), target.scale)
+    if function == "mul":
+        multiplier = numerics.mul_multiplier(*scales)
+        return numerics.requantize(x * y, *multiplier, target.zero_point, *op.clamp)
+    if function == "add":
+        sums = numerics.add_parameters(*scales)
+        return numerics.add(x, y, sums, target.zero_point, op.clamp)
+    if function == "sub":
+        sums = numerics.sub_parameters(*scales)
+        return numerics.add(x, y, sums, target.zero_point, op.clamp, subtract=True)
+    raise InvalidModel(f"{op.name}: there is no binary function {function!r}.")
+
+
+@kernel(PRelu)
+def prelu(graph: QGraph, op: QOp, x: Int8Array, alpha: Int8Array) -> Int8Array:
+    """out = in where it is positive, else in * alpha."""
+    source, slopes = (graph.tensors[name] for name in op.inputs)
+    target = graph.tensors[op.name]
+    parameters = numerics.prelu_parameters(source.scale, slopes.scale, target.scale)
+    centered = _centered(graph, op, x, alpha)
+    return numerics.prelu(centered[0], centered[1], parameters, target.zero_point, op.clamp)
+
+
+@kernel(Quantize)
+def quantize(graph: QGraph, op: QOp, x: NDArray[Any]) -> NDArray[Any]:
+    """The same real values in the output's type, scale and zero point."""
+    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+    if source.dtype == "float32":
+        return _from_float(target, x)
+    if target.dtype == "float32":
+        return _to_float(source, x)
+    multiplier = numerics.quantize_multiplier(source.scale / target.scale)
+    centered = x.astype(np.int64) - source.zero_point
+    scaled = numerics.multiply_by_quantized_multiplier(centered, *multiplier)
+    low, high = ZERO_POINTS[target.dtype]
+    q = numerics.wrap_int32(scaled + target.zero_point)
+    return np.clip(q, low, high).astype(DTYPES[target.dtype])
+
+
+def _from_float(target: QTensor, x: NDArray[Any]) -> NDArray[Any]:
+    """round(x / scale) + zero point, the quotient in float32, halves away from zero; NaN: the zero
+    point."""
+    with np.errstate(over="ignore"):
+        scaled = np.asarray(x, np.float32) / np.float32(target.scale)
+    limited = np.clip(np.nan_to_num(scaled, nan=0.0), -1024, 1024)
+    whole = np.trunc(limited)
+    nearest = whole + (limited - whole >= 0.5) - (limited - whole <= -0.5) + target.zero_point
+    return np.asarray(np.clip(nearest, *ZERO_POINTS[target.dtype]), DTYPES[target.dtype])
+
+
+def _to_float(source: QTensor, x: NDArray[Any]) -> NDArray[Any]:
+    """(in - zero point) * scale in float32."""
+    with np.errstate(over="ignore"):
+        centered = x.astype(np.float32) - np.float32(source.zero_point)
+        return np.asarray(centered * np.float32(source.scale), np.float32)
