@@ -24,16 +24,16 @@ def measure(device: Device, firmware: BuildResult) -> Layers:
     return device.layers()
 
 
-def conditions(firmware: BuildResult) -> dict[str, str]:
+def conditions(firmware: BuildResult) -> dict[str, Any]:
     """What ticks depend on, besides our sources."""
-    return {"compiler": firmware.compiler, "flags": firmware.flags}
+    return {"compiler": firmware.compiler, "flags": firmware.flags.splitlines()}
 
 
 def record(path: Path, kind: str, entry: dict[str, Any]) -> None:
     known = json.loads(path.read_text()) if path.exists() else {}
     known[kind] = entry
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(known, indent=2) + "\n")
 
 
 def tolerance(entry: dict[str, Any], firmware: BuildResult, *, exact: bool) -> tuple[float, str]:
