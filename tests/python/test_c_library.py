@@ -40,6 +40,14 @@ HELPERS = re.compile(
 )
 
 
+# At a model's border floats are unavoidable: single precision, in these two objects only.
+BORDER = {"quantize.o", "dequantize.o"}
+SOFT_FLOAT = re.compile(
+    r"__aeabi_(f(div|mul|sub|add|cmp\w+)|f2iz|i2f)"
+    r"|__(div|mul|sub|add)sf3|__(eq|ne|ge|gt|le|lt|unord)sf2|__fixsfsi|__floatsisf"
+)
+
+
 @dataclass(frozen=True)
 class Compiler:
     """One way to compile the library: a command and the Debian package that brings it."""
@@ -156,12 +164,14 @@ def test_every_global_symbol_starts_with_nano(objects: tuple[Compiler, Path]) ->
 def test_only_the_compilers_helpers_are_called(objects: tuple[Compiler, Path]) -> None:
     """So: no heap, no stdio, no soft-float, no 64-bit helper that LX106's libgcc lacks."""
     foreign = {
-        name
+        (path.name, name)
         for path in object_files(objects[1])
         for name, _, index in symbols(path)
         if index == "SHN_UNDEF" and not name.startswith("nano_") and not HELPERS.fullmatch(name)
     }
-    assert foreign == set()
+    at_border = {(file, name) for file, name in foreign if file in BORDER}
+    assert foreign - at_border == set()
+    assert [name for _, name in at_border if not SOFT_FLOAT.fullmatch(name)] == []
 
 
 def test_no_writable_data(objects: tuple[Compiler, Path]) -> None:
