@@ -429,25 +429,26 @@ class Struct:
     fields: tuple[tuple[str, Value], ...]
 
 
-Value: TypeAlias = int | float | tuple[int, ...] | Array | Struct
+Value: TypeAlias = int | float | tuple[int, ...] | Array | Struct | None  # None: NULL
 
 
 @dataclass(frozen=True, slots=True)
 class LoweredOp:
     """One call of one kernel.
 
-    ``overlap``: None if the output must not touch input 0; else the output may overlap it as
-    long as ``offset(input 0) - offset(output) >= overlap`` bytes. 0 means "in place, or behind".
+    ``overlaps``, one an input: None if the output must not touch it; else the output may overlap
+    it as long as ``offset(input) - offset(output) >= overlap`` bytes. 0 means "in place, or
+    behind".
     """
 
     name: str
-    source: tuple[str, ...]  # the QOps it computes; more than one where ops were fused
+    source: tuple[str, ...]  # the QOps it completes: several if fused, none if a first part of one
     kernel: str  # C symbol: "nano_conv2d"
     params: Struct
     inputs: tuple[str, ...]  # buffers
     output: str  # buffer
+    overlaps: tuple[int | None, ...]
     scratch: int = 0  # bytes
-    overlap: int | None = None
     macs: int = 0
 
 

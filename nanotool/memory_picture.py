@@ -82,19 +82,22 @@ def _states(lowered: Lowered, plan: Plan, moment: int) -> list[str]:
         state = _role(lowered, op, place)
         for cell in _cells_of(place.offset, place.offset + place.size, plan.arena_size):
             cells[cell].add(state)
-    if op is not None:
-        begin, end = _shared(plan, op)
-        for cell in _cells_of(begin, end, plan.arena_size) if begin < end else ():
+    for begin, end in _shared(plan, op) if op is not None else ():
+        for cell in _cells_of(begin, end, plan.arena_size):
             cells[cell].add("written over what is read")
     return [max(states, key=_LEGEND.index, default="free") for states in cells]
 
 
-def _shared(plan: Plan, op: LoweredOp) -> tuple[int, int]:
-    """The bytes that ``op`` reads and then writes over; none if the end is not above the
-    begin."""
-    source, target = plan.buffers[op.inputs[0]], plan.buffers[op.output]
-    end = min(source.offset + source.size, target.offset + target.size)
-    return max(source.offset, target.offset), end
+def _shared(plan: Plan, op: LoweredOp) -> list[tuple[int, int]]:
+    """The stretches of bytes, (begin, end), that ``op`` reads and then writes over."""
+    target = plan.buffers[op.output]
+    stretches = []
+    for source in {name: plan.buffers[name] for name in op.inputs}.values():
+        begin = max(source.offset, target.offset)
+        end = min(source.offset + source.size, target.offset + target.size)
+        if begin < end:
+            stretches.append((begin, end))
+    return stretches
 
 
 def _role(lowered: Lowered, op: LoweredOp | None, place: Placement) -> str:
@@ -247,12 +250,11 @@ def _box_label(place: Placement, x: float, y: float, width: float) -> str:
 
 
 def _hatch(plan: Plan, scale: _Scale, op: LoweredOp, moment: int) -> str:
-    """What ``op`` writes over its own input."""
-    begin, end = _shared(plan, op)
-    if begin >= end:
-        return ""
-    x, y = scale.x(begin), scale.y(moment)
-    return (
-        f'<rect x="{x:.1f}" y="{y + 3:.1f}" width="{scale.x(end) - x:.1f}" '
-        f'height="{_ROW - 6}" fill="url(#memory-overlap)" pointer-events="none"/>'
+    """What ``op`` writes over its own inputs."""
+    y = scale.y(moment)
+    return "".join(
+        f'<rect x="{scale.x(begin):.1f}" y="{y + 3:.1f}" '
+        f'width="{scale.x(end) - scale.x(begin):.1f}" height="{_ROW - 6}" '
+        'fill="url(#memory-overlap)" pointer-events="none"/>'
+        for begin, end in _shared(plan, op)
     )

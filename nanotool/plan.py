@@ -1,21 +1,22 @@
 """The memory planner: where in the arena every tensor and every op's scratch lies.
 
-Two blocks that are alive during the same op must not share bytes, with one exception: an op whose
-input dies with it may write its output over it, as long as the output stays far enough behind
-(`LoweredOp.overlap`). Every pair is thus a choice of two: X lies at least `distance(Y, X)` above
-Y, or the other way round. The planner tries greedy orders, which are good, and then a branch and
-bound search over all choices, which is exact if it ends within its budget; the best plan wins.
-Everything is deterministic.
+Two blocks that are alive during the same op must not share bytes, with one exception: an op may
+write its output over an input that dies with it, as long as the output stays far enough behind
+(`LoweredOp.overlaps`). Every pair is thus a choice of two: X lies at least `distance(Y, X)` above
+Y, or the other way round. The planner tries greedy orders, improves the best one by moving single
+blocks, and ends with a branch and bound search over all choices, which is exact if it ends within
+its budget; the best plan wins. Everything is deterministic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nanotool.errors import NanoError
-from nanotool.ir import Lowered, Placement, Plan
+from nanotool.ir import Lowered, LoweredOp, Placement, Plan
 from nanotool.memory_picture import draw, summary, svg
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "align",
     "draw",
     "lower_bound",
+    "overlaps",
     "plan",
     "problem_of",
     "solve",
@@ -32,8 +34,9 @@ __all__ = [
 ]
 
 TENSOR_ALIGN = 4  # NANO_TENSOR_ALIGN
-SEARCH_BUDGET = 100_000  # nodes of the exact search: about a second
-SEARCH_BLOCKS = 100  # beyond that many blocks only the greedy orders are tried
+CLIMB_ROUNDS = 2_000  # orders that are tried to improve the best greedy one
+SEARCH_BUDGET = 50_000  # nodes of the exact search: about a second
+SEARCH_BLOCKS = 100  # beyond that many blocks there is no exact search
 UINT32_MAX = 2**32 - 1
 
 
@@ -66,11 +69,20 @@ class Problem:
     blocks: tuple[Block, ...]
     gaps: Mapping[tuple[int, int], int]  # (below, above) -> bytes; indices of blocks
     neighbours: tuple[frozenset[int], ...] = field(init=False)  # alive at the same time
+    savings: Mapping[int, tuple[tuple[int, int], ...]] = field(init=False)
+    """below -> (above, bytes that the two take less than apart), of the pairs in ``gaps``"""
 
     def __post_init__(self) -> None:
         count = len(self.blocks)
         alive = [frozenset(j for j in range(count) if self._meet(i, j)) for i in range(count)]
         object.__setattr__(self, "neighbours", tuple(alive))
+        savings: dict[int, list[tuple[int, int]]] = {}
+        for below, above in self.gaps:
+            apart = self.blocks[below].room + self.blocks[above].room
+            saved = apart - self.together(below, above)
+            savings.setdefault(below, []).append((above, saved))
+        frozen = {below: tuple(pairs) for below, pairs in savings.items()}
+        object.__setattr__(self, "savings", MappingProxyType(frozen))
 
     def _meet(self, i: int, j: int) -> bool:
         a, b = self.blocks[i], self.blocks[j]
@@ -84,6 +96,17 @@ class Problem:
     def together(self, below: int, above: int) -> int:
         """Bytes that two neighbours take, packed in this order."""
         return max(self.blocks[below].room, self.distance(below, above) + self.blocks[above].room)
+
+    def need(self, blocks: Iterable[int]) -> int:
+        """Bytes that ``blocks``, alive at one moment, take at least: stacked, less what an output
+        can lie over inputs. (Those are apart from each other, so it saves at most its own size.)
+        """
+        present = set(blocks)
+        total = sum(self.blocks[i].room for i in present)
+        for below in self.savings.keys() & present:
+            saved = sum(bytes_ for above, bytes_ in self.savings[below] if above in present)
+            total -= min(saved, self.blocks[below].room)
+        return total
 
 
 def plan(lowered: Lowered) -> Plan:
@@ -123,34 +146,37 @@ def problem_of(lowered: Lowered) -> Problem:
     for index, op in enumerate(lowered.ops):
         if op.scratch:
             blocks.append(Block(f"scratch of {op.name}", op.scratch, index, index, scratch=True))
-        source = op.inputs[0]
-        if op.overlap is not None and last[source] == index and op.inputs.count(source) == 1:
-            gaps[number[op.output], number[source]] = align(op.overlap)
+        for source, gap in overlaps(op).items():
+            if last[source] == index:
+                gaps[number[op.output], number[source]] = align(gap)
     return Problem(tuple(blocks), MappingProxyType(gaps))
 
 
+def overlaps(op: LoweredOp) -> dict[str, int]:
+    """How far above the output each buffer that ``op`` reads has to lie where the two overlap;
+    buffers that the output must not touch are left out. One that is read twice obeys both."""
+    refused = {name for name, gap in zip(op.inputs, op.overlaps, strict=True) if gap is None}
+    result: dict[str, int] = {}
+    for name, gap in zip(op.inputs, op.overlaps, strict=True):
+        if gap is not None and name not in refused:
+            result[name] = max(gap, result.get(name, 0))
+    return result
+
+
 def solve(problem: Problem) -> tuple[list[int], str, int]:
-    """(offsets, method, lower bound) for ``problem``: greedy orders, then the exact search."""
+    """(offsets, method, lower bound) for ``problem``: greedy orders, the best one improved, then
+    the exact search."""
     bound = lower_bound(problem)
-    best: list[int] = [0] * len(problem.blocks)
-    best_size, method = -1, "exact"
-    for name, key in _ORDERS.items():
-        order = sorted(range(len(problem.blocks)), key=lambda i: (key(problem.blocks[i]), i))
-        offsets = _first_fit(problem, order)
-        size = _arena_size(problem, offsets)
-        if best_size < 0 or size < best_size:
-            best, best_size, method = offsets, size, name
-    if best_size == bound:
-        return best, "exact", bound
-    if len(problem.blocks) > SEARCH_BLOCKS:
-        return best, method, bound
-    search = _Search(problem, best, best_size, bound)
+    best = _greedy(problem)
+    if best.size > bound:
+        best = _climb(problem, best, bound)
+    if best.size == bound or len(problem.blocks) > SEARCH_BLOCKS:
+        return best.offsets, "exact" if best.size == bound else best.method, bound
+    search = _Search(problem, best.offsets, best.size, bound)
     complete = search.run()
-    if search.best_size < best_size:
-        method = "search"
     if complete:
         return search.best, "exact", search.best_size
-    return search.best, method, bound
+    return search.best, "search" if search.best_size < best.size else best.method, bound
 
 
 def _arena_size(problem: Problem, offsets: Sequence[int]) -> int:
@@ -164,21 +190,19 @@ def _arena_size(problem: Problem, offsets: Sequence[int]) -> int:
 
 
 def lower_bound(problem: Problem) -> int:
-    """The largest need of any one moment: all that is alive then, with one overlap at most."""
-    moments = {block.first for block in problem.blocks} | {block.last for block in problem.blocks}
-    return max((_need(problem, moment) for moment in moments), default=0)
+    """The largest need of any one moment."""
+    return max((problem.need(alive) for alive in _moments(problem)), default=0)
 
 
-def _need(problem: Problem, moment: int) -> int:
-    """Bytes that the blocks alive at ``moment`` take at least: stacked, less what overlapping
-    pairs save. At one moment only the op's own (output, input) pair can overlap."""
-    alive = [i for i, b in enumerate(problem.blocks) if b.first <= moment <= b.last]
-    total = sum(problem.blocks[i].room for i in alive)
-    for below, above in problem.gaps:
-        if below in alive and above in alive:
-            apart = problem.blocks[below].room + problem.blocks[above].room
-            total -= apart - problem.together(below, above)
-    return total
+def _moments(problem: Problem) -> list[frozenset[int]]:
+    """The sets of blocks that are alive together, those within another left out."""
+    blocks = problem.blocks
+    alive = {
+        frozenset(i for i, block in enumerate(blocks) if block.first <= moment <= block.last)
+        for moment in {block.first for block in blocks}
+    }
+    largest = [one for one in alive if not any(one < other for other in alive)]
+    return sorted(largest, key=sorted)
 
 
 # --- Greedy ---------------------------------------------------------------------------------------
@@ -197,6 +221,31 @@ _ORDERS: Mapping[str, Callable[[Block], tuple[int, ...]]] = MappingProxyType(
         "in reverse order": lambda block: (-block.last, -block.room),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Packing:
+    """A plan and how it came about: ``order`` is the one in which `_first_fit` took the blocks."""
+
+    order: list[int]
+    offsets: list[int]
+    size: int
+    method: str
+
+
+def _packing(problem: Problem, order: list[int], method: str) -> _Packing:
+    offsets = _first_fit(problem, order)
+    return _Packing(order, offsets, _arena_size(problem, offsets), method)
+
+
+def _greedy(problem: Problem) -> _Packing:
+    """The best of `_ORDERS`."""
+    blocks = problem.blocks
+    packings = [
+        _packing(problem, sorted(range(len(blocks)), key=lambda i: (key(blocks[i]), i)), name)
+        for name, key in _ORDERS.items()
+    ]
+    return min(packings, key=lambda packing: packing.size)
 
 
 def _first_fit(problem: Problem, order: Sequence[int]) -> list[int]:
@@ -219,6 +268,28 @@ def _first_fit(problem: Problem, order: Sequence[int]) -> list[int]:
     return offsets
 
 
+def _climb(problem: Problem, start: _Packing, bound: int) -> _Packing:
+    """Improve ``start`` by taking single blocks out of the order and putting them in elsewhere:
+    mostly the topmost ones, and those beside which they lie."""
+    rng = random.Random(1)
+    count = len(problem.blocks)
+    here = start
+    for _ in range(CLIMB_ROUNDS):
+        if here.size == bound:
+            break
+        tops = [i for i in range(count) if here.offsets[i] + problem.blocks[i].room == here.size]
+        chosen = rng.choice(tops)
+        beside = sorted(problem.neighbours[chosen])
+        if beside and rng.random() < 0.5:
+            chosen = rng.choice(beside)
+        order = [i for i in here.order if i != chosen]
+        order.insert(rng.randrange(count), chosen)
+        there = _packing(problem, order, "improved order")
+        if there.size <= here.size:
+            here = there
+    return here if here.size < start.size else start
+
+
 # --- Exact ----------------------------------------------------------------------------------------
 
 
@@ -239,12 +310,7 @@ class _Search:
         self.bound = bound
         self.nodes = 0
         self.offsets = [-1] * len(problem.blocks)
-        first = min((block.first for block in problem.blocks), default=0)
-        last = max((block.last for block in problem.blocks), default=0)
-        self.moments = [
-            [i for i, block in enumerate(problem.blocks) if block.first <= moment <= block.last]
-            for moment in range(first, last + 1)
-        ]
+        self.moments = _moments(problem)
 
     def run(self) -> bool:
         """Search; False if the budget ended it. `best` then holds the best plan found so far."""
@@ -306,15 +372,10 @@ class _Search:
         )
 
     def _moment_need(
-        self, alive: list[int], rest: frozenset[int], floors: list[int], level: int
+        self, alive: frozenset[int], rest: frozenset[int], floors: list[int], level: int
     ) -> int:
         """The least top of the blocks of ``rest`` that are alive at one moment."""
-        waiting = [i for i in alive if i in rest]
+        waiting = alive & rest
         if not waiting:
             return 0
-        total = sum(self.problem.blocks[i].room for i in waiting)
-        for below, above in self.problem.gaps:
-            if below in waiting and above in waiting:
-                apart = self.problem.blocks[below].room + self.problem.blocks[above].room
-                total -= apart - self.problem.together(below, above)
-        return max(level, min(floors[i] for i in waiting)) + total
+        return max(level, min(floors[i] for i in waiting)) + self.problem.need(waiting)

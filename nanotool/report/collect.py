@@ -87,11 +87,11 @@ def layer_rows(lowered: Lowered, plan: Plan) -> tuple[LayerRow, ...]:
 
 
 def _row(lowered: Lowered, plan: Plan, op: LoweredOp, inputs: tuple[str, ...]) -> LayerRow:
-    graph, last = lowered.graph, op.source[-1]
+    graph, last = lowered.graph, op.output
     quality = next((row for row in graph.quality if row.tensor == last), None)
     return LayerRow(
         name=op.name,
-        kind=" + ".join(describe(graph.op(name)) for name in op.source),
+        kind=" + ".join(describe(graph.op(name)) for name in op.source or (last,)),
         inputs=inputs,
         shape=graph.tensors[last].shape,
         macs=op.macs,

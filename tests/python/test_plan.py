@@ -151,7 +151,7 @@ def test_digits_arena() -> None:
 
 def test_without_overlap_the_digits_need_more() -> None:
     lowered = lower(digits_cnn())
-    apart = replace(lowered, ops=tuple(replace(op, overlap=None) for op in lowered.ops))
+    apart = replace(lowered, ops=tuple(replace(op, overlaps=(None,)) for op in lowered.ops))
     assert plan(apart).arena_size == 6272 + 1568
 
 
@@ -198,9 +198,9 @@ def assert_apart(lowered: Lowered, result: Plan) -> None:
     """No two buffers that live at once share a byte, but an op's dying input and its output."""
     places = list(result.buffers.values())
     pairs = {
-        (op.inputs[0], op.output): op.overlap
+        (op.inputs[0], op.output): op.overlaps[0]
         for index, op in enumerate(lowered.ops)
-        if op.overlap is not None and result.buffers[op.inputs[0]].last == index
+        if op.overlaps[0] is not None and result.buffers[op.inputs[0]].last == index
     }
     for i, a in enumerate(places):
         assert a.offset + a.size <= result.arena_size

@@ -7,21 +7,30 @@ from nanotool.identifiers import c_comment
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
+    ZERO_POINTS,
+    ArgMax,
     Array,
     AveragePool2D,
+    Binary,
+    Concat,
     Conv2D,
+    ConvTranspose2D,
     Dense,
+    LogSoftmax,
     Lowered,
     LoweredOp,
     MaxPool2D,
+    Mean,
     Op,
+    Pad,
     Placement,
     Plan,
     QGraph,
     QOp,
     QTensor,
-    Reshape,
+    Resize,
     Shape,
+    Slice,
     Softmax,
     Struct,
     Transpose,
@@ -39,26 +48,57 @@ def shape_text(shape: Shape) -> str:
 
 
 def numbers(tensor: QTensor) -> str:
-    """Scale and zero point: 0.047244/-128."""
+    """Scale and zero point: 0.047244/-128; the type where it has none."""
+    if tensor.dtype not in ZERO_POINTS:
+        return tensor.dtype
     return f"{tensor.scale:.6g}/{tensor.zero_point}"
 
 
 def kind(op: Op) -> str:
     """The operator with its geometry: conv2d 3x3 stride 1 pad 1."""
-    if isinstance(op, Conv2D):
-        groups = f" groups {op.groups}" if op.groups > 1 else ""
-        return f"conv2d {_window(op.window)}{groups}"
-    if isinstance(op, (MaxPool2D, AveragePool2D)):
-        name = "max pool" if isinstance(op, MaxPool2D) else "average pool"
-        return f"{name} {_window(op.window)}"
-    if isinstance(op, Unary):
-        return op.function
-    if isinstance(op, Softmax):
-        return "softmax" if op.beta == 1 else f"softmax beta {op.beta:g}"
-    if isinstance(op, Transpose):
-        return f"transpose {','.join(map(str, op.permutation))}"
-    names = {Dense: "dense", Reshape: "reshape"}
-    return names.get(type(op), type(op).__name__.lower())
+    match op:
+        case Conv2D(window, groups):
+            text = f"conv2d {_window(window)}" + (f" groups {groups}" if groups > 1 else "")
+        case ConvTranspose2D(window):
+            text = f"transposed conv2d {_window(window)}"
+        case MaxPool2D(window):
+            text = f"max pool {_window(window)}"
+        case AveragePool2D(window):
+            text = f"average pool {_window(window)}"
+        case Unary(function) | Binary(function):
+            text = function
+        case Softmax(beta):
+            text = "softmax" if beta == 1 else f"softmax beta {beta:g}"
+        case LogSoftmax():
+            text = "log-softmax"
+        case _:
+            text = _moving_kind(op)
+    return text
+
+
+def _moving_kind(op: Op) -> str:
+    """`kind` of the operators that are told by their axes, or by their name."""
+    match op:
+        case Transpose(permutation):
+            text = f"transpose {_list(permutation)}"
+        case Mean(axes):
+            text = f"mean over {'axis' if len(axes) == 1 else 'axes'} {_list(axes)}"
+        case Concat(axis) | ArgMax(axis):
+            text = f"{type(op).__name__.lower()} along axis {axis}"
+        case Slice(begin, stride):
+            steps = f" step {_list(stride)}" if set(stride) != {1} else ""
+            text = f"slice from {_list(begin)}{steps}"
+        case Pad(before, after):
+            text = f"pad {_list(before)} before, {_list(after)} behind"
+        case Resize(method):
+            text = f"resize {method}"
+        case _:
+            text = type(op).__name__.lower()
+    return text
+
+
+def _list(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values))
 
 
 def _window(window: Window) -> str:
@@ -78,7 +118,7 @@ def _window(window: Window) -> str:
 def activation(op: QOp, output: QTensor) -> str:
     """The fused clamp in words, with a comma before it; empty if it does nothing."""
     low, high = op.clamp
-    weighted = isinstance(op.op, (Conv2D, Dense))
+    weighted = isinstance(op.op, (Conv2D, ConvTranspose2D, Dense))
     if (low, high) == (INT8_MIN, INT8_MAX) and not (weighted and output.zero_point == INT8_MIN):
         return ""
     if low == output.zero_point and high == INT8_MAX:
@@ -105,12 +145,17 @@ def place(placement: Placement) -> str:
 def layer_comment(lowered: Lowered, plan: Plan, index: int) -> list[str]:
     """The lines above an op: where it comes from, what it is, what it costs, where it lies."""
     op, graph = lowered.ops[index], lowered.graph
-    first, last = graph.op(op.source[0]), graph.op(op.source[-1])
-    source, result = graph.tensors[first.inputs[0]], graph.tensors[last.name]
-    what = " + ".join(kind(graph.op(name).op) for name in op.source)
-    shapes = f"{shape_text(source.shape)} -> {shape_text(result.shape)}{activation(last, result)}"
-    head = [f"{index}  {c_comment(' + '.join(op.source))}", what, shapes]
-    costs = [f"in {numbers(source)}", f"out {numbers(result)}"]
+    sources = op.source or (op.output,)
+    first, last = graph.op(sources[0]), graph.op(op.output)
+    inputs, result = [graph.tensors[name] for name in first.inputs], graph.tensors[op.output]
+    what = " + ".join(kind(graph.op(name).op) for name in sources)
+    shapes = ", ".join(shape_text(tensor.shape) for tensor in inputs)
+    head = [
+        f"{index}  {c_comment(' + '.join(op.source) or op.name)}",
+        what,
+        f"{shapes} -> {shape_text(result.shape)}{activation(last, result)}",
+    ]
+    costs = [f"in {', '.join(numbers(tensor) for tensor in inputs)}", f"out {numbers(result)}"]
     costs += [f"{op.macs:,} MAC"] if op.macs else []
     weights = sum(array.nbytes for array in arrays_of(op.params))
     costs += [f"{weights:,} B weights"] if weights else []
@@ -145,8 +190,8 @@ def alias_comment(graph: QGraph, op: QOp) -> str:
 
 def tensor_line(tensor: QTensor) -> str:
     """A border tensor: 28x28x1 int8, real = 0.00392157 * (q + 128)."""
-    zero_point = tensor.zero_point
-    sign = "+" if zero_point <= 0 else "-"
-    return (
-        f"{shape_text(tensor.shape)} int8, real = {tensor.scale:.6g} * (q {sign} {abs(zero_point)})"
-    )
+    text = f"{shape_text(tensor.shape)} {tensor.dtype}"
+    if tensor.dtype not in ZERO_POINTS:
+        return text
+    sign = "+" if tensor.zero_point <= 0 else "-"
+    return f"{text}, real = {tensor.scale:.6g} * (q {sign} {abs(tensor.zero_point)})"

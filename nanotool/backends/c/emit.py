@@ -167,8 +167,8 @@ def _header(model: _Model) -> str:
         " * an arena (aligned to NANO_ALIGN) that holds nothing else. */",
         *_guarded(model, lambda _, plan: [f"#define {model.macro}_ARENA_SIZE {plan.arena_size}u"]),
         "/* Bytes of the input and of the output. */",
-        f"#define {model.macro}_INPUT_SIZE {graph.input_tensor.size}u",
-        f"#define {model.macro}_OUTPUT_SIZE {graph.output_tensor.size}u",
+        f"#define {model.macro}_INPUT_SIZE {graph.input_tensor.nbytes}u",
+        f"#define {model.macro}_OUTPUT_SIZE {graph.output_tensor.nbytes}u",
         "",
         f"extern const nano_model {model.name}_model;",
         "",
@@ -227,17 +227,19 @@ def _ops(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
     """The arena's picture, each layer's parameters, the op table and the model."""
     names = layer_names(lowered)
     lines = [*text.comment(c_comment_lines(draw(lowered, plan, ascii_only=True))), ""]
-    by_source = {op.source[-1]: i for i, op in enumerate(lowered.ops)}
+    calls = {
+        op.output: [i for i, o in enumerate(lowered.ops) if o.output == op.output]
+        for op in lowered.ops
+    }
     fused = {name for op in lowered.ops for name in op.source[:-1]}
     for qop in lowered.graph.ops:
-        if qop.name in by_source:
-            index = by_source[qop.name]
+        for index in calls.get(qop.name, ()):
             params = lowered.ops[index].params
             lines += text.comment(describe.layer_comment(lowered, plan, index))
-            lines += f"static const {params.ctype} {model.name}_{names[index]} = ".splitlines()
+            lines.append(f"static const {params.ctype} {model.name}_{names[index]} = ")
             lines[-1] += text.initializer(params, model.symbol) + ";"
             lines.append("")
-        elif qop.name not in fused:
+        if qop.name not in calls and qop.name not in fused:
             lines += [*text.comment([describe.alias_comment(lowered.graph, qop)]), ""]
     if lowered.ops:
         lines += _op_table(model, lowered, plan, names)
@@ -256,11 +258,11 @@ def _op_table(model: _Model, lowered: Lowered, plan: Plan, names: list[str]) -> 
         inputs = [str(plan.buffers[name].offset) for name in op.inputs]
         inputs += ["NANO_NONE"] * (2 - len(inputs))
         scratch = str(plan.scratch[index].offset) if index in plan.scratch else "NANO_NONE"
-        out = plan.buffers[op.output]
+        out, size = plan.buffers[op.output].offset, lowered.buffers[op.output] if op.source else 0
         lines += [
             f"    {{.run = {op.kernel}, .params = &{model.name}_{names[index]},",
-            f"     .in = {{{', '.join(inputs)}}}, .out = {out.offset}, .scratch = {scratch}, "
-            f".out_size = {out.size}}},",
+            f"     .in = {{{', '.join(inputs)}}}, .out = {out}, .scratch = {scratch}, "
+            f".out_size = {size}}},",
         ]
     lines += ["};", "", f"static const char *const {model.name}_op_names[] = {{"]
     lines += [f"    {c_string(op.name)}," for op in lowered.ops]
@@ -290,7 +292,7 @@ def _tensor(field: str, tensor: QTensor, offset: int) -> list[str]:
     shape = ", ".join(str(n) for n in tensor.shape or (1,))
     return [
         f"    .{field} = {{",
-        f"        .offset = {offset}, .size = {tensor.size},",
+        f"        .offset = {offset}, .size = {tensor.nbytes},",
         f"        .shape = {{{shape}}},",
         f"        .scale = {text.float_literal(tensor.scale)}, .zero_point = {tensor.zero_point},",
         "    },",

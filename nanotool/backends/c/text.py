@@ -13,7 +13,7 @@ from nanotool.ir import Array, Struct, Value
 
 WIDTH = 100
 INDENT = "    "
-CTYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "uint32": "uint32_t"}
+CTYPES = {name: f"{name}_t" for name in ("int8", "int16", "int32", "uint16", "uint32")}
 
 Symbol = Callable[[Array], str]  # an array's C name
 
@@ -27,11 +27,12 @@ def number_rows(data: NDArray[Any], width: int = WIDTH) -> list[str]:
     """``data`` as indented lines of numbers in columns: a power of two on a line, all lines of an
     array alike, whatever the values (so that two exports can be compared line by line)."""
     info = np.iinfo(data.dtype)
-    cell = len(str(info.min)) + 1 if info.min else len(hex(info.max)) + 2
+    decimal = data.dtype != np.uint32  # those are checksums
+    cell = max(len(str(info.min)), len(str(info.max))) + 1 if decimal else len(hex(info.max)) + 2
     per_line = 1
     while len(INDENT) + 2 * per_line * (cell + 1) - 1 <= width:
         per_line *= 2
-    texts = [(f"{int(v)}," if info.min else f"0x{int(v):08X}u,") for v in data.reshape(-1)]
+    texts = [(f"{int(v)}," if decimal else f"0x{int(v):08X}u,") for v in data.reshape(-1)]
     rows = [texts[i : i + per_line] for i in range(0, len(texts), per_line)]
     return [INDENT + " ".join(text.rjust(cell) for text in row) for row in rows]
 
@@ -67,6 +68,8 @@ def _value(value: Value, symbol: Symbol, depth: int) -> str:
         return initializer(value, symbol, depth + 1)
     if isinstance(value, Array):
         return symbol(value)
+    if value is None:
+        return "NULL"
     if isinstance(value, tuple):
         return "{" + ", ".join(str(item) for item in value) + "}"
     return float_literal(value) if isinstance(value, float) else str(value)

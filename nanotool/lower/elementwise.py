@@ -1,0 +1,192 @@
+"""Functions of one or two elements: tables, arithmetic, and the types at a model's border."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nanotool import numerics, unary
+from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.ir import Binary, Int8Array, PRelu, QTensor, Quantize, Struct, Unary
+from nanotool.lower.layer import (
+    Call,
+    Fields,
+    Layer,
+    factor,
+    four,
+    lowers,
+    merge_axes,
+    overlap,
+    positions,
+    row_major,
+    store,
+)
+
+# --- One element ----------------------------------------------------------------------------------
+
+
+@lowers(Unary)
+def _unary(op: Unary, layer: Layer) -> Call:
+    """A table of 256 bytes."""
+    entries = unary.table(op.function, layer.input, layer.output, layer.op.clamp)
+    return _table(layer, entries, op.function)
+
+
+def _table(layer: Layer, entries: Int8Array, what: str) -> Call:
+    """An element is read before it is written, so it works in place."""
+    table = layer.array("table", entries, f"table of {what}, first entry for -128")
+    params = Struct("nano_table_params", (("table", table), ("size", layer.output.size)))
+    return Call("nano_table", params, (0,))
+
+
+@lowers(Quantize)
+def _quantize(_op: Quantize, layer: Layer) -> Call:
+    """Another type, scale or zero point for the same real values."""
+    source, target = layer.input, layer.output
+    match source.dtype, target.dtype:
+        case "float32", "int8":
+            return _between_float("nano_quantize", layer, target)
+        case "int8", "float32":
+            return _between_float("nano_dequantize", layer, source)
+        case (("int8" | "uint8"), ("int8" | "uint8")):
+            return _requantize(layer)
+        case types:
+            what = f"{types[0]} to {types[1]}"
+            hint = "A model's input is int8, uint8 or float32, its output int8 or float32."
+            raise UnsupportedOp(layer.op.name, what, hint)
+
+
+def _between_float(kernel: str, layer: Layer, quantized: QTensor) -> Call:
+    """Floats are 4 bytes: an int8 needs its float's, a float's byte its int8."""
+    fields: Fields = (
+        ("scale", quantized.scale),
+        ("zero_point", quantized.zero_point),
+        ("size", quantized.size),
+    )
+    written = np.arange(layer.output.nbytes, dtype=np.int64)
+    needs = written * 4 if kernel == "nano_quantize" else written // 4
+    return Call(kernel, Struct("nano_quantize_params", fields), (overlap(needs),))
+
+
+def _requantize(layer: Layer) -> Call:
+    """A table; nothing but the top bit changes where uint8 and int8 mean the same."""
+    source, target = _as_int8(layer.input), _as_int8(layer.output)
+    flips = layer.input.dtype != layer.output.dtype
+    same = (source.scale, source.zero_point) == (target.scale, target.zero_point)
+    if same and flips and layer.op.clamp == (-128, 127):
+        params = Struct("nano_flip_params", (("size", layer.output.size),))
+        return Call("nano_flip", params, (0,))
+    entries = unary.table("identity", source, target, layer.op.clamp)
+    if layer.input.dtype == "uint8":  # the kernel takes its bytes for int8
+        entries = np.roll(entries, 128)
+    if layer.output.dtype == "uint8":
+        entries = entries ^ np.int8(-128)
+    return _table(layer, entries, "requantization")
+
+
+def _as_int8(tensor: QTensor) -> QTensor:
+    """The int8 tensor that means the same as ``tensor``: uint8 less 128."""
+    if tensor.dtype == "int8":
+        return tensor
+    return replace(tensor, dtype="int8", zero_point=tensor.zero_point - 128)
+
+
+# --- Two elements ---------------------------------------------------------------------------------
+
+
+@lowers(Binary)
+def _binary(op: Binary, layer: Layer) -> Call:
+    """add, sub, mul, maximum, minimum."""
+    lowering = {"add": _add, "sub": _add, "mul": _mul, "maximum": _extremum, "minimum": _extremum}
+    try:
+        params = lowering[op.function](op.function, layer)
+    except KeyError:
+        hint = f"Known are: {', '.join(sorted(lowering))}."
+        raise InvalidModel(f"{layer.op.name}: no function {op.function!r}.", hint) from None
+    return _broadcast(f"nano_{op.function}", params, layer)
+
+
+def _add(function: str, layer: Layer) -> Struct:
+    a, b = layer.inputs
+    of = numerics.add_parameters if function == "add" else numerics.sub_parameters
+    factors = of(a.scale, b.scale, layer.output.scale)
+    fields = (
+        *_operands(layer),
+        ("a_factor", factor(factors.input1)),
+        ("b_factor", factor(factors.input2)),
+        ("out_factor", factor(factors.output)),
+        ("store", store(layer)),
+    )
+    return Struct("nano_add_params", fields)
+
+
+def _mul(_function: str, layer: Layer) -> Struct:
+    a, b = layer.inputs
+    ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
+    fields = (*_operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
+    return Struct("nano_mul_params", fields)
+
+
+def _extremum(_function: str, layer: Layer) -> Struct:
+    low, high = layer.op.clamp
+    operands = _operands(layer)[0]
+    return Struct("nano_extremum_params", (operands, ("min", low), ("max", high)))
+
+
+@lowers(PRelu)
+def _prelu(_op: PRelu, layer: Layer) -> Call:
+    """x where it is positive, else x times its slope."""
+    a, b = layer.inputs
+    factors = numerics.prelu_parameters(a.scale, b.scale, layer.output.scale)
+    fields = (
+        *_operands(layer),
+        ("positive", factor(factors.positive)),
+        ("negative", factor(factors.negative)),
+        ("store", store(layer)),
+    )
+    return _broadcast("nano_prelu", Struct("nano_prelu_params", fields), layer)
+
+
+def _broadcast(kernel: str, params: Struct, layer: Layer) -> Call:
+    """The call of a binary kernel: an element needs the two that it is made of."""
+    reads = tuple(i for i, data in enumerate(layer.constants) if data is None)
+    needs = (np.broadcast_to(positions(layer.inputs[i]), layer.output.shape) for i in reads)
+    return Call(kernel, params, tuple(overlap(need.reshape(-1)) for need in needs), reads)
+
+
+def _operands(layer: Layer) -> Fields:
+    """The first fields of a binary kernel's params: nano_operands and the two zero points."""
+    data = [
+        None if one is None else layer.array("constant", one, "constant operand")
+        for one in layer.constants
+    ]
+    if None not in data:
+        raise InvalidModel(
+            f"{layer.op.name}: both of its inputs are constants.", "Fold it into a constant."
+        )
+    strides = [_stretched(tensor, layer.output) for tensor in layer.inputs]
+    shape, (stride_a, stride_b) = merge_axes(layer.output.shape, *strides)
+    operands = Struct(
+        "nano_operands",
+        (
+            ("a", data[0]),
+            ("b", data[1]),
+            ("shape", four(shape, 1)),
+            ("stride_a", four(stride_a, 0)),
+            ("stride_b", four(stride_b, 0)),
+        ),
+    )
+    a, b = layer.inputs
+    return (
+        ("operands", operands),
+        ("a_zero_point", a.zero_point),
+        ("b_zero_point", b.zero_point),
+    )
+
+
+def _stretched(tensor: QTensor, output: QTensor) -> list[int]:
+    """The strides with which ``tensor`` is read for every element of ``output``."""
+    missing = len(output.shape) - len(tensor.shape)
+    sizes = (*(1,) * missing, *tensor.shape)
+    return [0 if n == 1 else step for n, step in zip(sizes, row_major(sizes), strict=True)]

@@ -1,0 +1,182 @@
+"""What the lowering functions share: their view of a layer, their answer, their registry.
+
+A lowering function turns one operator into the call of one kernel (several for a concat). They
+stand in the modules beside this one, a family each, and are found through `lowers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.ir import Array, Int8Array, Op, QOp, QTensor, Struct, Value
+from nanotool.numerics import Multiplier
+
+UINT16_MAX = 2**16 - 1
+INT32_MAX = 2**31 - 1
+MAX_AXES = 4  # of the kernels that take strides
+
+# What may follow a layer's name in the C symbol of one of its arrays.
+ARRAY_ENDINGS = (
+    *("weights", "bias", "multiplier", "shift", "table", "constant", "rows", "columns"),
+)
+
+IndexArray: TypeAlias = NDArray[np.int64]
+Fields: TypeAlias = tuple[tuple[str, Value], ...]  # of a Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a lowering function sees of the graph: one op and its tensors."""
+
+    op: QOp
+    inputs: tuple[QTensor, ...]
+    output: QTensor
+    symbol: str  # begins the C symbols of its arrays
+    constants: tuple[Int8Array | None, ...]  # the data of inputs that never change
+
+    @property
+    def input(self) -> QTensor:
+        """Its first input."""
+        return self.inputs[0]
+
+    def array(self, ending: str, data: NDArray[Any], note: str) -> Array:
+        """``data`` as a flat array in flash, named after the layer."""
+        flat = np.ascontiguousarray(data).reshape(-1)
+        flat.setflags(write=False)
+        return Array(f"{self.symbol}_{ending}", flat, note)
+
+    def uint16(self, what: str, value: int) -> int:
+        """``value``, a field of a kernel's parameters, if it fits there."""
+        if value > UINT16_MAX:
+            raise InvalidModel(
+                f"{self.op.name}: {what} is {value:,}.",
+                f"The kernel takes at most {UINT16_MAX:,}: make the layer smaller or split it.",
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a lowering function answers: `LoweredOp` without the names."""
+
+    kernel: str
+    params: Struct
+    overlaps: tuple[int | None, ...]  # one for each of ``reads``
+    reads: tuple[int, ...] = (0,)  # numbers of the op's inputs, without those in flash
+    macs: int = 0
+    scratch: int = 0
+
+
+Lowering: TypeAlias = Callable[[Any, Layer], Sequence[Call]]
+_Function = TypeVar("_Function", bound=Callable[..., "Call | Sequence[Call]"])
+_LOWERINGS: dict[type, Callable[[Any, Layer], Call | Sequence[Call]]] = {}
+
+
+def lowers(operator: type) -> Callable[[_Function], _Function]:
+    """Register the decorated function(op, layer) for ``operator``. It answers one `Call`, or
+    several, which then all write into the output; the last one completes it."""
+
+    def register(function: _Function) -> _Function:
+        _LOWERINGS[operator] = cast(Any, function)
+        return function
+
+    return register
+
+
+def calls_of(layer: Layer) -> tuple[Call, ...]:
+    """The calls that compute ``layer``; UnsupportedOp if there is no kernel for it."""
+    operator = type(layer.op.op)
+    if operator not in _LOWERINGS:
+        known = ", ".join(sorted(one.__name__ for one in _LOWERINGS))
+        raise UnsupportedOp(
+            layer.op.name, operator.__name__, f"Kernels exist for {known} and Reshape."
+        )
+    answer = _LOWERINGS[operator](layer.op.op, layer)
+    return (answer,) if isinstance(answer, Call) else tuple(answer)
+
+
+def lowered_operators() -> tuple[type[Op], ...]:
+    """The operators that have a kernel, Reshape aside."""
+    return tuple(_LOWERINGS)
+
+
+# --- How far an output may lie over an input ------------------------------------------------------
+
+
+def overlap(needs: IndexArray) -> int | None:
+    """One of `LoweredOp.overlaps` of a kernel that writes its output byte by byte, in memory order
+    (see nano/ops.h); output byte k needs no byte of this input before ``needs[k]``.
+
+    When byte k is written, nothing from the first byte that a later one needs on may be
+    overwritten: offset(in) - offset(out) >= k + 1 - min(needs[k+1:]) for every k.
+    """
+    later = np.minimum.accumulate(needs[:0:-1])[::-1]
+    gap = int((np.arange(1, needs.size) - later).max(initial=0))
+    return gap if gap < needs.size else None
+
+
+def positions(tensor: QTensor) -> IndexArray:
+    """The place of every element of ``tensor``, in its shape."""
+    return np.arange(tensor.size, dtype=np.int64).reshape(tensor.shape)
+
+
+# --- Structs that several kernels have ------------------------------------------------------------
+
+
+def factor(multiplier: Multiplier) -> Struct:
+    """nano_factor."""
+    return Struct("nano_factor", (("multiplier", multiplier[0]), ("shift", multiplier[1])))
+
+
+def store(layer: Layer) -> Struct:
+    """nano_store."""
+    low, high = layer.op.clamp
+    fields = (("zero_point", layer.output.zero_point), ("min", low), ("max", high))
+    return Struct("nano_store", fields)
+
+
+# --- Axes -----------------------------------------------------------------------------------------
+
+
+def merge_axes(
+    sizes: Sequence[int], *strides: Sequence[int], largest: int = INT32_MAX
+) -> tuple[list[int], list[list[int]]]:
+    """(sizes, strides) of the same elements in the same order, over as few axes as do: axes of one
+    element are dropped and those that run on into each other, by all ``strides``, become one of
+    at most ``largest`` elements."""
+    merged: list[int] = []
+    steps: list[list[int]] = [[] for _ in strides]
+    for size, *at in zip(sizes, *strides, strict=True):
+        if size == 1:
+            continue
+        joins = merged and merged[-1] * size <= largest
+        if joins and all(step[-1] == size * one for step, one in zip(steps, at, strict=True)):
+            merged[-1] *= size
+            for step, one in zip(steps, at, strict=True):
+                step[-1] = one
+        else:
+            merged.append(size)
+            for step, one in zip(steps, at, strict=True):
+                step.append(one)
+    return merged, steps
+
+
+def four(values: Sequence[int], fill: int) -> tuple[int, ...]:
+    """``values`` behind as many ``fill`` as make them `MAX_AXES`."""
+    return (*(fill,) * (MAX_AXES - len(values)), *values)
+
+
+def row_major(shape: Sequence[int]) -> list[int]:
+    """The stride of each axis of a tensor of this ``shape``, in elements."""
+    strides = []
+    step = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return strides[::-1]

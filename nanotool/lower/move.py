@@ -1,0 +1,170 @@
+"""Elements go elsewhere: transpose, slice, concat, pad, resize."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanotool import numerics
+from nanotool.ir import Concat, Pad, Resize, Slice, Struct, Transpose
+from nanotool.lower.layer import (
+    UINT16_MAX,
+    Call,
+    Fields,
+    IndexArray,
+    Layer,
+    four,
+    lowers,
+    merge_axes,
+    overlap,
+    positions,
+    row_major,
+)
+
+
+@lowers(Transpose)
+def _transpose(op: Transpose, layer: Layer) -> Call:
+    """A transpose: an element needs the one that it is a copy of."""
+    strides = row_major(layer.input.shape)
+    shape, (stride,) = merge_axes(
+        layer.output.shape, [strides[axis] for axis in op.permutation], largest=UINT16_MAX
+    )
+    fields = (
+        ("shape", four([layer.uint16("an axis", size) for size in shape], 1)),
+        ("stride", four(stride, 0)),
+    )
+    needs = positions(layer.input).transpose(op.permutation).reshape(-1)
+    return Call("nano_transpose", Struct("nano_transpose_params", fields), (overlap(needs),))
+
+
+def transpose_keeps_order(op: Transpose, shape: tuple[int, ...]) -> bool:
+    """Whether the bytes stay as they are: only axes of one element change places."""
+    moved = [axis for axis in op.permutation if shape[axis] > 1]
+    return moved == sorted(moved)
+
+
+@lowers(Slice)
+def _slice(op: Slice, layer: Layer) -> Call:
+    """A slice: an element needs the one that it is a copy of."""
+    steps = row_major(layer.input.shape)
+    offset = sum(begin * step for begin, step in zip(op.begin, steps, strict=True))
+    strides = [stride * step for stride, step in zip(op.stride, steps, strict=True)]
+    target = row_major(layer.output.shape)
+    needs = np.zeros(layer.output.shape, np.int64)
+    for axis, (size, stride) in enumerate(zip(layer.output.shape, strides, strict=True)):
+        along = (size, *(1,) * (len(strides) - axis - 1))
+        needs += (np.arange(size) * stride).reshape(along)
+    params = _copy(layer.output.shape, (offset, strides), (0, target))
+    return Call("nano_copy", params, (overlap(offset + needs.reshape(-1)),))
+
+
+def _copy(
+    shape: tuple[int, ...], source: tuple[int, list[int]], target: tuple[int, list[int]]
+) -> Struct:
+    """nano_copy_params; ``source`` and ``target`` are offset and strides."""
+    sizes, (in_stride, out_stride) = merge_axes(shape, source[1], target[1])
+    fields: Fields = (
+        ("shape", four(sizes, 1)),
+        ("in_offset", source[0]),
+        ("out_offset", target[0]),
+        ("in_stride", four(in_stride, 0)),
+        ("out_stride", four(out_stride, 0)),
+    )
+    return Struct("nano_copy_params", fields)
+
+
+@lowers(Concat)
+def _concat(op: Concat, layer: Layer) -> list[Call]:
+    """One copy an input. An input may wait for its turn under the output where the copies before
+    it do not write, and where it is read before it is written over: often in its very place."""
+    places = positions(layer.output)
+    strides = row_major(layer.output.shape)
+    calls: list[Call] = []
+    begin, written = 0, 0  # along the axis; bytes up to which the output may hold something
+    for number, tensor in enumerate(layer.inputs):
+        size = tensor.shape[op.axis]
+        targets = places.take(range(begin, begin + size), axis=op.axis).reshape(-1)
+        params = _copy(
+            tensor.shape, (0, row_major(tensor.shape)), (begin * strides[op.axis], strides)
+        )
+        gap = max(written, _scattered_overlap(targets))
+        overlaps = (gap if gap < layer.output.size else None,)
+        calls.append(Call("nano_copy", params, overlaps, (number,)))
+        begin += size
+        written = max(written, int(targets[-1]) + 1)
+    return calls
+
+
+def _scattered_overlap(targets: IndexArray) -> int:
+    """`overlap` of a copy that reads byte after byte and writes byte k to ``targets[k]``, rising:
+    when it writes it, the bytes behind k must still be there."""
+    return int((targets[:-1] - np.arange(targets.size - 1)).max(initial=0))
+
+
+@lowers(Pad)
+def _pad(op: Pad, layer: Layer) -> Call:
+    """A pad: an element inside needs the one that it is a copy of, the rim needs none."""
+    value = layer.input.zero_point if op.value is None else op.value
+    missing = 4 - len(layer.input.shape)
+    fields: Fields = (
+        ("shape", (*(1,) * missing, *layer.input.shape)),
+        ("before", (*(0,) * missing, *op.before)),
+        ("after", (*(0,) * missing, *op.after)),
+        ("value", value),
+    )
+    around = list(zip(op.before, op.after, strict=True))
+    needs = np.pad(positions(layer.input), around, constant_values=layer.input.size)
+    return Call("nano_pad", Struct("nano_pad_params", fields), (overlap(needs.reshape(-1)),))
+
+
+# --- Resize ---------------------------------------------------------------------------------------
+
+
+@lowers(Resize)
+def _resize(op: Resize, layer: Layer) -> Call:
+    """A resize: an element needs its pixel, or the pixels around it."""
+    return _nearest(op, layer) if op.method == "nearest" else _bilinear(op, layer)
+
+
+def _nearest(op: Resize, layer: Layer) -> Call:
+    (in_h, in_w, channels), (out_h, out_w, _) = layer.input.shape, layer.output.shape
+    flags = (op.align_corners, op.half_pixel_centers)
+    rows = numerics.nearest_positions(in_h, out_h, *flags)
+    columns = numerics.nearest_positions(in_w, out_w, *flags)
+    fields: Fields = (
+        ("rows", layer.array("rows", rows.astype(np.uint16), "input row of each output row")),
+        ("columns", layer.array("columns", columns.astype(np.uint16), "input column, likewise")),
+        *_sizes(layer, in_w=in_w, out_h=out_h, out_w=out_w, channels=channels),
+    )
+    needs = overlap(_pixel_needs(layer, rows, columns))
+    return Call("nano_resize_nearest", Struct("nano_resize_nearest_params", fields), (needs,))
+
+
+def _bilinear(op: Resize, layer: Layer) -> Call:
+    (in_h, in_w, channels), (out_h, out_w, _) = layer.input.shape, layer.output.shape
+    flags = (op.align_corners, op.half_pixel_centers)
+    steps = [
+        numerics.bilinear_scale(size, output, op.align_corners)
+        for size, output in ((in_h, out_h), (in_w, out_w))
+    ]
+    half = 1 << (numerics.BILINEAR_BITS - 1)
+    starts = [step // 2 - half if op.half_pixel_centers else 0 for step in steps]
+    fields = (
+        *_sizes(layer, in_h=in_h, in_w=in_w, out_h=out_h, out_w=out_w, channels=channels),
+        *(("step_h", steps[0]), ("step_w", steps[1])),
+        *(("start_h", starts[0]), ("start_w", starts[1])),
+    )
+    rows = numerics.bilinear_positions(in_h, out_h, *flags).lower
+    columns = numerics.bilinear_positions(in_w, out_w, *flags).lower
+    needs = overlap(_pixel_needs(layer, rows, columns))
+    return Call("nano_resize_bilinear", Struct("nano_resize_bilinear_params", fields), (needs,))
+
+
+def _sizes(layer: Layer, **sizes: int) -> tuple[tuple[str, int], ...]:
+    return tuple((name, layer.uint16(name, size)) for name, size in sizes.items())
+
+
+def _pixel_needs(layer: Layer, rows: IndexArray, columns: IndexArray) -> IndexArray:
+    """For each output byte its input byte in row and column ``rows[y]``, ``columns[x]``."""
+    _, in_w, channels = layer.input.shape
+    pixels = rows[:, None] * in_w + columns[None, :]
+    return (pixels[:, :, None] * channels + np.arange(channels)).reshape(-1)

@@ -1,0 +1,72 @@
+"""Sliding windows, and the pools."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nanotool.errors import InvalidModel
+from nanotool.ir import AveragePool2D, MaxPool2D, Struct, Window
+from nanotool.lower.layer import INT32_MAX, Call, IndexArray, Layer, lowers, overlap
+
+MAX_TAPS = INT32_MAX // 256  # of a pool's window: their sum fits int32
+
+
+def window_struct(window: Window, layer: Layer) -> Struct:
+    """nano_window; the padding below and to the right follows from the output's size."""
+    in_h, in_w, in_c = layer.input.shape
+    out_h, out_w, out_c = layer.output.shape
+    fields = (
+        *(("in_h", in_h), ("in_w", in_w), ("in_c", in_c)),
+        *(("out_h", out_h), ("out_w", out_w), ("out_c", out_c)),
+        *(("kernel_h", window.kernel[0]), ("kernel_w", window.kernel[1])),
+        *(("stride_h", window.stride[0]), ("stride_w", window.stride[1])),
+        *(("pad_top", window.padding[0]), ("pad_left", window.padding[1])),
+        *(("dilation_h", window.dilation[0]), ("dilation_w", window.dilation[1])),
+    )
+    return Struct("nano_window", tuple((name, layer.uint16(name, n)) for name, n in fields))
+
+
+def window_needs(window: Window, layer: Layer, first_channel: IndexArray) -> IndexArray:
+    """For each output byte the first input byte that it needs, given the first input channel of
+    each output channel; the input's size for a window in the padding alone."""
+    in_h, in_w, in_c = layer.input.shape
+    rows, columns = _first_taps(window, layer, 0)[:, None], _first_taps(window, layer, 1)[None, :]
+    pixels = (rows * in_w + columns)[:, :, None] * in_c + first_channel
+    outside = (rows == in_h) | (columns == in_w)
+    return np.where(outside[:, :, None], layer.input.size, pixels).reshape(-1)
+
+
+def _first_taps(window: Window, layer: Layer, axis: int) -> IndexArray:
+    """Along one axis: for each output position the first input index that its window reads, or
+    the input's size where it lies in the padding alone."""
+    size, count = layer.input.shape[axis], layer.output.shape[axis]
+    start = np.arange(count, dtype=np.int64) * window.stride[axis] - window.padding[axis]
+    skipped = np.maximum(-(start // window.dilation[axis]), 0)  # taps before the input begins
+    first = start + skipped * window.dilation[axis]
+    return np.where((skipped < window.kernel[axis]) & (first < size), first, size)
+
+
+@lowers(MaxPool2D)
+def _max_pool(op: MaxPool2D, layer: Layer) -> Call:
+    return _pool("nano_max_pool", op.window, layer)
+
+
+@lowers(AveragePool2D)
+def _average_pool(op: AveragePool2D, layer: Layer) -> Call:
+    return _pool("nano_average_pool", op.window, layer)
+
+
+def _pool(kernel: str, window: Window, layer: Layer) -> Call:
+    """Pooling: an output needs its window, of its own channel only."""
+    taps = math.prod(window.kernel)
+    if taps > MAX_TAPS:
+        raise InvalidModel(
+            f"{layer.op.name}: a window of {taps:,} elements is too large.",
+            "Their sum has to fit int32: pool in two steps.",
+        )
+    low, high = layer.op.clamp
+    fields = (("window", window_struct(window, layer)), ("min", low), ("max", high))
+    needs = window_needs(window, layer, np.arange(layer.input.shape[2]))
+    return Call(kernel, Struct("nano_pool_params", fields), (overlap(needs),))
