@@ -224,7 +224,7 @@ def test_without_platformio_the_command_to_install_it_is_named(
 def test_without_a_compiler_its_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "stand-in" not in (sources.project_dir() / "platformio_override.ini").read_text():
+    if not (sources.project_dir() / "platformio_override.ini").is_file():
         pytest.skip("PlatformIO brings its own compiler")
     for name in ("sh", "uname"):
         (tmp_path / name).symlink_to(shutil.which(name) or "/bin/sh")
