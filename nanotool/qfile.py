@@ -8,6 +8,8 @@
     48      H      header: JSON, UTF-8, keys sorted, no blanks; the graph without its arrays
     48+H    ...    the arrays, little-endian, one behind the other; the header says where and what
 
+A tensor's type and the constants are left out where all is int8 and there are none.
+
 The same graph always gives the same bytes. On reading nothing is believed: lengths, checksum,
 every field's type, and at last `validate` on the whole graph. Bad bytes raise InvalidModel.
 """
@@ -29,16 +31,27 @@ from numpy.typing import NDArray
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
 from nanotool.ir import (
+    ArgMax,
     AveragePool2D,
+    Binary,
+    Concat,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     LayerQuality,
+    LogSoftmax,
     MaxPool2D,
+    Mean,
     Op,
+    Pad,
+    PRelu,
     QGraph,
     QOp,
     QTensor,
+    Quantize,
     Reshape,
+    Resize,
+    Slice,
     Softmax,
     Transpose,
     Unary,
@@ -53,16 +66,19 @@ MAX_FILE = 256 * 2**20  # bytes
 HINT = "Make it again with `nanotool quantize`."
 DTYPES: dict[str, np.dtype[Any]] = {
     "i1": np.dtype("<i1"),
+    "u1": np.dtype("<u1"),
     "i4": np.dtype("<i4"),
     "f4": np.dtype("<f4"),
 }
 OPERATORS: dict[str, type[Op]] = {
     operator.__name__: operator
     for operator in (
-        *(Conv2D, Dense, MaxPool2D, AveragePool2D),
-        *(Unary, Softmax, Reshape, Transpose),
+        *(Conv2D, ConvTranspose2D, Dense, MaxPool2D, AveragePool2D, Mean),
+        *(Unary, Binary, PRelu, Quantize, Softmax, LogSoftmax, ArgMax),
+        *(Reshape, Transpose, Concat, Slice, Pad, Resize),
     )
 }
+SAMPLE_TYPES = {"int8": "i1", "uint8": "u1", "float32": "f4"}  # of the input -> of its samples
 
 Json: TypeAlias = Any
 
@@ -149,7 +165,7 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
     writer = _Writer()
     # float.hex() is exact and the same everywhere, unlike a decimal.
     header: Json = {
-        "tensors": [[t.name, list(t.shape), t.scale.hex(), t.zero_point] for t in _ordered(graph)],
+        "tensors": [_tensor(tensor) for tensor in _ordered(graph)],
         "ops": [
             {
                 "name": op.name,
@@ -166,6 +182,10 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
         "output": graph.output,
         "input_permutation": list(graph.input_permutation),
     }
+    if graph.constants:
+        header["constants"] = [
+            [name, writer.array(data)] for name, data in sorted(graph.constants.items())
+        ]
     if not identity:
         header |= {
             "name": graph.name,
@@ -180,7 +200,13 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
 
 def _ordered(graph: QGraph) -> list[QTensor]:
     """Tensors in order of execution, so that the order of a dict does not show."""
-    return [graph.tensors[name] for name in (graph.input, *(op.name for op in graph.ops))]
+    names = (graph.input, *sorted(graph.constants), *(op.name for op in graph.ops))
+    return [graph.tensors[name] for name in names]
+
+
+def _tensor(tensor: QTensor) -> Json:
+    row = [tensor.name, list(tensor.shape), tensor.scale.hex(), tensor.zero_point]
+    return row if tensor.dtype == "int8" else [*row, tensor.dtype]
 
 
 def _operator(op: Op) -> Json:
@@ -209,6 +235,12 @@ def _fields(value: Json, what: str, *names: str) -> list[Json]:
     if not isinstance(value, dict) or set(value) != set(names):
         _bad(f"{what} has not the fields {', '.join(names)}")
     return [value[name] for name in names]
+
+
+def _bool(value: Json, what: str) -> bool:
+    if not isinstance(value, bool):
+        _bad(f"{what} is neither true nor false")
+    return value
 
 
 def _row(value: Json, what: str, length: int) -> list[Json]:
@@ -293,6 +325,17 @@ ATTRIBUTES: dict[str, Callable[[Json], Any]] = {
     "beta": lambda value: _float(value, "beta"),
     "shape": lambda value: _ints(value, "shape"),
     "permutation": lambda value: _ints(value, "permutation"),
+    "axes": lambda value: _ints(value, "axes"),
+    "axis": lambda value: _int(value, "axis"),
+    "keep_dims": lambda value: _bool(value, "keep_dims"),
+    "begin": lambda value: _ints(value, "begin"),
+    "stride": lambda value: _ints(value, "stride"),
+    "before": lambda value: _ints(value, "before"),
+    "after": lambda value: _ints(value, "after"),
+    "value": lambda value: None if value is None else _int(value, "value"),
+    "method": lambda value: _text(value, "method"),
+    "align_corners": lambda value: _bool(value, "align_corners"),
+    "half_pixel_centers": lambda value: _bool(value, "half_pixel_centers"),
 }
 
 
@@ -319,13 +362,23 @@ class _Reader:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
 
     def tensor(self, value: Json) -> QTensor:
-        name, shape, scale, zero_point = _row(value, "a tensor", 4)
+        typed = isinstance(value, list) and len(value) == 5
+        name, shape, scale, zero_point, *dtype = _row(value, "a tensor", 5 if typed else 4)
+        if dtype == ["int8"]:
+            _bad("a tensor's type is int8 anyhow")  # one graph, one file
         return QTensor(
             _text(name, "a name"),
             _ints(shape, "a shape"),
             self.scale(scale),
             _int(zero_point, "a zero point"),
+            *(_text(item, "a type") for item in dtype),
         )
+
+    def constant(self, value: Json) -> tuple[str, Any]:
+        name, data = _row(value, "a constant", 2)
+        if data is None:
+            _bad("a constant has no data")
+        return _text(name, "a name"), self.array(data, "i1")
 
     def scale(self, value: Json) -> float:
         scale = _float(value, "a scale")
@@ -353,16 +406,26 @@ class _Reader:
             _text(name, "a name"), _float(sqnr, "a ratio"), _float(saturation, "a saturation")
         )
 
+    def samples(self, values: dict[str, Json], tensors: list[QTensor]) -> Any:
+        types = {tensor.name: tensor.dtype for tensor in tensors}
+        dtype = types.get(_text(values["input"], "the input"), "int8")
+        return self.array(values["samples"], SAMPLE_TYPES.get(dtype, "i1"))
+
     def graph(self, header: Json) -> QGraph:
         names = ("name", "tensors", "ops", "input", "output", "input_permutation", "labels")
         more = ("quality", "samples", "source")
-        values = dict(
-            zip((*names, *more), _fields(header, "the graph", *names, *more), strict=True)
-        )
+        constant = ("constants",) if isinstance(header, dict) and "constants" in header else ()
+        fields = (*names, *more, *constant)
+        values = dict(zip(fields, _fields(header, "the graph", *fields), strict=True))
         tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
         ops = tuple(self.op(item) for item in _list(values["ops"], "ops"))
         if len({tensor.name for tensor in tensors}) != len(tensors):
             _bad("two tensors have the same name")
+        constants = [
+            self.constant(item) for item in _list(values.get("constants", []), "constants")
+        ]
+        if len(dict(constants)) != len(constants):
+            _bad("two constants have the same name")
         graph = QGraph(
             name=_text(values["name"], "the name"),
             tensors={tensor.name: tensor for tensor in tensors},
@@ -372,8 +435,9 @@ class _Reader:
             input_permutation=_ints(values["input_permutation"], "the input permutation"),
             labels=tuple(_text(item, "a label") for item in _list(values["labels"], "labels")),
             quality=tuple(self.quality(item) for item in _list(values["quality"], "the quality")),
-            samples=self.array(values["samples"], "i1"),
+            samples=self.samples(values, tensors),
             source=_text(values["source"], "the source"),
+            constants=dict(constants),
         )
         if self.read != len(self.data):
             _bad("there is more in the file than it says")
