@@ -25,8 +25,13 @@ from nanotool.lower.layer import (
 @lowers(Softmax)
 def _softmax(op: Softmax, layer: Layer) -> Call:
     """Row by row; a row's last pass reads an element before it writes it: it works in place."""
+    return Call("nano_softmax", _softmax_struct(op.beta, layer), (0,))
+
+
+def _softmax_struct(beta: float, layer: Layer) -> Struct:
+    """nano_softmax_params."""
     depth = layer.input.shape[-1]
-    multiplier, left_shift, diff_min = numerics.softmax_parameters(op.beta, layer.input.scale)
+    multiplier, left_shift, diff_min = numerics.softmax_parameters(beta, layer.input.scale)
     fields = (
         ("rows", layer.input.size // depth),
         ("depth", depth),
@@ -34,22 +39,14 @@ def _softmax(op: Softmax, layer: Layer) -> Call:
         ("left_shift", left_shift),
         ("diff_min", diff_min),
     )
-    return Call("nano_softmax", Struct("nano_softmax_params", fields), (0,))
+    return Struct("nano_softmax_params", fields)
 
 
 @lowers(LogSoftmax)
 def _log_softmax(_op: LogSoftmax, layer: Layer) -> Call:
     """As softmax."""
-    depth = layer.input.shape[-1]
-    parameters = numerics.log_softmax_parameters(layer.input.scale)
-    fields = (
-        ("rows", layer.input.size // depth),
-        ("depth", depth),
-        ("multiplier", parameters.multiplier),
-        ("left_shift", parameters.left_shift),
-        ("diff_min", parameters.diff_min),
-        ("reverse", factor(parameters.reverse)),
-    )
+    reverse = numerics.log_softmax_parameters(layer.input.scale).reverse
+    fields = (("row", _softmax_struct(1.0, layer)), ("reverse", factor(reverse)))
     return Call("nano_log_softmax", Struct("nano_log_softmax_params", fields), (0,))
 
 

@@ -140,10 +140,21 @@ class Runtime:
             "op_names": self._new("char *[]", names) if names else self._ffi.NULL,
             "op_count": len(lowered.ops),
             "arena_size": plan.arena_size,
-            "input": _tensor(graph.input_tensor, plan.buffers[lowered.input].offset),
-            "output": _tensor(graph.output_tensor, plan.buffers[lowered.output].offset),
+            "input": self._tensor(graph.input_tensor, plan.buffers[lowered.input].offset),
+            "output": self._tensor(graph.output_tensor, plan.buffers[lowered.output].offset),
         }
         return self._new("nano_model *", values)
+
+    def _tensor(self, tensor: QTensor, offset: int) -> dict[str, Any]:
+        """nano_tensor."""
+        return {
+            "offset": offset,
+            "size": tensor.nbytes,
+            "shape": list(tensor.shape or (1,)),
+            "scale": tensor.scale,
+            "zero_point": tensor.zero_point,
+            "type": getattr(self._lib, f"NANO_{tensor.dtype.upper()}"),
+        }
 
     def _new(self, ctype: str, value: Any) -> CData:
         """A C object that lives as long as this one."""
@@ -205,14 +216,3 @@ def _typed(rows: Int8Array, tensor: QTensor) -> NDArray[Any]:
     """Rows of bytes as values of ``tensor``: [n, *shape], or [n, 0] where there are none."""
     values = rows.view(DTYPES[tensor.dtype])
     return values.reshape(len(rows), *tensor.shape) if values.shape[1] else values
-
-
-def _tensor(tensor: QTensor, offset: int) -> dict[str, Any]:
-    """nano_tensor."""
-    return {
-        "offset": offset,
-        "size": tensor.nbytes,
-        "shape": list(tensor.shape or (1,)),
-        "scale": tensor.scale,
-        "zero_point": tensor.zero_point,
-    }

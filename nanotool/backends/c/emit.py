@@ -294,7 +294,8 @@ def _tensor(field: str, tensor: QTensor, offset: int) -> list[str]:
         f"    .{field} = {{",
         f"        .offset = {offset}, .size = {tensor.nbytes},",
         f"        .shape = {{{shape}}},",
-        f"        .scale = {text.float_literal(tensor.scale)}, .zero_point = {tensor.zero_point},",
+        f"        .scale = {text.float_literal(tensor.scale)}, .zero_point = {tensor.zero_point}, "
+        f".type = NANO_{tensor.dtype.upper()},",
         "    },",
     ]
 

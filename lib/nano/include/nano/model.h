@@ -32,16 +32,20 @@ typedef struct {
     uint32_t in[NANO_MAX_INPUTS]; /* NANO_NONE where there is no such input */
     uint32_t out;
     uint32_t scratch;  /* NANO_NONE if the kernel needs none */
-    uint32_t out_size; /* bytes of the output tensor */
+    uint32_t out_size; /* bytes of the output tensor; 0: this op writes a first part of it only */
 } nano_op;
 
-/* An int8 tensor at the model's border: real = scale * (q - zero_point). */
+/* What a border tensor's elements are; int32 and float32 are in the machine's byte order. */
+typedef enum { NANO_INT8 = 0, NANO_UINT8 = 1, NANO_INT32 = 2, NANO_FLOAT32 = 3 } nano_type;
+
+/* A tensor at the model's border: real = scale * (q - zero_point) if it is int8 or uint8. */
 typedef struct {
     uint32_t offset;    /* bytes from the start of the model's room in the arena */
     uint32_t size;      /* bytes */
     uint16_t shape[4];  /* outermost first (H, W, C for an image); unused trailing ones are 0 */
-    float scale;        /* > 0 */
-    int32_t zero_point; /* -128..127 */
+    float scale;        /* > 0; 1 for int32 and float32 */
+    int32_t zero_point; /* -128..127; uint8: 0..255; 0 for int32 and float32 */
+    nano_type type;     /* of the elements; also aligned to their size */
 } nano_tensor;
 
 /* A model. The generated source defines it `const`; it refers to const data only. */
@@ -81,8 +85,8 @@ struct nano_net {
  * taken. */
 nano_status nano_init(nano_net *net, const nano_model *model, nano_arena *arena);
 
-/* The input tensor, model->input.size bytes, H, W, C. Write it before every inference: a model
- * may reuse its room for other tensors while it runs. Valid as long as `net`. */
+/* The input tensor, model->input.size bytes, H, W, C, of model->input.type. Write it before every
+ * inference: a model may reuse its room for other tensors while it runs. Valid as long as `net`. */
 int8_t *nano_input(const nano_net *net);
 
 /* The output tensor, model->output.size bytes; holds an answer after an inference has ended and
