@@ -50,9 +50,7 @@ def evaluate(graph: Graph, x: NDArray[Any]) -> dict[str, FloatArray]:
 
 def to_graph_layout(graph: Graph, x: NDArray[Any]) -> FloatArray:
     """A batch in the graph's layout, from that layout or the user's."""
-    data = np.asarray(x)
-    if data.dtype.kind not in "fiub":
-        raise NanoError(f"The data have type {data.dtype}.", "Pass real numbers.")
+    data = real_numbers(x)
     user = user_shape(graph)
     if data.ndim and data.shape[1:] == user:
         order = graph.input_permutation or tuple(range(len(user)))
@@ -65,6 +63,14 @@ def to_graph_layout(graph: Graph, x: NDArray[Any]) -> FloatArray:
             "Pass batches, the samples along the first axis.",
         )
     return np.ascontiguousarray(result, np.float32)
+
+
+def real_numbers(x: NDArray[Any]) -> NDArray[Any]:
+    """``x`` as an array of numbers; NanoError if it is none."""
+    data = np.asarray(x)
+    if data.dtype.kind not in "fiub":
+        raise NanoError(f"The data have type {data.dtype}.", "Pass real numbers.")
+    return data
 
 
 def user_shape(graph: Graph) -> tuple[int, ...]:

@@ -51,6 +51,7 @@ from nanotool.quantize.calibrate import (
     calibrate,
     passes_needed,
 )
+from nanotool.quantize.evaluate import real_numbers
 from nanotool.quantize.quality import UNBOUNDED, measure
 from nanotool.validate import ACCUMULATOR_LIMIT, validate
 
@@ -130,7 +131,7 @@ def _first(batches: Iterable[NDArray[Any]], count: int) -> list[NDArray[np.float
     for batch in batches:
         if count <= 0:
             break
-        found.append(np.asarray(batch[:count], np.float32))
+        found.append(real_numbers(batch)[:count].astype(np.float32))
         count -= len(found[-1])
     return found
 

@@ -1,0 +1,79 @@
+"""User data to device data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nanotool.errors import NanoError
+from nanotool.inputs import to_device, user_shape
+from nanotool.ir import QGraph, QTensor
+
+
+def graph(shape: tuple[int, ...], permutation: tuple[int, ...] = ()) -> QGraph:
+    tensor = QTensor("input", shape, 0.5, 3)
+    return QGraph("g", {"input": tensor}, (), "input", "input", permutation)
+
+
+IMAGE = graph((4, 5, 2), (1, 2, 0))
+
+
+def test_user_shape() -> None:
+    assert user_shape(IMAGE) == (2, 4, 5)
+    assert user_shape(graph((7,))) == (7,)
+    assert user_shape(graph((4, 5, 2))) == (4, 5, 2)
+
+
+def test_images_are_turned() -> None:
+    x = np.arange(3 * 40, dtype=np.float32).reshape(3, 2, 4, 5)
+    y = to_device(IMAGE, x)
+    assert y.dtype == np.int8
+    assert y.shape == (3, 4, 5, 2)
+    assert y.flags.c_contiguous
+    assert y[1, 2, 3, 1] == min(127, x[1, 1, 2, 3] / 0.5 + 3)
+    assert np.array_equal(to_device(IMAGE, x.transpose(0, 2, 3, 1)), y)
+
+
+def test_a_shape_that_is_both_is_the_users() -> None:
+    cube = graph((3, 3, 3), (1, 2, 0))
+    x = np.arange(27, dtype=np.float64).reshape(1, 3, 3, 3)
+    assert to_device(cube, x)[0, 1, 2, 0] == x[0, 0, 1, 2] * 2 + 3
+
+
+def test_floats_are_rounded_away_from_zero_and_saturate() -> None:
+    x = np.array([[0.0, 0.25, -0.25, 0.24, 1e30, -np.inf, np.inf]], np.float32)
+    assert to_device(graph((7,)), x).tolist() == [[3, 4, 2, 3, 127, -128, 127]]
+    half = np.full((1, 7), 0.25, np.float16)
+    assert (to_device(graph((7,)), half) == 4).all()
+
+
+def test_int8_is_raw() -> None:
+    x = np.arange(-4, 3, dtype=np.int8)[None]
+    assert np.array_equal(to_device(graph((7,)), x), x)
+    turned = np.zeros((1, 2, 4, 5), np.int8)
+    turned[0, 1] = 9
+    assert (to_device(IMAGE, turned)[..., 1] == 9).all()
+
+
+def test_no_samples() -> None:
+    assert to_device(graph((7,)), np.zeros((0, 7), np.float32)).shape == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((2, 4, 5), np.float32), "x\\[None\\]"),
+        (np.zeros((4, 5, 2), np.float32), "x\\[None\\]"),
+        (np.zeros((1, 5, 4, 2), np.float32), "N x 2x4x5 or N x 4x5x2"),
+        (np.zeros((), np.float32), "shape"),
+        (np.zeros((1, 2, 4, 5), np.uint8), "uint8"),
+        (np.zeros((1, 2, 4, 5), np.int64), "floats"),
+        (np.zeros((1, 2, 4, 5), complex), "floats"),
+        (np.full((1, 2, 4, 5), np.nan, np.float32), "NaN"),
+    ],
+)
+def test_what_is_refused(x: Any, message: str) -> None:
+    with pytest.raises(NanoError, match=message):
+        to_device(IMAGE, x)
