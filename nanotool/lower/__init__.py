@@ -1,20 +1,32 @@
 """QGraph -> Lowered: each operator becomes the call of one kernel, with its params struct filled.
 
 One small function an operator, found through a registry, in a module a family. Here the input's
-zero point is folded into the bias, reshapes vanish into aliases and unary functions become tables.
-The graph is validated, and then checked against what the kernels' parameters can hold: a model
-that lowers cannot fail on a device.
+zero point is folded into the bias, reshapes vanish into aliases, unary functions become tables and
+what depends on constants only becomes one. The graph is validated, and then checked against what
+the kernels' parameters can hold: a model that lowers cannot fail on a device.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
-from nanotool.errors import InvalidModel, NanoError, UnsupportedOp
+from nanotool.errors import InvalidModel, NanoError
 from nanotool.identifiers import layer_symbols
-from nanotool.ir import Lowered, LoweredOp, Pad, QGraph, QOp, QTensor, Reshape, Slice, Transpose
+from nanotool.ir import (
+    Concat,
+    Lowered,
+    LoweredOp,
+    Pad,
+    QGraph,
+    QOp,
+    QTensor,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from nanotool.lower import elementwise, linear, move, rows, window  # noqa: F401  (they register)
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
+from nanotool.simulate import run_op
 from nanotool.targets import GOALS, find_target
 from nanotool.validate import validate
 
@@ -43,18 +55,20 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     validate(graph)
     _check_border(graph.input_tensor, "input")
     _check_border(graph.output_tensor, "output")
+    constants = dict(graph.constants)
+    symbols = _symbols(graph)
     buffer_of = {graph.input: graph.input}  # tensor -> buffer
     buffers = {graph.input: graph.input_tensor.nbytes}
     ops: list[LoweredOp] = []
-    for op, symbol in zip(graph.ops, _symbols(graph), strict=True):
-        layer = Layer(
-            op,
-            tuple(graph.tensors[name] for name in op.inputs),
-            graph.tensors[op.name],
-            symbol,
-            tuple(graph.constants.get(name) for name in op.inputs),
-        )
-        if _keeps_bytes(layer) and op.inputs[0] in buffer_of:
+    for op in graph.ops:
+        data = tuple(constants.get(name) for name in op.inputs)
+        known = [value[None] for value in data if value is not None]
+        if len(known) == len(data):
+            constants[op.name] = run_op(graph, op, *known)[0]
+            continue
+        inputs = tuple(graph.tensors[name] for name in op.inputs)
+        layer = Layer(op, inputs, graph.tensors[op.name], symbols[op.name], data)
+        if _keeps_bytes(layer):
             buffer_of[op.name] = buffer_of[op.inputs[0]]
             continue
         ops += _lowered_ops(op, calls_of(layer), buffer_of)
@@ -63,7 +77,8 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     if len(ops) > UINT16_MAX:
         raise InvalidModel(f"{len(ops)} layers are too many.", f"At most {UINT16_MAX} fit.")
     if graph.output not in buffer_of:
-        raise InvalidModel(f"The output {graph.output} is a constant.", "Nothing is left to run.")
+        hint = "It does not depend on the input, so there is nothing to run."
+        raise InvalidModel(f"The output {graph.output} is a constant.", hint)
     return Lowered(
         graph=graph,
         target=target,
@@ -75,19 +90,22 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     )
 
 
-def _symbols(graph: QGraph) -> list[str]:
-    """What begins the C symbols of each op's arrays."""
-    return layer_symbols([op.name for op in graph.ops], ARRAY_ENDINGS, MODEL_SYMBOLS)
+def _symbols(graph: QGraph) -> dict[str, tuple[str, ...]]:
+    """What begins the C symbols of each op's arrays, a text for each of its calls: a concat has one
+    an input. The last one is made of the op's name alone, as far as that is free."""
+    names = [op.name for op in graph.ops]
+    parts = {op.name: len(op.inputs) - 1 for op in graph.ops if isinstance(op.op, Concat)}
+    firsts = [name for name, count in parts.items() for _ in range(count)]
+    symbols = iter(layer_symbols([*names, *firsts], ARRAY_ENDINGS, MODEL_SYMBOLS))
+    last = {name: next(symbols) for name in names}
+    first = {name: tuple(next(symbols) for _ in range(count)) for name, count in parts.items()}
+    return {name: (*first.get(name, ()), last[name]) for name in names}
 
 
 def layer_names(lowered: Lowered) -> list[str]:
-    """The C suffix of each of ``lowered.ops``: the one that its arrays' names begin with, with a
-    number behind it for the first parts of an op."""
-    names = [op.name for op in lowered.graph.ops]
-    parts = [op.name for op in lowered.ops if not op.source]
-    symbols = iter(layer_symbols([*names, *parts], ARRAY_ENDINGS, MODEL_SYMBOLS))
-    by_name = {name: next(symbols) for name in names}
-    return [by_name[op.output] if op.source else next(symbols) for op in lowered.ops]
+    """The C suffix of each of ``lowered.ops``: the one that its arrays' names begin with."""
+    symbols = {name: iter(calls) for name, calls in _symbols(lowered.graph).items()}
+    return [next(symbols[op.output]) for op in lowered.ops]
 
 
 def _lowered_ops(op: QOp, calls: tuple[Call, ...], buffer_of: dict[str, str]) -> list[LoweredOp]:
@@ -95,10 +113,6 @@ def _lowered_ops(op: QOp, calls: tuple[Call, ...], buffer_of: dict[str, str]) ->
     lowered = []
     for part, call in enumerate(calls, 1):
         last = part == len(calls)
-        for name in (op.inputs[number] for number in call.reads):
-            if name not in buffer_of:
-                hint = "Fold the constant into the layer: nanotool.passes does."
-                raise UnsupportedOp(op.name, f"{type(op.op).__name__} of constant {name}", hint)
         lowered.append(
             LoweredOp(
                 name=op.name if last else f"{op.name} (part {part})",

@@ -37,7 +37,7 @@ class Layer:
     op: QOp
     inputs: tuple[QTensor, ...]
     output: QTensor
-    symbol: str  # begins the C symbols of its arrays
+    symbols: tuple[str, ...]  # each begins the C symbols of one call's arrays; the last call's last
     constants: tuple[Int8Array | None, ...]  # the data of inputs that never change
 
     @property
@@ -45,11 +45,11 @@ class Layer:
         """Its first input."""
         return self.inputs[0]
 
-    def array(self, ending: str, data: NDArray[Any], note: str) -> Array:
-        """``data`` as a flat array in flash, named after the layer."""
+    def array(self, ending: str, data: NDArray[Any], note: str, call: int = -1) -> Array:
+        """``data`` as a flat array in flash, named after the layer (after its part ``call``)."""
         flat = np.ascontiguousarray(data).reshape(-1)
         flat.setflags(write=False)
-        return Array(f"{self.symbol}_{ending}", flat, note)
+        return Array(f"{self.symbols[call]}_{ending}", flat, note)
 
     def uint16(self, what: str, value: int) -> int:
         """``value``, a field of a kernel's parameters, if it fits there."""

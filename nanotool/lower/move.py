@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Concat, Pad, Resize, Slice, Struct, Transpose
+from nanotool.ir import Array, Concat, Pad, Resize, Slice, Struct, Transpose
 from nanotool.lower.layer import (
     UINT16_MAX,
     Call,
@@ -58,11 +58,15 @@ def _slice(op: Slice, layer: Layer) -> Call:
 
 
 def _copy(
-    shape: tuple[int, ...], source: tuple[int, list[int]], target: tuple[int, list[int]]
+    shape: tuple[int, ...],
+    source: tuple[int, list[int]],
+    target: tuple[int, list[int]],
+    constant: Array | None = None,
 ) -> Struct:
     """nano_copy_params; ``source`` and ``target`` are offset and strides."""
     sizes, (in_stride, out_stride) = merge_axes(shape, source[1], target[1])
     fields: Fields = (
+        ("constant", constant),
         ("shape", four(sizes, 1)),
         ("in_offset", source[0]),
         ("out_offset", target[0]),
@@ -80,15 +84,16 @@ def _concat(op: Concat, layer: Layer) -> list[Call]:
     strides = row_major(layer.output.shape)
     calls: list[Call] = []
     begin, written = 0, 0  # along the axis; bytes up to which the output may hold something
-    for number, tensor in enumerate(layer.inputs):
+    for number, (tensor, data) in enumerate(zip(layer.inputs, layer.constants, strict=True)):
         size = tensor.shape[op.axis]
         targets = places.take(range(begin, begin + size), axis=op.axis).reshape(-1)
-        params = _copy(
-            tensor.shape, (0, row_major(tensor.shape)), (begin * strides[op.axis], strides)
-        )
+        constant = None if data is None else layer.array("constant", data, "constant", number)
+        source, target = (0, row_major(tensor.shape)), (begin * strides[op.axis], strides)
         gap = max(written, _scattered_overlap(targets))
-        overlaps = (gap if gap < layer.output.size else None,)
-        calls.append(Call("nano_copy", params, overlaps, (number,)))
+        reads = (number,) if data is None else ()
+        overlaps = (gap if gap < layer.output.size else None,) * len(reads)
+        params = _copy(tensor.shape, source, target, constant)
+        calls.append(Call("nano_copy", params, overlaps, reads))
         begin += size
         written = max(written, int(targets[-1]) + 1)
     return calls

@@ -175,17 +175,27 @@ def _wrapped(parts: list[str]) -> list[str]:
 
 def _places(plan: Plan, op: LoweredOp, index: int) -> str:
     inputs = ", ".join(place(plan.buffers[name]) for name in op.inputs)
-    text = f"arena {inputs} -> {place(plan.buffers[op.output])}"
+    text = f"arena {inputs}{' -> ' if inputs else ''}{place(plan.buffers[op.output])}"
     if index in plan.scratch:
         text += f"  scratch {place(plan.scratch[index])}"
     return text
 
 
 def alias_comment(graph: QGraph, op: QOp) -> str:
-    """One line for an op that has no kernel because it moves no byte."""
+    """One line for an op that has no kernel because it moves no byte, or is a constant."""
     source, result = graph.tensors[op.inputs[0]], graph.tensors[op.name]
     shapes = f"{shape_text(source.shape)} -> {shape_text(result.shape)}"
-    return f"-  {c_comment(op.name)}  {kind(op.op)}  {shapes}: the same bytes, nothing to do"
+    what = "a constant" if is_constant(graph, op.name) else "the same bytes"
+    return f"-  {c_comment(op.name)}  {kind(op.op)}  {shapes}: {what}, nothing to do"
+
+
+def is_constant(graph: QGraph, tensor: str) -> bool:
+    """Whether ``tensor`` does not depend on the graph's input."""
+    known = set(graph.constants)
+    for op in graph.ops:
+        if known.issuperset(op.inputs):
+            known.add(op.name)
+    return tensor in known
 
 
 def tensor_line(tensor: QTensor) -> str:

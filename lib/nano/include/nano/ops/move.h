@@ -19,7 +19,8 @@ extern "C" {
  * The last axis is the inner loop: make it long, and where both of its strides can be 1 let them;
  * merge axes at lowering. */
 typedef struct {
-    uint32_t shape[4]; /* outermost first; unused leading ones are 1 */
+    const int8_t *constant; /* the input in flash, or NULL: io->in[0] */
+    uint32_t shape[4];      /* outermost first; unused leading ones are 1 */
     uint32_t in_offset, out_offset;
     uint32_t in_stride[4], out_stride[4]; /* elements; 0 for unused axes */
 } nano_copy_params;

@@ -16,8 +16,9 @@ static void copy_row(const int8_t *in, uint32_t in_step, int8_t *out, uint32_t o
 void nano_copy(const void *params, const nano_io *io) {
     const nano_copy_params *const p = (const nano_copy_params *)params;
     const uint32_t *const n = p->shape, *const in_step = p->in_stride, *const step = p->out_stride;
-    const int8_t *in0 = (const int8_t *)io->in[0] + p->in_offset;
+    const int8_t *in0 = p->constant != NULL ? p->constant : (const int8_t *)io->in[0];
     int8_t *out0 = (int8_t *)io->out + p->out_offset;
+    in0 += p->in_offset;
     for (uint32_t i0 = 0; i0 < n[0]; i0++, in0 += in_step[0], out0 += step[0]) {
         const int8_t *in1 = in0;
         int8_t *out1 = out0;
