@@ -66,6 +66,40 @@ void naive_conv2d(const nano_conv2d_params *p, const int32_t *bias, const int8_t
                 *out++ = conv2d_element(p, bias, in, y, x, o);
 }
 
+void naive_depthwise_conv2d(const nano_depthwise_conv2d_params *p, const int8_t *weights,
+                            const int32_t *bias, const int8_t *in, int8_t *out) {
+    const nano_conv2d_params grouped = {weights,   bias,           p->requant,
+                                        p->window, p->window.in_c, p->in_zero_point};
+    naive_conv2d(&grouped, bias, in, out);
+}
+
+/* Does tap i of input position v reach output position y? */
+static int reaches(int32_t v, int32_t stride, int32_t i, int32_t y, int32_t pad) {
+    return v * stride + i == y + pad;
+}
+
+static int8_t conv_transpose2d_element(const nano_conv_transpose2d_params *p, const int8_t *in,
+                                       int32_t y, int32_t x, int32_t o) {
+    const nano_window *const w = &p->window;
+    int64_t acc = p->bias[o];
+    for (int32_t v = 0; v < w->in_h; v++)
+        for (int32_t i = 0; i < w->kernel_h; i++)
+            for (int32_t u = 0; u < w->in_w && reaches(v, w->stride_h, i, y, w->pad_top); u++)
+                for (int32_t j = 0; j < w->kernel_w; j++)
+                    for (int32_t c = 0; c < w->in_c && reaches(u, w->stride_w, j, x, w->pad_left);
+                         c++)
+                        acc += (in[(v * w->in_w + u) * w->in_c + c] - p->in_zero_point) *
+                               p->weights[((o * w->kernel_h + i) * w->kernel_w + j) * w->in_c + c];
+    return requantize(acc, &p->requant, o);
+}
+
+void naive_conv_transpose2d(const nano_conv_transpose2d_params *p, const int8_t *in, int8_t *out) {
+    for (int32_t y = 0; y < p->window.out_h; y++)
+        for (int32_t x = 0; x < p->window.out_w; x++)
+            for (int32_t o = 0; o < p->window.out_c; o++)
+                *out++ = conv_transpose2d_element(p, in, y, x, o);
+}
+
 typedef struct {
     int32_t sum, count, max;
 } statistics;
@@ -112,4 +146,16 @@ int32_t naive_first_needed(const nano_window *w, int32_t groups, int32_t k, int3
                 first = at;
         }
     return first;
+}
+
+int32_t naive_first_reaching(const nano_window *w, int32_t k, int32_t none) {
+    const int32_t x = k / w->out_c % w->out_w, y = k / w->out_c / w->out_w;
+    for (int32_t v = 0; v < w->in_h; v++)
+        for (int32_t u = 0; u < w->in_w; u++)
+            for (int32_t i = 0; i < w->kernel_h; i++)
+                for (int32_t j = 0; j < w->kernel_w; j++)
+                    if (reaches(v, w->stride_h, i, y, w->pad_top) &&
+                        reaches(u, w->stride_w, j, x, w->pad_left))
+                        return (v * w->in_w + u) * w->in_c;
+    return none;
 }

@@ -123,6 +123,77 @@ static void test_conv2d_window_wholly_outside(void) {
     CHECK_BYTES(expected, out, 9);
 }
 
+static void test_depthwise_conv2d(void) {
+    /* two channels, each twice: outputs 0, 1 see channel 0; 2, 3 see channel 1 */
+    static const int8_t in[4] = {1, 2, 3, 4}; /* 1, 2, 2 */
+    static const int8_t w[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    static const int8_t expected[4] = {1 + 15, 2 + 18, 6 + 28, 8 + 32};
+    const nano_depthwise_conv2d_params p = {
+        w, zeros, times_one(0), {1, 2, 2, 1, 1, 4, 1, 2, 1, 1, 0, 0, 1, 1}, 0};
+    int8_t out[4];
+    run(nano_depthwise_conv2d, &p, in, out);
+    CHECK_BYTES(expected, out, 4);
+}
+
+static void test_depthwise_conv2d_padding_holds_the_zero_point(void) {
+    /* five channels: four together and one alone; 2x1 kernel, padded at the top; zero point 10 */
+    static const int8_t in[5] = {11, 12, 13, 14, 15};
+    static const int8_t w[10] = {1, 2, 3, 4, 5, 1, 1, 1, 1, -1};
+    static const int32_t bias[5] = {-20, -30, -40, -50, -40};
+    static const int8_t expected[5] = {1, 2, 3, 4, -5};
+    const nano_depthwise_conv2d_params p = {
+        w, bias, times_one(0), {1, 1, 5, 1, 1, 5, 2, 1, 1, 1, 1, 0, 1, 1}, 10};
+    int8_t out[5];
+    run(nano_depthwise_conv2d, &p, in, out);
+    CHECK_BYTES(expected, out, 5);
+}
+
+static void test_conv_transpose2d(void) {
+    /* 1x2 image, 2x2 kernel, stride 2: each pixel becomes a square; zero point 1 */
+    static const int8_t in[2] = {3, -1}, w[4] = {1, 2, 3, 4};
+    static const int32_t bias[1] = {5};
+    static const int8_t expected[8] = {7, 9, 3, 1, 11, 13, -1, -3};
+    nano_conv_transpose2d_params p = {
+        w, bias, times_one(0), {1, 2, 1, 2, 4, 1, 2, 2, 2, 2, 0, 0, 1, 1}, 1};
+    int8_t out[8];
+    run(nano_conv_transpose2d, &p, in, out);
+    CHECK_BYTES(expected, out, 8);
+    /* stride 3 leaves a gap that holds the bias; the left column is cut off */
+    static const int8_t gap[4] = {9, 5, 3, 1};
+    p.window.stride_w = 3;
+    p.window.pad_left = 1;
+    p.window.out_h = 1;
+    run(nano_conv_transpose2d, &p, in, out);
+    CHECK_BYTES(gap, out, 4);
+}
+
+static void test_conv_transpose2d_beyond_the_last_pixel(void) {
+    static const int8_t in[1] = {2}, w[1] = {10}; /* kernel 1, stride 2, three more columns */
+    static const int8_t expected[4] = {20, 0, 0, 0};
+    const nano_conv_transpose2d_params p = {
+        w, zeros, times_one(0), {1, 1, 1, 1, 4, 1, 1, 1, 2, 2, 0, 0, 1, 1}, 0};
+    int8_t out[4];
+    run(nano_conv_transpose2d, &p, in, out);
+    CHECK_BYTES(expected, out, 4);
+}
+
+static void test_conv_transpose2d_extremes(void) {
+    enum { N = 512 };
+    static int8_t w[N], in[N];
+    const int32_t bias = INT32_MAX - 255 * 128 * N;
+    static const int32_t largest = INT32_MAX;
+    nano_conv_transpose2d_params p = {w,
+                                      &bias,
+                                      {&largest, &shift_0, 0, -128, -128, 127},
+                                      {1, 1, N, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1},
+                                      127};
+    int8_t out;
+    for (int i = 0; i < N; i++)
+        w[i] = in[i] = -128;
+    run(nano_conv_transpose2d, &p, in, &out); /* the accumulator is INT32_MAX */
+    CHECK_EQUAL(127, out);
+}
+
 static void test_max_pool(void) {
     static const int8_t in[9] = {-1, -2, -3, -4, -5, -6, -7, -8, -9};
     static const int8_t expected[4] = {-1, -2, -4, -5}; /* padding never wins */
@@ -343,6 +414,102 @@ static void test_conv2d_over_its_input(void) {
     }
 }
 
+static int8_t packed[ROOM];
+
+/* A depthwise convolution at random: as pick_conv2d(), with weights of both layouts. */
+static nano_depthwise_conv2d_params pick_depthwise_conv2d(uint32_t *state) {
+    nano_depthwise_conv2d_params p = {packed, folded, pick_requant(state), {0}, 0};
+    const uint16_t times = check_between(state, 0, 1) ? 1 : pick(state, 1, 3);
+    const uint16_t channels = pick(state, 1, CHANNELS / times);
+    p.window = pick_window(state, channels, (uint16_t)(channels * times), 2);
+    p.in_zero_point = pick_zero_point(state);
+    const int32_t out_c = p.window.out_c, area = p.window.kernel_h * p.window.kernel_w;
+    fill(input, input_size(&p.window), state);
+    fill(weights, out_c * area, state);
+    for (int32_t o = 0; o < out_c; o++)
+        for (int32_t i = 0; i < area; i++)
+            packed[i * out_c + o] = weights[o * area + i];
+    fold(out_c, area, p.in_zero_point);
+    naive_depthwise_conv2d(&p, weights, bias, input, expected_bytes);
+    return p;
+}
+
+static void test_depthwise_conv2d_at_random(void) {
+    uint32_t state = 17;
+    for (int n = 0; n < CASES; n++) {
+        const nano_depthwise_conv2d_params p = pick_depthwise_conv2d(&state);
+        run(nano_depthwise_conv2d, &p, input, actual);
+        CHECK_BYTES(expected_bytes, actual, (size_t)output_size(&p.window));
+    }
+}
+
+static void test_depthwise_conv2d_over_its_input(void) {
+    uint32_t state = 18;
+    for (int n = 0; n < CASES; n++) {
+        const nano_depthwise_conv2d_params p = pick_depthwise_conv2d(&state);
+        const int32_t distance = window_distance(&p.window, p.window.in_c);
+        for (int32_t more = 0; more < 3; more++) {
+            run_shared(nano_depthwise_conv2d, &p, input_size(&p.window), distance + more);
+            CHECK_BYTES(expected_bytes, actual, (size_t)output_size(&p.window));
+        }
+    }
+}
+
+/* A transposed convolution's window: up to two rows and columns beyond what its kernels reach. */
+static nano_window pick_transposed_window(uint32_t *state) {
+    nano_window w;
+    int32_t height, width;
+    do {
+        const nano_window picked = {.in_h = pick(state, 1, 5),
+                                    .in_w = pick(state, 1, 5),
+                                    .in_c = pick(state, 1, 4),
+                                    .out_c = pick(state, 1, 4),
+                                    .kernel_h = pick(state, 1, 4),
+                                    .kernel_w = pick(state, 1, 4),
+                                    .stride_h = pick(state, 1, 4),
+                                    .stride_w = pick(state, 1, 4),
+                                    .pad_top = pick(state, 0, 3),
+                                    .pad_left = pick(state, 0, 3),
+                                    .dilation_h = 1,
+                                    .dilation_w = 1};
+        w = picked;
+        height = (w.in_h - 1) * w.stride_h + w.kernel_h - w.pad_top + check_between(state, -3, 2);
+        width = (w.in_w - 1) * w.stride_w + w.kernel_w - w.pad_left + check_between(state, -3, 2);
+    } while (height < 1 || width < 1);
+    w.out_h = (uint16_t)height;
+    w.out_w = (uint16_t)width;
+    return w;
+}
+
+static int32_t transposed_distance(const nano_window *w) {
+    const int32_t far = input_size(w);
+    int32_t needed = far, distance = -far;
+    for (int32_t k = output_size(w) - 1; k >= 0; k--) {
+        if (k - needed + 1 > distance)
+            distance = k - needed + 1;
+        const int32_t first = naive_first_reaching(w, k, far);
+        needed = first < needed ? first : needed;
+    }
+    return distance;
+}
+
+static void test_conv_transpose2d_at_random(void) {
+    uint32_t state = 19;
+    for (int n = 0; n < CASES; n++) {
+        nano_conv_transpose2d_params p = {weights, bias, pick_requant(&state), {0}, 0};
+        p.window = pick_transposed_window(&state);
+        p.in_zero_point = pick_zero_point(&state);
+        const nano_window *const w = &p.window;
+        fill(input, input_size(w), &state);
+        fill(weights, w->out_c * w->kernel_h * w->kernel_w * w->in_c, &state);
+        naive_conv_transpose2d(&p, input, expected_bytes);
+        run(nano_conv_transpose2d, &p, input, actual);
+        CHECK_BYTES(expected_bytes, actual, (size_t)output_size(w));
+        run_shared(nano_conv_transpose2d, &p, input_size(w), transposed_distance(w));
+        CHECK_BYTES(expected_bytes, actual, (size_t)output_size(w));
+    }
+}
+
 static void check_pool(nano_kernel kernel,
                        void (*naive)(const nano_pool_params *, const int8_t *, int8_t *),
                        uint32_t state) {
@@ -404,6 +571,11 @@ int main(void) {
     RUN(test_conv2d_dilation);
     RUN(test_conv2d_groups);
     RUN(test_conv2d_window_wholly_outside);
+    RUN(test_depthwise_conv2d);
+    RUN(test_depthwise_conv2d_padding_holds_the_zero_point);
+    RUN(test_conv_transpose2d);
+    RUN(test_conv_transpose2d_beyond_the_last_pixel);
+    RUN(test_conv_transpose2d_extremes);
     RUN(test_max_pool);
     RUN(test_average_pool);
     RUN(test_average_pool_extremes);
@@ -413,6 +585,9 @@ int main(void) {
     RUN(test_dense_over_its_input);
     RUN(test_conv2d_at_random);
     RUN(test_conv2d_over_its_input);
+    RUN(test_depthwise_conv2d_at_random);
+    RUN(test_depthwise_conv2d_over_its_input);
+    RUN(test_conv_transpose2d_at_random);
     RUN(test_max_pool_at_random);
     RUN(test_average_pool_at_random);
     return check_end();
