@@ -67,9 +67,9 @@ HINTS = {
     "gru": "Recurrent layers are not in this version.",
 }
 DEFAULT_HINT = (
-    "Supported are Conv2d, Linear, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm, ReLU, ReLU6, "
-    "Hardtanh, clamp, Sigmoid, Tanh, Softmax, Dropout, flatten, reshape and permute: use these, or "
-    "keep it outside the model."
+    "Supported are Conv2d, Linear, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm, ReLU, "
+    "ReLU6, Hardtanh, clamp, Sigmoid, Tanh, Softmax, Dropout, flatten, reshape, permute: use these, "
+    "or keep it outside the model."
 )
 
 # Operators that change nothing at inference time; their first argument is the result.
