@@ -68,7 +68,7 @@ HINTS = {
 }
 DEFAULT_HINT = (
     "Supported are Conv2d, Linear, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm, ReLU, "
-    "ReLU6, Hardtanh, clamp, Sigmoid, Tanh, Softmax, Dropout, flatten, reshape, permute: use these, "
+    "ReLU6, Hardtanh, clamp, Sigmoid, Tanh, Softmax, Dropout, flatten, reshape, permute: use these "
     "or keep it outside the model."
 )
 
