@@ -1,0 +1,315 @@
+"""A QGraph that grows operator by operator as a .tflite model is read.
+
+TensorFlow Lite's first axis is the batch, here always 1: a shape (1, H, W, C) becomes H, W, C.
+`Call` stands for one operator on its way; its methods give what an importer needs, checked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool import unary
+from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.frontends.tflite.file import (
+    FULL_INTEGER,
+    NO_TENSOR,
+    SHOWN,
+    Model,
+    Operator,
+    Tensor,
+)
+from nanotool.frontends.tflite.flatbuffer import HINT
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    FloatArray,
+    Int8Array,
+    Int32Array,
+    Op,
+    QOp,
+    QTensor,
+    Reshape,
+    Shape,
+)
+
+MAX_NAME = 120  # characters of a layer's name
+MAX_NUMBERS = 1024  # of an operand that is a list of axes, sizes or the like
+ACTIVATIONS = {
+    "NONE": (-math.inf, math.inf),
+    "RELU": (0.0, math.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+BORDER_TYPES = {"INT8": "int8", "UINT8": "uint8", "FLOAT32": "float32", "INT32": "int32"}
+Options = TypeVar("Options")
+
+
+def without_batch(shape: Shape) -> Shape:
+    """The shape on the device: without a first axis of 1."""
+    return shape[1:] if shape and shape[0] == 1 else shape
+
+
+@dataclass
+class Builder:
+    """The parts of a QGraph, by name, and which of the file's tensors they are."""
+
+    model: Model
+    tensors: dict[str, QTensor] = field(default_factory=dict)
+    constants: dict[str, Int8Array] = field(default_factory=dict)
+    ops: list[QOp] = field(default_factory=list)
+    activations: dict[int, str] = field(default_factory=dict)  # tensor of the file -> name
+    placed: dict[tuple[int, Shape], str] = field(default_factory=dict)  # constants, likewise
+    taken: set[str] = field(default_factory=set)
+
+    def unique(self, name: str) -> str:
+        """``name``, or with a number behind it if another tensor has it."""
+        candidate, number = name, 1
+        while candidate in self.taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.taken.add(candidate)
+        return candidate
+
+    def activation(self, index: int, fallback: str) -> QTensor:
+        """The QTensor of the file's activation ``index``, made when it is first asked for.
+
+        Its name is that of the file, or ``fallback`` if it has none there. Converters join the
+        names of all that they fused by ";": the first one says it best.
+        """
+        if index not in self.activations:
+            given = self.model.tensors[index]
+            name = self.unique(given.name.split(";")[0][:MAX_NAME] or fallback)
+            self.activations[index] = name
+            self.tensors[name] = self._quantized(given, name, without_batch(given.shape))
+        return self.tensors[self.activations[index]]
+
+    def _quantized(self, given: Tensor, name: str, shape: Shape) -> QTensor:
+        dtype = BORDER_TYPES.get(given.type)
+        if dtype is None:
+            raise InvalidModel(f"Tensor {name[:SHOWN]}: it is {given.type}.", FULL_INTEGER)
+        if dtype in {"float32", "int32"}:
+            return QTensor(name, shape, 1.0, 0, dtype)
+        quantization = given.quantization
+        if quantization is None or len(quantization.scales) != 1:
+            count = 0 if quantization is None else len(quantization.scales)
+            raise InvalidModel(
+                f"Tensor {name[:SHOWN]}: as an activation it has one scale, not {count}.",
+                FULL_INTEGER,
+            )
+        return QTensor(name, shape, quantization.scales[0], quantization.zero_points[0], dtype)
+
+    def constant(self, index: int, shape: Shape, fallback: str) -> str:
+        """The name of the file's int8 constant ``index``, seen as ``shape``, in the graph."""
+        if (index, shape) in self.placed:
+            return self.placed[index, shape]
+        given = self.model.tensors[index]
+        if given.type != "INT8":
+            raise InvalidModel(
+                f"Tensor {(given.name or fallback)[:SHOWN]}: the constant is {given.type}.",
+                FULL_INTEGER,
+            )
+        name = self.unique(given.name.split(";")[0][:MAX_NAME] or fallback)
+        self.tensors[name] = self._quantized(given, name, shape)
+        self.constants[name] = given.array().reshape(shape)
+        self.placed[index, shape] = name
+        return name
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator of the file on its way into the graph."""
+
+    builder: Builder
+    operator: Operator
+    position: int
+    live: frozenset[int]  # tensors of the file that the model's output depends on
+
+    # --- Errors -------------------------------------------------------------------------------
+
+    @property
+    def code(self) -> str:
+        """The operator's name in the schema."""
+        return self.operator.code.name
+
+    @property
+    def node(self) -> str:
+        """The operator in a message: its number, kind and output."""
+        output = self.builder.model.tensors[self.operator.outputs[0]].name.split(";")[0]
+        named = f" {output[:SHOWN]!r}" if output else ""
+        return f"Operator {self.position} ({self.code}){named}"
+
+    def unsupported(self, what: str, hint: str) -> NoReturn:
+        """Raise UnsupportedOp: the file is right, but there is no such thing here."""
+        raise UnsupportedOp(self.node, what, hint)
+
+    def invalid(self, what: str, hint: str = HINT) -> NoReturn:
+        """Raise InvalidModel: the file contradicts itself."""
+        raise InvalidModel(f"{self.node}: {what}.", hint)
+
+    # --- Operands -----------------------------------------------------------------------------
+
+    def has(self, i: int) -> bool:
+        """Whether operand ``i`` is there; those at the end may be left out."""
+        inputs = self.operator.inputs
+        return i < len(inputs) and inputs[i] != NO_TENSOR
+
+    def index(self, i: int) -> int:
+        """The tensor of the file that operand ``i`` is."""
+        if not self.has(i):
+            self.invalid(f"its input {i} is left out")
+        return self.operator.inputs[i]
+
+    def given(self, i: int) -> Tensor:
+        """Operand ``i`` as the file has it."""
+        return self.builder.model.tensors[self.index(i)]
+
+    def result(self, k: int = 0) -> Tensor:
+        """Output ``k`` as the file has it."""
+        return self.builder.model.tensors[self.operator.outputs[k]]
+
+    def target(self, k: int = 0) -> QTensor:
+        """Output ``k`` as a tensor of the graph."""
+        return self.builder.activation(
+            self.operator.outputs[k], f"{self.code.lower()}_{self.position}"
+        )
+
+    def shape(self, i: int) -> Shape:
+        """The shape of operand ``i`` on the device."""
+        return without_batch(self.given(i).shape)
+
+    def image(self, i: int) -> tuple[int, int, int]:
+        """Height, width and channels of operand ``i``."""
+        shape = self.given(i).shape
+        if len(shape) != 4 or shape[0] != 1:
+            self.unsupported(
+                f"{self.code} on shape {shape}",
+                "The input has to be 1, height, width, channels: convert the model for a batch "
+                "of 1.",
+            )
+        return shape[1], shape[2], shape[3]
+
+    def source(self, i: int, shape: Shape | None = None) -> str:
+        """The name of the tensor that holds operand ``i``; seen as ``shape`` if one is given."""
+        index, given = self.index(i), self.given(i)
+        wanted = without_batch(given.shape) if shape is None else shape
+        if given.data is not None:
+            return self.builder.constant(index, wanted, f"{self.target().name}/operand_{i}")
+        tensor = self.builder.activation(index, f"tensor_{index}")
+        if wanted == tensor.shape:
+            return tensor.name
+        return self._reshaped(tensor, wanted)
+
+    def _reshaped(self, tensor: QTensor, shape: Shape) -> str:
+        """A view of ``tensor`` as another tensor."""
+        name = self.builder.unique(f"{self.target().name}/input")
+        self.builder.tensors[name] = replace(tensor, name=name, shape=shape)
+        self.builder.ops.append(QOp(name, Reshape(shape), (tensor.name,)))
+        return name
+
+    def integers(self, i: int, what: str) -> tuple[int, ...]:
+        """Operand ``i``, a constant list of axes or sizes, all its axes as one."""
+        given = self.given(i)
+        if given.data is None:
+            self.unsupported(
+                f"{self.code} with {what} that the model computes",
+                "Convert the model with fixed shapes, so that they become constants.",
+            )
+        if given.type not in {"INT32", "INT64"} or given.size > MAX_NUMBERS:
+            self.invalid(f"its {what} are {given.type} {given.shape}")
+        return tuple(int(value) for value in given.array().reshape(-1))
+
+    def axis(self, value: int, rank: int) -> int:
+        """An axis, which may count from the end, as 0 .. rank - 1."""
+        if not -rank <= value < rank:
+            self.invalid(f"there is no axis {value} of {rank}")
+        return value % rank
+
+    def weights(self, i: int, rank: int, channel_axis: int) -> tuple[Int8Array, FloatArray]:
+        """The constant weights in operand ``i`` as the file has them, and their scales."""
+        given = self.given(i)
+        if given.data is None:
+            self.unsupported(
+                f"{self.code} with weights that the model computes",
+                "Use weights that are constant once the model is trained.",
+            )
+        if given.type != "INT8" or given.quantization is None:
+            self.unsupported(f"{self.code} with weights in {given.type}", FULL_INTEGER)
+        if len(given.shape) != rank:
+            self.invalid(f"its weights {given.shape} have not {rank} axes")
+        quantization = given.quantization
+        if any(quantization.zero_points):
+            self.unsupported(
+                f"{self.code} with weights whose zero point is not 0",
+                "Convert the model anew: TensorFlow Lite's converter makes symmetric weights.",
+            )
+        scales = np.array(quantization.scales, np.float32)
+        if len(scales) > 1 and quantization.dimension != channel_axis:
+            self.unsupported(
+                f"{self.code} with weight scales along axis {quantization.dimension}",
+                f"Convert the model anew: they have to be along axis {channel_axis}.",
+            )
+        return given.array(), scales
+
+    def bias(self, i: int, outputs: int) -> Int32Array | None:
+        """The constant bias in operand ``i``; None if it is left out."""
+        if not self.has(i):
+            return None
+        given = self.given(i)
+        if given.data is None or given.type != "INT32":
+            self.unsupported(f"{self.code} with a bias that is not constant INT32", FULL_INTEGER)
+        if given.size != outputs:
+            self.invalid(f"its bias has {given.size} elements for {outputs} outputs")
+        bias: Int32Array = given.array().reshape(-1)
+        return bias
+
+    # --- Options ------------------------------------------------------------------------------
+
+    def options(self, table: type[Options]) -> Options:
+        """The operator's options."""
+        options = self.operator.options
+        assert isinstance(options, table)
+        return options
+
+    def clamp(self, activation: str) -> tuple[int, int]:
+        """A fused activation in units of the output."""
+        if activation not in ACTIVATIONS:
+            self.unsupported(
+                f"{self.code} with a fused {activation}", "Use it as a layer of its own."
+            )
+        low, high = (unary.quantized_bound(b, self.target()) for b in ACTIVATIONS[activation])
+        return low, high
+
+    # --- Results ------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        op: Op,
+        inputs: Sequence[str],
+        shape: Shape,
+        *,
+        output: int = 0,
+        clamp: tuple[int, int] = (INT8_MIN, INT8_MAX),
+        weight: NDArray[Any] | None = None,
+        weight_scale: FloatArray | None = None,
+        bias: Int32Array | None = None,
+    ) -> None:
+        """Add ``op``, which yields ``shape``, for output ``output`` of the operator.
+
+        Where the file has the same elements under another shape, a Reshape follows.
+        """
+        target = self.target(output)
+        if math.prod(shape) != target.size:
+            self.invalid(f"its output should have the shape {shape}, the file has {target.shape}")
+        name = target.name
+        if shape != target.shape:
+            name = self.builder.unique(f"{target.name}/unshaped")
+            self.builder.tensors[name] = replace(target, name=name, shape=shape)
+        self.builder.ops.append(QOp(name, op, tuple(inputs), weight, weight_scale, bias, clamp))
+        if shape != target.shape:
+            self.builder.ops.append(QOp(target.name, Reshape(target.shape), (name,)))

@@ -1,0 +1,132 @@
+"""A .tflite model as a QGraph: `load` a file, or `convert` what `file.read` gave.
+
+The graph has one input and one output. Operators on which the output does not depend are left
+out. A layer is named after the tensor that it writes. An operator that has no int8 form here is
+an `UnsupportedOp` with its name, its shapes and what to use instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nanotool.errors import InvalidModel
+from nanotool.frontends.tflite import file
+from nanotool.frontends.tflite.builder import Builder, Call
+from nanotool.frontends.tflite.file import FULL_INTEGER, NO_TENSOR, Model, Operator
+from nanotool.frontends.tflite.operators import INSTEAD, RULES, Rule
+from nanotool.identifiers import model_identifier
+from nanotool.ir import QGraph
+from nanotool.validate import validate
+
+MAX_NAME = 64  # characters of the graph's name
+
+
+def load(path: Path | str) -> QGraph:
+    """The graph in the .tflite file at ``path``, named after the file.
+
+    Raises NanoError without a file, InvalidModel for an unsound one, UnsupportedOp for an operator
+    that has no int8 form here.
+    """
+    model = file.load(path)
+    name = Path(path).name
+    return from_model(model, Path(path).stem, f"tflite: {name}")
+
+
+def from_model(model: Model, name: str, source: str) -> QGraph:
+    """`convert` and `validate`."""
+    graph = convert(model, name, source)
+    validate(graph)
+    return graph
+
+
+def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph:
+    """``model`` as a graph, which is still to be validated."""
+    for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
+        if len(indices) != 1:
+            named = ", ".join(model.describe(index) for index in indices[:8])
+            raise InvalidModel(
+                f"The model has {len(indices)} {what}: {named}.",
+                f"Convert a part of it that has one, or join the {what} in the model.",
+            )
+    builder = Builder(model)
+    start = builder.activation(model.inputs[0], "input")
+    live = _live(model)
+    for position, operator in enumerate(model.operators):
+        if not live.isdisjoint(operator.outputs):
+            _import(Call(builder, operator, position, live))
+    if model.outputs[0] not in builder.activations:
+        raise InvalidModel("The model's output is a constant.", "Convert a model that computes.")
+    return QGraph(
+        name=model_identifier(name)[:MAX_NAME],
+        tensors=builder.tensors,
+        ops=tuple(builder.ops),
+        input=start.name,
+        output=builder.activations[model.outputs[0]],
+        source=source,
+        constants=builder.constants,
+    )
+
+
+def _live(model: Model) -> frozenset[int]:
+    """The tensors on which the output depends."""
+    live = set(model.outputs)
+    for operator in reversed(model.operators):
+        if not live.isdisjoint(operator.outputs):
+            live.update(_read(operator))
+    return frozenset(live)
+
+
+def _read(operator: Operator) -> tuple[int, ...]:
+    """The tensors that an operator reads, without those that only repeat the output's shape."""
+    rule = RULES.get(operator.code.name)
+    unread = rule.unread if rule else frozenset()
+    return tuple(
+        index
+        for position, index in enumerate(operator.inputs)
+        if index != NO_TENSOR and position not in unread
+    )
+
+
+def _import(call: Call) -> None:
+    """Add the operator to the graph, if it is one that we know, in a form that we know."""
+    operator = call.operator
+    rule = RULES.get(call.code)
+    if rule is None:
+        custom = f" {operator.code.custom[:60]!r}" if operator.code.custom else ""
+        call.unsupported(
+            f"{call.code}{custom} ({_shapes(call.builder.model, operator)})",
+            INSTEAD.get(call.code, f"Known operators: {', '.join(sorted(RULES))}."),
+        )
+    if not rule.least <= len(operator.inputs) <= rule.most:
+        call.invalid(f"it has {len(operator.inputs)} inputs")
+    if len(operator.outputs) > 1 and not rule.several:
+        call.invalid(f"it has {len(operator.outputs)} outputs")
+    _check_types(call, rule)
+    try:
+        rule.importer(call)
+    except InvalidModel as error:
+        if error.message.startswith(call.node):
+            raise
+        raise InvalidModel(f"{call.node}: {error.message}", error.hint) from error
+
+
+def _check_types(call: Call, rule: Rule) -> None:
+    """Activations are INT8, but at the model's borders."""
+    if rule.border:
+        return
+    tensors = call.builder.model.tensors
+    given = [tensors[i] for i in _read(call.operator)]
+    used = [t for t in given if t.data is None] + [tensors[i] for i in call.operator.outputs]
+    for tensor in used:
+        if tensor.type != "INT8":
+            call.unsupported(f"{call.code} on {tensor.type} {tensor.shape}", FULL_INTEGER)
+
+
+def _shapes(model: Model, operator: Operator) -> str:
+    """Types and shapes of what an operator reads and writes."""
+
+    def listed(indices: tuple[int, ...]) -> str:
+        tensors = [model.tensors[i] for i in indices[:4] if i != NO_TENSOR]
+        return ", ".join(f"{t.type} {t.shape}" for t in tensors)
+
+    return f"{listed(operator.inputs)} -> {listed(operator.outputs)}"
