@@ -106,6 +106,8 @@ def hil(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Instructions and bytes of the committed model on the emulated STM32."""
     session.run(
+        PYTHON,
+        "-m",
         "nanotool",
         "bench",
         "firmware/models/default",
