@@ -1,0 +1,61 @@
+"""Write a QGraph as an int8 .tflite file.
+
+Each operator becomes the TensorFlow Lite operators that compute the same bytes in TFLite Micro's
+reference kernels; the batch dimension is 1. What TensorFlow Lite cannot say in one operator is
+said in several: padding that is neither SAME nor VALID is a PAD in front, a clamp that is no
+activation of its is a MAXIMUM and a MINIMUM behind, a function that it has not for int8 is a
+GATHER from a table.
+
+The bytes are the same for the same graph. Nothing but weights, shapes and scales is written: no
+class names and no input permutation, so feed the file H, W, C.
+
+    file       tensors and operators before they are serialized, their versions
+    serialize  flatbuffers
+    linear, pooling, elementwise, rows, move   one function an operator
+    clamp, padding   what they share
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanotool.backends.tflite import elementwise, linear, move, pooling, rows
+from nanotool.backends.tflite.file import File
+from nanotool.backends.tflite.registry import EMITTERS, Emitter
+from nanotool.backends.tflite.serialize import serialize
+from nanotool.errors import InvalidModel
+from nanotool.ir import QGraph
+
+__all__ = [
+    "EMITTERS",
+    "Emitter",
+    "elementwise",
+    "linear",
+    "move",
+    "pooling",
+    "rows",
+    "write",
+]
+
+
+def write(graph: QGraph) -> bytes:
+    """``graph`` as the bytes of a .tflite file, its input and output with a batch of 1 in front.
+
+    Raises UnsupportedOp for what TensorFlow Lite cannot express: a dilated pool, an average pool
+    whose padding is neither SAME nor VALID.
+    """
+    file = File(graph)
+    for name, tensor in graph.tensors.items():
+        data = graph.constants.get(name)
+        if data is None:
+            file.index[name] = file.activation(name, tensor)
+        else:
+            file.index[name] = file.constant(
+                name, data[np.newaxis], (tensor.scale,), tensor.zero_point
+            )
+    for op in graph.ops:
+        emit = EMITTERS.get(type(op.op))
+        if emit is None:
+            raise InvalidModel(f"{op.name}: {type(op.op).__name__} has no int8 form.")
+        emit(file, op)
+    return serialize(file)

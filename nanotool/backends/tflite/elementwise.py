@@ -1,0 +1,117 @@
+"""Functions of one or two elements, and the change of type at a graph's borders."""
+
+from __future__ import annotations
+
+import numpy as np
+import tflite
+
+from nanotool import unary
+from nanotool.backends.tflite.clamp import clamped
+from nanotool.backends.tflite.file import Codes, File
+from nanotool.backends.tflite.registry import emits
+from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, QOp, Quantize
+from nanotool.ir import Unary as UnaryOp
+
+_UNARY: dict[str, tuple[int, str]] = {  # by the name in front of the colon
+    "abs": (Codes.ABS, "AbsOptions"),
+    "elu": (Codes.ELU, ""),
+    "hard_swish": (Codes.HARD_SWISH, "HardSwishOptions"),
+    "identity": (Codes.QUANTIZE, "QuantizeOptions"),
+    "leaky_relu": (Codes.LEAKY_RELU, "LeakyReluOptions"),
+    "relu": (Codes.RELU, ""),
+    "relu6": (Codes.RELU6, ""),
+    "rsqrt": (Codes.RSQRT, ""),
+    "sigmoid": (Codes.LOGISTIC, ""),
+    "tanh": (Codes.TANH, ""),
+}
+
+
+@emits(UnaryOp)
+def _unary(file: File, op: QOp) -> None:
+    """TFLite Micro's operator where it has one for int8, else a table."""
+    assert isinstance(op.op, UnaryOp)
+    function = op.op.function
+    family = function.partition(":")[0]
+    source, target = file.source(op), file.target(op)
+    # Of a negative number TFLite Micro's RSQRT makes an error.
+    fails = family == "rsqrt" and source.zero_point != INT8_MIN
+    if fails or not unary.definition(function).in_tflm:
+        _table(file, op)
+        return
+    input_index = file.index[op.inputs[0]]
+    same = (source.scale, source.zero_point) == (target.scale, target.zero_point)
+    if family == "relu6" and unary.quantized_bound(6.0, target) == INT8_MAX:
+        family = "relu"  # no difference, and TFLite Micro's 6 / scale may not fit its int32
+    if family == "relu6" and not same:  # RELU6 does not requantize in TFLite Micro, RELU does
+        requantized = file.activation(f"{op.name}/relu", target)
+        file.operator(Codes.RELU, (input_index,), requantized)
+        input_index = requantized
+    slope = unary.parameter(function)
+
+    def write(output: int, _activation: int) -> None:
+        code, options = _UNARY[family]
+        fields = {"Alpha": slope} if slope is not None else {}
+        file.operator(code, (input_index,), output, options, **fields)
+
+    clamped(file, op, write, fuses=False)
+
+
+def _table(file: File, op: QOp) -> None:
+    """Any function of int8: look up input + 128 in its 256 values (CAST, ADD, GATHER)."""
+    assert isinstance(op.op, UnaryOp)
+    target = file.target(op)
+    source = file.index[op.inputs[0]]
+    shape = file.tensors[source].shape
+    wide = file.integers(f"{op.name}/int32", shape)
+    file.operator(
+        Codes.CAST,
+        (source,),
+        wide,
+        "CastOptions",
+        InDataType=tflite.TensorType.INT8,
+        OutDataType=tflite.TensorType.INT32,
+    )
+    offset = file.numbers(f"{op.name}/offset", -INT8_MIN)
+    index = file.integers(f"{op.name}/index", shape)
+    file.operator(Codes.ADD, (wide, offset), index, "AddOptions", FusedActivationFunction=0)
+    entries = unary.table(op.op.function, file.source(op), target, op.clamp)
+    table = file.constant(f"{op.name}/table", entries, (target.scale,), target.zero_point)
+    file.operator(Codes.GATHER, (table, index), file.index[op.name], "GatherOptions", Axis=0)
+
+
+_BINARY: dict[str, tuple[int, str, bool]] = {  # operator, options, whether it fuses an activation
+    "add": (Codes.ADD, "AddOptions", True),
+    "sub": (Codes.SUB, "SubOptions", True),
+    "mul": (Codes.MUL, "MulOptions", True),
+    "maximum": (Codes.MAXIMUM, "MaximumMinimumOptions", False),
+    "minimum": (Codes.MINIMUM, "MaximumMinimumOptions", False),
+}
+
+
+@emits(Binary)
+def _binary(file: File, op: QOp) -> None:
+    assert isinstance(op.op, Binary)
+    code, options, fuses = _BINARY[op.op.function]
+
+    def write(output: int, activation: int) -> None:
+        fields = {"FusedActivationFunction": activation} if fuses else {}
+        file.operator(code, file.inputs(op), output, options, **fields)
+
+    clamped(file, op, write, fuses=fuses)
+
+
+@emits(PRelu)
+def _prelu(file: File, op: QOp) -> None:
+    def write(output: int, _activation: int) -> None:
+        file.operator(Codes.PRELU, file.inputs(op), output)
+
+    clamped(file, op, write, fuses=False)
+
+
+@emits(Quantize)
+def _quantize(file: File, op: QOp) -> None:
+    back = DTYPES[file.target(op).dtype] == np.float32
+    code, options = (
+        (Codes.DEQUANTIZE, "DequantizeOptions") if back else (Codes.QUANTIZE, "QuantizeOptions")
+    )
+    file.operator(code, file.inputs(op), file.index[op.name], options)

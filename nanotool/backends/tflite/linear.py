@@ -1,0 +1,143 @@
+"""Dense layers and convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tflite
+
+from nanotool.backends.tflite.clamp import clamped
+from nanotool.backends.tflite.file import NO_TENSOR, Codes, File
+from nanotool.backends.tflite.move import write_slice
+from nanotool.backends.tflite.padding import padded
+from nanotool.backends.tflite.registry import emits
+from nanotool.ir import Conv2D, ConvTranspose2D, Dense, Int8Array, QOp, Window
+
+
+def _weights(file: File, op: QOp, weight: Int8Array, axis: int = 0) -> tuple[int, int]:
+    """The weight and bias tensors; the bias may be NO_TENSOR. Scales go along ``axis``."""
+    scales = np.asarray(op.weight_scale, np.float32).reshape(-1)
+    values = tuple(scales.tolist())
+    index = file.constant(f"{op.name}/weight", weight, values, axis=axis if len(values) > 1 else 0)
+    if op.bias is None:
+        return index, NO_TENSOR
+    bias_scales = (np.float32(file.source(op).scale) * scales).tolist()
+    bias = np.asarray(op.bias, np.int32)
+    return index, file.constant(f"{op.name}/bias", bias, tuple(bias_scales))
+
+
+@emits(Dense)
+def _dense(file: File, op: QOp) -> None:
+    assert op.weight is not None
+    weight, bias = _weights(file, op, op.weight)
+    inputs = (file.index[op.inputs[0]], weight, bias)
+    keep = len(file.source(op).shape) > 1
+
+    def write(output: int, activation: int) -> None:
+        file.operator(
+            Codes.FULLY_CONNECTED,
+            inputs,
+            output,
+            "FullyConnectedOptions",
+            FusedActivationFunction=activation,
+            KeepNumDims=keep,
+        )
+
+    clamped(file, op, write)
+
+
+@emits(Conv2D)
+def _conv2d(file: File, op: QOp) -> None:
+    """CONV_2D, or DEPTHWISE_CONV_2D where every input channel is a group; its filter is
+    1, KH, KW, O."""
+    assert isinstance(op.op, Conv2D)
+    assert op.weight is not None
+    window, channels = op.op.window, file.source(op).shape[2]
+    source, padding = padded(file, op, window, fill=file.source(op).zero_point)
+    depthwise = op.op.groups == channels > 1
+    if depthwise:
+        weight, bias = _weights(file, op, op.weight.transpose(3, 1, 2, 0), axis=3)
+    else:
+        weight, bias = _weights(file, op, op.weight)
+    inputs = (source, weight) if bias == NO_TENSOR else (source, weight, bias)
+    more = {"DepthMultiplier": len(op.weight) // channels} if depthwise else {}
+
+    def write(output: int, activation: int) -> None:
+        file.operator(
+            Codes.DEPTHWISE_CONV_2D if depthwise else Codes.CONV_2D,
+            inputs,
+            output,
+            "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions",
+            Padding=padding,
+            StrideH=window.stride[0],
+            StrideW=window.stride[1],
+            DilationHFactor=window.dilation[0],
+            DilationWFactor=window.dilation[1],
+            FusedActivationFunction=activation,
+            **more,
+        )
+
+    clamped(file, op, write)
+
+
+# --- Transposed convolution -----------------------------------------------------------------------
+
+
+def _fits(window: Window, sizes: tuple[int, int], outputs: tuple[int, int], padding: int) -> bool:
+    """Whether TRANSPOSE_CONV with this padding cuts off what ``window`` does: a convolution with
+    that padding would turn ``outputs`` into ``sizes``, padded as much in front."""
+    for axis in range(2):
+        kernel, stride, before = window.kernel[axis], window.stride[axis], window.padding[axis]
+        same = padding == tflite.Padding.SAME
+        span = outputs[axis] if same else outputs[axis] - kernel + 1
+        total = (sizes[axis] - 1) * stride + kernel - outputs[axis]
+        if -(-span // stride) != sizes[axis] or max(0, total) // 2 != before:
+            return False
+    return True
+
+
+@emits(ConvTranspose2D)
+def _conv_transpose2d(file: File, op: QOp) -> None:
+    """TRANSPOSE_CONV; where neither SAME nor VALID cuts off as much, VALID and then a SLICE."""
+    assert isinstance(op.op, ConvTranspose2D)
+    assert op.weight is not None
+    window, (height, width, _) = op.op.window, file.source(op).shape
+    rows, columns, depth = file.target(op).shape
+    for padding in (tflite.Padding.VALID, tflite.Padding.SAME):
+        if _fits(window, (height, width), (rows, columns), padding):
+            clamped(file, op, _transpose_conv(file, op, padding))
+            return
+    top, left = window.padding[:2]
+    whole = (
+        max((height - 1) * window.stride[0] + window.kernel[0], top + rows),
+        max((width - 1) * window.stride[1] + window.kernel[1], left + columns),
+        depth,
+    )
+    uncut = file.activation(f"{op.name}/uncut", file.target(op), whole)
+    clamped(file, op, _transpose_conv(file, op, tflite.Padding.VALID), output=uncut)
+    write_slice(file, op, (uncut, file.index[op.name]), (top, left, 0))
+
+
+def _transpose_conv(file: File, op: QOp, padding: int) -> Callable[[int, int], None]:
+    assert isinstance(op.op, ConvTranspose2D)
+    assert op.weight is not None
+    stride = op.op.window.stride
+    weight, bias = _weights(file, op, op.weight)
+    source = file.index[op.inputs[0]]
+
+    def write(output: int, activation: int) -> None:
+        shape = file.numbers(f"{op.name}/shape", *file.tensors[output].shape)
+        inputs = (shape, weight, source) if bias == NO_TENSOR else (shape, weight, source, bias)
+        file.operator(
+            Codes.TRANSPOSE_CONV,
+            inputs,
+            output,
+            "TransposeConvOptions",
+            Padding=padding,
+            StrideH=stride[0],
+            StrideW=stride[1],
+            FusedActivationFunction=activation,
+        )
+
+    return write

@@ -1,0 +1,123 @@
+"""Elements go elsewhere: reshape, transpose, concat, slice, pad, resize."""
+
+from __future__ import annotations
+
+from nanotool.backends.tflite.file import Codes, File
+from nanotool.backends.tflite.padding import write_pad
+from nanotool.backends.tflite.registry import emits
+from nanotool.ir import Concat, Pad, QOp, Reshape, Resize, Shape, Slice, Transpose
+
+MAX_CONCAT = 10  # inputs of one CONCATENATION in TFLite Micro
+MAX_STRIDED_AXES = 4  # of a STRIDED_SLICE in TFLite Micro, the batch counted in
+
+
+def _write_reshape(file: File, op: QOp, tensors: tuple[int, int]) -> None:
+    shape = file.numbers(f"{op.name}/shape", *file.tensors[tensors[1]].shape)
+    file.operator(Codes.RESHAPE, (tensors[0], shape), tensors[1], "ReshapeOptions")
+
+
+@emits(Reshape)
+def _reshape(file: File, op: QOp) -> None:
+    _write_reshape(file, op, (file.index[op.inputs[0]], file.index[op.name]))
+
+
+@emits(Transpose)
+def _transpose(file: File, op: QOp) -> None:
+    assert isinstance(op.op, Transpose)
+    axes = (0, *(1 + axis for axis in op.op.permutation))
+    permutation = file.numbers(f"{op.name}/permutation", *axes)
+    inputs = (*file.inputs(op), permutation)
+    file.operator(Codes.TRANSPOSE, inputs, file.index[op.name], "TransposeOptions")
+
+
+@emits(Concat)
+def _concat(file: File, op: QOp) -> None:
+    """CONCATENATION; one after another if there are more inputs than it takes."""
+    assert isinstance(op.op, Concat)
+    axis, inputs = op.op.axis, list(file.inputs(op))
+    while True:
+        first, inputs = inputs[:MAX_CONCAT], inputs[MAX_CONCAT:]
+        output = file.index[op.name]
+        if inputs:
+            shape = list(file.shape(first[0]))
+            shape[axis] = sum(file.shape(tensor)[axis] for tensor in first)
+            output = file.activation(f"{op.name}/first", file.target(op), tuple(shape))
+        file.operator(
+            Codes.CONCATENATION,
+            tuple(first),
+            output,
+            "ConcatenationOptions",
+            Axis=1 + axis,
+            FusedActivationFunction=0,
+        )
+        if not inputs:
+            return
+        inputs.insert(0, output)
+
+
+def write_slice(file: File, op: QOp, tensors: tuple[int, int], begin: Shape) -> None:
+    """A SLICE from the first of ``tensors`` to the second, which says how much."""
+    start = file.numbers(f"{op.name}/begin", 0, *begin)
+    size = file.numbers(f"{op.name}/size", *file.tensors[tensors[1]].shape)
+    file.operator(Codes.SLICE, (tensors[0], start, size), tensors[1], "SliceOptions")
+
+
+@emits(Slice)
+def _slice(file: File, op: QOp) -> None:
+    """SLICE, or with strides STRIDED_SLICE."""
+    assert isinstance(op.op, Slice)
+    tensors = file.index[op.inputs[0]], file.index[op.name]
+    if all(stride == 1 for stride in op.op.stride):
+        write_slice(file, op, tensors, op.op.begin)
+        return
+    begin, stride = op.op.begin, op.op.stride
+    if len(begin) < MAX_STRIDED_AXES:
+        _write_strided_slice(file, op, tensors, (0, *begin), (1, *stride))
+        return
+    # One axis too many: the first one takes the batch's place meanwhile.
+    source = file.unbatched(f"{op.name}/in", tensors[0])
+    target = file.unbatched(f"{op.name}/out", tensors[1])
+    _write_reshape(file, op, (tensors[0], source))
+    _write_strided_slice(file, op, (source, target), begin, stride)
+    _write_reshape(file, op, (target, tensors[1]))
+
+
+def _write_strided_slice(
+    file: File, op: QOp, tensors: tuple[int, int], begin: Shape, stride: Shape
+) -> None:
+    counts = file.tensors[tensors[1]].shape
+    ends = (
+        first + (count - 1) * step + 1
+        for first, count, step in zip(begin, counts, stride, strict=True)
+    )
+    inputs = (
+        tensors[0],
+        file.numbers(f"{op.name}/begin", *begin),
+        file.numbers(f"{op.name}/end", *ends),
+        file.numbers(f"{op.name}/strides", *stride),
+    )
+    file.operator(Codes.STRIDED_SLICE, inputs, tensors[1], "StridedSliceOptions")
+
+
+@emits(Pad)
+def _pad(file: File, op: QOp) -> None:
+    assert isinstance(op.op, Pad)
+    target = file.target(op)
+    fill = target.zero_point if op.op.value is None else op.op.value
+    tensors = file.index[op.inputs[0]], file.index[op.name]
+    write_pad(file, op, tensors, (op.op.before, op.op.after), fill)
+
+
+@emits(Resize)
+def _resize(file: File, op: QOp) -> None:
+    assert isinstance(op.op, Resize)
+    size = file.numbers(f"{op.name}/size", *file.target(op).shape[:2])
+    bilinear = op.op.method == "bilinear"
+    file.operator(
+        Codes.RESIZE_BILINEAR if bilinear else Codes.RESIZE_NEAREST_NEIGHBOR,
+        (*file.inputs(op), size),
+        file.index[op.name],
+        "ResizeBilinearOptions" if bilinear else "ResizeNearestNeighborOptions",
+        AlignCorners=op.op.align_corners,
+        HalfPixelCenters=op.op.half_pixel_centers,
+    )

@@ -1,0 +1,76 @@
+"""Pools, and the mean over axes."""
+
+from __future__ import annotations
+
+from nanotool.backends.tflite.clamp import clamped
+from nanotool.backends.tflite.file import Codes, File
+from nanotool.backends.tflite.padding import padded, plain_padding
+from nanotool.backends.tflite.registry import emits
+from nanotool.errors import UnsupportedOp
+from nanotool.ir import INT8_MIN, AveragePool2D, MaxPool2D, Mean, QOp, Window
+
+
+def _pool(file: File, op: QOp, code: int, window: Window, placed: tuple[int, int]) -> None:
+    source, padding = placed
+
+    def write(output: int, activation: int) -> None:
+        file.operator(
+            code,
+            (source,),
+            output,
+            "Pool2DOptions",
+            Padding=padding,
+            StrideH=window.stride[0],
+            StrideW=window.stride[1],
+            FilterHeight=window.kernel[0],
+            FilterWidth=window.kernel[1],
+            FusedActivationFunction=activation,
+        )
+
+    clamped(file, op, write)
+
+
+def _undilated(op: QOp, window: Window) -> Window:
+    """The same window; UnsupportedOp if its taps are apart, which no pool of TFLite can be."""
+    if any(d > 1 and k > 1 for d, k in zip(window.dilation, window.kernel, strict=True)):
+        raise UnsupportedOp(
+            op.name,
+            "a dilated pool in a .tflite file",
+            "TensorFlow Lite's pools have no dilation: use dilation=1, or export C source.",
+        )
+    return Window(window.kernel, window.stride, window.padding)
+
+
+@emits(MaxPool2D)
+def _max_pool(file: File, op: QOp) -> None:
+    assert isinstance(op.op, MaxPool2D)
+    window = _undilated(op, op.op.window)
+    _pool(file, op, Codes.MAX_POOL_2D, window, padded(file, op, window, fill=INT8_MIN))
+
+
+@emits(AveragePool2D)
+def _average_pool(file: File, op: QOp) -> None:
+    assert isinstance(op.op, AveragePool2D)
+    window = _undilated(op, op.op.window)
+    padding = plain_padding(window, file.source(op).shape)
+    if padding is None:
+        raise UnsupportedOp(
+            op.name,
+            f"an average pool with padding {window.padding} in a .tflite file",
+            "TensorFlow Lite's average pool knows only SAME and VALID padding: use padding=0, "
+            "or export C source.",
+        )
+    source = file.index[op.inputs[0]], padding
+    _pool(file, op, Codes.AVERAGE_POOL_2D, window, source)
+
+
+@emits(Mean)
+def _mean(file: File, op: QOp) -> None:
+    assert isinstance(op.op, Mean)
+    axes = file.numbers(f"{op.name}/axes", *(1 + axis for axis in op.op.axes))
+    inputs, keep = (file.index[op.inputs[0]], axes), op.op.keep_dims
+
+    def write(output: int, _activation: int) -> None:
+        file.operator(Codes.MEAN, inputs, output, "ReducerOptions", KeepDims=keep)
+
+    clamped(file, op, write, fuses=False)
