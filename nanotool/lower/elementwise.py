@@ -15,6 +15,7 @@ from nanotool.lower.layer import (
     Layer,
     factor,
     four,
+    four_bytes,
     lowers,
     merge_axes,
     overlap,
@@ -58,14 +59,15 @@ def _quantize(_op: Quantize, layer: Layer) -> Call:
 
 
 def _between_float(kernel: str, layer: Layer, quantized: QTensor) -> Call:
-    """Floats are 4 bytes: an int8 needs its float's, a float's byte its int8."""
+    """Floats are 4 bytes: an int8 needs its float's, a float's first byte its int8. (The other
+    three are written at once with it.)"""
     fields: Fields = (
         ("scale", quantized.scale),
         ("zero_point", quantized.zero_point),
         ("size", quantized.size),
     )
-    written = np.arange(layer.output.nbytes, dtype=np.int64)
-    needs = written * 4 if kernel == "nano_quantize" else written // 4
+    elements = np.arange(layer.output.size, dtype=np.int64)
+    needs = elements * 4 if kernel == "nano_quantize" else four_bytes(elements)
     return Call(kernel, Struct("nano_quantize_params", fields), (overlap(needs),))
 
 

@@ -26,6 +26,8 @@ ARRAY_ENDINGS = (
     *("weights", "bias", "multiplier", "shift", "table", "constant", "rows", "columns"),
 )
 
+NOTHING = 2**62  # instead of the number of a byte that is needed
+
 IndexArray: TypeAlias = NDArray[np.int64]
 Fields: TypeAlias = tuple[tuple[str, Value], ...]  # of a Struct
 
@@ -111,7 +113,8 @@ def lowered_operators() -> tuple[type[Op], ...]:
 
 def overlap(needs: IndexArray) -> int | None:
     """One of `LoweredOp.overlaps` of a kernel that writes its output byte by byte, in memory order
-    (see nano/ops.h); output byte k needs no byte of this input before ``needs[k]``.
+    (see nano/ops.h); output byte k needs no byte of this input before ``needs[k]`` (`NOTHING`: it
+    needs none).
 
     When byte k is written, nothing from the first byte that a later one needs on may be
     overwritten: offset(in) - offset(out) >= k + 1 - min(needs[k+1:]) for every k.
@@ -119,6 +122,14 @@ def overlap(needs: IndexArray) -> int | None:
     later = np.minimum.accumulate(needs[:0:-1])[::-1]
     gap = int((np.arange(1, needs.size) - later).max(initial=0))
     return gap if gap < needs.size else None
+
+
+def four_bytes(needs: IndexArray) -> IndexArray:
+    """``needs``, element by element, for the bytes of elements of four: these are written at once,
+    so nothing is read between them."""
+    result = np.full((needs.size, 4), NOTHING)
+    result[:, 0] = needs
+    return result.reshape(-1)
 
 
 def positions(tensor: QTensor) -> IndexArray:

@@ -17,7 +17,7 @@ from nanotool.ir import (
     Int8Array,
     Struct,
 )
-from nanotool.lower.layer import Call, IndexArray, Layer, lowers, overlap
+from nanotool.lower.layer import NOTHING, Call, IndexArray, Layer, lowers, overlap
 from nanotool.lower.window import window_needs, window_struct
 
 
@@ -81,7 +81,7 @@ def _reach(op: ConvTranspose2D, layer: Layer, axis: int) -> list[tuple[int, int]
 
 
 def _transpose_needs(layer: Layer, reach: list[list[tuple[int, int]]]) -> IndexArray:
-    """For each output byte the first input byte that it needs, else the input's size."""
+    """For each output byte the first input byte that it needs, or NOTHING."""
     in_h, in_w, in_c = layer.input.shape
     rows, columns = (
         np.array([first if first <= last else size for first, last in axis], np.int64)
@@ -89,7 +89,7 @@ def _transpose_needs(layer: Layer, reach: list[list[tuple[int, int]]]) -> IndexA
     )
     pixels = (rows[:, None] * in_w + columns[None, :]) * in_c
     outside = (rows[:, None] == in_h) | (columns[None, :] == in_w)
-    return np.repeat(np.where(outside, layer.input.size, pixels).reshape(-1), layer.output.shape[2])
+    return np.repeat(np.where(outside, NOTHING, pixels).reshape(-1), layer.output.shape[2])
 
 
 @lowers(Dense)

@@ -7,6 +7,7 @@ import numpy as np
 from nanotool import numerics
 from nanotool.ir import Array, Concat, Pad, Resize, Slice, Struct, Transpose
 from nanotool.lower.layer import (
+    NOTHING,
     UINT16_MAX,
     Call,
     Fields,
@@ -117,7 +118,7 @@ def _pad(op: Pad, layer: Layer) -> Call:
         ("value", value),
     )
     around = list(zip(op.before, op.after, strict=True))
-    needs = np.pad(positions(layer.input), around, constant_values=layer.input.size)
+    needs = np.pad(positions(layer.input), around, constant_values=NOTHING)
     return Call("nano_pad", Struct("nano_pad_params", fields), (overlap(needs.reshape(-1)),))
 
 

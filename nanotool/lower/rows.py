@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from nanotool import numerics
 from nanotool.ir import ArgMax, LogSoftmax, Mean, Softmax, Struct
 from nanotool.lower.layer import (
@@ -13,6 +11,7 @@ from nanotool.lower.layer import (
     Fields,
     Layer,
     factor,
+    four_bytes,
     lowers,
     merge_axes,
     overlap,
@@ -90,6 +89,4 @@ def _argmax(op: ArgMax, layer: Layer) -> Call:
         ("inner", math.prod(shape[op.axis + 1 :])),
     )
     first = positions(layer.input).take(0, axis=op.axis).reshape(-1)
-    return Call(
-        "nano_argmax", Struct("nano_argmax_params", fields), (overlap(np.repeat(first, 4)),)
-    )
+    return Call("nano_argmax", Struct("nano_argmax_params", fields), (overlap(four_bytes(first)),))

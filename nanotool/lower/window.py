@@ -8,7 +8,7 @@ import numpy as np
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import AveragePool2D, MaxPool2D, Struct, Window
-from nanotool.lower.layer import INT32_MAX, Call, IndexArray, Layer, lowers, overlap
+from nanotool.lower.layer import INT32_MAX, NOTHING, Call, IndexArray, Layer, lowers, overlap
 
 MAX_TAPS = INT32_MAX // 256  # of a pool's window: their sum fits int32
 
@@ -30,12 +30,12 @@ def window_struct(window: Window, layer: Layer) -> Struct:
 
 def window_needs(window: Window, layer: Layer, first_channel: IndexArray) -> IndexArray:
     """For each output byte the first input byte that it needs, given the first input channel of
-    each output channel; the input's size for a window in the padding alone."""
+    each output channel; NOTHING for a window in the padding alone."""
     in_h, in_w, in_c = layer.input.shape
     rows, columns = _first_taps(window, layer, 0)[:, None], _first_taps(window, layer, 1)[None, :]
     pixels = (rows * in_w + columns)[:, :, None] * in_c + first_channel
     outside = (rows == in_h) | (columns == in_w)
-    return np.where(outside[:, :, None], layer.input.size, pixels).reshape(-1)
+    return np.where(outside[:, :, None], NOTHING, pixels).reshape(-1)
 
 
 def _first_taps(window: Window, layer: Layer, axis: int) -> IndexArray:

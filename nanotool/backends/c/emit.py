@@ -12,8 +12,10 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import nanotool
 from nanotool.backends.c import describe, text
@@ -21,7 +23,7 @@ from nanotool.backends.c.describe import arrays_of
 from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, replace_folder
 from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
-from nanotool.ir import Array, Int8Array, Lowered, Plan, QGraph, QTensor
+from nanotool.ir import DTYPES, Array, Int8Array, Lowered, Plan, QGraph, QTensor
 from nanotool.lower import ABI, layer_names
 from nanotool.plan import draw
 from nanotool.qfile import graph_hash, to_bytes
@@ -349,14 +351,18 @@ def _owners(lowered: Lowered) -> dict[str, str]:
 # --- NAME_golden.h --------------------------------------------------------------------------------
 
 
-def golden_inputs(graph: QGraph, count: int) -> tuple[Int8Array, str]:
+def golden_inputs(graph: QGraph, count: int) -> tuple[NDArray[Any], str]:
     """(``count`` inputs, where they are from): the graph's samples, then made ones."""
-    shape = graph.input_tensor.shape
-    real = np.zeros((0, *shape), np.int8) if graph.samples is None else graph.samples[:count]
+    tensor = graph.input_tensor
+    dtype = DTYPES[tensor.dtype]
+    none = np.zeros((0, *tensor.shape), dtype)
+    real = none if graph.samples is None else np.nan_to_num(graph.samples[:count])
     missing = count - len(real)
     if not missing:
         return real, "inputs from the calibration data"
-    made = _noise(missing * graph.input_tensor.size).reshape(missing, *shape)
+    noise = _noise(missing * tensor.size)
+    made = noise / np.float32(32) if dtype == np.float32 else noise.view(dtype)
+    made = made.reshape(missing, *tensor.shape)
     origin = f"{len(real)} inputs from the calibration data, then noise"
     return np.concatenate([real, made]), origin if len(real) else "inputs are noise"
 
@@ -394,18 +400,23 @@ def _golden_header(model: _Model, count: int) -> str:
     return _file(banner, _FORMAT_OFF, _include_guard(model, "GOLDEN_H", body))
 
 
-def _vectors(model: _Model, which: str, data: Int8Array) -> list[str]:
+def _vectors(model: _Model, which: str, data: NDArray[Any]) -> list[str]:
+    elements = f"{model.macro}_{which.upper()}_SIZE"
+    if data.itemsize > 1:
+        elements += f" / {data.itemsize}"
     lines = [
-        f"static const int8_t {model.name}_golden_{which}"
-        f"[{model.macro}_GOLDEN_COUNT][{model.macro}_{which.upper()}_SIZE] = {{"
+        f"static const {text.CTYPES[data.dtype.name]} {model.name}_golden_{which}"
+        f"[{model.macro}_GOLDEN_COUNT][{elements}] = {{"
     ]
     for vector in data:
         lines += ["    {", *text.number_rows(vector), "    },"]
     return [*lines, "};", ""]
 
 
-def _checksums(model: _Model, which: str, data: Int8Array) -> list[str]:
-    crcs = np.array([zlib.crc32(vector.tobytes()) for vector in data], np.uint32)
+def _checksums(model: _Model, which: str, data: NDArray[Any]) -> list[str]:
+    """Of the bytes as they lie in a little-endian machine's memory."""
+    little = data.astype(data.dtype.newbyteorder("<"))
+    crcs = np.array([zlib.crc32(vector.tobytes()) for vector in little], np.uint32)
     return [
         f"static const uint32_t {model.name}_golden_{which}_crc[{model.macro}_GOLDEN_COUNT] = {{",
         *text.number_rows(crcs),

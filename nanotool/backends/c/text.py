@@ -13,7 +13,8 @@ from nanotool.ir import Array, Struct, Value
 
 WIDTH = 100
 INDENT = "    "
-CTYPES = {name: f"{name}_t" for name in ("int8", "int16", "int32", "uint16", "uint32")}
+INTEGERS = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
+CTYPES = {**{name: f"{name}_t" for name in INTEGERS}, "float32": "float"}
 
 Symbol = Callable[[Array], str]  # an array's C name
 
@@ -26,15 +27,23 @@ def ctype(array: Array) -> str:
 def number_rows(data: NDArray[Any], width: int = WIDTH) -> list[str]:
     """``data`` as indented lines of numbers in columns: a power of two on a line, all lines of an
     array alike, whatever the values (so that two exports can be compared line by line)."""
-    info = np.iinfo(data.dtype)
-    decimal = data.dtype != np.uint32  # those are checksums
-    cell = max(len(str(info.min)), len(str(info.max))) + 1 if decimal else len(hex(info.max)) + 2
+    cell, write = _number(data.dtype)
     per_line = 1
     while len(INDENT) + 2 * per_line * (cell + 1) - 1 <= width:
         per_line *= 2
-    texts = [(f"{int(v)}," if decimal else f"0x{int(v):08X}u,") for v in data.reshape(-1)]
+    texts = [write(v) + "," for v in data.reshape(-1)]
     rows = [texts[i : i + per_line] for i in range(0, len(texts), per_line)]
     return [INDENT + " ".join(text.rjust(cell) for text in row) for row in rows]
+
+
+def _number(dtype: np.dtype[Any]) -> tuple[int, Callable[[Any], str]]:
+    """(columns of the longest number with its comma, how one is written)."""
+    if dtype == np.float32:
+        return len("-1.17549435e-38f,"), lambda v: float_literal(float(v))
+    if dtype == np.uint32:  # a checksum
+        return len("0xFFFFFFFFu,"), lambda v: f"0x{int(v):08X}u"
+    info = np.iinfo(dtype)
+    return max(len(str(info.min)), len(str(info.max))) + 1, lambda v: str(int(v))
 
 
 def float_literal(value: float) -> str:

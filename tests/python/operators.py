@@ -1,0 +1,487 @@
+"""Random graphs of one operator each, with every geometry that its kernel knows.
+
+Smaller and more varied than the layers of `random_graphs`: any number of axes, operands that
+broadcast, constants, types of borders. Where an operator reads several tensors they are cut out of
+the graph's one input, so that all of them are buffers that die.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool import unary
+from nanotool.ir import (
+    DTYPES,
+    ZERO_POINTS,
+    ArgMax,
+    AveragePool2D,
+    Binary,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    LogSoftmax,
+    MaxPool2D,
+    Mean,
+    Op,
+    Pad,
+    PRelu,
+    QGraph,
+    QOp,
+    QTensor,
+    Quantize,
+    Reshape,
+    Resize,
+    Shape,
+    Slice,
+    Softmax,
+    Transpose,
+    Unary,
+    Window,
+)
+
+FULL = (-128, 127)
+
+
+@dataclass
+class Draw:
+    """A graph in the making."""
+
+    rng: np.random.Generator
+    tensors: dict[str, QTensor] = field(default_factory=dict)
+    ops: list[QOp] = field(default_factory=list)
+    constants: dict[str, NDArray[np.int8]] = field(default_factory=dict)
+
+    # --- Numbers ----------------------------------------------------------------------------------
+
+    def between(self, low: int, high: int) -> int:
+        """An integer, both ends included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def shape(self, axes: int | None = None, most: int = 6) -> Shape:
+        axes = self.between(1, 4) if axes is None else axes
+        return tuple(self.between(1, most) for _ in range(axes))
+
+    def window(self, size: Shape, dilate: bool = True) -> Window:
+        """One that fits over ``size`` with its padding."""
+        while True:
+            window = Window(
+                (self.between(1, 4), self.between(1, 4)),
+                (self.between(1, 3), self.between(1, 3)),
+                (*(self.between(0, 2) for _ in range(4)),),  # type: ignore[arg-type]
+                (self.between(1, 2), self.between(1, 2)) if dilate else (1, 1),
+            )
+            if min(window.output_size(size[0], size[1])) > 0:
+                return window
+
+    def quantized(self, name: str, shape: Shape, dtype: str = "int8") -> QTensor:
+        """A tensor of any scale and zero point."""
+        if dtype not in ZERO_POINTS:
+            return QTensor(name, shape, 1, 0, dtype)
+        return QTensor(name, shape, self.scale(), self.between(*ZERO_POINTS[dtype]), dtype)
+
+    def scale(self, unit: float = 0.1) -> float:
+        return float(np.float32(unit * 2.0 ** self.rng.uniform(-2, 2)))
+
+    def clamp(self) -> tuple[int, int]:
+        if self.chance(0.5):
+            return FULL
+        low, high = sorted((self.between(-128, 127), self.between(-128, 127)))
+        return low, high
+
+    # --- Graphs -----------------------------------------------------------------------------------
+
+    def input(self, shape: Shape, dtype: str = "int8") -> QTensor:
+        """The graph's input, as the operator's only one."""
+        self.tensors["input"] = self.quantized("input", shape, dtype)
+        return self.tensors["input"]
+
+    def cut(self, *wanted: QTensor) -> None:
+        """Make ``wanted`` out of pieces of the graph's input."""
+        whole = self.input((sum(tensor.size for tensor in wanted),))
+        at = 0
+        for tensor in wanted:
+            piece = QTensor(f"{tensor.name}.piece", (tensor.size,), whole.scale, whole.zero_point)
+            shaped = QTensor(f"{tensor.name}.shaped", tensor.shape, whole.scale, whole.zero_point)
+            self.add(Slice((at,), (1,)), piece, "input")
+            self.add(Reshape(tensor.shape), shaped, piece.name)
+            self.add(Quantize(), tensor, shaped.name)
+            at += tensor.size
+
+    def constant(self, tensor: QTensor) -> None:
+        """Make ``tensor`` a constant."""
+        self.tensors[tensor.name] = tensor
+        self.constants[tensor.name] = self.rng.integers(-128, 128, tensor.shape).astype(np.int8)
+
+    def add(self, op: Op, target: QTensor, *inputs: str, clamp: tuple[int, int] = FULL) -> None:
+        self.tensors[target.name] = target
+        self.ops.append(QOp(target.name, op, inputs, clamp=clamp))
+
+    def moves(self, op: Op, shape: Shape, clamp: tuple[int, int] = FULL) -> None:
+        """Add ``op``, which keeps scale and zero point."""
+        source = self.tensors["input"]
+        target = QTensor("output", shape, source.scale, source.zero_point)
+        self.add(op, target, "input", clamp=clamp)
+
+    def weighted(self, op: Op, shape: Shape, weights: Shape) -> None:
+        """Add ``op`` with weights of this shape."""
+        source, terms = self.tensors["input"], math.prod(weights[1:])
+        weight = self.rng.integers(-127, 128, weights).astype(np.int8)
+        scales = self.rng.uniform(0.005, 0.02, weights[0] if self.chance(0.7) else 1)
+        bias = self.rng.integers(-2000, 2000, weights[0]).astype(np.int32)
+        scale = source.scale * math.sqrt(terms) / 2
+        self.tensors["output"] = QTensor("output", shape, scale, self.between(-128, 127))
+        layer = QOp(
+            "output",
+            op,
+            ("input",),
+            weight,
+            scales.astype(np.float32),
+            bias if self.chance(0.8) else None,
+            self.clamp(),
+        )
+        self.ops.append(layer)
+
+    def graph(self, name: str) -> QGraph:
+        output = self.ops[-1].name
+        return QGraph(
+            name, self.tensors, tuple(self.ops), "input", output, constants=self.constants
+        )
+
+
+Maker = Callable[[Draw], None]
+OPERATORS: dict[str, Maker] = {}
+
+
+def maker(function: Maker) -> Maker:
+    """Register ``function`` by its name."""
+    OPERATORS[function.__name__.strip("_")] = function
+    return function
+
+
+def operator_graph(kind: str, seed: int) -> QGraph:
+    """A random graph of the operator ``kind``, a key of `OPERATORS`."""
+    draw = Draw(np.random.default_rng([seed, *kind.encode()]))
+    OPERATORS[kind](draw)
+    return draw.graph(f"{kind}_{seed}")
+
+
+def inputs_of(graph: QGraph, count: int, seed: int = 0) -> NDArray[Any]:
+    """``count`` random inputs of the graph's type; among floats are infinities."""
+    rng = np.random.default_rng([seed, 3])
+    tensor = graph.input_tensor
+    shape = (count, *tensor.shape)
+    if tensor.dtype == "float32":
+        x = rng.normal(0, 5, shape).astype(np.float32)
+        x.reshape(-1)[: x.size // 8 : 3] = np.inf
+        x.reshape(-1)[: x.size // 8 : 5] = -np.inf
+        return x
+    return rng.integers(0, 256, shape).astype(np.uint8).view(DTYPES[tensor.dtype])
+
+
+# --- Sums of products, windows --------------------------------------------------------------------
+
+
+def _conv(draw: Draw, source: Shape, groups: int, outputs: int) -> None:
+    window = draw.window(source)
+    shape = (*window.output_size(source[0], source[1]), outputs)
+    weights = (outputs, *window.kernel, source[2] // groups)
+    draw.weighted(Conv2D(window, groups), shape, weights)
+
+
+@maker
+def conv2d(draw: Draw) -> None:
+    _conv(draw, draw.input(draw.shape(3, 8)).shape, 1, draw.between(1, 8))
+
+
+@maker
+def grouped_conv2d(draw: Draw) -> None:
+    groups = draw.between(2, 3)
+    depth = groups * draw.between(2, 3)
+    source = draw.input((*draw.shape(2, 8), depth)).shape
+    _conv(draw, source, groups, groups * draw.between(1, 3))
+
+
+@maker
+def depthwise_conv2d(draw: Draw) -> None:
+    source = draw.input((*draw.shape(2, 8), draw.between(2, 9))).shape
+    _conv(draw, source, source[2], source[2] * draw.between(1, 3))
+
+
+@maker
+def conv_transpose2d(draw: Draw) -> None:
+    source = draw.input(draw.shape(3, 5)).shape
+    kernel, stride = (draw.between(1, 5), draw.between(1, 5)), (draw.between(1, 4), 1)
+    full = [(n - 1) * s + k for n, s, k in zip(source[:2], stride, kernel, strict=True)]
+    top, left = (draw.between(0, min(k, n) - 1) for k, n in zip(kernel, full, strict=True))
+    bottom = draw.between(1 - stride[0], full[0] - top - 1)
+    right = draw.between(0, full[1] - left - 1)
+    window = Window(kernel, stride, (top, left, bottom, right))
+    outputs = draw.between(1, 6)
+    shape = (full[0] - top - bottom, full[1] - left - right, outputs)
+    draw.weighted(ConvTranspose2D(window), shape, (outputs, *kernel, source[2]))
+
+
+@maker
+def dense(draw: Draw) -> None:
+    source = draw.input(draw.shape()).shape
+    outputs = draw.between(1, 8)
+    draw.weighted(Dense(), (*source[:-1], outputs), (outputs, source[-1]))
+
+
+def _pool(draw: Draw, operator: Callable[[Window], Op], dilate: bool) -> None:
+    height, width, depth = draw.input(draw.shape(3, 8)).shape
+    window = draw.window((height, width), dilate)
+    (rows, columns), (gap_h, gap_w) = window.kernel, window.dilation
+    if height <= gap_h * (rows - 1) or width <= gap_w * (columns - 1):
+        window = Window((1, 1), window.stride)  # else a window may lie in the padding alone
+    padding = tuple(
+        min(pad, size - 1)
+        for pad, size in zip(window.padding, (*window.kernel, *window.kernel), strict=True)
+    )
+    window = Window(window.kernel, window.stride, padding, window.dilation)  # type: ignore[arg-type]
+    draw.moves(operator(window), (*window.output_size(height, width), depth), draw.clamp())
+
+
+@maker
+def max_pool(draw: Draw) -> None:
+    _pool(draw, MaxPool2D, dilate=False)
+
+
+@maker
+def average_pool(draw: Draw) -> None:
+    _pool(draw, AveragePool2D, dilate=False)
+
+
+@maker
+def mean(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    count = draw.between(1, len(source.shape))
+    axes = tuple(sorted(int(axis) for axis in draw.rng.permutation(len(source.shape))[:count]))
+    keep = draw.chance(0.5)
+    sizes = ((1 if axis in axes else size, axis in axes) for axis, size in enumerate(source.shape))
+    shape = tuple(size for size, gone in sizes if keep or not gone)
+    target = QTensor("output", shape, draw.scale(source.scale), draw.between(-128, 127))
+    draw.add(Mean(axes, keep), target, "input", clamp=draw.clamp())
+
+
+# --- Element by element ---------------------------------------------------------------------------
+
+
+@maker
+def table(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    function = str(draw.rng.choice(sorted(unary.FUNCTIONS)))
+    fixed = unary.fixed_output(function)
+    scale, zero_point = fixed or (draw.scale(source.scale), draw.between(-128, 127))
+    draw.add(Unary(function), QTensor("output", source.shape, scale, zero_point), "input")
+
+
+def _operand_shapes(draw: Draw) -> tuple[Shape, Shape, Shape]:
+    """Two that broadcast, and what they yield."""
+    first = list(draw.shape())
+    second = list(first)
+    for axis in range(len(first)):
+        if draw.chance(0.15):
+            first[axis] = 1
+        elif draw.chance(0.3):
+            second[axis] = 1
+    if draw.chance(0.3):
+        second = second[draw.between(0, len(second)) :]
+    together = np.broadcast_shapes(tuple(first), tuple(second))
+    return tuple(first), tuple(second), together
+
+
+def _binary(draw: Draw, function: str) -> None:
+    shapes = _operand_shapes(draw)
+    a, b, target = (
+        draw.quantized(name, shape)
+        for name, shape in zip(("a", "b", "output"), shapes, strict=True)
+    )
+    if function == "mul":
+        target = QTensor("output", target.shape, a.scale * b.scale * 100, target.zero_point)
+    if function in ("maximum", "minimum"):
+        b, target = (QTensor(t.name, t.shape, a.scale, a.zero_point) for t in (b, target))
+    order = ("a", "b") if draw.chance(0.5) else ("b", "a")
+    if draw.chance(0.3):
+        draw.constant(b)
+        draw.cut(a)
+    else:
+        draw.cut(a, b)
+        if draw.chance(0.1) and shapes[0] == shapes[2]:
+            order = ("a", "a")  # and b is a result that nobody reads
+    draw.add(Binary(function), target, *order, clamp=draw.clamp())
+
+
+@maker
+def add(draw: Draw) -> None:
+    _binary(draw, "add")
+
+
+@maker
+def sub(draw: Draw) -> None:
+    _binary(draw, "sub")
+
+
+@maker
+def mul(draw: Draw) -> None:
+    _binary(draw, "mul")
+
+
+@maker
+def maximum(draw: Draw) -> None:
+    _binary(draw, "maximum")
+
+
+@maker
+def minimum(draw: Draw) -> None:
+    _binary(draw, "minimum")
+
+
+@maker
+def prelu(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    slopes = tuple(size if draw.chance(0.5) else 1 for size in source.shape)
+    slopes = slopes[draw.between(0, len(slopes)) :]
+    draw.constant(draw.quantized("slopes", slopes))
+    target = QTensor("output", source.shape, draw.scale(source.scale), draw.between(-128, 127))
+    draw.add(PRelu(), target, "input", "slopes", clamp=draw.clamp())
+
+
+@maker
+def requantize(draw: Draw) -> None:
+    source = draw.input(draw.shape(), str(draw.rng.choice(["int8", "uint8"])))
+    scale, zero_point = draw.scale(source.scale), draw.between(-128, 127)
+    if source.dtype == "uint8" and draw.chance(0.5):
+        scale, zero_point = source.scale, source.zero_point - 128
+    draw.add(Quantize(), QTensor("output", source.shape, scale, zero_point), "input")
+
+
+@maker
+def to_uint8(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    scale, zero_point = draw.scale(source.scale), draw.between(0, 255)
+    if draw.chance(0.5):
+        scale, zero_point = source.scale, source.zero_point + 128
+    draw.add(Quantize(), QTensor("output", source.shape, scale, zero_point, "uint8"), "input")
+
+
+@maker
+def from_float(draw: Draw) -> None:
+    source = draw.input(draw.shape(), "float32")
+    draw.add(Quantize(), draw.quantized("output", source.shape), "input")
+
+
+@maker
+def to_float(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    draw.add(Quantize(), QTensor("output", source.shape, 1, 0, "float32"), "input")
+
+
+# --- Along an axis --------------------------------------------------------------------------------
+
+
+@maker
+def softmax(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    beta = float(np.float32(draw.rng.uniform(0.5, 2)))
+    draw.add(Softmax(beta), QTensor("output", source.shape, 1 / 256, -128), "input")
+
+
+@maker
+def log_softmax(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    draw.add(LogSoftmax(), QTensor("output", source.shape, 1 / 16, 127), "input")
+
+
+@maker
+def argmax(draw: Draw) -> None:
+    shape = draw.input(draw.shape()).shape
+    axis = draw.between(0, len(shape) - 1)
+    target = QTensor("output", (*shape[:axis], *shape[axis + 1 :]), 1, 0, "int32")
+    draw.add(ArgMax(axis), target, "input")
+
+
+# --- Elements go elsewhere ------------------------------------------------------------------------
+
+
+@maker
+def transpose(draw: Draw) -> None:
+    shape = draw.input(draw.shape()).shape
+    order = tuple(int(axis) for axis in draw.rng.permutation(len(shape)))
+    draw.moves(Transpose(order), tuple(shape[axis] for axis in order))
+
+
+@maker
+def slice_(draw: Draw) -> None:
+    shape = draw.input(draw.shape()).shape
+    begin = tuple(draw.between(0, size - 1) for size in shape)
+    stride = tuple(draw.between(1, 3) for _ in shape)
+    counts = (
+        draw.between(1, (size - 1 - at) // step + 1)
+        for size, at, step in zip(shape, begin, stride, strict=True)
+    )
+    draw.moves(Slice(begin, stride), tuple(counts))
+
+
+@maker
+def pad(draw: Draw) -> None:
+    shape = draw.input(draw.shape()).shape
+    before, after = (tuple(draw.between(0, 2) for _ in shape) for _ in range(2))
+    value = None if draw.chance(0.5) else draw.between(-128, 127)
+    sizes = tuple(sum(parts) for parts in zip(before, shape, after, strict=True))
+    draw.moves(Pad(before, after, value), sizes)
+
+
+def _resize(draw: Draw, method: str) -> None:
+    source = draw.input(draw.shape(3, 7)).shape
+    kind = draw.between(0, 2)
+    shape = (draw.between(1, 12), draw.between(1, 12), source[2])
+    draw.moves(Resize(method, kind == 1, kind == 2), shape)
+
+
+@maker
+def nearest(draw: Draw) -> None:
+    _resize(draw, "nearest")
+
+
+@maker
+def bilinear(draw: Draw) -> None:
+    _resize(draw, "bilinear")
+
+
+@maker
+def concat(draw: Draw) -> None:
+    """Of one to four inputs; some are constants, one may be there twice."""
+    shape = draw.shape()
+    axis = draw.between(0, len(shape) - 1)
+    like = draw.quantized("output", ())
+    pieces = [
+        QTensor(
+            f"piece{number}",
+            (*shape[:axis], draw.between(1, 4), *shape[axis + 1 :]),
+            like.scale,
+            like.zero_point,
+        )
+        for number in range(draw.between(1, 4))
+    ]
+    fixed = {piece.name for piece in pieces[1:] if draw.chance(0.2)}
+    draw.cut(*(piece for piece in pieces if piece.name not in fixed))
+    for piece in pieces:
+        if piece.name in fixed:
+            draw.constant(piece)
+    if draw.chance(0.2):
+        pieces.append(pieces[0])
+    total = sum(piece.shape[axis] for piece in pieces)
+    whole = (*shape[:axis], total, *shape[axis + 1 :])
+    target = QTensor("output", whole, like.scale, like.zero_point)
+    draw.add(Concat(axis), target, *(piece.name for piece in pieces))
