@@ -32,6 +32,6 @@ const nano_model small_model = {
     .op_names = names,
     .op_count = 2,
     .arena_size = SMALL_ARENA_SIZE,
-    .input = {0, SMALL_INPUT_SIZE, {10, 30, 1, 0}, 0.25f, 3},
-    .output = {SMALL_INPUT_SIZE, SMALL_OUTPUT_SIZE, {4, 0, 0, 0}, 0.0078125f, -1},
+    .input = {0, SMALL_INPUT_SIZE, {10, 30, 1, 0}, 0.25f, 3, NANO_INT8},
+    .output = {SMALL_INPUT_SIZE, SMALL_OUTPUT_SIZE, {4, 0, 0, 0}, 0.0078125f, -1, NANO_INT8},
 };

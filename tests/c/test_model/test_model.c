@@ -43,8 +43,8 @@ static const nano_model model = {
     NULL,
     3,
     16,
-    {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
-    {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0},
+    {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8},
+    {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8},
 };
 
 static uint8_t bytes[64] NANO_ALIGNED;
