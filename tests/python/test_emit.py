@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
 from handmade import GraphBuilder, digits_cnn
+from numpy.typing import NDArray
+from operators import OPERATORS, Draw, inputs_of, operator_graph
 from random_graphs import random_graph, random_inputs
 
 import nanotool
@@ -24,7 +27,7 @@ from nanotool.backends import c
 from nanotool.backends.c import emit, folder, text
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.identifiers import c_comment, c_string, layer_symbols, model_identifier
-from nanotool.ir import Int8Array, Lowered, Plan, QGraph, Softmax
+from nanotool.ir import DTYPES, Concat, Int8Array, Lowered, Plan, QGraph, QTensor, Quantize, Softmax
 from nanotool.lower import ABI, ARRAY_ENDINGS, MODEL_SYMBOLS, lower
 from nanotool.plan import plan
 from nanotool.simulate import simulate
@@ -112,7 +115,8 @@ def run_exported(library: list[Path], tmp_path: Path) -> Callable[[QGraph, Int8A
             [program], input=x.tobytes(), capture_output=True, check=False, cwd=tmp_path
         )
         assert out.returncode == 0, out.stderr.decode()
-        return np.frombuffer(out.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
+        y = np.frombuffer(out.stdout, DTYPES[graph.output_tensor.dtype])
+        return y.reshape(len(x), *graph.output_tensor.shape)
 
     return run
 
@@ -128,6 +132,18 @@ def test_exported_c_equals_the_simulator(
     graph = random_graph(seed)
     x = random_inputs(graph, 8, seed)
     assert np.array_equal(run_exported(graph, x), simulate(graph, x))
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_exported_operators_equal_the_simulator(
+    run_exported: Callable[[QGraph, NDArray[Any]], NDArray[Any]], kind: str, tmp_path: Path
+) -> None:
+    """Every kernel with its params as C, types of borders included, and golden vectors as such."""
+    graph = operator_graph(kind, 6)
+    x = inputs_of(graph, 8)
+    assert np.array_equal(run_exported(graph, x), simulate(graph, x))
+    (golden,) = (tmp_path / graph.name).glob("*_golden.h")
+    compile_c("-fsyntax-only", "-Wno-unused", f"-I{tmp_path / graph.name}", golden)
 
 
 def test_exported_digits_equal_the_simulator(
@@ -531,3 +547,41 @@ def test_softmax_and_tables_are_described() -> None:
     source = files_of(b.graph())["act.c"]
     assert "probabilities  softmax  4x6 -> 4x6" in source
     assert "nano_softmax_params" in source
+
+
+def test_concats_are_described_part_by_part() -> None:
+    draw = Draw(np.random.default_rng(1))
+    pieces = [QTensor(name, (2, 3), 0.1, 0) for name in ("left", "middle", "right")]
+    draw.cut(*pieces[::2])
+    draw.constant(pieces[1])
+    whole = QTensor("output", (6, 3), 0.1, 0)
+    draw.add(Concat(0), whole, "left", "middle", "right")
+    source = files_of(draw.graph("joined"))["joined.c"]
+    assert "output (part 1)  concat along axis 0  2x3, 2x3, 2x3 -> 6x3" in source
+    assert "output (part 2)  concat" in source
+    assert ".constant = joined_output_3_constant" in source
+    assert source.count(".out_size = 0}") == 2
+    assert source.count(".out_size = 18}") == 1
+
+
+def test_borders_of_other_types() -> None:
+    """A float comes in; floats stand in the golden vectors; sizes are bytes."""
+    draw = Draw(np.random.default_rng(1))
+    draw.input((2, 3), "float32")
+    draw.add(Quantize(), QTensor("inner", (2, 3), 0.05, 3), "input")
+    draw.add(Quantize(), QTensor("output", (2, 3), 1, 0, "float32"), "inner")
+    graph = draw.graph("floats")
+    files = files_of(graph)
+    assert "#define FLOATS_INPUT_SIZE 24u" in files["floats.h"]
+    assert ".size = 24," in files["floats.c"]
+    assert files["floats.c"].count(".type = NANO_FLOAT32") == 2
+    header = files["floats_golden.h"]
+    vector = "static const float floats_golden_input[FLOATS_GOLDEN_COUNT][FLOATS_INPUT_SIZE / 4]"
+    assert vector in header
+    x, _ = emit.golden_inputs(graph, 4)
+    y = simulate(graph, x)
+    numbers = [float(n) for n in re.findall(r"(-?[\d.]+(?:e[+-]\d+)?)f,", header)]
+    expected = np.concatenate([x.reshape(-1), y.reshape(-1)])
+    assert np.array_equal(np.array(numbers, np.float32), expected)
+    crcs = re.findall(r"0x([0-9A-F]{8})u", header)
+    assert crcs == [f"{zlib.crc32(v.tobytes()):08X}" for v in (*x, *y)]

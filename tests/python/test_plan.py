@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +16,26 @@ from hypothesis import strategies as st
 from random_graphs import graphs, random_inputs
 
 from nanotool import plan as planner
+from nanotool.backends.c import emit
+from nanotool.frontends.tflite.convert import load as load_tflite
 from nanotool.ir import Lowered, Plan
 from nanotool.lower import lower
-from nanotool.plan import Block, Problem, align, draw, lower_bound, plan, problem_of, solve, svg
+from nanotool.plan import (
+    Block,
+    Problem,
+    align,
+    draw,
+    lower_bound,
+    overlaps,
+    plan,
+    problem_of,
+    solve,
+    svg,
+)
 from nanotool.runtime import Runtime
 from nanotool.simulate import simulate_all
+
+MODELS = Path(__file__).parent.parent / "models"
 
 # --- An oracle that shares nothing with the planner -----------------------------------------------
 
@@ -195,13 +212,13 @@ def test_scratch_is_placed_apart() -> None:
 
 
 def assert_apart(lowered: Lowered, result: Plan) -> None:
-    """No two buffers that live at once share a byte, but an op's dying input and its output."""
+    """No two buffers that live at once share a byte, but an op's dying inputs and its output."""
     places = list(result.buffers.values())
-    pairs = {
-        (op.inputs[0], op.output): op.overlaps[0]
-        for index, op in enumerate(lowered.ops)
-        if op.overlaps[0] is not None and result.buffers[op.inputs[0]].last == index
-    }
+    pairs: dict[tuple[str, str], int] = {}
+    for index, op in enumerate(lowered.ops):
+        for name, gap in overlaps(op).items():
+            if result.buffers[name].last == index:
+                pairs[name, op.output] = gap
     for i, a in enumerate(places):
         assert a.offset + a.size <= result.arena_size
         for b in places[:i]:
@@ -210,8 +227,7 @@ def assert_apart(lowered: Lowered, result: Plan) -> None:
             if a.offset + a.size <= b.offset or b.offset + b.size <= a.offset:
                 continue
             source, output = (a, b) if (a.name, b.name) in pairs else (b, a)
-            overlap = pairs[source.name, output.name]
-            assert source.offset - output.offset >= overlap
+            assert source.offset - output.offset >= pairs[source.name, output.name]
 
 
 @settings(max_examples=60, deadline=None)
@@ -228,7 +244,50 @@ def test_the_kernels_run_right_in_the_planned_arena(graph: object, seed: int) ->
     expected = simulate_all(graph, x)
     got = Runtime(lowered, result).run_all(x)
     for op, values in zip(lowered.ops, got, strict=True):
-        assert np.array_equal(values, expected[op.source[-1]]), op.name
+        assert not op.source or np.array_equal(values, expected[op.output]), op.name
+
+
+# --- The reference models of MLPerf Tiny ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arena", "allowed"),
+    [("kws", 9_792, 10_500), ("ic", 33_312, 35_000), ("vww", 36_872, 40_000), ("ad", 768, 1_400)],
+)
+def test_arenas_of_the_reference_models(name: str, arena: int, allowed: int) -> None:
+    """The whole arena on the portable target; ``allowed`` is what it may take at most."""
+    begin = time.perf_counter()
+    lowered = lower(load_tflite(MODELS / f"{name}.tflite"))
+    result = plan(lowered)
+    emit.sources([(lowered, result)], golden=0)
+    assert time.perf_counter() - begin < 5
+    assert_apart(lowered, result)
+    assert result.arena_size == arena <= allowed
+    assert result.method == "exact"
+
+
+def test_a_graph_of_sixty_branching_ops_is_planned_well_and_soon() -> None:
+    """Residual blocks, each with a convolution, a depthwise one and an addition."""
+    rng = random.Random(40)
+    blocks: list[Block] = [Block("x", 4000, -1, 0)]
+    gaps: dict[tuple[int, int], int] = {}
+    for op in range(0, 60, 3):
+        size = rng.randint(500, 4000)
+        skip = len(blocks) - 1
+        blocks[skip] = replace(blocks[skip], last=op + 2)
+        blocks += [
+            Block(f"a{op}", 3 * size, op, op + 1),
+            Block(f"b{op}", size, op + 1, op + 2),
+            Block(f"c{op}", size, op + 2, op + 3),
+        ]
+        gaps[skip + 2, skip + 1] = 256
+        gaps[skip + 3, skip + 2] = 0
+        gaps[skip + 3, skip] = 0
+    problem = Problem(tuple(blocks), gaps)
+    begin = time.perf_counter()
+    offsets, _, bound = solve(problem)
+    assert time.perf_counter() - begin < 10
+    assert check(problem, offsets) <= 1.05 * bound
 
 
 # --- Pictures -------------------------------------------------------------------------------------

@@ -14,14 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handmade import GraphBuilder, digits_cnn
+from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import random_graph, random_inputs
 
 from nanotool import simulate, sources
 from nanotool.errors import InvalidModel, MissingTool, NanoError
-from nanotool.ir import Lowered, Struct
+from nanotool.frontends.tflite.convert import load as load_tflite
+from nanotool.ir import Lowered, LoweredOp, QOp, Reshape, Struct
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime, build, load
+
+MODELS = Path(__file__).parent.parent / "models"
 
 
 def runtime(lowered: Lowered) -> Runtime:
@@ -40,9 +44,76 @@ def test_every_tensor_of_random_models_equals_the_simulator(block: int) -> None:
         expected = simulate.simulate_all(graph, x)
         model = runtime(lowered)
         for op, values in zip(lowered.ops, model.run_all(x), strict=True):
-            assert values.dtype == np.int8
-            assert np.array_equal(values, expected[op.source[-1]]), (seed, op.name, op.kernel)
+            assert same(values, expected[op.output], op), (seed, op.name, op.kernel)
         assert np.array_equal(model.run(x), expected[graph.output]), seed
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_every_operator_equals_the_simulator(kind: str) -> None:
+    for seed in range(40):
+        graph = operator_graph(kind, seed)
+        lowered = lower(graph)
+        x = inputs_of(graph, 5, seed)
+        expected = simulate.simulate_all(graph, x)
+        model = runtime(lowered)
+        for op, values in zip(lowered.ops, model.run_all(x), strict=True):
+            assert same(values, expected[op.output], op), (seed, op.name, op.kernel)
+        y = model.run(x)
+        assert y.dtype == graph.output_tensor.dtype
+        assert np.array_equal(y, expected[graph.output]), seed
+
+
+def same(values: np.ndarray, expected: np.ndarray, op: LoweredOp) -> bool:
+    """Whether ``op`` wrote what it should; the first parts of an op have no output of their own."""
+    if not op.source:
+        return values.shape == (len(expected), 0)
+    return values.dtype == expected.dtype and np.array_equal(values, expected)
+
+
+@pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
+def test_the_reference_models(name: str) -> None:
+    """TFLite Micro's answers, and every tensor as the simulator has it."""
+    graph = load_tflite(MODELS / f"{name}.tflite")
+    golden = np.load(MODELS / f"{name}_golden.npz")
+    lowered = lower(graph)
+    model = runtime(lowered)
+    x = golden["x"].reshape(-1, *graph.input_tensor.shape)
+    assert np.array_equal(model.run(x).reshape(golden["y"].shape), golden["y"])
+    expected = simulate.simulate_all(graph, x[:3])
+    for op, values in zip(lowered.ops, model.run_all(x[:3]), strict=True):
+        assert np.array_equal(values, expected[op.output]), op.name
+
+
+def test_a_result_that_nobody_reads() -> None:
+    """It has its room and is computed, and it disturbs nothing."""
+    b = GraphBuilder("unused", (6, 6, 2))
+    b.conv2d("used", 4)
+    aside = replace(b.ops[0], name="aside")
+    b.max_pool("pool")
+    graph = b.graph()
+    tensors = {**graph.tensors, "aside": replace(graph.tensors["used"], name="aside")}
+    ops = (graph.ops[0], aside, *graph.ops[1:])
+    graph = replace(graph, tensors=tensors, ops=ops)
+    x = random_inputs(graph, 5)
+    expected = simulate.simulate_all(graph, x)
+    model = runtime(lower(graph))
+    for op, values in zip(graph.ops, model.run_all(x), strict=True):
+        assert np.array_equal(values, expected[op.name])
+    assert np.array_equal(model.run(x), expected[graph.output])
+
+
+@pytest.mark.parametrize("output", ["input", "flat", "used"])
+def test_any_tensor_can_be_the_output(output: str) -> None:
+    """The input itself, an alias of it, one that later ops read: it stays whole to the end."""
+    b = GraphBuilder("any", (6, 6, 2))
+    b.conv2d("used", 2)
+    b.max_pool("pool")
+    graph = b.graph()
+    tensors = {**graph.tensors, "flat": replace(graph.input_tensor, name="flat", shape=(72,))}
+    ops = (QOp("flat", Reshape((72,)), ("input",)), *graph.ops)
+    graph = replace(graph, tensors=tensors, ops=ops, output=output)
+    x = random_inputs(graph, 5)
+    assert np.array_equal(runtime(lower(graph)).run(x), simulate.simulate(graph, x))
 
 
 def test_digits() -> None:
