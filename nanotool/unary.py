@@ -54,7 +54,7 @@ def _clamp(low: float, high: float) -> TableMaker:
     """Requantize, then clamp to [low, high] in output units: TFLite's stand-alone ReLU family."""
 
     def values(source: QTensor, target: QTensor) -> NDArray[np.int64]:
-        multiplier, shift = numerics.relu_multiplier(source.scale, target.scale)
+        multiplier, shift = numerics.quantize_multiplier(source.scale / target.scale)
         return numerics.requantize(
             INPUTS - source.zero_point,
             multiplier,
@@ -106,14 +106,12 @@ def named(family: str, parameter: float) -> str:
 
 
 def _leaky_relu(slope: float) -> UnaryFunction:
-    """x, or slope · x where x < 0: two multipliers, their quotients in float32."""
+    """x, or slope · x where x < 0: two multipliers."""
 
     def values(source: QTensor, target: QTensor) -> NDArray[np.int64]:
         q = INPUTS - source.zero_point
-        scale = np.float32(source.scale)
-        with np.errstate(over="ignore", under="ignore"):
-            below = float(scale * np.float32(slope) / np.float32(target.scale))
-        above = numerics.relu_multiplier(source.scale, target.scale)
+        below = source.scale * float(np.float32(slope)) / target.scale
+        above = numerics.quantize_multiplier(source.scale / target.scale)
         negative = numerics.multiply_by_quantized_multiplier(
             q, *numerics.quantize_multiplier(abs(below))
         )
@@ -129,8 +127,8 @@ def _leaky_relu(slope: float) -> UnaryFunction:
 
 
 def _absolute(source: QTensor, target: QTensor) -> NDArray[np.int64]:
-    """|q - zero point|, requantized by a quotient in float32."""
-    multiplier = numerics.relu_multiplier(source.scale, target.scale)
+    """|q - zero point|, requantized."""
+    multiplier = numerics.quantize_multiplier(source.scale / target.scale)
     magnitude = np.abs(INPUTS - source.zero_point)
     scaled = numerics.multiply_by_quantized_multiplier(magnitude, *multiplier)
     return numerics.wrap_int32(scaled + target.zero_point)
@@ -141,8 +139,7 @@ def _rsqrt(source: QTensor, target: QTensor) -> NDArray[np.int64]:
 
     127 where the input is 0 or negative (TFLite Micro gives an error for negative ones).
     """
-    root = np.float32(np.sqrt(np.float32(source.scale))) * np.float32(target.scale)
-    multiplier, shift = numerics.quantize_multiplier(1 / float(root))
+    multiplier, shift = numerics.quantize_multiplier(1 / (math.sqrt(source.scale) * target.scale))
     values = np.full(256, INT8_MAX, np.int64)
     for i, q in enumerate(INPUTS - source.zero_point):
         if q > 0:
@@ -182,8 +179,8 @@ def _divide16(a: NDArray[np.int64], exponent: int) -> NDArray[np.int64]:
 
 def _hard_swish(source: QTensor, target: QTensor) -> NDArray[np.int64]:
     """x · relu6(x + 3) / 6, the second factor as a fraction of 15 bits."""
-    fine = np.float32(source.scale) / np.float32(128)
-    multiplier, exponent = _multiplier16(float(fine / np.float32(target.scale)))
+    fine = source.scale / 128
+    multiplier, exponent = _multiplier16(fine / target.scale)
     if exponent > 0:
         raise InvalidModel(
             f"Tensor {target.name}: its scale {target.scale:g} is more than 128 times smaller than "
@@ -191,7 +188,7 @@ def _hard_swish(source: QTensor, target: QTensor) -> NDArray[np.int64]:
             "Calibrate it on real data.",
         )
     # From 2^29 on every input but 0 saturates.
-    ratio = min(float(fine) / (3 / 32768), 2.0**29)
+    ratio = min(fine / (3 / 32768), 2.0**29)
     gate_multiplier, gate_exponent = _multiplier16(ratio)
     x = (INPUTS - source.zero_point) << 7
     gate = x if gate_exponent <= 0 else _shift_left16(x, gate_exponent - 1)

@@ -109,10 +109,9 @@ def _binary(op: Binary, layer: Layer) -> Call:
     return _broadcast(f"nano_{op.function}", params, layer)
 
 
-def _add(function: str, layer: Layer) -> Struct:
+def _add(_function: str, layer: Layer) -> Struct:
     a, b = layer.inputs
-    of = numerics.add_parameters if function == "add" else numerics.sub_parameters
-    factors = of(a.scale, b.scale, layer.output.scale)
+    factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
     fields = (
         *_operands(layer),
         ("a_factor", factor(factors.input1)),

@@ -25,7 +25,6 @@ from nanotool.numerics.elementwise import (
     mul_multiplier,
     prelu,
     prelu_parameters,
-    sub_parameters,
 )
 from nanotool.numerics.fixed_point import (
     exp_on_negative_values,
@@ -69,7 +68,6 @@ from nanotool.numerics.rounding import (
     doubling_high_multiply,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
-    relu_multiplier,
     requantize,
     round_half_away,
     rounding_divide_by_pot,
@@ -120,13 +118,11 @@ __all__ = [
     "prelu",
     "prelu_parameters",
     "quantize_multiplier",
-    "relu_multiplier",
     "requantize",
     "round_half_away",
     "rounding_divide_by_pot",
     "softmax",
     "softmax_parameters",
-    "sub_parameters",
     "tanh",
     "wrap_int32",
 ]

@@ -56,7 +56,7 @@ def _shrinking(real: float) -> Multiplier:
 
 
 def add_parameters(scale1: float, scale2: float, output_scale: float) -> AddParameters:
-    """Multipliers of an addition, from float32 scales in double precision."""
+    """Multipliers of an addition or subtraction, from float32 scales in double precision."""
     first, second, output = _float32(scale1, scale2, output_scale)
     twice = 2 * max(first, second)
     return AddParameters(
@@ -64,16 +64,6 @@ def add_parameters(scale1: float, scale2: float, output_scale: float) -> AddPara
         _shrinking(second / twice),
         _shrinking(twice / (2**ADD_LEFT_SHIFT * output)),
     )
-
-
-def sub_parameters(scale1: float, scale2: float, output_scale: float) -> AddParameters:
-    """Multipliers of a subtraction: like an addition's, but computed in float32 (TFLite Micro's two
-    kernels differ in that)."""
-    first, second, output = (np.float32(scale) for scale in (scale1, scale2, output_scale))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        twice = np.float32(2) * max(first, second)
-        ratios = (first / twice, second / twice, twice / (np.float32(2**ADD_LEFT_SHIFT) * output))
-    return AddParameters(*(_shrinking(float(ratio)) for ratio in ratios))
 
 
 def add(

@@ -142,8 +142,3 @@ def dense_multipliers(
     weight scale, but the released TFLite Micro does not (tests/python/test_numerics.py asks it).
     """
     return conv_multipliers(input_scale, weight_scale, output_scale)
-
-
-def relu_multiplier(input_scale: float, output_scale: float) -> tuple[int, int]:
-    """(multiplier, shift) of a stand-alone ReLU: input / output divided in float32."""
-    return quantize_multiplier(float(np.float32(input_scale) / np.float32(output_scale)))

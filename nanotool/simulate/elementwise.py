@@ -61,12 +61,9 @@ def binary(graph: QGraph, op: QOp, a: Int8Array, b: Int8Array) -> Int8Array:
     if function == "mul":
         multiplier = numerics.mul_multiplier(*scales)
         return numerics.requantize(x * y, *multiplier, target.zero_point, *op.clamp)
-    if function == "add":
-        sums = numerics.add_parameters(*scales)
-        return numerics.add(x, y, sums, target.zero_point, op.clamp)
-    if function == "sub":
-        sums = numerics.sub_parameters(*scales)
-        return numerics.add(x, y, sums, target.zero_point, op.clamp, subtract=True)
+    if function in ("add", "sub"):
+        sums, subtract = numerics.add_parameters(*scales), function == "sub"
+        return numerics.add(x, y, sums, target.zero_point, op.clamp, subtract=subtract)
     raise InvalidModel(f"{op.name}: there is no binary function {function!r}.")
 
 

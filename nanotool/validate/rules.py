@@ -189,10 +189,8 @@ def _binary(op: Binary, layer: Layer) -> Shape:
         )
     scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
     match op.function:
-        case "add":
+        case "add" | "sub":
             layer.computes(numerics.add_parameters, *scales)
-        case "sub":
-            layer.computes(numerics.sub_parameters, *scales)
         case "mul":
             layer.computes(numerics.mul_multiplier, *scales)
         case _:
