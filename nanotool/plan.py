@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 TENSOR_ALIGN = 4  # NANO_TENSOR_ALIGN
-CLIMB_ROUNDS = 2_000  # orders that are tried to improve the best greedy one
+CLIMB_WORK = 200_000  # blocks that are placed to improve the best greedy plan: about a second
 SEARCH_BUDGET = 50_000  # nodes of the exact search: about a second
 SEARCH_BLOCKS = 100  # beyond that many blocks there is no exact search
 UINT32_MAX = 2**32 - 1
@@ -274,7 +274,7 @@ def _climb(problem: Problem, start: _Packing, bound: int) -> _Packing:
     rng = random.Random(1)
     count = len(problem.blocks)
     here = start
-    for _ in range(CLIMB_ROUNDS):
+    for _ in range(CLIMB_WORK // count):
         if here.size == bound:
             break
         tops = [i for i in range(count) if here.offsets[i] + problem.blocks[i].room == here.size]

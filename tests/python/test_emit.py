@@ -256,9 +256,20 @@ def test_banner_and_sizes() -> None:
     assert "#define DIGITS_OUTPUT_SIZE 10u" in files["digits.h"]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_lines_are_tidy(seed: int) -> None:
-    for name, content in files_of(random_graph(seed)).items():
+def test_lines_are_tidy() -> None:
+    draw = Draw(np.random.default_rng(1))
+    pieces = [QTensor(f"piece.number.{i}", (1, 1, 2, 3), 0.1, 0) for i in range(40)]
+    draw.cut(*pieces)
+    names = [piece.name for piece in pieces]
+    draw.add(Concat(1), QTensor("output", (1, 40, 2, 3), 0.1, 0), *names)
+    graphs = [draw.graph("wide"), *(random_graph(seed) for seed in range(12))]
+    graphs += [operator_graph(kind, seed) for kind in OPERATORS for seed in range(3)]
+    for graph in graphs:
+        check_lines(replace(graph, name="m"))
+
+
+def check_lines(graph: QGraph) -> None:
+    for name, content in files_of(graph).items():
         assert content.endswith("\n"), name
         assert not content.endswith("\n\n"), name
         assert "\n\n\n" not in content, name

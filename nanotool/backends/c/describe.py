@@ -40,6 +40,7 @@ from nanotool.ir import (
 )
 
 COMMENT_WIDTH = 94  # columns of a comment's text
+_FEW = 3  # of an op's inputs are described
 
 
 def shape_text(shape: Shape) -> str:
@@ -145,21 +146,28 @@ def place(placement: Placement) -> str:
 def layer_comment(lowered: Lowered, plan: Plan, index: int) -> list[str]:
     """The lines above an op: where it comes from, what it is, what it costs, where it lies."""
     op, graph = lowered.ops[index], lowered.graph
-    sources = op.source or (op.output,)
-    first, last = graph.op(sources[0]), graph.op(op.output)
+    computed = op.source or (op.output,)
+    first, last = graph.op(computed[0]), graph.op(op.output)
     inputs, result = [graph.tensors[name] for name in first.inputs], graph.tensors[op.output]
-    what = " + ".join(kind(graph.op(name).op) for name in sources)
-    shapes = ", ".join(shape_text(tensor.shape) for tensor in inputs)
+    what = " + ".join(kind(graph.op(name).op) for name in computed)
+    shapes = _some([shape_text(tensor.shape) for tensor in inputs])
     head = [
         f"{index}  {c_comment(' + '.join(op.source) or op.name)}",
         what,
         f"{shapes} -> {shape_text(result.shape)}{activation(last, result)}",
     ]
-    costs = [f"in {', '.join(numbers(tensor) for tensor in inputs)}", f"out {numbers(result)}"]
+    sources = _some(list(dict.fromkeys(numbers(tensor) for tensor in inputs)))
+    costs = [f"in {sources}", f"out {numbers(result)}"]
     costs += [f"{op.macs:,} MAC"] if op.macs else []
     weights = sum(array.nbytes for array in arrays_of(op.params))
     costs += [f"{weights:,} B weights"] if weights else []
     return [*_wrapped(head), *_wrapped(["", *costs, _places(plan, op, index)])]
+
+
+def _some(texts: list[str]) -> str:
+    """``texts``, a few of many."""
+    more = f", ... ({len(texts)} in all)" if len(texts) > _FEW else ""
+    return ", ".join(texts[:_FEW]) + more
 
 
 def _wrapped(parts: list[str]) -> list[str]:
