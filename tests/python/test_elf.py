@@ -82,6 +82,7 @@ def lowered(table_size: int = 256) -> Lowered:
             params=Struct("nano_dense_params", (("weights", weights), ("bias", bias))),
             inputs=("x",),
             output="x",
+            overlaps=(None,),
         ),
         LoweredOp(
             name="act",
@@ -90,6 +91,7 @@ def lowered(table_size: int = 256) -> Lowered:
             params=Struct("nano_table_params", (("table", table), ("size", 2))),
             inputs=("x",),
             output="x",
+            overlaps=(None,),
         ),
     )
     return Lowered(graph, "portable", ops, {"x": 3}, "x", "x")

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,13 +99,17 @@ class TestConfigure:
     def test_a_silent_registry_costs_no_more_than_its_bound(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def never(*_: object, **__: object) -> None:
-            time.sleep(60)
+        end = threading.Event()
 
-        monkeypatch.setattr(configure.urllib.request, "urlopen", never)
+        def silent(*_: object, **__: object) -> None:
+            end.wait(60)
+            raise TimeoutError
+
+        monkeypatch.setattr(configure.urllib.request, "urlopen", silent)
         begin = time.monotonic()
         assert not configure.registry_answers(["one", "two"], patience=0.5)
         assert time.monotonic() - begin < 5.0
+        end.set()
 
     def test_one_answer_is_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
         @contextmanager
