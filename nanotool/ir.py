@@ -87,7 +87,8 @@ class AveragePool2D:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """An element-wise function of one input, by name: a key of `nanotool.unary.FUNCTIONS`."""
+    """An element-wise function of one input, by name: a key of `nanotool.unary.FUNCTIONS`, or one
+    of `nanotool.unary.FAMILIES` with its parameter behind a colon ("leaky_relu:0.01")."""
 
     function: str
 
@@ -116,7 +117,8 @@ class Transpose:
 @dataclass(frozen=True, slots=True)
 class ConvTranspose2D:
     """Transposed convolution: every input pixel adds its kernel, ``window.stride`` apart, into the
-    output, of whose rim ``window.padding`` is cut off. Weights O, KH, KW, C; dilation 1."""
+    output, of whose rim ``window.padding`` is cut off (at the end a negative one adds rows, less
+    than a stride, that hold the bias alone). Weights O, KH, KW, C; dilation 1."""
 
     window: Window
 
@@ -180,7 +182,7 @@ class LogSoftmax:
 
 @dataclass(frozen=True, slots=True)
 class PRelu:
-    """x where it is positive, else x times the second input (a constant, per channel)."""
+    """x where it is positive, else x times the second input (a constant that broadcasts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +295,8 @@ class Graph:
 class QTensor:
     """An activation or a constant, real = scale * (q - zero_point), laid out H, W, C.
 
-    int8, but for a graph's borders: there ``dtype`` may be "uint8" or "float32" (input), "float32"
-    or "int32" (output). Float and int32 tensors have scale 1 and zero point 0.
+    int8, but for a graph's borders: there ``dtype`` may be "uint8" or "float32", and at the output
+    "int32" too. Float and int32 tensors have scale 1 and zero point 0.
     """
 
     name: str
