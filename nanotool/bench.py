@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool import compare, simulate
 from nanotool.boards import Board, TickUnit
@@ -21,7 +22,8 @@ from nanotool.build import BuildResult, build
 from nanotool.device.client import Device, Memory
 from nanotool.device.emulators import open_board
 from nanotool.errors import NanoError
-from nanotool.ir import Int8Array, QGraph
+from nanotool.ir import DTYPES, QGraph
+from nanotool.run import output_bytes
 
 Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
 
@@ -122,30 +124,34 @@ def connect(board: Board, firmware: Path, port: str | None = None) -> Iterator[D
         yield device
 
 
-def bench_inputs(graph: QGraph) -> Int8Array:
-    """The model's own samples; where it has none, random bytes that are the same every time."""
+def bench_inputs(graph: QGraph) -> NDArray[Any]:
+    """The model's own samples; where it has none, random numbers that are the same every time:
+    all bytes, or floats from -4 to 4."""
     if graph.samples is not None and len(graph.samples):
         return graph.samples
     rng = np.random.default_rng(0)
     shape = (RANDOM_INPUTS, *graph.input_tensor.shape)
-    return rng.integers(-128, 128, shape, dtype=np.int8)
+    noise = rng.integers(-128, 128, shape, dtype=np.int8)
+    dtype = DTYPES[graph.input_tensor.dtype]
+    return noise / np.float32(32) if dtype == np.float32 else noise.view(dtype)
 
 
 def bench(
     graph: QGraph,
     board: Board,
-    inputs: Int8Array | None = None,
+    inputs: NDArray[Any] | None = None,
     port: str | None = None,
     *,
     firmware: BuildResult | None = None,
     progress: Progress | None = None,
 ) -> BenchResult:
-    """Measure `graph` on `board` with `inputs` (int8, N x input shape; `bench_inputs` if None).
+    """Measure `graph` on `board` with `inputs` (N x input shape, of the input's type;
+    `bench_inputs` if None).
 
     Builds unless `firmware` is given. `port`: a real board, flashed with this model.
     """
     result = firmware or build(graph, board)
-    x = bench_inputs(graph) if inputs is None else np.asarray(inputs, np.int8)
+    x = bench_inputs(graph) if inputs is None else np.asarray(inputs)
     x = x.reshape(-1, *graph.input_tensor.shape)
     if not len(x):
         raise NanoError("There are no inputs to measure with.", "Give at least one.")
@@ -156,7 +162,7 @@ def bench(
 def _measure(
     device: Device,
     firmware: BuildResult,
-    x: Int8Array,
+    x: NDArray[Any],
     *,
     emulated: bool,
     progress: Progress | None,
@@ -194,18 +200,13 @@ def _measure(
 
 
 def count_mismatches(
-    device: Device, graph: QGraph, x: Int8Array, progress: Progress | None = None
+    device: Device, graph: QGraph, x: NDArray[Any], progress: Progress | None = None
 ) -> int:
     """Output bytes on the board that are not the simulator's, over all of `x`."""
-    expected = simulate.simulate(graph, x).reshape(len(x), -1)
+    expected = simulate.simulate(graph, x).reshape(len(x), -1).view(np.int8)
     mismatches = 0
     for index, (one, wanted) in enumerate(zip(x, expected, strict=True)):
-        got = device.run(np.ascontiguousarray(one))
-        if got.shape != wanted.shape:
-            raise NanoError(
-                f"The board answered {got.size} bytes, the model has {wanted.size}.",
-                "Build and flash this model.",
-            )
+        got = output_bytes(device, graph, one)
         mismatches += int(np.count_nonzero(got != wanted))
         if progress is not None:
             progress(index + 1, len(x))

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import platformdirs
 
-from nanotool import models, sources
+from nanotool import mlperf, models, sources
 from nanotool.backends import c
 from nanotool.boards import Board
 from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
@@ -58,6 +58,7 @@ class BuildResult:
 
     board: Board
     graph: QGraph
+    task: mlperf.Task | None  # the benchmark that the firmware serves
     lowered: Lowered
     plan: Plan
     elf: Path
@@ -94,16 +95,21 @@ def build(
     board: Board,
     *,
     optimize: str = "balanced",
+    task: mlperf.Task | None = None,
     progress: Progress | None = None,
 ) -> BuildResult:
-    """The firmware of `model` (a graph, a .nano file or a model folder) for `board`.
+    """The firmware of `model` (a graph, a file or a model folder) for `board`.
 
+    `task`: the benchmark that it shall serve; None: the one that a model folder is made for, if
+    any. `NanoError` if the model does not fit it.
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
     """
     graph = model if isinstance(model, QGraph) else models.load_model(model)
     lowered = lower(graph, board.target, optimize)
     planned = plan(lowered)
+    if task is not None:
+        mlperf.check(task, graph)
     cache = cache_dir()
     with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as temporary:
         exported = Path(temporary) / "model"
@@ -111,6 +117,8 @@ def build(
             shutil.copytree(model, exported)
         else:
             c.export([(lowered, planned)], exported)
+        if task is not None:
+            mlperf.configure(exported, task)
         project = _project()
         folder = cache / "firmware" / _key(exported, board, project)
         rebuilt = not (folder / "build.json").is_file()
@@ -129,6 +137,7 @@ def build(
     return BuildResult(
         board=board,
         graph=graph,
+        task=mlperf.configured(folder / "model"),
         lowered=lowered,
         plan=planned,
         elf=program,

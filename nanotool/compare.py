@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool import qfile, simulate
 from nanotool.device.client import Device, Info
@@ -25,7 +27,7 @@ class Difference:
     layer: str  # the module's name
     mismatches: int  # bytes that differ; 0 if a second run of the layer agreed
     size: int  # bytes of its output
-    worst: int  # largest difference, in steps of the output's scale
+    worst: int  # largest difference, in steps of the output's scale (float32: of its bits)
 
     def __str__(self) -> str:
         """One sentence for people."""
@@ -48,7 +50,7 @@ def check_model(info: Info, graph: QGraph, lowered: Lowered) -> None:
         )
 
 
-def expected_outputs(graph: QGraph, lowered: Lowered, x: Int8Array) -> list[Int8Array]:
+def expected_outputs(graph: QGraph, lowered: Lowered, x: NDArray[Any]) -> list[NDArray[Any]]:
     """The simulator's output of every op of `lowered` for one input, flat; nothing of an op that
     writes a first part only."""
     tensors = simulate.simulate_all(graph, x.reshape(1, *graph.input_tensor.shape))
@@ -58,15 +60,16 @@ def expected_outputs(graph: QGraph, lowered: Lowered, x: Int8Array) -> list[Int8
 
 
 def first_difference(
-    device: Device, graph: QGraph, lowered: Lowered, x: Int8Array
+    device: Device, graph: QGraph, lowered: Lowered, x: NDArray[Any]
 ) -> Difference | None:
-    """Run `x`, int8 of the model's input shape, on the board; where it first parts from the
+    """Run `x`, of the model's input type and shape, on the board; where it first parts from the
     simulator, None if nowhere."""
-    raw = np.ascontiguousarray(x, np.int8).reshape(-1)
+    flat = np.ascontiguousarray(x).reshape(-1)
+    raw = device.encode(flat)
     device.load(raw)
-    if device.crc().input != zlib.crc32(raw.tobytes()):
-        return Difference(-1, graph.input, 0, raw.size, 0)
-    expected = expected_outputs(graph, lowered, raw)
+    if device.crc().input != zlib.crc32(raw):
+        return Difference(-1, graph.input, 0, len(raw), 0)
+    expected = expected_outputs(graph, lowered, flat)
     layers = device.layers().layers
     if len(layers) != len(expected):
         raise DeviceError(
@@ -79,11 +82,13 @@ def first_difference(
     return None
 
 
-def _measure(index: int, name: str, wanted: Int8Array, got: Int8Array) -> Difference:
-    if got.shape != wanted.shape:
+def _measure(index: int, name: str, wanted: NDArray[Any], got: Int8Array) -> Difference:
+    if got.nbytes != wanted.nbytes:
         raise DeviceError(
-            f"Layer {name} has {got.size} bytes on the board, {wanted.size} here.",
+            f"Layer {name} has {got.nbytes} bytes on the board, {wanted.nbytes} here.",
             "Build and flash this model.",
         )
-    steps = np.abs(got.astype(np.int16) - wanted.astype(np.int16))
-    return Difference(index, name, int(np.count_nonzero(steps)), wanted.size, int(steps.max()))
+    numbers = np.int32 if wanted.itemsize == 4 else wanted.dtype
+    steps = np.abs(got.view(numbers).astype(np.int64) - wanted.view(numbers).astype(np.int64))
+    differing = np.count_nonzero(got != wanted.view(np.int8))
+    return Difference(index, name, int(differing), wanted.nbytes, int(steps.max()))

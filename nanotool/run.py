@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool import compare
 from nanotool.device.client import Device
 from nanotool.errors import DeviceError
-from nanotool.ir import Int8Array, Lowered, QGraph
+from nanotool.ir import DTYPES, Int8Array, Lowered, QGraph
 from nanotool.simulate import simulate
 
 Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
@@ -21,7 +22,7 @@ Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
 class RunResult:
     """What the board answered, and where that is not what the simulator says."""
 
-    outputs: Int8Array  # [n, *output shape], from the board
+    outputs: NDArray[Any]  # [n, *output shape], of the output's type, from the board
     mismatches: int  # bytes, over all outputs
     differing: tuple[int, ...]  # inputs whose output has any
     first: compare.Difference | None = None  # in the first of them; None if there are none
@@ -49,27 +50,21 @@ def run(
     device: Device,
     graph: QGraph,
     lowered: Lowered,
-    x: Int8Array,
+    x: NDArray[Any],
     progress: Progress | None = None,
 ) -> RunResult:
-    """Run ``x`` (int8 [n, *input shape]) on the board, which must hold this very model.
+    """Run ``x`` ([n, *input shape] of the input's type) on the board, which must hold this model.
 
     Where an output differs, the first input that has one is run once more, layer by layer.
     """
     compare.check_model(device.info(), graph, lowered)
-    shape = graph.output_tensor.shape
-    outputs = np.empty((len(x), graph.output_tensor.size), np.int8)
+    tensor = graph.output_tensor
+    outputs = np.empty((len(x), tensor.nbytes), np.int8)
     differing, mismatches = [], 0
     for index, one in enumerate(x):
-        got = device.run(np.ascontiguousarray(one))
-        if got.size != outputs.shape[1]:
-            raise DeviceError(
-                f"The board answered {got.size} bytes, the model has {outputs.shape[1]}.",
-                "Build and flash this model.",
-            )
-        outputs[index] = got
-        wanted = simulate(graph, one[None]).reshape(-1)
-        if wrong := int(np.count_nonzero(got != wanted)):
+        outputs[index] = output_bytes(device, graph, one)
+        wanted = simulate(graph, one[None]).reshape(-1).view(np.int8)
+        if wrong := int(np.count_nonzero(outputs[index] != wanted)):
             mismatches += wrong
             differing.append(index)
         if progress is not None:
@@ -77,7 +72,19 @@ def run(
     first = None
     if differing:
         first = compare.first_difference(device, graph, lowered, x[differing[0]])
-    return RunResult(outputs.reshape(len(x), *shape), mismatches, tuple(differing), first)
+    answers = outputs.view(DTYPES[tensor.dtype]).reshape(len(x), *tensor.shape)
+    return RunResult(answers, mismatches, tuple(differing), first)
+
+
+def output_bytes(device: Device, graph: QGraph, x: NDArray[Any]) -> Int8Array:
+    """One input's output on the board: its bytes, as many as the model's output has."""
+    got = device.run(np.ascontiguousarray(x))
+    if got.nbytes != graph.output_tensor.nbytes:
+        raise DeviceError(
+            f"The board answered {got.nbytes} bytes, the model has {graph.output_tensor.nbytes}.",
+            "Build and flash this model.",
+        )
+    return got
 
 
 def verdict(result: RunResult) -> str:

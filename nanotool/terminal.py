@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
@@ -29,7 +30,7 @@ from rich.text import Text
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
 from nanotool.inputs import to_device
-from nanotool.ir import Int8Array, QGraph, QTensor
+from nanotool.ir import DTYPES, QGraph, QTensor
 from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, table
 
@@ -138,7 +139,7 @@ _LAYERS = re.compile(r"m-layers-\[(\d+) (\d+)\]")
 _RESULTS = re.compile(r"m-results-\[(-?[\d.]+(?:,-?[\d.]+)*)\]")
 _MEMORY = re.compile(r"m-mem-(\w+)-\[(\d+)(?: (\d+))?\]")
 _FACT = re.compile(r"m-(?:info|crc)-(\w+)-\[(.*)\]")
-_TENSOR = re.compile(r"(\d{1,9}(?:x\d{1,9}){0,3}) ([0-9a-f]{8}) (-?\d{1,3})")
+_TENSOR = re.compile(r"(\d{1,9}(?:x\d{1,9}){0,3}) ([0-9a-f]{8}) (-?\d{1,3})(?: (\w+))?")
 _LAP = re.compile(r"m-lap-us-(\d+)")
 _START = re.compile(r"m-infer-start-(\d+)")
 _REFUSED = re.compile(r"e-\[(.*)\]")
@@ -291,19 +292,20 @@ def _readable(value: str) -> str:
     if _TENSOR.fullmatch(value):
         tensor = _tensor(value)
         return (
-            f"{shape_text(tensor.shape)}, scale {tensor.scale:.6g}, zero point {tensor.zero_point}"
+            f"{shape_text(tensor.shape)} {tensor.dtype}, scale {tensor.scale:.6g}, "
+            f"zero point {tensor.zero_point}"
         )
     return value
 
 
 def _tensor(value: str) -> QTensor:
-    """The tensor that "28x28x1 3b808081 -128" describes; `NanoError` if it can be none."""
+    """The tensor that "28x28x1 3b808081 -128 int8" describes; `NanoError` if it can be none."""
     match = _TENSOR.fullmatch(value)
     if match is None:
         raise DeviceError(f"The board describes a tensor as {value!r}.", "Is this its firmware?")
     shape = tuple(int(size) for size in match[1].split("x"))
     scale = np.frombuffer(bytes.fromhex(match[2]), ">f4")[0]
-    return QTensor("input", shape, float(scale), int(match[3]))
+    return QTensor("input", shape, float(scale), int(match[3]), match[4] or "int8")
 
 
 _VIEWS: Mapping[type[Block], Callable[[Any], RenderableType]] = {
@@ -325,12 +327,12 @@ class Link(Protocol):
     def exchange(  # noqa: D102
         self, command: str, timeout: float | None = None
     ) -> tuple[list[str], list[Any]]: ...
-    def load(self, data: bytes | Int8Array) -> None: ...  # noqa: D102
+    def load(self, data: bytes | NDArray[Any]) -> None: ...  # noqa: D102
     def sync(self, timeout: float = 10.0) -> None: ...  # noqa: D102
 
 
-Prepare: TypeAlias = Callable[[Any, int], bytes]
-"""(array, sample index) -> the input tensor's bytes; raises `NanoError`."""
+Prepare: TypeAlias = Callable[[Any, int], NDArray[Any]]
+"""(array, sample index) -> the input, of the model's type; raises `NanoError`."""
 
 
 class Session:
@@ -426,13 +428,13 @@ class Session:
         self._get_in_step()
         data = self.prepare(read_array(path.expanduser()), int(index))
         self.link.load(data)
-        self.console.print(f"Loaded {len(data):,} bytes. Next: infer 1 0")
+        self.console.print(f"Loaded {data.size:,} values. Next: infer 1 0")
 
 
 def prepare_from_board(link: Link) -> Prepare:
     """How to make an input with nothing but the board's own `info`: device shape only."""
 
-    def prepare(array: Any, index: int) -> bytes:
+    def prepare(array: Any, index: int) -> NDArray[Any]:
         tensor = input_tensor(link.exchange("info", TIMEOUT)[0])
         samples = array[None] if tuple(array.shape) == tensor.shape else array
         if tuple(samples.shape[1:]) != tensor.shape or samples.ndim == 0:
@@ -441,11 +443,13 @@ def prepare_from_board(link: Link) -> Prepare:
                 "Name the model as well (nanotool console … MODEL): then its user layout is known.",
             )
         sample = pick(samples, index)
-        if sample.dtype == np.int8:
-            return bytes(sample.tobytes())
-        if sample.dtype.kind != "f":
-            raise NanoError(f"The array holds {sample.dtype}.", "Give int8 (raw) or float values.")
-        return tensor.quantize(sample).tobytes()
+        if sample.dtype == DTYPES[tensor.dtype]:
+            return np.ascontiguousarray(sample)
+        if sample.dtype.kind != "f" or tensor.dtype != "int8":
+            raise NanoError(
+                f"The array holds {sample.dtype}.", f"Give {tensor.dtype} (raw) or float values."
+            )
+        return tensor.quantize(sample)
 
     return prepare
 
@@ -453,8 +457,9 @@ def prepare_from_board(link: Link) -> Prepare:
 def prepare_from_model(graph: QGraph) -> Prepare:
     """How to make an input where the model is at hand: user or device layout, float or int8."""
 
-    def prepare(array: Any, index: int) -> bytes:
-        return bytes(pick(to_device(graph, array), index).tobytes())
+    def prepare(array: Any, index: int) -> NDArray[Any]:
+        sample: NDArray[Any] = pick(to_device(graph, array), index)
+        return sample
 
     return prepare
 

@@ -5,6 +5,7 @@
 
 #include "format.h"
 #include "inference.h"
+#include "input.h"
 
 static bool command_help(unsigned count, char *const words[]);
 
@@ -50,7 +51,7 @@ bool ready_to_infer(void) {
         put_text("No input: ");
         put_unsigned(input_loaded());
         put_text(" of ");
-        put_unsigned(inference_model()->input.size);
+        put_unsigned(input_size());
         put_text(" bytes loaded");
         put_close();
         return false;

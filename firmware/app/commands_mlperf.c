@@ -1,12 +1,12 @@
 /* commands_mlperf.c - the device side of MLPerf Tiny's serial protocol. */
 #include <stddef.h>
-#include <string.h>
 
 #include "board.h"
 #include "commands.h"
 #include "format.h"
 #include "inference.h"
 #include "parse.h"
+#include "result.h"
 
 #define MOST_INFERENCES 100000u
 #define DEFAULT_INFERENCES 1u
@@ -24,7 +24,7 @@ bool command_profile(unsigned count, char *const words[]) {
     (void)words;
     put_text("m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\n");
     put_open("m-model");
-    put_text(inference_model()->name);
+    put_text(inference_profile());
     put_close();
     return true;
 }
@@ -42,27 +42,13 @@ bool command_timestamp(unsigned count, char *const words[]) {
     return true;
 }
 
-static void put_results(const int8_t *output) {
-    const nano_tensor *const tensor = &inference_model()->output;
-    uint32_t scale_bits;
-    memcpy(&scale_bits, &tensor->scale, sizeof scale_bits);
-    put_open("m-results");
-    for (uint32_t i = 0; i < tensor->size; i++) {
-        if (i > 0)
-            put_text(",");
-        put_decimal(scale_bits, output[i] - tensor->zero_point);
-    }
-    put_close();
-}
-
 bool command_results(unsigned count, char *const words[]) {
     (void)count;
     (void)words;
-    const int8_t *const output = inference_output();
-    if (output == NULL)
+    if (inference_output() == NULL)
         put_error("No results yet");
     else
-        put_results(output);
+        put_result();
     return true;
 }
 
@@ -88,6 +74,7 @@ bool command_infer(unsigned count, char *const words[]) {
     put_number_line("m-lap-us-", begin);
     put_number_line("m-lap-us-", end);
     put_text("m-infer-done\r\n");
-    put_results(inference_output());
+    result_take();
+    put_result();
     return true;
 }

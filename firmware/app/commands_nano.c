@@ -8,7 +8,9 @@
 #include "format.h"
 #include "frame.h"
 #include "inference.h"
+#include "input.h"
 #include "parse.h"
+#include "result.h"
 
 static void put_text_line(const char *tag, const char *text) {
     put_open(tag);
@@ -30,7 +32,12 @@ static void put_pair_line(const char *tag, uint32_t first, uint32_t second) {
     put_close();
 }
 
-/* `TAG-[28x28x1 3b808081 -128]`: shape, the scale's bits, zero point. */
+static const char *type_name(nano_type type) {
+    static const char names[][8] = {"int8", "uint8", "int32", "float32"}; /* as nano_type counts */
+    return names[type];
+}
+
+/* `TAG-[28x28x1 3b808081 -128 int8]`: shape, the scale's bits, zero point, type. */
 static void put_tensor_line(const char *tag, const nano_tensor *tensor) {
     uint32_t scale_bits;
     memcpy(&scale_bits, &tensor->scale, sizeof scale_bits);
@@ -44,6 +51,8 @@ static void put_tensor_line(const char *tag, const nano_tensor *tensor) {
     put_hex(scale_bits, 8);
     put_text(" ");
     put_signed(tensor->zero_point);
+    put_text(" ");
+    put_text(type_name(tensor->type));
     put_close();
 }
 
@@ -65,6 +74,11 @@ bool command_info(unsigned count, char *const words[]) {
     put_number_line("m-info-ops", model->op_count);
     put_tensor_line("m-info-input", &model->input);
     put_tensor_line("m-info-output", &model->output);
+    put_open("m-info-db");
+    put_text(type_name(input_type()));
+    put_text(" ");
+    put_unsigned(input_size());
+    put_close();
     put_number_line("m-info-frame", FRAME_MAX_DATA);
     return true;
 }
@@ -75,7 +89,7 @@ bool command_mem(unsigned count, char *const words[]) {
     board_memory_info memory;
     board_memory(&memory);
     put_number_line("m-mem-arena", inference_arena_size());
-    put_number_line("m-mem-db", inference_model()->input.size);
+    put_number_line("m-mem-db", input_size());
     put_pair_line("m-mem-static", memory.ram_static, memory.ram_size);
     put_pair_line("m-mem-stack", memory.stack_peak, memory.stack_size);
     put_pair_line("m-mem-flash", memory.flash_used, memory.flash_size);
@@ -113,6 +127,7 @@ bool command_layers(unsigned count, char *const words[]) {
     const uint32_t total = inference_time();
     uint32_t begin;
     inference_watch(watch_layer, &begin);
+    result_take();
     put_pair_line("m-layers", inference_model()->op_count, total);
     return true;
 }
@@ -145,6 +160,7 @@ static bool dump_op(const char *word) {
     } else if (ready_to_infer()) {
         put_dump(inference_run_to((uint16_t)op), model->ops[op].out_size, word);
         inference_finish();
+        result_take();
     }
     return true;
 }
@@ -178,7 +194,7 @@ bool command_crc(unsigned count, char *const words[]) {
     uint32_t image_size;
     board_image(&image, &image_size);
     put_crc_line("m-crc-image", image, image_size);
-    put_crc_line("m-crc-input", input_whole() ? input_bytes() : NULL, model->input.size);
+    put_crc_line("m-crc-input", input_whole() ? input_bytes() : NULL, input_size());
     put_crc_line("m-crc-output", inference_output(), model->output.size);
     return true;
 }

@@ -1,22 +1,22 @@
 /* inference.c - the model that the build chose (app_model.h), its memory and its state. */
 #include "inference.h"
 
-#include <string.h>
-
 #include "app_model.h"
 #include "board.h"
+#include "input.h"
 
-/* nanotool looks these two up by name in the ELF: what is neither of them nor stack is overhead. */
+#ifndef APP_PROFILE
+#define APP_PROFILE APP_MODEL.name
+#endif
+
+/* Seen under this name in the ELF. */
 static uint8_t app_arena[APP_ARENA_SIZE] NANO_ALIGNED;
-static uint8_t app_input[APP_INPUT_SIZE];
 
 static struct {
     nano_net net;
     nano_status status;
-    uint32_t loaded; /* valid bytes of app_input */
-    bool open;       /* a load is under way */
-    bool answered;   /* the arena holds an output */
-    bool within;     /* between inference_run_to() and inference_finish() */
+    bool answered; /* the arena holds an output */
+    bool within;   /* between inference_run_to() and inference_finish() */
 } state;
 
 nano_status inference_init(void) {
@@ -24,7 +24,7 @@ nano_status inference_init(void) {
     state.status = nano_arena_init(&arena, app_arena, sizeof app_arena);
     if (state.status == NANO_OK)
         state.status = nano_init(&state.net, &APP_MODEL, &arena);
-    if (state.status == NANO_OK && APP_MODEL.input.size != sizeof app_input)
+    if (state.status == NANO_OK && !input_fits(&APP_MODEL.input))
         state.status = NANO_ERR_SHAPE;
     return state.status;
 }
@@ -41,36 +41,13 @@ uint32_t inference_arena_size(void) {
     return sizeof app_arena;
 }
 
-const uint8_t *input_bytes(void) {
-    return app_input;
-}
-
-uint32_t input_loaded(void) {
-    return state.loaded;
-}
-
-bool input_whole(void) {
-    return state.loaded == sizeof app_input;
-}
-
-bool input_open(void) {
-    return state.open;
-}
-
-void input_begin(void) {
-    state.loaded = 0;
-    state.open = true;
-}
-
-void input_append(const uint8_t *bytes, uint32_t size) {
-    memcpy(&app_input[state.loaded], bytes, size);
-    state.loaded += size;
-    state.open = !input_whole();
+const char *inference_profile(void) {
+    return APP_PROFILE;
 }
 
 static void copy_in(void) {
     nano_rewind(&state.net);
-    memcpy(nano_input(&state.net), app_input, sizeof app_input);
+    input_copy(&APP_MODEL.input, nano_input(&state.net));
 }
 
 void inference_run(void) {

@@ -1,7 +1,4 @@
-/* inference.h - the model at work: its arena, its input buffer, its newest output.
- *
- * The input buffer stands outside the arena, because a model may reuse its input's room while it
- * runs; it is copied in before every inference. */
+/* inference.h - the model at work: its arena, its newest output. Its input comes from input.h. */
 #ifndef APP_INFERENCE_H
 #define APP_INFERENCE_H
 
@@ -11,7 +8,7 @@
 #include "nano/nano.h"
 
 /* Take the arena and make the model ready. Called once. If the answer is not NANO_OK, no other
- * call but inference_status(), inference_model() and the input's may follow. */
+ * call but inference_status() and inference_model() may follow. */
 nano_status inference_init(void);
 
 /* What inference_init() answered. */
@@ -20,19 +17,8 @@ nano_status inference_status(void);
 const nano_model *inference_model(void);
 uint32_t inference_arena_size(void);
 
-/* The input buffer: model->input.size bytes, of which the first input_loaded() are valid. */
-const uint8_t *input_bytes(void);
-uint32_t input_loaded(void);
-bool input_whole(void);
-
-/* Is a load under way? True from input_begin() until the input is whole. */
-bool input_open(void);
-
-/* Begin a load: what was loaded is void. */
-void input_begin(void);
-
-/* Append `size` bytes. The caller has checked that a load is open and that they fit. */
-void input_append(const uint8_t *bytes, uint32_t size);
+/* What a benchmark calls the model ("kws01", APP_PROFILE); without one the model's name. */
+const char *inference_profile(void);
 
 /* One inference; the input must be whole. */
 void inference_run(void);

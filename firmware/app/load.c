@@ -5,14 +5,10 @@
 
 #include "commands.h"
 #include "format.h"
-#include "inference.h"
+#include "input.h"
 #include "parse.h"
 
 #define BYTES_A_LINE 8u
-
-static uint32_t input_size(void) {
-    return inference_model()->input.size;
-}
 
 static void append(const uint8_t *bytes, uint32_t size) {
     input_append(bytes, size);

@@ -9,12 +9,13 @@ from nanotool.device.client import (
     Layers,
     LayerTicks,
     Memory,
-    TensorInfo,
 )
 from nanotool.device.emulators import open_board
+from nanotool.device.tensors import DbInfo, TensorInfo
 
 __all__ = [
     "Crcs",
+    "DbInfo",
     "Device",
     "DeviceGarbled",
     "DeviceRefused",

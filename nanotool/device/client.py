@@ -15,15 +15,17 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import serial
+from numpy.typing import NDArray
 
 from nanotool.device import frames
 from nanotool.device.frames import Frame, Garbled, Item, Splitter, Text
+from nanotool.device.tensors import DbInfo, TensorInfo, db_bytes
 from nanotool.errors import DeviceError
-from nanotool.ir import Int8Array, Shape
+from nanotool.ir import DTYPES, ZERO_POINTS, Int8Array
 
 T = TypeVar("T")
 
@@ -56,23 +58,6 @@ class DeviceGarbled(DeviceError):
 
 
 @dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """The model's input or output: real = scale * (q - zero_point)."""
-
-    shape: Shape
-    scale: float
-    zero_point: int
-
-    @property
-    def size(self) -> int:
-        """Elements, which are bytes."""
-        size = 1
-        for extent in self.shape:
-            size *= extent
-        return size
-
-
-@dataclass(frozen=True, slots=True)
 class Info:
     """The answer to `info`."""
 
@@ -87,6 +72,7 @@ class Info:
     ops: int
     input: TensorInfo
     output: TensorInfo
+    db: DbInfo
     frame_bytes: int  # most data bytes in a frame
 
 
@@ -161,6 +147,7 @@ class Device:
         self._line = _open(port, baud) if isinstance(port, str) else port
         self._line.timeout = _POLL
         self._splitter = Splitter()
+        self._info: Info | None = None
         try:
             self.sync(sync_timeout)
         except BaseException:
@@ -315,7 +302,8 @@ class Device:
 
     def info(self) -> Info:
         """What runs there: board, clock, model, shapes."""
-        return self._ask("info", lambda lines, _: _parse_info(lines))
+        self._info = self._ask("info", lambda lines, _: _parse_info(lines))
+        return self._info
 
     def mem(self) -> Memory:
         """What memory it takes."""
@@ -330,7 +318,8 @@ class Device:
         return self._ask("crc", lambda lines, _: _parse_crcs(lines))
 
     def results(self) -> tuple[float, ...]:
-        """The newest output, de-quantized, three decimals."""
+        """What the board makes of the newest output, three decimals: its elements de-quantized, or
+        the one number that a benchmark wants."""
         return self._ask("results", lambda lines, _: _parse_results(lines))
 
     def timestamp(self) -> int:
@@ -338,20 +327,26 @@ class Device:
         return self._ask("timestamp", lambda lines, _: _int(_one(lines, r"m-lap-us-(\d{1,10})")[0]))
 
     def output(self) -> Int8Array:
-        """The newest output, flat."""
+        """The newest output, flat: its bytes, whatever type it has."""
         return self._ask("dump", lambda lines, got: _parse_dump("-", lines, got))
 
     def dump(self, index: int) -> Int8Array:
-        """Run up to op `index` on the loaded input; that op's output, flat."""
+        """Run up to op `index` on the loaded input; that op's output, flat: its bytes."""
         return self._ask(f"dump {index}", lambda lines, got: _parse_dump(str(index), lines, got))
 
     # --- actions ----------------------------------------------------------------------------------
 
-    def load(self, data: bytes | Int8Array, *, frame_bytes: int = frames.MAX_DATA) -> None:
-        """Make `data`, the input tensor's bytes, the input. Garbled frames are sent again."""
-        raw = data.tobytes() if isinstance(data, np.ndarray) else bytes(data)
+    def encode(self, x: NDArray[Any]) -> bytes:
+        """What the board's `db` must hold so that `x` is the input: see `tensors.db_bytes`."""
+        info = self._info or self.info()
+        return db_bytes(x, info.input, info.db)
+
+    def load(self, data: bytes | NDArray[Any], *, frame_bytes: int = frames.MAX_DATA) -> None:
+        """Make `data` the input: an array of the model's or of the `db`'s type, or the bytes that
+        `db` shall hold. Garbled frames are sent again."""
+        raw = self.encode(data) if isinstance(data, np.ndarray) else bytes(data)
         if not raw:
-            raise DeviceError("There is no input to load.", "Give the input tensor's bytes.")
+            raise DeviceError("There is no input to load.", "Give an array or bytes.")
         step = max(1, min(frame_bytes, frames.MAX_DATA))
         for attempt in range(RETRIES):
             try:
@@ -394,8 +389,8 @@ class Device:
         """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took."""
         return self._ask(f"infer {n} {warmup}", lambda lines, _: _parse_lap(lines), timeout)
 
-    def run(self, data: bytes | Int8Array, *, timeout: float | None = None) -> Int8Array:
-        """Load `data`, infer once, and fetch the output (flat)."""
+    def run(self, data: bytes | NDArray[Any], *, timeout: float | None = None) -> Int8Array:
+        """Load `data`, infer once, and fetch the output: see `load` and `output`."""
         self.load(data)
         self.infer(1, 0, timeout=timeout)
         return self.output()
@@ -461,11 +456,19 @@ def _int(text: str, base: int = 10) -> int:
 def _tensor_info(text: tuple[str, ...]) -> TensorInfo:
     shape = tuple(_int(extent) for extent in text[0].split("x"))
     (scale,) = struct.unpack(">f", bytes.fromhex(text[1]))
-    info = TensorInfo(shape, float(scale), _int(text[2]))
-    if not (np.isfinite(scale) and scale > 0 and -128 <= info.zero_point <= 127):
+    info = TensorInfo(shape, float(scale), _int(text[2]), text[3])
+    low, high = ZERO_POINTS.get(info.dtype, (0, 0))
+    if not (np.isfinite(scale) and scale > 0 and low <= info.zero_point <= high):
         raise DeviceGarbled(f"The board reports an impossible tensor: {info}.")
-    if not 0 < info.size <= MAX_TENSOR:
+    if not 0 < info.nbytes <= MAX_TENSOR:
         raise DeviceGarbled(f"The board reports an impossible shape: {text[0]}.")
+    return info
+
+
+def _db_info(text: tuple[str, ...], tensor: TensorInfo) -> DbInfo:
+    info = DbInfo(text[0], _int(text[1]))
+    if info.nbytes != tensor.size * DTYPES[info.dtype].itemsize:
+        raise DeviceGarbled(f"The board reports an impossible buffer for {tensor}: {info}.")
     return info
 
 
@@ -473,8 +476,10 @@ def _parse_info(lines: Sequence[str]) -> Info:
     def field(name: str, pattern: str) -> tuple[str, ...]:
         return _one(lines, rf"m-info-{name}-\[{pattern}\]")
 
-    tensor = r"(\d{1,9}(?:x\d{1,9}){0,3}) ([0-9a-f]{8}) (-?\d{1,3})"
+    dtype = f"({'|'.join(DTYPES)})"
+    tensor = rf"(\d{{1,9}}(?:x\d{{1,9}}){{0,3}}) ([0-9a-f]{{8}}) (-?\d{{1,3}}) {dtype}"
     source, tick_hz = field("ticks", r"(\w+) (\d{1,10})")
+    taken = _tensor_info(field("input", tensor))
     return Info(
         version=field("version", r"([\w.+-]{1,40})")[0],
         abi=_int(field("abi", r"(\d{1,10})")[0]),
@@ -485,8 +490,9 @@ def _parse_info(lines: Sequence[str]) -> Info:
         model=field("model", r"(\w{1,200})")[0],
         hash=field("hash", r"([0-9a-f]{16})")[0],
         ops=_int(field("ops", r"(\d{1,5})")[0]),
-        input=_tensor_info(field("input", tensor)),
+        input=taken,
         output=_tensor_info(field("output", tensor)),
+        db=_db_info(field("db", rf"{dtype} (\d{{1,10}})"), taken),
         frame_bytes=_int(field("frame", r"(\d{1,10})")[0]),
     )
 

@@ -157,8 +157,9 @@ class FakeBoard:
             "m-info-model-[twice]",
             "m-info-hash-[0123456789abcdef]",
             f"m-info-ops-[{len(LAYERS)}]",
-            f"m-info-input-[20x10x{SIZE // 200} 3b808081 -128]",
-            f"m-info-output-[{SIZE} 3f000000 5]",
+            f"m-info-input-[20x10x{SIZE // 200} 3b808081 -128 int8]",
+            f"m-info-output-[{SIZE} 3f000000 5 int8]",
+            f"m-info-db-[int8 {SIZE}]",
             f"m-info-frame-[{MAX_DATA}]",
         ]
 

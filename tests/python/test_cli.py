@@ -476,6 +476,9 @@ class SimulatedDevice:
         ops = len(lower(self.graph).ops)
         return SimpleNamespace(model="small", hash=qfile.graph_hash(self.graph), ops=ops)
 
+    def encode(self, x: Any) -> bytes:
+        return bytes(x.tobytes())
+
     def load(self, data: Any) -> None:
         self.input = np.frombuffer(bytes(data), np.int8)
 

@@ -300,7 +300,12 @@ def test_an_answer_without_end_is_cut_off() -> None:
         (b"-[20x10x3 ", b"-[99999x99999x99999 "),
         (b"3b808081", b"7fc00000"),  # NaN
         (b"3b808081", b"bb808081"),  # negative
-        (b" -128]", b" -129]"),
+        (b" -128 int8]", b" -129 int8]"),
+        (b" -128 int8]", b" 128 int8]"),
+        (b" -128 int8]", b" -128 uint8]"),
+        (b" -128 int8]", b" -128 int16]"),
+        (b"m-info-db-[int8 600]", b"m-info-db-[int8 599]"),
+        (b"m-info-db-[int8 600]", b"m-info-db-[float32 600]"),
         (b"m-info-ops-[2]", b"m-info-ops-[-2]"),
         (b"m-info-abi-[1]", b"m-info-abi-[4294967296]"),
         (b"0123456789abcdef", b"0123456789abcde"),

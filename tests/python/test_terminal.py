@@ -147,8 +147,8 @@ def test_memory_is_a_budget() -> None:
 
 
 def test_info_tells_the_scale() -> None:
-    text = shown(["m-info-input-[28x28x1 3b808081 -128]"])
-    assert "28×28×1, scale 0.00392157, zero point -128" in text
+    text = shown(["m-info-input-[28x28x1 3b808081 -128 int8]"])
+    assert "28×28×1 int8, scale 0.00392157, zero point -128" in text
 
 
 # --- session --------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_load_with_the_model_at_hand(tmp_path: Path) -> None:
     assert "no sample 3" in text.getvalue()
 
 
-INFO = ["m-info-input-[2x3 3f000000 1]"]  # scale 0.5
+INFO = ["m-info-input-[2x3 3f000000 1 int8]"]  # scale 0.5
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3)])
@@ -243,7 +243,7 @@ def test_load_refuses_what_does_not_fit(tmp_path: Path, array: Any) -> None:
     assert one.failures == 1 and link.loaded == b"" and "The array" in text.getvalue()
 
 
-@pytest.mark.parametrize("line", ["", "m-info-input-[]", "m-info-input-[2x3 7fc00000 0]"])
+@pytest.mark.parametrize("line", ["", "m-info-input-[]", "m-info-input-[2x3 7fc00000 0 int8]"])
 def test_a_board_that_describes_no_input(line: str) -> None:
     with pytest.raises(NanoError):
         terminal.input_tensor([line])
@@ -267,7 +267,7 @@ def test_against_a_board_on_a_real_line(tmp_path: Path) -> None:
         assert terminal.replay(one, ["nonsense"]) == 1
     answer = text.getvalue()
     assert "2 inferences in 14 us" in answer and "features.1" in answer
-    assert f"{SIZE} bytes" in answer and "20×10×3" in answer and "Unknown command" in answer
+    assert f"{SIZE} values" in answer and "20×10×3" in answer and "Unknown command" in answer
 
 
 # --- prompt ---------------------------------------------------------------------------------------

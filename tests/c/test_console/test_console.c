@@ -9,6 +9,7 @@
 #include "fake_board.h"
 #include "frame.h"
 #include "inference.h"
+#include "input.h"
 #include "nano/nano.h"
 #include "small.h"
 
@@ -143,8 +144,9 @@ static void test_simple_commands(void) {
                            "m-info-board-[fake]\r\nm-info-clock-[16000000]\r\n"
                            "m-info-ticks-[looks 1000]\r\nm-info-model-[small]\r\n"
                            "m-info-hash-[0123456789abcdef]\r\nm-info-ops-[2]\r\n"
-                           "m-info-input-[10x30x1 3e800000 3]\r\n"
-                           "m-info-output-[4 3c000000 -1]\r\nm-info-frame-[256]\r\nm-ready\r\n"));
+                           "m-info-input-[10x30x1 3e800000 3 int8]\r\n"
+                           "m-info-output-[4 3c000000 -1 int8]\r\nm-info-db-[int8 300]\r\n"
+                           "m-info-frame-[256]\r\nm-ready\r\n"));
     say("help%");
     CHECK_EQUAL(14, count("\r\n")); /* thirteen commands */
     CHECK(answers("reset%", "m-ready\r\n"));

@@ -1,0 +1,86 @@
+/* result.c - results as text, without printf. */
+#include "result.h"
+
+#include <string.h>
+
+#include "app_model.h"
+#include "format.h"
+#include "inference.h"
+#include "input.h"
+
+/* Three decimals of a float32. */
+static void put_real(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_decimal(bits, 1);
+}
+
+#if defined(APP_RESULT_MSE)
+
+#if !defined(APP_DB_FLOAT32) || APP_OUTPUT_SIZE != APP_INPUT_SIZE
+#error "A mean squared error needs a float32 input, and an output of as many elements."
+#endif
+
+static float error;
+
+/* error = 1/n Σ ((output[i] - zero_point) * scale - input[i])², in float32, from first to last;
+ * each operation rounded by itself. */
+void result_take(void) {
+    const nano_tensor *const tensor = &inference_model()->output;
+    const int8_t *const output = inference_output();
+    const float *const input = (const float *)(const void *)input_bytes();
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < tensor->size; i++) {
+        const float real = (float)(output[i] - tensor->zero_point) * tensor->scale;
+        const float difference = real - input[i];
+        const float square = difference * difference;
+        sum += square;
+    }
+    error = sum / (float)tensor->size;
+}
+
+void put_result(void) {
+    put_open("m-results");
+    put_real(error);
+    put_close();
+}
+
+#else
+
+void result_take(void) { /* the output stays in the arena until the next inference */
+}
+
+/* Puts element `index`. */
+static void put_element(const nano_tensor *tensor, const void *output, uint32_t index) {
+    uint32_t scale_bits;
+    memcpy(&scale_bits, &tensor->scale, sizeof scale_bits);
+    switch (tensor->type) {
+    case NANO_INT8:
+        put_decimal(scale_bits, ((const int8_t *)output)[index] - tensor->zero_point);
+        break;
+    case NANO_UINT8:
+        put_decimal(scale_bits, ((const uint8_t *)output)[index] - tensor->zero_point);
+        break;
+    case NANO_INT32:
+        put_signed(((const int32_t *)output)[index]);
+        put_text(".000");
+        break;
+    case NANO_FLOAT32:
+        put_real(((const float *)output)[index]);
+        break;
+    }
+}
+
+void put_result(void) {
+    const nano_tensor *const tensor = &inference_model()->output;
+    const uint32_t width = tensor->type == NANO_INT8 || tensor->type == NANO_UINT8 ? 1 : 4;
+    put_open("m-results");
+    for (uint32_t i = 0; i < tensor->size / width; i++) {
+        if (i > 0)
+            put_text(",");
+        put_element(tensor, inference_output(), i);
+    }
+    put_close();
+}
+
+#endif
