@@ -1,12 +1,14 @@
-"""Damage .tflite files in many ways and read them: each gives a model or one clear error.
+"""Damage .tflite files in many ways and import them: each gives a graph or one clear error.
 
     python -m bench.fuzz_tflite [--models tests/models] [--count 100000] [--seed 1] [--first 0]
 
-The files are those in the folder and the ones that our own writer makes of random graphs. Each
+The files are those in the folder, the ones that our own writer makes of random graphs, and for each
+operator one made by hand. Each
 mutated file depends on the seed and its number alone: ``--first N --count 1`` makes one again.
-Any outcome but a model or an InvalidModel with a hint is a fault, and so is a file that takes
-longer than TIME_LIMIT or more memory than MEMORY_LIMIT beside its own bytes. Ends with two
-tables, exits with 1 if there was a fault.
+Any outcome but a sound graph or one InvalidModel or UnsupportedOp with a hint is a fault, and so is
+a file that takes longer than TIME_LIMIT or more memory than MEMORY_LIMIT beside its own bytes, or
+that gives a warning. Ends with two tables, exits with 1 if there was a fault. "Unread" are the
+files that the reader refused, "unmade" the ones that it read, but of which no graph could be made.
 """
 
 from __future__ import annotations
@@ -19,23 +21,24 @@ import struct
 import sys
 import time
 import tracemalloc
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from nanotool.backends import tflite as writer
-from nanotool.errors import InvalidModel
-from nanotool.frontends.tflite import file, flatbuffer, schema
+from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.frontends.tflite import convert, file, flatbuffer, schema
 
 ROOT = Path(__file__).parent.parent
 TIME_LIMIT = 2.0  # seconds for one file
-MEMORY_LIMIT = 64 * 2**20  # bytes that reading one file may allocate
+MEMORY_LIMIT = 64 * 2**20  # bytes that importing one file may allocate
 ADDRESS_SPACE = 4 * 2**30  # bytes: beyond it the process gets a MemoryError
 RANDOM_GRAPHS = 100
 EXTREMES = (
@@ -44,6 +47,7 @@ EXTREMES = (
     *(0xFF800000, 0xFFFFFF80, 0xFFFFFFF8, 0xFFFFFFFC, 0xFFFFFFFE, 0xFFFFFFFF),
 )
 
+T = TypeVar("T")
 Spot: TypeAlias = tuple[int, str, int]  # byte, type in the struct module, count
 
 
@@ -56,11 +60,22 @@ class _Recorder(flatbuffer.Reader):
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.spots: set[Spot] = set()
+        self.tables: set[int] = set()  # where tables begin: with the way to their vtable
+
+    def table(self, table: type[T], at: int, where: str) -> T:
+        self.tables.add(at)
+        return super().table(table, at, where)
 
     def unpack(self, code: str, count: int, at: int, where: str) -> tuple[Any, ...]:
         if count:
             self.spots.add((at, code, count))
         return super().unpack(code, count, at, where)
+
+    def vector(self, at: int, item: int, where: str) -> tuple[int, int]:
+        start, count = super().vector(at, item, where)
+        if item == 1 and 4 <= count <= 64 and where.endswith("data"):
+            self.spots.add((start, "i", count // 4))  # axes or sizes, perhaps
+        return start, count
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ class Sample:
     data: bytes
     spots: tuple[Spot, ...]
     offsets: tuple[int, ...]  # the spots that are 32 bits wide and lead somewhere, or may
+    values: tuple[Spot, ...]  # the spots that hold a number of the model, not of its layout
 
 
 def sample(name: str, data: bytes) -> Sample:
@@ -82,17 +98,21 @@ def sample(name: str, data: bytes) -> Sample:
         if table is not None and operator.builtin_options is not None:
             recorder.table(table, operator.builtin_options, name)
     spots = tuple(sorted(recorder.spots))
-    return Sample(name, data, spots, tuple(at for at, code, _ in spots if code == "I"))
+    offsets = tuple(at for at, code, _ in spots if code == "I")
+    values = tuple(s for s in spots if s[1] in "Biqf" and s[0] not in recorder.tables)
+    return Sample(name, data, spots, offsets, values)
 
 
 def samples(folder: Path, random_graphs: int) -> list[Sample]:
-    """The .tflite files in ``folder``, and ``random_graphs`` written by ourselves."""
-    sys.path.insert(0, str(ROOT / "tests" / "python"))  # the generator belongs to the tests
+    """The .tflite files in ``folder``, ``random_graphs`` written by ourselves, and one a case."""
+    sys.path.insert(0, str(ROOT / "tests" / "python"))  # the generators belong to the tests
     from random_graphs import random_graph  # noqa: PLC0415
+    from tflite_operators import CASES, drawn  # noqa: PLC0415
 
     found = [sample(path.name, path.read_bytes()) for path in sorted(folder.glob("*.tflite"))]
-    drawn = (random_graph(seed, tflite=True) for seed in range(random_graphs))
-    return found + [sample(graph.name, writer.write(graph)) for graph in drawn]
+    graphs = (random_graph(seed, tflite=True) for seed in range(random_graphs))
+    found += [sample(graph.name, writer.write(graph)) for graph in graphs]
+    return found + [sample(name, drawn(case, seed=0)[0]) for name, case in CASES.items()]
 
 
 # --- How to damage it -----------------------------------------------------------------------------
@@ -159,6 +179,18 @@ class Mutator:
             value = self.pick(EXTREMES) if self.rng.random() < 0.7 else self.below(2**32)
             self.put(self.place() // 4 * 4, value)
 
+    def change_values(self) -> None:
+        """Plausible numbers of the model: another small one, or one from elsewhere."""
+        for _ in range(self.pick((1, 1, 2))):
+            at, code, count = self.pick(self.sample.values)
+            size = struct.calcsize(f"<{code}")
+            at += size * self.below(count)
+            if self.rng.random() < 0.3:
+                other = self.pick([spot[0] for spot in self.sample.values if spot[1] == code])
+                self.data[at : at + size] = self.data[other : other + size]
+            else:
+                self.put(at, self.below(12) - 2, size)
+
     def redirect(self) -> None:
         """Offsets lead to other tables, into themselves, or anywhere: cycles and overlaps."""
         for _ in range(self.pick((1, 1, 4))):
@@ -206,11 +238,13 @@ SIMPLE: tuple[Callable[[Mutator], None], ...] = (
     Mutator.insert,
     Mutator.overwrite_field,
     Mutator.overwrite_word,
+    Mutator.change_values,
     Mutator.redirect,
     Mutator.repeat_vector,
     Mutator.splice,
 )
-MUTATIONS = (*SIMPLE, Mutator.noise, Mutator.several)
+# What leaves the file readable comes more often: it gets further.
+MUTATIONS = (*SIMPLE, *(Mutator.change_values,) * 3, Mutator.noise, Mutator.several)
 
 
 def mutate(corpus: Sequence[Sample], seed: int, number: int) -> tuple[str, bytes]:
@@ -229,7 +263,7 @@ def mutate(corpus: Sequence[Sample], seed: int, number: int) -> tuple[str, bytes
 
 
 class TooSlow(BaseException):
-    """Reading took longer than TIME_LIMIT. No Exception, so that nobody catches it by chance."""
+    """The import took longer than TIME_LIMIT. No Exception, so that nobody catches it by chance."""
 
 
 @contextmanager
@@ -248,29 +282,33 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+SOUND = ("graph", "unmade", "unread")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one file led to."""
 
-    kind: str  # "read", "refused", or what went wrong
+    kind: str  # one of SOUND, or what went wrong
     message: str  # of the error
     seconds: float
     memory: int  # bytes: the most that was allocated at once
 
     @property
     def fault(self) -> bool:
-        """Whether it is anything but a model or a clear error."""
-        return self.kind not in {"read", "refused"}
+        """Whether it is anything but a graph or a clear error."""
+        return self.kind not in SOUND
 
 
 def examine(data: bytes) -> Outcome:
-    """Read ``data`` under both limits. Call `tracemalloc.start` before."""
+    """Import ``data`` under both limits. Call `tracemalloc.start` before."""
     tracemalloc.reset_peak()
     base = tracemalloc.get_traced_memory()[0]
     start = time.perf_counter()
     try:
-        with time_limit(TIME_LIMIT):
-            kind, message = _read(data)
+        with time_limit(TIME_LIMIT), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            kind, message = _import(data)
     except TooSlow:
         kind, message = f"slower than {TIME_LIMIT} s", ""
     except BaseException as error:  # anything at all that is not the one error is a fault
@@ -279,22 +317,25 @@ def examine(data: bytes) -> Outcome:
         kind, message = type(error).__name__, str(error)
     seconds = time.perf_counter() - start
     memory = tracemalloc.get_traced_memory()[1] - base
-    if memory > MEMORY_LIMIT and kind in {"read", "refused"}:
+    if memory > MEMORY_LIMIT and kind in SOUND:
         kind = f"more than {MEMORY_LIMIT >> 20} MB"
     return Outcome(kind, message, seconds, memory)
 
 
-def _read(data: bytes) -> tuple[str, str]:
+def _import(data: bytes) -> tuple[str, str]:
+    stage = "unread"
     try:
         model = file.read(data)
-    except InvalidModel as error:
+        for tensor in model.tensors:
+            if tensor.data is not None:
+                tensor.array()
+        stage = "unmade"
+        convert.from_model(model, "fuzzed", "fuzz")
+    except (InvalidModel, UnsupportedOp) as error:
         text = str(error)
-        clear = error.hint and text.isprintable() and len(text) < 600
-        return ("refused" if clear else "unclear message"), text
-    for tensor in model.tensors:
-        if tensor.data is not None:
-            tensor.array()
-    return "read", ""
+        clear = error.hint and text.isprintable() and len(text) < 1200
+        return (stage if clear else "unclear message"), text
+    return "graph", ""
 
 
 def reason(message: str) -> str:
@@ -320,7 +361,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count one file."""
         self.outcomes["fault" if outcome.fault else outcome.kind] += 1
-        if outcome.kind == "refused":
+        if outcome.kind in {"unmade", "unread"}:
             self.reasons[reason(outcome.message)] += 1
         self.seconds += outcome.seconds
         self.slowest = max(self.slowest, outcome.seconds)
@@ -328,17 +369,17 @@ class Tally:
 
     def row(self, name: str) -> str:
         """One line of the table."""
-        read, refused, fault = (self.outcomes[kind] for kind in ("read", "refused", "fault"))
-        files = read + refused + fault
+        counts = [self.outcomes[kind] for kind in (*SOUND, "fault")]
+        files = sum(counts)
         return (
-            f"{name:<16}{files:>9,}{read:>9,}{refused:>9,}{fault:>7,}"
+            f"{name:<16}{files:>9,}{counts[0]:>9,}{counts[1]:>9,}{counts[2]:>9,}{counts[3]:>8,}"
             f"{1e3 * self.seconds / max(files, 1):>10.2f}{1e3 * self.slowest:>10.0f}"
             f"{self.memory / 2**20:>10.1f}"
         )
 
 
 HEADER = (
-    f"{'mutation':<16}{'files':>9}{'read':>9}{'refused':>9}{'faults':>7}"
+    f"{'mutation':<16}{'files':>9}{'graph':>9}{'unmade':>9}{'unread':>9}{'faults':>8}"
     f"{'mean ms':>10}{'worst ms':>10}{'worst MB':>10}"
 )
 
@@ -377,7 +418,7 @@ def report(tallies: dict[str, Tally], faults: list[str]) -> str:
     lines += [f"           and {rest} other reasons"] if rest > 0 else []
     lines += ["", *faults[:50]]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    lines.append(f"{total.seconds:.0f} s of reading; the process held {peak:.0f} MB at most")
+    lines.append(f"{total.seconds:.0f} s of importing; the process held {peak:.0f} MB at most")
     return "\n".join(lines)
 
 

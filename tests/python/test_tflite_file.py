@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -328,7 +329,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "longer signature": (_set_tensor(0, ShapeSignature=ints(1, 4, 1)), "does not fit its sig"),
     "empty shape": (_set_tensor(0, Shape=ints(1, 0)), r"\(1, 0\) has a size below 1"),
     "negative shape": (_set_tensor(0, Shape=ints(1, -4)), r"\(1, -4\) has a size below 1"),
-    "huge shape": (_set_tensor(0, Shape=ints(*[2**31 - 1] * 8)), "more than 268,435,456 elem"),
+    "huge shape": (_set_tensor(0, Shape=ints(*[2**31 - 1] * 8)), "more than 16,777,216 elem"),
     "many axes": (_set_tensor(0, Shape=ints(*[1] * 9)), "it has 9 axes, more than 8"),
     "short data": (_set_tensor(1, Shape=ints(3, 5)), r"\(3, 5\) takes 15 bytes, its buffer has 12"),
     "no scale": (_set_tensor(0, Quantization=("QuantizationParameters", {})), "INT8 without a sc"),
@@ -417,7 +418,7 @@ def test_files_by_path(tmp_path: Path) -> None:
             file.load(missing)
     with bad.open("wb") as hole:
         hole.truncate(file.MAX_FILE + 1)
-    with pytest.raises(InvalidModel, match="larger than 256 MB"):
+    with pytest.raises(InvalidModel, match="larger than 64 MB"):
         file.load(bad)
 
 
@@ -530,9 +531,11 @@ def test_every_bit_of_a_file_may_be_wrong() -> None:
     assert min(outcomes.values()) > 100
 
 
-def test_mutated_files_give_a_model_or_one_clear_error() -> None:
+def test_mutated_files_give_a_graph_or_one_clear_error() -> None:
     corpus = fuzz_tflite.samples(MODELS, random_graphs=10)
     tallies, faults = fuzz_tflite.run(corpus, seed=7, numbers=range(FUZZED_FILES))
     assert not faults, faults
-    assert sum(tally.outcomes["refused"] for tally in tallies.values()) > FUZZED_FILES // 2
-    assert sum(tally.outcomes["read"] for tally in tallies.values()) > FUZZED_FILES // 100
+    outcomes = sum((tally.outcomes for tally in tallies.values()), Counter[str]())
+    assert outcomes["unread"] > FUZZED_FILES // 2
+    assert outcomes["unmade"] > FUZZED_FILES // 200
+    assert outcomes["graph"] > FUZZED_FILES // 200

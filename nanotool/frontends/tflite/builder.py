@@ -39,6 +39,7 @@ from nanotool.ir import (
 )
 
 MAX_NAME = 120  # characters of a layer's name
+MAX_SCALE = 2.0**100  # of an activation: beyond it, and its inverse, float32 arithmetic ends
 MAX_NUMBERS = 1024  # of an operand that is a list of axes, sizes or the like
 ACTIVATIONS = {
     "NONE": (-math.inf, math.inf),
@@ -102,7 +103,12 @@ class Builder:
                 f"Tensor {name[:SHOWN]}: as an activation it has one scale, not {count}.",
                 FULL_INTEGER,
             )
-        return QTensor(name, shape, quantization.scales[0], quantization.zero_points[0], dtype)
+        scale, zero_point = quantization.scales[0], quantization.zero_points[0]
+        if not 1 / MAX_SCALE <= scale <= MAX_SCALE:
+            raise InvalidModel(
+                f"Tensor {name[:SHOWN]}: no real data have the scale {scale:g}.", FULL_INTEGER
+            )
+        return QTensor(name, shape, scale, zero_point, dtype)
 
     def constant(self, index: int, shape: Shape, fallback: str) -> str:
         """The name of the file's int8 constant ``index``, seen as ``shape``, in the graph."""

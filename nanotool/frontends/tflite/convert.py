@@ -19,6 +19,7 @@ from nanotool.ir import QGraph
 from nanotool.validate import validate
 
 MAX_NAME = 64  # characters of the graph's name
+HINT = "Convert the model anew; TensorFlow Lite's converter makes no such files."
 
 
 def load(path: Path | str) -> QGraph:
@@ -35,7 +36,10 @@ def load(path: Path | str) -> QGraph:
 def from_model(model: Model, name: str, source: str) -> QGraph:
     """`convert` and `validate`."""
     graph = convert(model, name, source)
-    validate(graph)
+    try:
+        validate(graph)
+    except InvalidModel as error:
+        raise InvalidModel(error.message, error.hint or HINT) from error
     return graph
 
 

@@ -22,8 +22,8 @@ from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.flatbuffer import HINT, Reader
 from nanotool.frontends.tflite.schema import Options
 
-MAX_FILE = 256 * 2**20  # bytes
-MAX_ELEMENTS = 2**28  # of one tensor
+MAX_FILE = 64 * 2**20  # bytes
+MAX_ELEMENTS = 2**24  # of one tensor
 MAX_RANK = 8
 SHOWN = 60  # characters of a name in a message
 NO_TENSOR = -1

@@ -597,6 +597,7 @@ RULES: dict[str, Rule] = {
 }
 
 _RECURRENT = "Use convolutions or dense layers over a window of time."
+_TABLE = "If nanotool wrote it, for a function that TensorFlow Lite lacks, use the .nano file."
 _ON_THE_HOST = "End the model before it, and compute it in your own code."
 _COMPARISON = "Use MAXIMUM, MINIMUM and multiplications, or compute it in your own code."
 
@@ -608,11 +609,12 @@ INSTEAD = {
     "BIDIRECTIONAL_SEQUENCE_LSTM": _RECURRENT,
     "BIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "CALL_ONCE": "Convert the model without variables.",
+    "CAST": _TABLE,
     "CUSTOM": _ON_THE_HOST,
     "DEPTH_TO_SPACE": "Use a transposed convolution or a resize.",
     "DIV": "Multiply by the reciprocal, a constant.",
     "EQUAL": _COMPARISON,
-    "GATHER": "Use slices with fixed places.",
+    "GATHER": f"{_TABLE} For others, use slices with fixed places.",
     "GREATER": _COMPARISON,
     "IF": "Convert the one branch that is needed.",
     "L2_NORMALIZATION": _ON_THE_HOST,
