@@ -1,2 +1,13 @@
-"""The .tflite front end: `flatbuffer` and `schema` say how the bytes are laid out, `file` reads
-and checks them."""
+"""The .tflite front end: `load` makes a QGraph of a file.
+
+flatbuffer  checked reading of flatbuffers of any schema
+schema      the tables of the .tflite schema that are read
+file        a file as plain, consistent values: knows no int8 graph
+builder     the graph that grows, and what an operator's importer may ask
+operators   one importer for each operator
+convert     from a file to a sound graph
+"""
+
+from nanotool.frontends.tflite.convert import load
+
+__all__ = ["load"]
