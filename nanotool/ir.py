@@ -158,7 +158,7 @@ class Slice:
 @dataclass(frozen=True, slots=True)
 class Pad:
     """``before[i]`` and ``after[i]`` more elements at the ends of axis ``i``: real 0, or ``value``
-    (in the tensor's int8 units)."""
+    (in the tensor's int8 units; in a Graph a second input, a constant of shape (), holds it)."""
 
     before: Shape
     after: Shape
@@ -209,7 +209,8 @@ class Clamp:
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm:
-    """y = x * weight + bias per channel, already reduced from its four vectors. Only in a Graph."""
+    """y = x * weight + bias, already reduced from its four vectors: one number each per channel (of
+    C, H, W or of a vector), or one number for all elements. Only in a Graph."""
 
 
 Op: TypeAlias = (
@@ -269,11 +270,18 @@ class Graph:
     output: str
     channels_last: bool = False
     input_permutation: tuple[int, ...] = ()
+    # The data of tensors that never change, without batch; nodes read them like others.
+    constants: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
 
     def shape(self, tensor: str) -> Shape:
-        """The shape of ``tensor``: the input or a node's output."""
+        """The shape of ``tensor``: the input, a constant, or a node's output."""
         if tensor == self.input:
             return self.input_shape
+        if tensor in self.constants:
+            return self.constants[tensor].shape
         return self.node(tensor).shape
 
     def node(self, name: str) -> Node:

@@ -22,7 +22,8 @@ def frozen(array: NDArray[Any]) -> FloatArray:
 def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> Graph:
     """``graph`` with other nodes, in which readers of a ``renamed`` tensor read its new name.
 
-    Names are followed transitively: {"a": "b", "b": "c"} makes readers of "a" read "c".
+    Names are followed transitively: {"a": "b", "b": "c"} makes readers of "a" read "c". Constants
+    that nobody reads any more are gone.
     """
 
     def final(tensor: str) -> str:
@@ -33,7 +34,9 @@ def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> 
     kept = tuple(
         replace(node, inputs=tuple(final(tensor) for tensor in node.inputs)) for node in nodes
     )
-    return replace(graph, nodes=kept, output=final(graph.output))
+    read = {tensor for node in kept for tensor in node.inputs}
+    constants = {name: data for name, data in graph.constants.items() if name in read}
+    return replace(graph, nodes=kept, output=final(graph.output), constants=constants)
 
 
 def sole_consumer(graph: Graph, tensor: str) -> Node | None:
@@ -45,8 +48,9 @@ def sole_consumer(graph: Graph, tensor: str) -> Node | None:
 
 
 def producer(graph: Graph, tensor: str) -> Node | None:
-    """The node that writes ``tensor``; None for the graph's input."""
-    return None if tensor == graph.input else graph.node(tensor)
+    """The node that writes ``tensor``; None for the graph's input and for constants."""
+    written = tensor != graph.input and tensor not in graph.constants
+    return graph.node(tensor) if written else None
 
 
 def unique(name: str, taken: set[str]) -> str:
@@ -61,4 +65,4 @@ def unique(name: str, taken: set[str]) -> str:
 
 def names(graph: Graph) -> set[str]:
     """Every tensor name in use."""
-    return {graph.input, *(node.name for node in graph.nodes)}
+    return {graph.input, *graph.constants, *(node.name for node in graph.nodes)}
