@@ -10,8 +10,10 @@ import typer
 from nanotool.cli.common import (
     AsJson,
     BoardName,
+    Goal,
     Model,
     Port,
+    TaskName,
     build_firmware,
     examples,
     load_input,
@@ -44,6 +46,8 @@ def command(
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Show every layer.", show_default=False)
     ] = False,
+    optimize: Goal = "balanced",
+    task: TaskName = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on a board: instructions or cycles, flash, RAM, and differing bytes.
@@ -53,7 +57,7 @@ def command(
     from nanotool.bench import bench
     from nanotool.report.tables import bench_facts, bench_layers, facts_table
 
-    built = build_firmware(model, board)
+    built = build_firmware(model, board, optimize, task)
     x = None if input is None else load_input(built.graph, input)
     with progress(f"Measuring on {built.board.name}") as show:
         result = bench(built.graph, built.board, x, port, firmware=built, progress=show)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from nanotool.cli.common import (
     AsJson,
     BoardName,
+    Goal,
     Model,
+    TaskName,
     build_firmware,
     examples,
     note,
@@ -16,17 +18,25 @@ from nanotool.cli.common import (
 EPILOG = examples(
     "nanotool build digits.nano --board stm32",
     "nanotool build digits.nano --board native --json",
+    "nanotool build kws.tflite --board stm32 --optimize size --task kws",
 )
 
 
-def command(model: Model, board: BoardName, as_json: AsJson = False) -> None:
+def command(
+    model: Model,
+    board: BoardName,
+    optimize: Goal = "balanced",
+    task: TaskName = None,
+    as_json: AsJson = False,
+) -> None:
     """Build the firmware of a model for a board."""
-    built = build_firmware(model, board)
+    built = build_firmware(model, board, optimize, task)
     if as_json:
         print_json(
             {
                 "board": built.board.name,
                 "model": built.graph.name,
+                "task": None if built.task is None else built.task.name,
                 "elf": str(built.elf),
                 "compiler": built.compiler,
                 "rebuilt": built.rebuilt,

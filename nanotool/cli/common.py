@@ -54,6 +54,16 @@ Port = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON and nothing else on stdout.", show_default=False)
 ]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="TASK", show_default=False,
+        help="Serve MLPerf Tiny's runner: kws, ic, vww or ad.",
+    ),
+]  # fmt: skip
+Goal = Annotated[
+    str, typer.Option("--optimize", metavar="GOAL", help="What to prefer: balanced, speed or size.")
+]
 InputFile = Annotated[
     Path,
     typer.Option(
@@ -189,17 +199,33 @@ def as_asked(graph: QGraph, y: Any, as_float: bool) -> Any:
     return graph.output_tensor.dequantize(y) if as_float else y
 
 
-def build_firmware(model: Path, board: str) -> BuildResult:
+def build_firmware(
+    model: Path, board: str, optimize: str = "balanced", task: str | None = None
+) -> BuildResult:
     """The firmware of ``model`` for ``board``; what the build does is shown while it runs."""
     from nanotool.build import build
+    from nanotool.mlperf import find_task
     from nanotool.models import model_file
 
     found = find_board(board)
+    chosen = None if task is None else find_task(task)
     model_file(model)  # a wrong path is told before anything is started
     with status(f"Building for {found.title} …") as show:
-        return build(model, found, progress=lambda line: show(line[:100] or "…"))
+        return build(
+            model,
+            found,
+            optimize=optimize,
+            task=chosen,
+            progress=lambda line: show(line[:100] or "…"),
+        )
 
 
-def firmware_for(model: Path, board: str, port: str | None) -> Path:
+def firmware_for(
+    model: Path,
+    board: str,
+    port: str | None,
+    optimize: str = "balanced",
+    task: str | None = None,
+) -> Path:
     """The ELF to emulate; a real board on ``port`` runs what it was flashed with, so none."""
-    return Path() if port else build_firmware(model, board).elf
+    return Path() if port else build_firmware(model, board, optimize, task).elf

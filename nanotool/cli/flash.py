@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from nanotool.cli.common import BoardName, Model, Port, build_firmware, examples, note, status
+from nanotool.cli.common import (
+    BoardName,
+    Goal,
+    Model,
+    Port,
+    TaskName,
+    build_firmware,
+    examples,
+    note,
+    status,
+)
 
 EPILOG = examples(
     "nanotool flash digits.nano --board stm32",
@@ -10,11 +20,17 @@ EPILOG = examples(
 )
 
 
-def command(model: Model, board: BoardName, port: Port = None) -> None:
+def command(
+    model: Model,
+    board: BoardName,
+    port: Port = None,
+    optimize: Goal = "balanced",
+    task: TaskName = None,
+) -> None:
     """Write the firmware of a model to the real board that is attached."""
     from nanotool.build import flash
 
-    built = build_firmware(model, board)
+    built = build_firmware(model, board, optimize, task)
     with status(f"Flashing {built.board.title} …") as show:
         flash(built, port or "", show)
     note(f"{built.board.title} now runs {built.graph.name}.")

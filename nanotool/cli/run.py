@@ -8,10 +8,12 @@ from nanotool.cli.common import (
     AsFloat,
     AsJson,
     BoardName,
+    Goal,
     InputFile,
     Model,
     OutputFile,
     Port,
+    TaskName,
     as_asked,
     examples,
     find_board,
@@ -37,6 +39,8 @@ def command(
     input: InputFile,
     output: OutputFile = None,
     port: Port = None,
+    optimize: Goal = "balanced",
+    task: TaskName = None,
     as_float: AsFloat = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,9 +56,9 @@ def command(
 
     graph, found = load(model), find_board(board)
     x = load_input(graph, input)
-    firmware = firmware_for(model, board, port)
+    firmware = firmware_for(model, board, port, optimize, task)
     with connect(found, firmware, port) as device, progress(f"Running on {found.name}") as show:
-        result = run(device, graph, lower(graph, found.target), x, show)
+        result = run(device, graph, lower(graph, found.target, optimize), x, show)
     if output is not None:
         write_array(output, as_asked(graph, result.outputs, as_float))
         note(f"Wrote {output}: {len(x):,} outputs.")
