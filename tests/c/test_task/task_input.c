@@ -1,0 +1,4 @@
+/* task_input.c - input.c as the task's firmware has it. */
+#include "task.h"
+
+#include "input.c"
