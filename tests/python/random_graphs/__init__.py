@@ -1,0 +1,152 @@
+"""Random but valid QGraphs over every operator, small enough for every device.
+
+    random_graph(seed)              the same graph for the same seed, always
+    graphs()                        the same as a hypothesis strategy (shrinks to fewer layers)
+    random_inputs(graph, n, seed)   inputs: random ones, and the extremes
+    examples(n)                     hypothesis settings: n examples, the same ones on every run;
+                                    NANO_EXAMPLES=20 takes 20 times as many, new ones each time
+
+Shapes are odd, strides and paddings uneven, scales and zero points sometimes extreme, clamps of
+every kind, weights reach ±127 and now and then -128 (which imported models may hold). Branches
+part and come together again, tensors are read twice, constants broadcast. Scales are chosen so
+that most layers use the int8 range and no accumulator leaves int32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
+from random_graphs.builder import FULL, MAX_TENSOR, MAX_WEIGHTS, Builder, Maker
+from random_graphs.joins import JOINS, other_output, quantized_input
+from random_graphs.layers import PLAIN, same_padding
+
+__all__ = [
+    "ALL",
+    "BASIC",
+    "FULL",
+    "KINDS",
+    "MAX_TENSOR",
+    "MAX_WEIGHTS",
+    "examples",
+    "graphs",
+    "random_graph",
+    "random_inputs",
+    "same_padding",
+]
+
+ALL = (*PLAIN, *JOINS)
+BASIC = (
+    *("dense", "conv2d", "max_pool", "average_pool"),
+    *("unary", "softmax", "reshape", "transpose"),
+)
+KINDS = BASIC  # by default
+_OFTEN = {"conv2d": 3, "dense": 3, "binary": 2, "fork": 4}
+_SPATIAL = {
+    *("conv2d", "depthwise_conv2d", "conv_transpose2d"),
+    *("max_pool", "average_pool", "resize"),
+}
+
+
+def _input_shape(b: Builder, kinds: Sequence[str]) -> Shape:
+    if _SPATIAL.isdisjoint(kinds) and b.chance(0.4):
+        return tuple(b.between(1, 6) for _ in range(b.between(1, 4)))
+    if _SPATIAL.isdisjoint(kinds) and b.chance(0.6):
+        return (b.between(1, 300),)
+    if b.chance(0.15) and not _SPATIAL.issuperset(kinds):
+        return (b.between(1, 200),)
+    return b.between(1, 11), b.between(1, 11), int(b.rng.choice([1, 1, 2, 3, 4, 5, 8, 12]))
+
+
+def _urn(makers: dict[str, Maker], kinds: Sequence[str]) -> list[Maker]:
+    return [makers[kind] for kind in kinds if kind in makers for _ in range(_OFTEN.get(kind, 1))]
+
+
+def random_graph(
+    seed: int,
+    layers: int | None = None,
+    kinds: Sequence[str] = KINDS,
+    *,
+    tflite: bool = False,
+    borders: bool = False,
+) -> QGraph:
+    """A valid graph of ``layers`` (None: 1 to 7; 1 to 12 where branches are) random operators of
+    the ``kinds``, each a member of `ALL`.
+
+    ``tflite``: only what a .tflite file can express (no dilated pools, no average pool with
+    a padding other than SAME) and TFLite Micro computes without undefined behaviour.
+    ``borders``: some inputs and outputs are uint8, float32 or int32, by one more operator each.
+    """
+    b = Builder(np.random.default_rng(seed), tflite, 0)
+    b.makers = _urn(PLAIN, kinds) or _urn(JOINS, kinds)
+    urn = _urn({**PLAIN, **JOINS}, kinds)
+    wanted = b.between(1, 12 if "fork" in kinds else 7) if layers is None else layers
+    while True:
+        dtype = str(b.rng.choice(["uint8", "float32"])) if borders and b.chance(0.4) else "int8"
+        b.start(_input_shape(b, kinds), dtype)
+        b.wanted = wanted + (dtype != "int8")
+        if dtype != "int8" and not quantized_input(b):
+            continue
+        for _ in range(20 * wanted):
+            if b.room:
+                urn[b.between(0, len(urn) - 1)](b)
+        if b.room:
+            continue
+        if borders and b.chance(0.4):
+            other_output(b)
+        break
+    name = f"random_{seed}"
+    return b.graph(name, random_inputs(b.graph(name), 4, seed))
+
+
+def random_inputs(graph: QGraph, n: int, seed: int = 0) -> NDArray[Any]:
+    """``n`` inputs [n, *shape]: random bytes, narrow ranges, and the extremes."""
+    rng = np.random.default_rng([seed, 1])
+    tensor = graph.input_tensor
+    shape = (n, *tensor.shape)
+    if tensor.dtype == "float32":
+        x = rng.normal(0, 3, shape).astype(np.float32)
+        for i, factor in zip(range(1, n, 3), (100.0, 0.0, 1e-3), strict=False):
+            x[i] *= np.float32(factor)
+        return x
+    low, high = ZERO_POINTS[tensor.dtype]
+    q = rng.integers(low, high + 1, shape).astype(DTYPES[tensor.dtype])
+    for i, fill in zip(range(1, n, 5), (low, high, tensor.zero_point), strict=False):
+        q[i] = fill
+    for i in range(3, n, 5):
+        q[i] //= 16
+    return q
+
+
+def graphs(
+    kinds: Sequence[str] = KINDS,
+    max_layers: int = 7,
+    *,
+    tflite: bool = False,
+    borders: bool = False,
+) -> st.SearchStrategy[QGraph]:
+    """`random_graph` as a hypothesis strategy."""
+    return st.builds(
+        lambda layers, seed: random_graph(seed, layers, kinds, tflite=tflite, borders=borders),
+        st.integers(1, max_layers),
+        st.integers(0, 2**32 - 1),
+    )
+
+
+def examples(n: int) -> settings:
+    """Settings for ``n`` examples, times the environment's NANO_EXAMPLES."""
+    factor = float(os.environ.get("NANO_EXAMPLES", "1"))
+    return settings(
+        max_examples=max(1, round(n * factor)),
+        derandomize=factor == 1,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
