@@ -1,30 +1,19 @@
 """Passes: pure functions from a float `Graph` to another one that computes the same.
 
 `prepare` runs them all: no-ops dropped, batch norm folded, clamps fused, C, H, W turned to H, W, C.
+Those from a `QGraph` to another one are in `nanotool.passes.lossless`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from nanotool.ir import Graph
 from nanotool.passes.drop import drop
 from nanotool.passes.fold import fold
 from nanotool.passes.fuse import fuse
 from nanotool.passes.layout import layout
+from nanotool.passes.record import Change, PassRecord
 
-__all__ = ["PassRecord", "drop", "fold", "fuse", "layout", "prepare"]
-
-
-@dataclass(frozen=True, slots=True)
-class PassRecord:
-    """What one pass did: the names of the nodes that it removed and added."""
-
-    name: str
-    before: int  # nodes
-    after: int
-    removed: tuple[str, ...]
-    added: tuple[str, ...]
+__all__ = ["Change", "PassRecord", "drop", "fold", "fuse", "layout", "prepare"]
 
 
 def prepare(graph: Graph, log: list[PassRecord] | None = None) -> Graph:

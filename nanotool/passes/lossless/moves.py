@@ -1,0 +1,102 @@
+"""Ops that only move elements: fewer of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    AveragePool2D,
+    Concat,
+    MaxPool2D,
+    Pad,
+    QGraph,
+    QOp,
+    Reshape,
+    Slice,
+    Transpose,
+    Window,
+)
+from nanotool.passes.lossless.rewrite import answers_input, rebuilt, same_quantization
+
+
+def drop_identities(graph: QGraph) -> QGraph:
+    """``graph`` without moves that yield their input as it is."""
+    for op in graph.ops:
+        if _is_identity(graph, op):
+            rest = (other for other in graph.ops if other is not op)
+            result = rebuilt(graph, rest, renamed={op.name: op.inputs[0]})
+            if answers_input(result):
+                return drop_identities(result)
+    return graph
+
+
+def _is_identity(graph: QGraph, op: QOp) -> bool:
+    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+    if source.shape != target.shape or not same_quantization(source, target):
+        return False
+    match op.op:
+        case Reshape() | Slice() | Pad():
+            return True
+        case Transpose(permutation):
+            return permutation == tuple(range(len(permutation)))
+        case Concat():
+            return len(op.inputs) == 1
+        case MaxPool2D(window) | AveragePool2D(window):
+            return window == Window((1, 1)) and op.clamp == (INT8_MIN, INT8_MAX)
+        case _:
+            return False
+
+
+def merge_moves(graph: QGraph) -> QGraph:
+    """``graph`` with one reshape instead of several, one transpose instead of several, one pad
+    instead of several, and a reshape instead of a transpose that moves no byte.
+
+    The last one of several stays. The others may be dead then.
+    """
+    ops: dict[str, QOp] = {}
+    for old in graph.ops:
+        op = old
+        if isinstance(op.op, Transpose) and moves_nothing(
+            graph.tensors[op.inputs[0]].shape, op.op.permutation
+        ):
+            op = replace(op, op=Reshape(graph.tensors[op.name].shape))
+        while (before := ops.get(op.inputs[0])) is not None:
+            merged = _merged(graph, before, op)
+            if merged is None:
+                break
+            op = merged
+        ops[op.name] = op
+    if all(ops[op.name] is op for op in graph.ops):
+        return graph
+    return rebuilt(graph, ops.values())
+
+
+def moves_nothing(shape: tuple[int, ...], permutation: tuple[int, ...]) -> bool:
+    """Whether a transpose leaves every byte in its place: only axes of one element move."""
+    order = [axis for axis in permutation if shape[axis] != 1]
+    return order == sorted(order)
+
+
+def _merged(graph: QGraph, first: QOp, second: QOp) -> QOp | None:
+    """One op that does what two do; None where that cannot be."""
+    match first.op, second.op:
+        case Reshape(), Reshape():
+            return replace(second, inputs=first.inputs)
+        case Transpose(inner), Transpose(outer):
+            together = Transpose(tuple(inner[axis] for axis in outer))
+            return replace(second, op=together, inputs=first.inputs)
+        case Pad(before, after, value), Pad(before_2, after_2, value_2):
+            zero_point = graph.tensors[second.name].zero_point
+            fill = zero_point if value is None else value
+            if fill != (zero_point if value_2 is None else value_2):
+                return None
+            more = Pad(
+                tuple(a + b for a, b in zip(before, before_2, strict=True)),
+                tuple(a + b for a, b in zip(after, after_2, strict=True)),
+                value_2,
+            )
+            return replace(second, op=more, inputs=first.inputs)
+        case _:
+            return None

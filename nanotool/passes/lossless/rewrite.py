@@ -1,0 +1,96 @@
+"""Small tools that the lossless passes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.ir import Int8Array, QGraph, QOp, QTensor
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+def frozen(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """A contiguous copy of ``array`` that cannot be written."""
+    copy = np.array(array, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def rebuilt(
+    graph: QGraph,
+    ops: Iterable[QOp],
+    *,
+    renamed: Mapping[str, str] | None = None,
+    tensors: Iterable[QTensor] = (),
+    constants: Mapping[str, Int8Array] | None = None,
+) -> QGraph:
+    """``graph`` with other ``ops``, and with ``tensors`` added or put in place of those of their
+    names.
+
+    Readers of a ``renamed`` tensor read its new name; names are followed transitively.
+    ``constants`` are all that there are then; None: the same as before. Tensors that nobody writes
+    any more go, and what was measured of them.
+    """
+    names = {} if renamed is None else renamed
+
+    def final(tensor: str) -> str:
+        while tensor in names:
+            tensor = names[tensor]
+        return tensor
+
+    kept = tuple(replace(op, inputs=tuple(final(name) for name in op.inputs)) for op in ops)
+    data = graph.constants if constants is None else constants
+    every = {**graph.tensors, **{tensor.name: tensor for tensor in tensors}}
+    written = {graph.input, *data, *(op.name for op in kept)}
+    return replace(
+        graph,
+        ops=kept,
+        tensors={name: tensor for name, tensor in every.items() if name in written},
+        constants=data,
+        output=final(graph.output),
+        quality=tuple(entry for entry in graph.quality if entry.tensor in written),
+    )
+
+
+def consumers(graph: QGraph) -> dict[str, tuple[QOp, ...]]:
+    """The ops that read each tensor, in order; once even if one reads it twice."""
+    readers: dict[str, list[QOp]] = {name: [] for name in graph.tensors}
+    for op in graph.ops:
+        for name in dict.fromkeys(op.inputs):
+            readers[name].append(op)
+    return {name: tuple(ops) for name, ops in readers.items()}
+
+
+def has_one_reader(graph: QGraph, readers: Mapping[str, tuple[QOp, ...]], tensor: str) -> bool:
+    """Whether one op alone depends on ``tensor``."""
+    return tensor != graph.output and len(readers[tensor]) == 1
+
+
+def same_quantization(a: QTensor, b: QTensor) -> bool:
+    """Whether the same bytes mean the same numbers."""
+    return (a.dtype, a.scale, a.zero_point) == (b.dtype, b.scale, b.zero_point)
+
+
+def answers_input(graph: QGraph) -> bool:
+    """Whether the output depends on the input, and is not the input itself: only such a graph can
+    be lowered."""
+    reached = {graph.input}
+    for op in graph.ops:
+        if not reached.isdisjoint(op.inputs):
+            reached.add(op.name)
+    return graph.output in reached and graph.output != graph.input
+
+
+def unique(name: str, graph: QGraph, taken: Iterable[str] = ()) -> str:
+    """``name``, or with a number behind it if a tensor has it."""
+    used = {*graph.tensors, *taken}
+    result, count = name, 1
+    while result in used:
+        count += 1
+        result = f"{name}_{count}"
+    return result

@@ -1,0 +1,139 @@
+"""How an op stores its results, and whether it can store those of a table behind it instead.
+
+A store is requantization to the output's scale and zero point, then a clamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from nanotool import numerics
+from nanotool.intervals import Range, accumulator_range, stays_int32
+from nanotool.ir import INT8_MIN, Dense, Int8Array, Mean, QGraph, QOp
+from nanotool.numerics import Int64Array
+from nanotool.passes.lossless.tables import INPUTS
+from nanotool.simulate import run_op
+
+Step: TypeAlias = Callable[[Int64Array], Int8Array]  # monotone: accumulators -> outputs
+Interval: TypeAlias = tuple[Int64Array, Int64Array]  # [channels] each, both included
+
+
+def look_up(table: Int8Array, q: Int8Array) -> Int8Array:
+    """The entries of a ``table`` [256] for the bytes ``q``."""
+    entries: Int8Array = table[q.astype(np.intp) - INT8_MIN]
+    return entries
+
+
+# --- One accumulator a result ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """The store of a sum of products or of a mean; multiplier and shift are [channels] or [1]."""
+
+    multiplier: Int64Array
+    shift: Int64Array
+    zero_point: int
+    clamp: tuple[int, int]
+
+    def __call__(self, acc: Int64Array) -> Int8Array:
+        """The outputs for the accumulators [.., channels]."""
+        return numerics.requantize(acc, self.multiplier, self.shift, self.zero_point, *self.clamp)
+
+    def is_monotone(self, span: Interval) -> bool:
+        """Whether no requantization of an accumulator in ``span`` leaves int32."""
+        return bool(stays_int32(*span, self.multiplier, self.shift).all())
+
+
+def store_of(graph: QGraph, op: QOp) -> Store:
+    """The store of ``op``, a sum of products or a mean."""
+    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+    if isinstance(op.op, Mean):
+        pair = numerics.mean_multiplier(source.scale, target.scale, _count(graph, op))
+        multiplier, shift = np.array(pair[:1], np.int64), np.array(pair[1:], np.int64)
+    else:
+        assert op.weight_scale is not None
+        of = numerics.dense_multipliers if isinstance(op.op, Dense) else numerics.conv_multipliers
+        with np.errstate(over="ignore", under="ignore"):
+            multipliers, shifts = of(source.scale, op.weight_scale, target.scale)
+        multiplier, shift = multipliers.astype(np.int64), shifts.astype(np.int64)
+    return Store(multiplier, shift, target.zero_point, op.clamp)
+
+
+def accumulators(graph: QGraph, found: Mapping[str, Range], op: QOp) -> Interval:
+    """The least and the greatest accumulator of ``op``, a channel each; a mean has one channel."""
+    source = graph.tensors[op.inputs[0]]
+    if not isinstance(op.op, Mean):
+        return accumulator_range(graph, op, found[source.name])
+    ends = np.array(found[source.name].hull, np.int64)
+    low, high = (_count(graph, op) * (ends[i : i + 1] - source.zero_point) for i in (0, 1))
+    return low, high
+
+
+def _count(graph: QGraph, op: QOp) -> int:
+    """How many elements a mean is of."""
+    assert isinstance(op.op, Mean)
+    shape = graph.tensors[op.inputs[0]].shape
+    return int(np.prod([shape[axis] for axis in op.op.axes], dtype=np.int64))
+
+
+def same_steps(first: Step, second: Step, span: Interval) -> bool:
+    """Whether two monotone functions give the same for every accumulator in ``span``."""
+    probes = np.linspace(*span, 33).astype(np.int64).clip(*span)
+    if not np.array_equal(first(probes), second(probes)):
+        return False  # nearly always it ends here
+    return np.array_equal(_steps(first, span), _steps(second, span))
+
+
+def _steps(step: Step, span: Interval) -> Int64Array:
+    """[255, channels]: for each output -127..127 the least accumulator in ``span`` that gives at
+    least it, or the end of ``span`` plus 1. By bisection."""
+    low, high = span
+    outputs = INPUTS[1:, None]
+    least = np.broadcast_to(low, (len(outputs), len(low))).copy()
+    most = np.broadcast_to(high + 1, least.shape).copy()
+    while (searching := least < most).any():
+        middle = (least + most) // 2  # high + 1 at most where the search is over
+        reached = step(np.minimum(middle, high)) >= outputs
+        most = np.where(searching & reached, middle, most)
+        least = np.where(searching & ~reached, middle + 1, least)
+    return np.asarray(least, np.int64)
+
+
+def same_store(
+    graph: QGraph, found: Mapping[str, Range], producer: QOp, fused: QOp, table: Int8Array
+) -> bool:
+    """Whether ``fused`` stores every accumulator as ``producer`` and a rising ``table`` do."""
+    span = accumulators(graph, found, producer)
+    first, second = store_of(graph, producer), store_of(graph, fused)
+    if not (first.is_monotone(span) and second.is_monotone(span)):
+        return False
+    return same_steps(lambda acc: look_up(table, first(acc)), second, span)
+
+
+# --- Two operands a result ------------------------------------------------------------------------
+
+
+def same_pairs(
+    graph: QGraph, found: Mapping[str, Range], producer: QOp, fused: QOp, table: Int8Array
+) -> bool:
+    """Whether ``fused`` yields for every pair of bytes what ``producer`` and ``table`` do."""
+    if producer.inputs[0] == producer.inputs[1]:
+        return False  # a tensor with itself has not all pairs; nobody needs it
+    spans = [
+        np.arange(low, high + 1).astype(np.int8)
+        for low, high in (found[name].hull for name in producer.inputs)
+    ]
+    operands = spans[0].reshape(1, -1, 1), spans[1].reshape(1, 1, -1)
+    shapes = {name: x.shape[1:] for name, x in zip(producer.inputs, operands, strict=True)}
+    shape = (len(spans[0]), len(spans[1]))
+    shapes.update({producer.name: shape, fused.name: shape})
+    small = {**graph.tensors, **{n: replace(graph.tensors[n], shape=s) for n, s in shapes.items()}}
+    pairs = replace(graph, tensors=small)
+    return np.array_equal(
+        look_up(table, run_op(pairs, producer, *operands)), run_op(pairs, fused, *operands)
+    )

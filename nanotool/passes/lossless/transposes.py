@@ -1,0 +1,157 @@
+"""Transposes go behind the element-wise ops that follow them, to meet their inverse there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from nanotool.ir import Binary, Int8Array, PRelu, QGraph, QOp, QTensor, Quantize, Transpose, Unary
+from nanotool.passes.lossless.moves import moves_nothing
+from nanotool.passes.lossless.rewrite import consumers, frozen, rebuilt, unique
+
+Permutation = tuple[int, ...]
+
+
+def sink_transposes(graph: QGraph) -> QGraph:
+    """``graph`` with fewer transposes that move something.
+
+    Where all inputs of some element-wise ops come from equal transposes and all that they yield
+    goes into transposes, the former go: the ops work on the elements in their old order, and the
+    latter make up for both. Tensors between them then hold the same elements in that order.
+    """
+    for op in graph.ops:
+        if isinstance(op.op, Transpose) and not _is_free(graph, op):
+            region = _region(graph, op)
+            if region is not None and region.saves(graph):
+                return sink_transposes(region.rewritten(graph))
+    return graph
+
+
+@dataclass
+class _Region:
+    """Element-wise ops between transposes."""
+
+    permutation: Permutation  # of every source
+    sources: dict[str, QOp] = field(default_factory=dict)
+    inner: dict[str, QOp] = field(default_factory=dict)
+    sinks: dict[str, QOp] = field(default_factory=dict)
+
+    def saves(self, graph: QGraph) -> bool:
+        """Whether fewer transposes move something afterwards."""
+        before = len(self.sources) + sum(not _is_free(graph, op) for op in self.sinks.values())
+        shape = self._unmoved(graph, next(iter(self.sources)))
+        after = sum(not moves_nothing(shape, self._together(op)) for op in self.sinks.values())
+        return bool(self.inner) and bool(self.sinks) and after < before
+
+    def rewritten(self, graph: QGraph) -> QGraph:
+        """``graph`` with the sources gone."""
+        tensors: dict[str, QTensor] = {}
+        constants = dict(graph.constants)
+        ops = []
+        for op in graph.ops:
+            if op.name in self.sources:
+                continue
+            if op.name in self.sinks:
+                ops.append(replace(op, op=Transpose(self._together(op))))
+            elif op.name in self.inner:
+                shape = self._unmoved(graph, op.name)
+                tensors[op.name] = replace(graph.tensors[op.name], shape=shape)
+                inputs = tuple(
+                    self._turned(graph, name, tensors, constants)
+                    if name in graph.constants
+                    else name
+                    for name in op.inputs
+                )
+                ops.append(replace(op, inputs=inputs))
+            else:
+                ops.append(op)
+        renamed = {name: op.inputs[0] for name, op in self.sources.items()}
+        return rebuilt(graph, ops, renamed=renamed, tensors=tensors.values(), constants=constants)
+
+    def _unmoved(self, graph: QGraph, tensor: str) -> tuple[int, ...]:
+        """The shape of ``tensor`` before it was transposed."""
+        shape = graph.tensors[tensor].shape
+        return tuple(shape[self.permutation.index(axis)] for axis in range(len(shape)))
+
+    def _together(self, sink: QOp) -> Permutation:
+        assert isinstance(sink.op, Transpose)
+        return tuple(self.permutation[axis] for axis in sink.op.permutation)
+
+    def _turned(
+        self,
+        graph: QGraph,
+        name: str,
+        tensors: dict[str, QTensor],
+        constants: dict[str, Int8Array],
+    ) -> str:
+        """The name of a constant in the old order: a new one, unless it is a single number."""
+        data = graph.constants[name]
+        if data.size == 1:
+            return name
+        rank = len(self.permutation)
+        aligned = data.reshape((1,) * (rank - data.ndim) + data.shape)
+        inverse = tuple(self.permutation.index(axis) for axis in range(rank))
+        turned = frozen(aligned.transpose(inverse))
+        new = unique(f"{name}/transposed", graph, tensors)
+        tensors[new] = replace(graph.tensors[name], name=new, shape=turned.shape)
+        constants[new] = turned
+        return new
+
+
+def _is_free(graph: QGraph, op: QOp) -> bool:
+    assert isinstance(op.op, Transpose)
+    return moves_nothing(graph.tensors[op.inputs[0]].shape, op.op.permutation)
+
+
+def _region(graph: QGraph, start: QOp) -> _Region | None:
+    """All that must change together if the transpose ``start`` goes; None if it cannot."""
+    assert isinstance(start.op, Transpose)
+    writers = {op.name: op for op in graph.ops}
+    readers = consumers(graph)
+    region = _Region(start.op.permutation)
+    pending = [start]
+    while pending:
+        op = pending.pop()
+        if op.name in region.sources or op.name in region.inner:
+            continue
+        if op.name == graph.output:
+            return None
+        if _same_transpose(op, region.permutation):
+            region.sources[op.name] = op
+        elif _is_elementwise(graph, op):
+            region.inner[op.name] = op
+            feeding = _feeding(graph, writers, op)
+            if feeding is None:
+                return None
+            pending += feeding
+        else:
+            return None
+        for reader in readers[op.name]:
+            if isinstance(reader.op, Transpose):
+                region.sinks[reader.name] = reader
+            else:
+                pending.append(reader)
+    # A transpose may read another one of the region: `merge_moves` is to join the two first.
+    return None if region.sources.keys() & region.sinks.keys() else region
+
+
+def _same_transpose(op: QOp, permutation: Permutation) -> bool:
+    return isinstance(op.op, Transpose) and op.op.permutation == permutation
+
+
+def _is_elementwise(graph: QGraph, op: QOp) -> bool:
+    """Whether ``op`` treats all elements alike, constants aside, and broadcasts only those."""
+    if not isinstance(op.op, (Unary, Quantize, Binary, PRelu)):
+        return False
+    target = graph.tensors[op.name]
+    moving = [name for name in op.inputs if name not in graph.constants]
+    types = {graph.tensors[name].dtype for name in (op.name, *op.inputs)}
+    return types == {"int8"} and all(graph.tensors[n].shape == target.shape for n in moving)
+
+
+def _feeding(graph: QGraph, writers: Mapping[str, QOp], op: QOp) -> Iterable[QOp] | None:
+    """The ops that write ``op``'s inputs, constants aside; None where the graph's input is one."""
+    names = [name for name in op.inputs if name not in graph.constants]
+    if graph.input in names:
+        return None
+    return [writers[name] for name in names]
