@@ -353,7 +353,7 @@ class _Reader:
         shape = _ints(sizes, "an array's shape")
         count = math.prod(shape)
         length = count * DTYPES[dtype].itemsize
-        if kind != dtype or len(shape) > 8 or min(shape, default=0) < 1:
+        if kind != dtype or len(shape) > 8 or min(shape, default=1) < 1:
             _bad("an array's type or shape")
         if _int(offset, "an offset") != self.read or length > len(self.data) - self.read:
             _bad("an array lies outside the file")
@@ -424,8 +424,8 @@ class _Reader:
         constants = [
             self.constant(item) for item in _list(values.get("constants", []), "constants")
         ]
-        if len(dict(constants)) != len(constants):
-            _bad("two constants have the same name")
+        if len(dict(constants)) != len(constants) or (constant and not constants):
+            _bad("two constants have the same name, or there is none")
         graph = QGraph(
             name=_text(values["name"], "the name"),
             tensors={tensor.name: tensor for tensor in tensors},
