@@ -34,6 +34,11 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             title="any C99 compiler",
             guard="",
         ),
+        "armv7em": Target(
+            name="armv7em",
+            title="Cortex-M4, M7 and M33 with the DSP instructions",
+            guard="defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP",
+        ),
     }
 )
 

@@ -24,7 +24,7 @@ from nanotool.ir import (
     Slice,
     Transpose,
 )
-from nanotool.lower import elementwise, linear, move, rows, window  # noqa: F401  (they register)
+from nanotool.lower import armv7em, elementwise, linear, move, rows, window  # noqa: F401  (register)
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
 from nanotool.simulate import run_op
 from nanotool.targets import GOALS, find_target
@@ -67,7 +67,8 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
             constants[op.name] = run_op(graph, op, *known)[0]
             continue
         inputs = tuple(graph.tensors[name] for name in op.inputs)
-        layer = Layer(op, inputs, graph.tensors[op.name], symbols[op.name], data)
+        output = graph.tensors[op.name]
+        layer = Layer(op, inputs, output, symbols[op.name], data, target, optimize)
         if _keeps_bytes(layer):
             buffer_of[op.name] = buffer_of[op.inputs[0]]
             continue

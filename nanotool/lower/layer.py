@@ -23,7 +23,7 @@ MAX_AXES = 4  # of the kernels that take strides
 
 # What may follow a layer's name in the C symbol of one of its arrays.
 ARRAY_ENDINGS = (
-    *("weights", "bias", "multiplier", "shift", "table", "constant", "rows", "columns"),
+    *("weights", "bias", "multiplier", "shift", "table", "constant", "rows", "columns", "scales"),
 )
 
 NOTHING = 2**62  # instead of the number of a byte that is needed
@@ -41,6 +41,8 @@ class Layer:
     output: QTensor
     symbols: tuple[str, ...]  # each begins the C symbols of one call's arrays; the last call's last
     constants: tuple[Int8Array | None, ...]  # the data of inputs that never change
+    target: str = "portable"  # a key of nanotool.targets.TARGETS
+    optimize: str = "balanced"  # one of nanotool.targets.GOALS
 
     @property
     def input(self) -> QTensor:
@@ -79,6 +81,10 @@ Lowering: TypeAlias = Callable[[Any, Layer], Sequence[Call]]
 _Function = TypeVar("_Function", bound=Callable[..., "Call | Sequence[Call]"])
 _LOWERINGS: dict[type, Callable[[Any, Layer], Call | Sequence[Call]]] = {}
 
+Variant: TypeAlias = Callable[[Any, Layer], "Call | None"]
+_AnyVariant = TypeVar("_AnyVariant", bound=Variant)
+_VARIANTS: dict[tuple[str, type], Variant] = {}
+
 
 def lowers(operator: type) -> Callable[[_Function], _Function]:
     """Register the decorated function(op, layer) for ``operator``. It answers one `Call`, or
@@ -91,9 +97,26 @@ def lowers(operator: type) -> Callable[[_Function], _Function]:
     return register
 
 
+def variant(target: str, operator: type) -> Callable[[_AnyVariant], _AnyVariant]:
+    """Register the decorated function(op, layer) for ``operator`` on ``target``. It answers the
+    `Call` of a faster kernel, with its packed arrays and its scratch, where it can prove from the
+    layer's own numbers that the kernel gives the same bytes; else None, and the portable one runs.
+    """
+
+    def register(function: _AnyVariant) -> _AnyVariant:
+        _VARIANTS[target, operator] = function
+        return function
+
+    return register
+
+
 def calls_of(layer: Layer) -> tuple[Call, ...]:
     """The calls that compute ``layer``; UnsupportedOp if there is no kernel for it."""
     operator = type(layer.op.op)
+    faster = _VARIANTS.get((layer.target, operator))
+    call = faster(layer.op.op, layer) if faster else None
+    if call is not None:
+        return (call,)
     if operator not in _LOWERINGS:
         known = ", ".join(sorted(one.__name__ for one in _LOWERINGS))
         raise UnsupportedOp(
@@ -122,6 +145,14 @@ def overlap(needs: IndexArray) -> int | None:
     later = np.minimum.accumulate(needs[:0:-1])[::-1]
     gap = int((np.arange(1, needs.size) - later).max(initial=0))
     return gap if gap < needs.size else None
+
+
+def in_chunks(needs: IndexArray, size: int) -> IndexArray:
+    """``needs`` of a kernel that reads all that ``size`` output bytes need (fewer at the end)
+    before it writes any of them."""
+    result = np.full(needs.size, NOTHING)
+    result[::size] = np.minimum.reduceat(needs, np.arange(0, needs.size, size))
+    return result
 
 
 def four_bytes(needs: IndexArray) -> IndexArray:

@@ -41,6 +41,7 @@ HEADERS = (  # in order of inclusion
     *("ops/linear", "ops/move", "ops/pool", "ops/rows", "ops", "sequential"),
 )
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
+VARIANTS = (("NANO_SIMD_FALLBACK", "1"),)  # macros that bring the kernels of other targets, in C
 _QUOTED_LINES = 12  # of the compiler's output, when it fails
 
 
@@ -103,7 +104,7 @@ def _builder() -> FFI:
         '#include "batch.h"',
         sources=[relative(path) for path in (*library_sources(), HERE / "batch.c")],
         include_dirs=[relative(lib_dir() / "include"), relative(HERE)],
-        define_macros=[("NANOTOOL_FINGERPRINT", f'"{fingerprint()}"')],
+        define_macros=[("NANOTOOL_FINGERPRINT", f'"{fingerprint()}"'), *VARIANTS],
         extra_compile_args=[] if os.name == "nt" else ["-O3", *WARNINGS],
     )
     return builder
@@ -190,6 +191,7 @@ def _compile(folder: Path, verbose: bool) -> Path:
     command = [
         *linker,
         *("-O3", "-fPIC", *WARNINGS, f'-DNANOTOOL_FINGERPRINT="{fingerprint()}"'),
+        *(f"-D{name}={value}" for name, value in VARIANTS),
         *(f"-I{path}" for path in (sysconfig.get_paths()["include"], lib_dir() / "include", HERE)),
         *(str(path) for path in (generated, HERE / "batch.c", *library_sources())),
         *("-o", str(product)),

@@ -1,0 +1,132 @@
+"""Weights and scales packed for kernels that are faster than the portable ones.
+
+Every packing has a precondition. It is proved here, from the numbers of the layer at hand; a
+function answers None where it does not hold. lib/nano/src/requant_dsp.h and the kernels' params
+structs state the layouts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool import numerics
+from nanotool.ir import INT8_MAX, INT8_MIN, Dense, Int8Array
+from nanotool.lower.layer import Layer
+
+Int64Array = NDArray[np.int64]
+
+_HALF_LIMIT = 2**23  # of a sum that comes out of a pair of rows, and of a packed bias
+_DOUBLE_LIMIT = 2**30  # of an accumulator that is doubled
+_INT32_LIMIT = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A layer's weights and how its sums become outputs, as the kernels in few instructions do it.
+
+    ``weight`` [out, terms] differs from the layer's in channels whose output is the same for every
+    input: those rows are 0 here. ``scales`` int32 [out, 2] is the layout of requant_dsp.h.
+    """
+
+    weight: Int8Array
+    scales: NDArray[np.int32]
+
+
+def reach(rows: Int8Array) -> tuple[Int64Array, Int64Array]:
+    """(least, largest) sum of int8 inputs times each of ``rows``."""
+    positive = np.maximum(rows, 0).astype(np.int64).sum(axis=1)
+    negative = np.minimum(rows, 0).astype(np.int64).sum(axis=1)
+    return INT8_MIN * positive + INT8_MAX * negative, INT8_MAX * positive + INT8_MIN * negative
+
+
+def scaled(layer: Layer) -> Scaled | None:
+    """``layer``'s weights and scales; None if requantization in few instructions would be wrong
+    for some of its channels."""
+    assert layer.op.weight is not None
+    assert layer.op.weight_scale is not None
+    weight = layer.op.weight.reshape(len(layer.op.weight), -1)
+    bias = -layer.input.zero_point * weight.sum(axis=1, dtype=np.int64)
+    if layer.op.bias is not None:
+        bias += layer.op.bias
+    of = numerics.dense_multipliers if isinstance(layer.op.op, Dense) else numerics.conv_multipliers
+    multiplier, shift = of(layer.input.scale, layer.op.weight_scale, layer.output.scale)
+    low, high = reach(weight)
+    channels = _Channels(
+        low=low + bias,
+        high=high + bias,
+        multiplier=np.broadcast_to(multiplier, bias.shape).astype(np.int64),
+        shift=np.broadcast_to(shift, bias.shape).astype(np.int64),
+    )
+    answer = _constants(layer, channels)
+    fixed = answer >= INT8_MIN
+    exact = _exact(layer.output.zero_point, channels) & (np.abs(bias) < _HALF_LIMIT)
+    if not (fixed | exact).all():
+        return None
+    # A constant q: 4 (q - zero_point) times 1/2, then shifted right by 1.
+    bias = np.where(fixed, 4 * (answer - layer.output.zero_point), bias)
+    factor = np.where(fixed, 2**30, channels.multiplier)
+    right = np.where(fixed, 1, -channels.shift)
+    scales = np.stack([bias * 256 + right - 1, factor], axis=1).astype(np.int32)
+    return Scaled(np.where(fixed[:, None], np.int8(0), weight), scales)
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """What requantization sees, a number an output channel."""
+
+    low: Int64Array  # accumulators are within low..high
+    high: Int64Array
+    multiplier: Int64Array
+    shift: Int64Array  # positive: left
+
+    @property
+    def largest(self) -> Int64Array:
+        """The largest magnitude of an accumulator."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
+
+def _constants(layer: Layer, channels: _Channels) -> Int64Array:
+    """The output of each channel that has only one; below int8 where there are several. (It never
+    falls as the sum rises, unless something leaves int32: the sum when it is shifted left, or what
+    becomes of it when the zero point is added.)"""
+    plain = channels.largest < (_INT32_LIMIT - 256) >> np.maximum(channels.shift, 0)
+    low, high = (
+        numerics.requantize(
+            np.where(plain, end, 0).astype(np.int32),
+            channels.multiplier.astype(np.int32),
+            channels.shift.astype(np.int8),
+            layer.output.zero_point,
+            *layer.op.clamp,
+        ).astype(np.int64)
+        for end in (channels.low, channels.high)
+    )
+    return np.where(plain & (low == high), low, INT8_MIN - 1)
+
+
+def _exact(zero_point: int, channels: _Channels) -> NDArray[np.bool_]:
+    """For each channel: whether nano_requantize_dsp() gives the reference's bytes."""
+    right = np.clip(-channels.shift, 1, 31)
+    product = (channels.largest * channels.multiplier >> 31) + 1
+    offset = abs(2 * zero_point + 1) << (right - 1)
+    fits = (channels.largest < _DOUBLE_LIMIT) & (product + offset + 1 < _INT32_LIMIT)
+    return np.asarray(fits & (channels.shift <= -1))
+
+
+def row_pairs(rows: Int8Array) -> NDArray[np.int16] | None:
+    """int16 [ceil(out / 2), terms]: 256 * odd row + even row; the last odd row may be missing (0).
+
+    The kernel gets both sums from the products with the whole half and with its low byte: odd =
+    (whole - low) / 256. That is exact where the odd sum is within 24 bits. None where it may not
+    be, or where a half does not fit 16 bits (-128 above a negative number).
+    """
+    if len(rows) % 2:
+        rows = np.concatenate([rows, np.zeros_like(rows[:1])])
+    even, odd = rows[0::2], rows[1::2]
+    low, high = reach(odd)
+    halves = 256 * odd.astype(np.int64) + even
+    if (low < -_HALF_LIMIT).any() or (high >= _HALF_LIMIT).any() or (halves < -(2**15)).any():
+        return None
+    return halves.astype(np.int16)
