@@ -8,10 +8,12 @@
 #include "inference.h"
 #include "input.h"
 
-/* Three decimals of a float32. */
+/* Three decimals of a float32. A NaN's sign means nothing: it is left out. */
 static void put_real(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
+    if (value != value)
+        bits &= INT32_MAX;
     put_decimal(bits, 1);
 }
 
