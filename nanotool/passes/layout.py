@@ -1,54 +1,92 @@
-"""Turn every image from PyTorch's C, H, W to the device's H, W, C, once.
+"""Turn every image from PyTorch's C, H, W to the device's H, W, C, and fold transposes away.
 
-Tensors of rank 3 are images; all others stay as they are. Where the order of elements meets the
-user's view of them (a flatten, a reshape, a dense layer over an image's rows) the pass keeps the
-meaning: it permutes a dense layer's columns, or puts an explicit Transpose.
+Each of the user's tensors is tracked as a `View` of a device's tensor. Reshapes and transposes only
+change the view. An operator then asks for the order that it needs: a convolution for H, W, C, a
+dense layer for its axis last (in any order: it permutes its columns), an element-wise one for none.
+Only where that is not how the tensor lies a Transpose is put, once for all readers that ask for
+the same.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanotool.ir import (
+    ArgMax,
     AveragePool2D,
+    Binary,
+    Concat,
     Conv2D,
+    ConvTranspose2D,
     Dense,
+    FloatArray,
     Graph,
+    LogSoftmax,
     MaxPool2D,
+    Mean,
     Node,
+    Op,
+    Pad,
+    PRelu,
     Reshape,
+    Resize,
     Shape,
+    Slice,
     Softmax,
     Transpose,
     Unary,
 )
-from nanotool.passes.drop import moves_nothing
 from nanotool.passes.rewrite import frozen, names, rebuilt, unique
+from nanotool.passes.views import (
+    Atom,
+    Axes,
+    Axis,
+    View,
+    common,
+    flat,
+    fresh,
+    fresh_axes,
+    runs,
+    shape_of,
+    size_of,
+)
 
 TO_DEVICE = (1, 2, 0)  # device axis i is user axis TO_DEVICE[i]: C, H, W to H, W, C
-TO_USER = (2, 0, 1)
+MAX_RUNS = 4  # axes of one transpose
+
+# A device's tensor, the sizes of its atoms, their new order, the new shape.
+Place: TypeAlias = tuple[str, Shape, tuple[int, ...], Shape]
 
 
 def layout(graph: Graph) -> Graph:
     """``graph`` with channels last; the same function of an input turned by input_permutation.
 
-    A rank-3 output is H, W, C afterwards, too.
+    A rank-3 output is H, W, C afterwards, too; one of another rank keeps the user's order. The
+    input is H, W, C (a signal C, L stays so), unless another order saves transposes.
     """
     if graph.channels_last:
         return graph
-    turner = _Turner(graph, names(graph))
-    for node in graph.nodes:
-        turner.turn(node)
-    image = len(graph.input_shape) == 3
-    result = rebuilt(graph, turner.nodes, {})
+    rank = len(graph.input_shape)
+    best: _Turner | None = None
+    for order in (canonical_order(rank), *permutations(range(rank))):
+        turner = _turned(graph, order)
+        if best is None or (turner.nodes and turner.moved < best.moved):
+            best = turner
+        if best.moved == 0:
+            break
+    assert best is not None
+    result = replace(graph, output=best.result, constants=best.constants)
     return replace(
-        result,
+        rebuilt(result, best.nodes, {}),
         channels_last=True,
-        input_shape=permuted(graph.input_shape, TO_DEVICE) if image else graph.input_shape,
-        input_permutation=TO_DEVICE if image else (),
+        input_shape=permuted(graph.input_shape, best.order),
+        input_permutation=() if best.order == tuple(range(rank)) else best.order,
     )
 
 
@@ -57,9 +95,31 @@ def permuted(shape: Shape, permutation: tuple[int, ...]) -> Shape:
     return tuple(shape[axis] for axis in permutation)
 
 
-def on_device(shape: Shape) -> Shape:
-    """The device's shape for a user's shape."""
-    return permuted(shape, TO_DEVICE) if len(shape) == 3 else shape
+def canonical_order(rank: int) -> tuple[int, ...]:
+    """The order of a graph's output: H, W, C for an image, else the user's."""
+    return TO_DEVICE if rank == 3 else tuple(range(rank))
+
+
+def canonical(axes: Axes) -> Axes:
+    """``axes`` in the order of a graph's output."""
+    return tuple(axes[i] for i in canonical_order(len(axes)))
+
+
+def _turned(graph: Graph, order: tuple[int, ...]) -> _Turner:
+    """All of ``graph`` with device axis i of the input being user axis ``order[i]``."""
+    turner = _Turner(graph, order, names(graph))
+    axes = fresh_axes(graph.input_shape)
+    turner.views[graph.input] = View(graph.input, tuple(axes[i] for i in order), axes)
+    for name, data in graph.constants.items():
+        axes = fresh_axes(data.shape)
+        turner.views[name] = View(name, axes, axes)
+    for node in graph.nodes:
+        turn = _HANDLERS.get(type(node.op))
+        assert turn is not None, f"{node.name}: {node.op} must be gone before the layout pass"
+        turner.views[node.name] = turn(turner, node)
+    last = turner.views[graph.output]
+    turner.result = turner.placed(last, canonical(last.axes), graph.output)
+    return turner
 
 
 @dataclass
@@ -67,91 +127,334 @@ class _Turner:
     """The nodes turned so far."""
 
     graph: Graph
+    order: tuple[int, ...]
     taken: set[str]
     nodes: list[Node] = field(default_factory=list)
-    # Vectors whose elements stand in device order: element j is the user's order[j].
-    orders: dict[str, NDArray[np.intp]] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)  # by the user's tensor
+    constants: dict[str, FloatArray] = field(default_factory=dict)  # as the device has them
+    places: dict[Place, str] = field(default_factory=dict)  # tensors brought into order
+    result: str = ""
+    moved: int = 0  # elements that transposes move
 
-    def turn(self, node: Node) -> None:
-        """Append what computes ``node`` on device tensors."""
-        match node.op:
-            case Conv2D():
-                assert node.weight is not None
-                weight = frozen(node.weight.transpose(0, 2, 3, 1))
-                self.nodes.append(replace(node, weight=weight, shape=on_device(node.shape)))
-            case MaxPool2D() | AveragePool2D():
-                self.nodes.append(replace(node, shape=on_device(node.shape)))
-            case Unary():
-                self.nodes.append(replace(node, shape=on_device(node.shape)))
-                if node.inputs[0] in self.orders:
-                    self.orders[node.name] = self.orders[node.inputs[0]]
-            case Dense() | Softmax():
-                self._along_last_axis(node)
-            case Reshape():
-                self._reshape(node)
-            case Transpose(permutation):
-                self._move(node, permutation, node.shape)
-            case _:
-                raise AssertionError(f"{node.name}: {node.op} must be gone before the layout pass")
+    def view(self, node: Node, number: int = 0) -> View:
+        """Of one of the node's inputs."""
+        return self.views[node.inputs[number]]
 
-    def _move(self, node: Node, permutation: tuple[int, ...], shape: Shape) -> None:
-        """A user's transpose, between device tensors."""
-        if len(shape) == 3:
-            # device out i = user TO_DEVICE[i] = user in p[...] = device in TO_DEVICE^-1[...]
-            inverse = [TO_DEVICE.index(axis) for axis in range(3)]
-            permutation = tuple(inverse[permutation[axis]] for axis in TO_DEVICE)
-        moved = replace(node, op=Transpose(permutation), shape=on_device(shape))
-        self.nodes.append(moved)
+    def emit(self, node: Node, inputs: Sequence[str], dims: Axes, **changes: Any) -> None:
+        """Append ``node`` on device tensors."""
+        shape = shape_of(dims)
+        self.nodes.append(replace(node, inputs=tuple(inputs), shape=shape, **changes))
 
-    def _along_last_axis(self, node: Node) -> None:
-        """Dense and softmax work on the user's last axis: turn an image back for them."""
-        source = node.inputs[0]
-        if source in self.orders:
-            assert node.weight is not None
-            weight = frozen(node.weight[:, self.orders[source]])
-            self.nodes.append(replace(node, weight=weight))
-        elif len(node.shape) != 3:
-            self.nodes.append(node)
+    # --- Bringing a tensor into an order -------------------------------------------------------
+
+    def placed(self, view: View, dims: Axes, reader: str) -> str:
+        """The device's tensor of ``view`` with axes ``dims``, for the node named ``reader``."""
+        if view.tensor in self.graph.constants:
+            return self._placed_constant(view, dims)
+        source = flat(view.dims)
+        order = tuple(source.index(atom) for atom in flat(dims))
+        key = (view.tensor, tuple(atom.size for atom in source), order, shape_of(dims))
+        if order == tuple(range(len(order))) and shape_of(dims) == shape_of(view.dims):
+            return view.tensor
+        if key not in self.places:
+            self.places[key] = self._moved(view, dims, self._name(view, reader))
+        return self.places[key]
+
+    def _name(self, view: View, reader: str) -> str:
+        """The user's, if a reshape or transpose of theirs is done here for the first time."""
+        if view.label and view.label not in {node.name for node in self.nodes}:
+            return view.label
+        return unique(f"{reader}.order", self.taken)
+
+    def _placed_constant(self, view: View, dims: Axes) -> str:
+        """Turned at once; under a name of its own if it is already there in another order."""
+        data = self.graph.constants[view.tensor]
+        atoms = flat(view.dims)
+        order = [atoms.index(atom) for atom in flat(dims)]
+        turned = data.reshape([atom.size for atom in atoms]).transpose(order)
+        turned = turned.reshape(shape_of(dims))
+        name = view.tensor
+        if name in self.constants and not np.array_equal(self.constants[name], turned):
+            name = unique(f"{view.tensor}.order", self.taken)
+        self.constants[name] = frozen(turned)
+        return name
+
+    def _moved(self, view: View, dims: Axes, name: str) -> str:
+        """Emit Reshape and Transpose nodes, the last one named ``name``; a Transpose of at most
+        MAX_RUNS axes at a time."""
+        steps: list[tuple[Op, Axes]] = []
+        now, target = view.dims, flat(dims)
+        while flat(now) != target:
+            goal = target if len(runs(flat(now), target)) <= MAX_RUNS else closer(flat(now), target)
+            units = _units(now, goal)
+            if shape_of(units) != shape_of(now):
+                steps.append((Reshape(shape_of(units)), units))
+            order = sorted(range(len(units)), key=lambda i: goal.index(units[i][0]))
+            now = tuple(units[i] for i in order)
+            steps.append((Transpose(tuple(order)), now))
+            self.moved += size_of(goal)
+        if shape_of(now) != shape_of(dims):
+            steps.append((Reshape(shape_of(dims)), dims))
+        tensor = view.tensor
+        for i, (op, axes) in enumerate(steps, 1):
+            result = name if i == len(steps) else unique(f"{name}.step", self.taken)
+            self.nodes.append(Node(result, op, (tensor,), shape_of(axes)))
+            tensor = result
+        return tensor
+
+    def per_axis(self, view: View, reader: str) -> tuple[str, tuple[int, ...]]:
+        """The device's tensor of ``view`` with one axis for each of the user's, and which: device
+        axis i is user axis order[i]."""
+        axes, usual = view.axes, canonical_order(len(view.axes))
+        orders = [usual, *permutations(range(len(axes)))]
+        same = [o for o in orders if flat(axes[i] for i in o) == flat(view.dims)]
+        exact = [o for o in same if tuple(axes[i] for i in o) == view.dims]
+        order = (*exact, *same, usual)[0]
+        return self.placed(view, tuple(axes[i] for i in order), reader), order
+
+    def rows(self, view: View, reader: str) -> tuple[str, Axes]:
+        """The device's tensor of ``view`` with the user's last axis last, its atoms in any order,
+        and the device's axes."""
+        last = set(view.axes[-1])
+        stored = flat(view.dims)
+        tail = tuple(atom for atom in stored if atom in last)
+        rest = tuple(atom for atom in stored if atom not in last)
+        groupings = (view.dims[:-1], view.axes[:-1], (rest,))
+        fitting = (g for g in groupings if flat(g) == rest and len(g) == len(view.axes) - 1)
+        dims = (*next(fitting, (rest,) if rest else ()), tail)
+        return self.placed(view, dims, reader), dims
+
+    def solid(self, view: View, reader: str) -> View:
+        """``view`` in the usual order, each axis one atom."""
+        axes = fresh_axes(view.shape)
+        usual = canonical_order(len(axes))
+        tensor = self.placed(view, tuple(view.axes[i] for i in usual), reader)
+        return View(tensor, tuple(axes[i] for i in usual), axes)
+
+
+def closer(source: Axis, target: Axis) -> Axis:
+    """``source`` with the first run that is out of place moved there: a transpose of four axes."""
+    same = next(i for i, atom in enumerate(target) if source[i] is not atom)
+    begin = end = source.index(target[same])
+    while end < len(source) and source[end] is target[same + end - begin]:
+        end += 1
+    return source[:same] + source[begin:end] + source[same:begin] + source[end:]
+
+
+def _units(dims: Axes, goal: Axis) -> Axes:
+    """The pieces that a transpose of ``dims`` to ``goal`` moves: whole axes where that is fine."""
+    pieces = runs(flat(dims), goal)
+    borders = {id(axis[0]) for axis in dims if axis}
+    units: list[Axis] = []
+    for piece in pieces:
+        starts = [i for i, atom in enumerate(piece) if i == 0 or id(atom) in borders]
+        ends = [*starts[1:], len(piece)]
+        units += [piece[i:j] for i, j in zip(starts, ends, strict=True)]
+    return tuple(units) if len(units) <= MAX_RUNS else tuple(pieces)
+
+
+# --- One function an operator: (turner, node) -> the view of its output --------------------------
+
+Handler: TypeAlias = Callable[[_Turner, Node], View]
+_HANDLERS: dict[type, Handler] = {}
+
+
+def _turns(*operators: type) -> Callable[[Handler], Handler]:
+    def register(function: Handler) -> Handler:
+        _HANDLERS.update(dict.fromkeys(operators, function))
+        return function
+
+    return register
+
+
+@_turns(Conv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, Resize)
+def _image(turner: _Turner, node: Node) -> View:
+    """H, W, C in and out."""
+    view = turner.view(node)
+    source = turner.placed(view, canonical(view.axes), node.name)
+    axes = fresh_axes(node.shape)
+    weight = None if node.weight is None else frozen(node.weight.transpose(0, 2, 3, 1))
+    turner.emit(node, [source], canonical(axes), weight=weight)
+    return View(node.name, canonical(axes), axes)
+
+
+@_turns(Unary)
+def _in_any_order(turner: _Turner, node: Node) -> View:
+    view = turner.view(node)
+    turner.emit(node, [view.tensor], view.dims)
+    return replace(view, tensor=node.name, label="")
+
+
+@_turns(Reshape)
+def _reshape(turner: _Turner, node: Node) -> View:
+    view = turner.view(node)
+    result = view.reshaped(node.shape)
+    if result is None:  # the new axes cut through the old ones: bring the elements in order
+        tensor = turner.placed(view, (flat(view.axes),), node.name)
+        axes = fresh_axes(node.shape)
+        result = View(tensor, (flat(axes),), axes)
+    return replace(result, label=node.name)
+
+
+@_turns(Transpose)
+def _transpose(turner: _Turner, node: Node) -> View:
+    assert isinstance(node.op, Transpose)
+    view = turner.view(node)
+    axes = tuple(view.axes[axis] for axis in node.op.permutation)
+    return replace(view, axes=axes, label=node.name)
+
+
+@_turns(Dense)
+def _dense(turner: _Turner, node: Node) -> View:
+    """Columns of the weights in the order in which the last axis lies."""
+    assert node.weight is not None
+    view = turner.view(node)
+    source, dims = turner.rows(view, node.name)
+    last, stored = view.axes[-1], dims[-1]
+    weight = node.weight
+    if stored != last:
+        columns = weight.reshape(len(weight), *(atom.size for atom in last))
+        order = (0, *(1 + last.index(atom) for atom in stored))
+        weight = frozen(columns.transpose(order).reshape(weight.shape))
+    outputs = fresh(len(weight))
+    turner.emit(node, [source], (*dims[:-1], outputs), weight=weight)
+    return View(node.name, (*dims[:-1], outputs), (*view.axes[:-1], outputs))
+
+
+@_turns(Softmax, LogSoftmax)
+def _along_rows(turner: _Turner, node: Node) -> View:
+    view = turner.view(node)
+    source, dims = turner.rows(view, node.name)
+    turner.emit(node, [source], dims)
+    return View(node.name, dims, view.axes)
+
+
+@_turns(ArgMax)
+def _argmax(turner: _Turner, node: Node) -> View:
+    """Indices cannot be moved any more: they come out in the order of a graph's output."""
+    assert isinstance(node.op, ArgMax)
+    view, axis = turner.view(node), node.op.axis
+    rest = canonical((*view.axes[:axis], *view.axes[axis + 1 :]))
+    places = [(*rest[:i], view.axes[axis], *rest[i:]) for i in range(len(rest), -1, -1)]
+    dims = next((dims for dims in places if dims == view.dims), places[0])
+    place = places.index(dims)
+    source = turner.placed(view, dims, node.name)
+    turner.emit(node, [source], rest, op=ArgMax(len(rest) - place))
+    return View(node.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
+
+
+@_turns(Mean)
+def _mean(turner: _Turner, node: Node) -> View:
+    """Over the atoms of its axes, wherever they lie."""
+    assert isinstance(node.op, Mean)
+    view, keep = turner.view(node), node.op.keep_dims
+    inside = {atom for axis in node.op.axes for atom in view.axes[axis]}
+    dims: Axes = tuple(
+        piece for axis in view.dims for piece in (_split_by(axis, inside) if axis else ((),))
+    )
+    if len(dims) > MAX_RUNS:
+        dims = canonical(view.axes)
+    source = turner.placed(view, dims, node.name)
+    gone = [bool(axis) and axis[0] in inside for axis in dims]
+    numbers = tuple(i for i, drops in enumerate(gone) if drops)
+    kept = _without(dims, numbers, keep)
+    turner.emit(node, [source], kept, op=Mean(numbers, keep))
+    return View(node.name, kept, _without(view.axes, node.op.axes, keep))
+
+
+def _split_by(axis: Axis, inside: set[Atom]) -> Axes:
+    """``axis`` cut where atoms of ``inside`` and others meet."""
+    pieces: list[list[Atom]] = []
+    for atom in axis:
+        if pieces and (pieces[-1][-1] in inside) == (atom in inside):
+            pieces[-1].append(atom)
         else:
-            name = unique(f"{node.name}.rows", self.taken)
-            result = unique(f"{node.name}.result", self.taken)
-            self.nodes += [
-                Node(name, Transpose(TO_USER), (source,), self.graph.shape(source)),
-                replace(node, name=result, inputs=(name,)),
-                Node(node.name, Transpose(TO_DEVICE), (result,), on_device(node.shape)),
-            ]
+            pieces.append([atom])
+    return tuple(tuple(piece) for piece in pieces)
 
-    def _reshape(self, node: Node) -> None:
-        """Keep the user's order: in the columns of dense layers if only they read the elements."""
-        source = node.inputs[0]
-        shape = self.graph.shape(source)
-        if len(shape) == 3 and len(node.shape) == 1 and self._only_dense_reads(node.name):
-            elements = np.arange(int(np.prod(shape))).reshape(shape)
-            order = elements.transpose(TO_DEVICE).reshape(-1)
-            if not np.array_equal(order, np.sort(order)):
-                self.orders[node.name] = order
-            self.nodes.append(node)
-            return
-        if len(shape) == 3 and not moves_nothing(on_device(shape), TO_USER):
-            name = unique(f"{node.name}.order", self.taken)
-            self.nodes.append(Node(name, Transpose(TO_USER), (source,), shape))
-            source = name
-        if len(node.shape) != 3 or moves_nothing(node.shape, TO_DEVICE):
-            target = on_device(node.shape)
-            self.nodes.append(replace(node, op=Reshape(target), inputs=(source,), shape=target))
-            return
-        flat = unique(f"{node.name}.user", self.taken)
-        self.nodes += [
-            Node(flat, Reshape(node.shape), (source,), node.shape),
-            Node(node.name, Transpose(TO_DEVICE), (flat,), on_device(node.shape)),
-        ]
 
-    def _only_dense_reads(self, tensor: str) -> bool:
-        """Whether every path from ``tensor`` leads through element-wise ops to dense layers."""
-        if tensor == self.graph.output:
-            return False
-        return all(
-            isinstance(reader.op, Dense)
-            or (isinstance(reader.op, Unary) and self._only_dense_reads(reader.name))
-            for reader in self.graph.consumers(tensor)
+def _without(axes: Axes, numbers: Sequence[int], keep: bool) -> Axes:
+    """Axes ``numbers`` gone, or of one element."""
+    kept = ((() if i in numbers else axis, i in numbers) for i, axis in enumerate(axes))
+    return tuple(axis for axis, gone in kept if keep or not gone)
+
+
+@_turns(Slice)
+def _slice(turner: _Turner, node: Node) -> View:
+    assert isinstance(node.op, Slice)
+    view = turner.view(node)
+    source, order = turner.per_axis(view, node.name)
+    changed = zip(view.axes, node.shape, strict=True)
+    axes = tuple(axis if size_of(axis) == size else fresh(size) for axis, size in changed)
+    dims = tuple(axes[i] for i in order)
+    op = Slice(permuted(node.op.begin, order), permuted(node.op.stride, order))
+    turner.emit(node, [source], dims, op=op)
+    return View(node.name, dims, axes)
+
+
+@_turns(Pad)
+def _pad(turner: _Turner, node: Node) -> View:
+    assert isinstance(node.op, Pad)
+    view = turner.view(node)
+    source, order = turner.per_axis(view, node.name)
+    changed = zip(view.axes, node.shape, strict=True)
+    axes = tuple(axis if size_of(axis) == size else fresh(size) for axis, size in changed)
+    dims = tuple(axes[i] for i in order)
+    values = [turner.placed(turner.views[name], (), node.name) for name in node.inputs[1:]]
+    op = Pad(permuted(node.op.before, order), permuted(node.op.after, order))
+    turner.emit(node, [source, *values], dims, op=op)
+    return View(node.name, dims, axes)
+
+
+@_turns(Concat)
+def _concat(turner: _Turner, node: Node) -> View:
+    """All like the first of the largest parts."""
+    assert isinstance(node.op, Concat)
+    views = [turner.views[name] for name in node.inputs]
+    moving = [view for view in views if view.tensor not in turner.graph.constants]
+    largest = max(moving, key=lambda view: math.prod(view.shape))
+    _, order = turner.per_axis(largest, node.name)
+    sources = [turner.placed(view, tuple(view.axes[i] for i in order), node.name) for view in views]
+    axes = list(largest.axes)
+    axes[node.op.axis] = fresh(node.shape[node.op.axis])
+    dims = tuple(axes[i] for i in order)
+    turner.emit(node, sources, dims, op=Concat(order.index(node.op.axis)))
+    return View(node.name, dims, tuple(axes))
+
+
+@_turns(Binary, PRelu)
+def _binary(turner: _Turner, node: Node) -> View:
+    """Both in the order of that operand, of the result's size, which leaves least to be moved."""
+    views = common([turner.views[name] for name in node.inputs])
+    if views is None:
+        views = [turner.solid(turner.views[name], node.name) for name in node.inputs]
+    fixed = turner.graph.constants
+    whole = [v for v in views if v.shape == node.shape and v.tensor not in fixed]
+    if whole:
+        leader = min(whole, key=lambda one: sum(_to_move(v, one) for v in views))
+        axes, dims = leader.axes, leader.dims
+    else:
+        axes = tuple(
+            max(parts, key=size_of) for parts in zip(*(v.axes for v in views), strict=True)
         )
+        dims = canonical(axes)
+    sources = [turner.placed(v, _like(v, axes, dims), node.name) for v in views]
+    turner.emit(node, sources, dims)
+    return View(node.name, dims, axes)
+
+
+def _like(view: View, axes: Axes, dims: Axes) -> Axes:
+    """The device's axes of ``view`` beside a tensor with ``axes`` and ``dims``: each atom where its
+    counterpart is, axes that stretch of one element."""
+    own = {
+        theirs: mine
+        for one, other in zip(view.axes, axes, strict=True)
+        for mine, theirs in zip(one, other, strict=False)
+    }
+    return tuple(tuple(own[atom] for atom in axis if atom in own) for axis in dims)
+
+
+def _to_move(view: View, leader: View) -> int:
+    """Elements that have to be moved for ``view`` to lie like ``leader``."""
+    dims = _like(view, leader.axes, leader.dims)
+    return 0 if flat(dims) == flat(view.dims) else math.prod(view.shape)

@@ -1,0 +1,233 @@
+"""Elements go elsewhere: reshapes, transposes, concatenations, slices, padding, repetitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
+from nanotool.frontends.torch.registry import HINTS, handles
+from nanotool.frontends.torch.walk import Value, Walk
+from nanotool.ir import Concat, Pad, Resize, Shape, Slice
+
+# --- Nothing moves --------------------------------------------------------------------------------
+
+
+@handles("alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout", view=True)
+@handles("alias", "contiguous", "detach", view=True)
+@handles("clone", "lift_fresh_copy")
+def _pass_through(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+    """What changes nothing at inference time."""
+    if args.get("train"):
+        walk.refuse("dropout that is on in eval mode", "Pass training=self.training to F.dropout.")
+    return walk.source(next(iter(args.values())))
+
+
+@handles("to", "type_as", view=True)
+def _to(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    if not node.meta["val"].is_floating_point():
+        walk.refuse(f"a cast to {node.meta['val'].dtype}", "Keep the activations in float.")
+    return walk.source(args["self"])
+
+
+# --- Other shapes, other orders -------------------------------------------------------------------
+
+
+@handles("_unsafe_view", "flatten", "reshape", "reshape_as", "squeeze", view=True)
+@handles("unflatten", "unsqueeze", "view", "view_as", view=True)
+def _reshape(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    return walk.reshaped(walk.source(args["self"]), walk.batchless(node))
+
+
+@handles("adjoint", "mT", "movedim", "moveaxis", "permute", view=True)
+@handles("swapaxes", "swapdims", "transpose", view=True)
+def _permute(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """Which axis goes where shows on a tensor whose axes have different sizes."""
+    source = walk.source(args["self"])
+    rank = len(walk.shapes[source])
+    probe = torch.empty(tuple(range(1, rank + 2)), device="meta")
+    assert callable(node.target)
+    order = [size - 1 for size in node.target(probe, *node.args[1:], **node.kwargs).shape]
+    if order[0] != 0:
+        walk.refuse("a transpose of the batch axis", "Keep the batch as the first axis.")
+    return walk.transposed(source, tuple(axis - 1 for axis in order[1:]))
+
+
+# --- Several tensors to one, one to several -------------------------------------------------------
+
+
+def _parts(walk: Walk, arguments: list[Any]) -> list[str]:
+    """The tensors to join; constants become constants of the graph."""
+    names = []
+    for argument in arguments:
+        if walk.is_activation(argument):
+            names.append(walk.source(argument))
+            continue
+        value = walk.constant(argument, "part")
+        if value is None or value.ndim < 2 or value.shape[0] != 1:
+            walk.refuse("a joined constant that has an axis for the batch", "Leave it out.")
+        names.append(walk.add_constant(value[0]))
+    return names
+
+
+@handles("cat", "concat", "concatenate")
+def _cat(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    shape = walk.batchless(node)
+    axis = walk.axis(args["dim"], len(shape), "cat")
+    return walk.emit(Concat(axis), tuple(_parts(walk, args["tensors"])), shape)
+
+
+@handles("stack")
+def _stack(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    shape = walk.batchless(node)
+    axis = walk.axis(args["dim"], len(shape), "stack")
+    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    parts = [walk.reshaped(part, one, suffix="part") for part in _parts(walk, args["tensors"])]
+    return walk.emit(Concat(axis), tuple(parts), shape)
+
+
+@handles("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", view=True)
+@handles("unsafe_split", "unsafe_split_with_sizes", view=True)
+def _split(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    """Parts one behind the other along an axis."""
+    source = walk.source(args["self"])
+    axis = walk.axis(args["dim"], len(walk.shapes[source]), operator_name(node))
+    results: list[Value] = []
+    begin = 0
+    for value in node.meta["val"]:
+        size = walk.without_batch(value)[axis]
+        results.append(_sliced(walk, source, axis, range(begin, begin + size)))
+        begin += size
+    return results
+
+
+@handles("unbind", view=True)
+def _unbind(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    source = walk.source(args["self"])
+    axis = walk.axis(args["dim"], len(walk.shapes[source]), "unbind")
+    return [_element(walk, source, axis, i) for i in range(walk.shapes[source][axis])]
+
+
+def _element(walk: Walk, source: str, axis: int, index: int) -> str:
+    """Of an axis, which is then gone."""
+    shape = walk.shapes[source]
+    part = _sliced(walk, source, axis, range(index, index + 1))
+    return walk.reshaped(part, (*shape[:axis], *shape[axis + 1 :]))
+
+
+def _sliced(walk: Walk, source: str, axis: int, indices: range) -> str:
+    """The elements with these ``indices`` along ``axis``."""
+    shape = walk.shapes[source]
+    if indices == range(shape[axis]):
+        return source
+    begins, steps = [0] * len(shape), [1] * len(shape)
+    begins[axis], steps[axis] = indices[0], indices.step if len(indices) > 1 else 1
+    after = (*shape[:axis], len(indices), *shape[axis + 1 :])
+    return walk.emit(Slice(tuple(begins), tuple(steps)), (source,), after)
+
+
+@handles("slice", view=True)
+def _slice(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """x[:, start:end:step]; x[:] of the batch is all of it."""
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    if int(args["dim"]) % (len(shape) + 1) == 0:
+        whole = args["start"] in (None, 0) and args["step"] == 1
+        if whole and str(node.meta["val"].shape[0]) == str(walk.batch):
+            return source
+        walk.refuse("a slice of the batch", "Each sample is on its own: slice other axes.")
+    axis = walk.axis(args["dim"], len(shape), "a slice")
+    begin, end = args["start"] or 0, args["end"]
+    if not isinstance(begin, int) or not (end is None or isinstance(end, int)):
+        walk.refuse("a slice whose ends depend on the batch", "Use fixed numbers.")
+    indices = range(shape[axis])[begin : end : int(args["step"])]
+    if not indices:
+        walk.refuse(f"an empty slice of {shape}", "Leave it out.")
+    return _sliced(walk, source, axis, indices)
+
+
+@handles("narrow", view=True)
+def _narrow(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    axis = walk.axis(args["dim"], len(shape), "narrow")
+    begin = range(shape[axis])[int(args["start"])]
+    return _sliced(walk, source, axis, range(begin, begin + walk.batchless(node)[axis]))
+
+
+@handles("select", view=True)
+def _select(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    axis = walk.axis(args["dim"], len(shape), "select")
+    if not isinstance(args["index"], int):
+        walk.refuse("an index that depends on the batch", "Use a fixed number.")
+    return _element(walk, source, axis, range(shape[axis])[args["index"]])
+
+
+# --- More elements --------------------------------------------------------------------------------
+
+
+@handles("pad", "constant_pad_nd")
+def _pad(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+    """Negative padding cuts."""
+    if args.get("mode", "constant") != "constant":
+        walk.refuse(f"padding by {args['mode']}", HINTS["reflection_pad2d"])
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    amounts = [int(amount) for amount in args["pad"]]  # last axis first, (before, after) each
+    before, after = [0] * len(shape), [0] * len(shape)
+    for i in range(len(amounts) // 2):
+        pair = amounts[2 * i : 2 * i + 2]
+        if i < len(shape):
+            before[-1 - i], after[-1 - i] = pair
+        elif any(pair):
+            walk.refuse("padding of the batch", "Pad other axes.")
+    for axis, size in enumerate(shape):
+        kept = range(max(-before[axis], 0), size - max(-after[axis], 0))
+        source = _sliced(walk, source, axis, kept)
+    front, behind = (tuple(max(amount, 0) for amount in side) for side in (before, after))
+    value = walk.number(args.get("value") or 0.0, "value")
+    inputs = [source]
+    if value != 0:
+        inputs.append(walk.add_constant(np.array(value), "value"))
+    grown = zip(front, walk.shapes[source], behind, strict=True)
+    return walk.emit(Pad(front, behind), tuple(inputs), tuple(sum(sizes) for sizes in grown))
+
+
+@handles("expand", "expand_as", view=True)
+def _expand(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """Axes of one element repeated. Arithmetic does it by itself and then reads the original."""
+    source, shape = walk.source(args["self"]), walk.batchless(node)
+    before = walk.shapes[source]
+    if shape == before:
+        return source
+    if len(before) != len(shape):
+        walk.refuse(f"expand from {before} to {shape}", "Unsqueeze first, so that axes agree.")
+    result = _repeated(walk, source, shape)
+    walk.spread[result] = walk.spread.get(source, source)
+    return result
+
+
+@handles("repeat", "tile")
+def _repeat(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    source, shape = walk.source(args["self"]), walk.batchless(node)
+    if len(walk.shapes[source]) != len(shape):
+        walk.refuse(f"repeat to {shape}", "Unsqueeze first, so that axes agree.")
+    return _repeated(walk, source, shape)
+
+
+def _repeated(walk: Walk, source: str, shape: Shape) -> str:
+    """Whole copies one behind the other; of one pixel, a larger image."""
+    before = walk.shapes[source]
+    if len(shape) == 3 and before[1:] == (1, 1) and shape[0] == before[0]:
+        return walk.emit(Resize("nearest"), (source,), shape)
+    for axis, size in enumerate(shape):
+        now = walk.shapes[source]
+        if now[axis] != size:
+            after = (*now[:axis], size, *now[axis + 1 :])
+            source = walk.emit(Concat(axis), (source,) * (size // now[axis]), after)
+    return source

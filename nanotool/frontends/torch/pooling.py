@@ -1,0 +1,155 @@
+"""Pools over windows, means and sums over axes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from torch import fx
+
+from nanotool.frontends.torch.arithmetic import scaled
+from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, operator_name
+from nanotool.frontends.torch.registry import handles
+from nanotool.frontends.torch.walk import Value, Walk
+from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Pad, Shape, Window
+
+
+def _axes(node: fx.Node) -> int:
+    """Of the window: 1 for "max_pool1d"."""
+    return 1 if operator_name(node).endswith("1d") else 2
+
+
+def _window(args: Arguments, node: fx.Node, size: tuple[int, int], shape: Shape) -> Window:
+    """The window of a pool over ``size``, with output ``shape``. ceil_mode is more padding behind,
+    which never counts."""
+    axes = _axes(node)
+    kernel = image_sizes(args["kernel_size"], axes, 1)
+    stride = image_sizes(args["stride"], axes, 1) if args["stride"] else kernel
+    padding = image_sizes(args["padding"], axes, 0)
+    dilation = image_sizes(args.get("dilation", 1), axes, 1)
+    outputs = (1, shape[-1]) if axes == 1 else (shape[1], shape[2])
+    behind = []
+    for axis in range(2):
+        span = dilation[axis] * (kernel[axis] - 1) + 1
+        reach = (outputs[axis] - 1) * stride[axis] + span
+        behind.append(max(padding[axis], reach - size[axis] - padding[axis]))
+    return Window(kernel, stride, (*padding, behind[0], behind[1]), dilation)
+
+
+def _pooled(walk: Walk, node: fx.Node, image: str, window: Window) -> tuple[int, int, int]:
+    """The shape behind a pool."""
+    channels, height, width = walk.shapes[image]
+    return (channels, *window.output_size(height, width))
+
+
+def _input(walk: Walk, args: Arguments, node: fx.Node) -> tuple[str, tuple[int, int]]:
+    """The image that a pool reads, its height and width."""
+    image = walk.image(walk.source(args["self"]), operator_name(node))
+    return image, (walk.shapes[image][1], walk.shapes[image][2])
+
+
+@handles("max_pool1d", "max_pool2d")
+def _max_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    image, size = _input(walk, args, node)
+    window = _window(args, node, size, walk.batchless(node))
+    result = walk.emit(MaxPool2D(window), (image,), _pooled(walk, node, image, window))
+    return walk.from_image(result, _axes(node) + 1)
+
+
+@handles("avg_pool1d", "avg_pool2d")
+def _average_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """Where the padding counts, it is a Pad in front; what ceil_mode adds behind never counts, but
+    for a divisor of its own."""
+    image, size = _input(walk, args, node)
+    window = _window(args, node, size, walk.batchless(node))
+    shape = _pooled(walk, node, image, window)
+    top, left = window.padding[:2]
+    divisor = args.get("divisor_override")
+    counted = (top, left, top, left) if args["count_include_pad"] else (0, 0, 0, 0)
+    if divisor is not None:
+        counted = window.padding
+    if any(counted):
+        image = _padded(walk, image, counted)
+        rest = tuple(pad - inner for pad, inner in zip(window.padding, counted, strict=True))
+        window = Window(window.kernel, window.stride, (rest[0], rest[1], rest[2], rest[3]))
+    result = walk.emit(AveragePool2D(window), (image,), shape)
+    if divisor is not None and int(divisor) != math.prod(window.kernel):
+        result = scaled(walk, result, math.prod(window.kernel) / int(divisor))
+    return walk.from_image(result, _axes(node) + 1)
+
+
+def _padded(walk: Walk, image: str, padding: tuple[int, int, int, int]) -> str:
+    top, left, bottom, right = padding
+    channels, height, width = walk.shapes[image]
+    shape = (channels, height + top + bottom, width + left + right)
+    return walk.emit(Pad((0, top, left), (0, bottom, right)), (image,), shape, suffix="pad")
+
+
+def _equal_windows(
+    walk: Walk, args: Arguments, node: fx.Node, image: str, outputs: Shape
+) -> Window:
+    """The window of an adaptive pool; refused where windows would have several sizes."""
+    _, height, width = walk.shapes[image]
+    out_h, out_w = (1, outputs[-1]) if _axes(node) == 1 else (outputs[1], outputs[2])
+    if height % out_h or width % out_w:
+        walk.refuse(
+            f"{operator_name(node)} from {height}x{width} to {out_h}x{out_w}, which needs windows "
+            "of several sizes,",
+            "Choose an output size that divides the input's, or use a pool with a fixed window.",
+        )
+    kernel = (height // out_h, width // out_w)
+    return Window(kernel, kernel)
+
+
+@handles("adaptive_avg_pool1d", "adaptive_avg_pool2d")
+def _adaptive_average(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """To one pixel it is a mean, which has an output scale of its own."""
+    image, _ = _input(walk, args, node)
+    window = _equal_windows(walk, args, node, image, walk.batchless(node))
+    shape = _pooled(walk, node, image, window)
+    op = Mean((1, 2), keep_dims=True) if shape[1:] == (1, 1) else AveragePool2D(window)
+    return walk.from_image(walk.emit(op, (image,), shape), _axes(node) + 1)
+
+
+@handles("adaptive_max_pool1d", "adaptive_max_pool2d")
+def _adaptive_maximum(walk: Walk, args: Arguments, node: fx.Node) -> list[Value]:
+    """(values, indices); there are no indices here."""
+    image, _ = _input(walk, args, node)
+    window = _equal_windows(walk, args, node, image, walk.without_batch(node.meta["val"][0]))
+    result = walk.emit(MaxPool2D(window), (image,), _pooled(walk, node, image, window))
+    return [walk.from_image(result, _axes(node) + 1), None]
+
+
+@handles("mean", "sum")
+def _mean(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """A sum is a mean times the number of elements."""
+    source = walk.source(args["self"])
+    shape, what = walk.shapes[source], operator_name(node)
+    numbers = args.get("dim")
+    numbers = [numbers] if isinstance(numbers, int) else numbers
+    if not numbers:
+        walk.refuse(f"a {what} over everything", "Name the axes: x.mean((2, 3)).")
+    axes = tuple(sorted({walk.axis(number, len(shape), f"a {what}") for number in numbers}))
+    op = Mean(axes, keep_dims=bool(args["keepdim"]))
+    result = walk.emit(op, (source,), walk.batchless(node))
+    if what == "mean":
+        return result
+    return scaled(walk, result, float(np.prod([shape[axis] for axis in axes])))
+
+
+@handles("amax")
+def _amax(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """Over height and width it is a max pool."""
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    axes = sorted(walk.axis(number, len(shape), "a maximum") for number in args.get("dim") or ())
+    if len(shape) not in (2, 3) or axes != list(range(1, len(shape))):
+        walk.refuse(
+            f"a maximum over axes {[axis + 1 for axis in axes]} of {shape}",
+            "Use x.amax((2, 3)) on N x C x H x W, or torch.maximum of two slices.",
+        )
+    image = walk.image(source, "a maximum")
+    channels, height, width = walk.shapes[image]
+    window = Window((height, width), (height, width))
+    pooled = walk.emit(MaxPool2D(window), (image,), (channels, 1, 1))
+    return walk.reshaped(pooled, walk.batchless(node))

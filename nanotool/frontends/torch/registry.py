@@ -1,0 +1,95 @@
+"""Handlers by ATen operator, and what to do instead of operators that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from torch import fx
+
+from nanotool.frontends.torch.fx_nodes import Arguments
+
+if TYPE_CHECKING:
+    from nanotool.frontends.torch.walk import Value, Walk
+
+# (walk, arguments by name, node) -> the result
+Handler: TypeAlias = "Callable[[Walk, Arguments, fx.Node], Value]"
+
+HANDLERS: dict[str, Handler] = {}  # by the operator's name, without the _ of in-place forms
+VIEWS: set[str] = set()  # those whose result shares its input's memory
+
+
+def handles(*operators: str, view: bool = False) -> Callable[[Handler], Handler]:
+    """Register the function below as the handler of ``operators``."""
+
+    def register(function: Handler) -> Handler:
+        HANDLERS.update(dict.fromkeys(operators, function))
+        if view:
+            VIEWS.update(operators)
+        return function
+
+    return register
+
+
+_RECURRENT = "Recurrent layers are not in this version: use Conv1d layers over the time axis."
+_NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
+_ATTENTION = "Products of two activations over an axis are not in this version: use Conv or Linear."
+_SMOOTH = "Use nn.GELU, nn.SiLU, nn.ELU or nn.ReLU."
+_BORDER = "Pad with zeros or a constant: padding_mode='zeros'."
+_BRANCH = "Use arithmetic that is the same for every sample: clamp, torch.maximum, torch.minimum."
+
+# What to do instead, by the ATen operator's name.
+HINTS = {
+    "conv3d": "Use Conv2d layers.",
+    "conv_transpose3d": "Use ConvTranspose2d layers.",
+    "layer_norm": _NORMS,
+    "group_norm": _NORMS,
+    "instance_norm": _NORMS,
+    "rms_norm": _NORMS,
+    "local_response_norm": _NORMS,
+    "lstm": _RECURRENT,
+    "gru": _RECURRENT,
+    "rnn_tanh": _RECURRENT,
+    "rnn_relu": _RECURRENT,
+    "scaled_dot_product_attention": _ATTENTION,
+    "bmm": _ATTENTION,
+    "einsum": _ATTENTION,
+    "embedding": "Look the rows up before the model, and feed them.",
+    "softplus": _SMOOTH,
+    "mish": _SMOOTH,
+    "softsign": _SMOOTH,
+    "log_sigmoid": _SMOOTH,
+    "hardshrink": _SMOOTH,
+    "softshrink": _SMOOTH,
+    "threshold": "Use nn.ReLU, or clamp(min=...).",
+    "glu": "Use a Conv2d (or Linear) and a Sigmoid gate: a, b = x.chunk(2, 1); a * b.sigmoid().",
+    "reciprocal": "Divisions by an activation have no int8 form: use torch.rsqrt(x.square()).",
+    "where": _BRANCH,
+    "gt": _BRANCH,
+    "lt": _BRANCH,
+    "ge": _BRANCH,
+    "le": _BRANCH,
+    "eq": _BRANCH,
+    "flip": "Train with the axis the other way round.",
+    "index": "Use slices: x[:, a:b], x[:, ::2].",
+    "index_select": "Use slices: x[:, a:b], x[:, ::2].",
+    "gather": "Use slices: x[:, a:b], x[:, ::2].",
+    "reflection_pad1d": _BORDER,
+    "reflection_pad2d": _BORDER,
+    "replication_pad1d": _BORDER,
+    "replication_pad2d": _BORDER,
+    "upsample_bicubic2d": "Use mode='bilinear' or 'nearest'.",
+    "grid_sampler": "Use F.interpolate, or resample before the model.",
+    "topk": "Take the logits and choose behind the model; one index is x.argmax(1).",
+    "sort": "Take the logits and sort behind the model.",
+    "cumsum": "Use a Linear layer with a triangular weight.",
+    "var": "Use nn.BatchNorm2d, whose statistics are constants.",
+    "std": "Use nn.BatchNorm2d, whose statistics are constants.",
+    "sin": "Compute it before the model, or keep a table of constants.",
+    "cos": "Compute it before the model, or keep a table of constants.",
+}
+DEFAULT_HINT = (
+    "Supported are Conv1d/2d, ConvTranspose1d/2d, Linear, pools, BatchNorm, sums and products of "
+    "tensors, cat, slices, padding, interpolate, reshapes, Softmax, ReLU and most activations: use "
+    "these or keep it outside the model."
+)

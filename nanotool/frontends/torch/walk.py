@@ -1,0 +1,345 @@
+"""One walk over an exported program, node by node."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.frontends.torch.fx_nodes import (
+    is_number,
+    module_path,
+    named_arguments,
+    operator_name,
+    provenance,
+)
+from nanotool.frontends.torch.registry import DEFAULT_HINT, HANDLERS, HINTS, VIEWS
+from nanotool.ir import ArgMax, FloatArray, Graph, Node, Op, Reshape, Shape, Transpose
+
+# A tensor of the graph, a constant, several results, or something that is no activation.
+Value: TypeAlias = "str | torch.Tensor | list[Value] | None"
+
+MAX_AXES = 4  # of a tensor, the batch aside
+
+
+@dataclass
+class Walk:
+    """One walk over an exported program."""
+
+    program: torch.export.ExportedProgram
+    name: str
+    values: dict[fx.Node, Value] = field(default_factory=dict)
+    roots: dict[fx.Node, fx.Node] = field(default_factory=dict)  # whose memory a view shares
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    constants: dict[str, FloatArray] = field(default_factory=dict)
+    weights: dict[fx.Node, FloatArray] = field(default_factory=dict)  # so that sharers share
+    images: dict[str, str] = field(default_factory=dict)  # C, L -> the same as C, 1, L
+    spread: dict[str, str] = field(default_factory=dict)  # expanded tensor -> what it repeats
+    nodes: list[Node] = field(default_factory=list)
+    current: fx.Node | None = None  # the fx node being captured
+    batch: Any = None  # the batch dimension's symbol
+    input: str = "input"
+    order: dict[fx.Node, int] = field(default_factory=dict)  # of execution
+
+    def graph(self) -> Graph:
+        """Walk everything."""
+        output = ""
+        self.order = {node: i for i, node in enumerate(self.program.graph.nodes)}
+        for node in self.order:
+            self.current = node
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node.op == "call_function":
+                self._call(node)
+            elif node.op == "output":
+                output = self._output(node)
+            else:
+                self.refuse(f"the graph node {node.op} {node.target}", DEFAULT_HINT)
+        return Graph(
+            name=self.name,
+            input=self.input,
+            input_shape=self.shapes[self.input],
+            nodes=tuple(self.nodes),
+            output=output,
+            constants=self.constants,
+        )
+
+    # --- Names and shapes ----------------------------------------------------------------------
+
+    def refuse(self, what: str, hint: str) -> NoReturn:
+        """Raise UnsupportedOp for the current node."""
+        assert self.current is not None
+        raise UnsupportedOp(module_path(self.current) or "model", what, hint)
+
+    def unique_name(self, suffix: str = "") -> str:
+        """A free name for a tensor of the current node."""
+        assert self.current is not None
+        path = provenance(self.current) + (f".{suffix}" if suffix else "")
+        name, count = path, 1
+        while name in self.shapes:
+            count += 1
+            name = f"{path}_{count}"
+        return name
+
+    def batchless(self, node: fx.Node) -> Shape:
+        """The shape of ``node``'s result without its leading batch."""
+        return self.without_batch(node.meta["val"])
+
+    def without_batch(self, value: Any) -> Shape:
+        """The shape of a result of the current node without its leading batch."""
+        assert self.current is not None
+        what = operator_name(self.current)
+        if not isinstance(value, torch.Tensor):
+            self.refuse(f"{what} with several results", DEFAULT_HINT)
+        sizes = list(value.shape)
+        whole = all(isinstance(size, int) for size in sizes[1:])
+        if not sizes or str(sizes[0]) != str(self.batch) or not whole:
+            self.refuse(
+                f"{what} to shape {[str(size) for size in sizes]}, which mixes the "
+                "batch with other axes,",
+                "Keep the batch as the first axis: x.flatten(1), x.reshape(len(x), -1), "
+                "x.mean((2, 3)).",
+            )
+        if len(sizes) > MAX_AXES + 1:
+            self.refuse(f"a tensor of {len(sizes)} axes", "Use at most four axes and the batch.")
+        if 0 in sizes[1:]:
+            self.refuse(f"an empty tensor {tuple(sizes[1:])}", "Leave it out.")
+        return tuple(int(size) for size in sizes[1:])
+
+    def axis(self, number: int, rank: int, what: str) -> int:
+        """The axis without batch of PyTorch's axis ``number`` of a tensor with ``rank`` axes
+        (without batch)."""
+        axis = int(number) % (rank + 1) - 1
+        if axis < 0:
+            self.refuse(f"{what} over the batch", "Each sample is on its own: use dim=1.")
+        return axis
+
+    # --- Values --------------------------------------------------------------------------------
+
+    def constant(self, argument: Any, what: str) -> FloatArray | None:
+        """A weight: the value of a parameter, buffer or constant expression, as float32."""
+        if argument is None:
+            return None
+        value = self.values.get(argument) if isinstance(argument, fx.Node) else argument
+        if not isinstance(value, torch.Tensor):
+            self.refuse(f"a {what} that depends on the input", "Use a layer with fixed weights.")
+        if argument not in self.weights:
+            array: FloatArray = value.detach().to("cpu", torch.float32).numpy().copy()
+            self.check_finite(array, what)
+            array.setflags(write=False)
+            self.weights[argument] = array
+        return self.weights[argument]
+
+    def check_finite(self, array: NDArray[Any], what: str) -> None:
+        """InvalidModel for NaN and infinity."""
+        if not np.isfinite(array).all():
+            assert self.current is not None
+            raise InvalidModel(
+                f"{module_path(self.current) or 'model'}: the {what} holds NaN or infinity.",
+                "Train again, with a lower learning rate or gradient clipping.",
+            )
+
+    def is_activation(self, argument: Any) -> bool:
+        """Whether ``argument`` depends on the input."""
+        return isinstance(argument, fx.Node) and isinstance(self.values.get(argument), str)
+
+    def source(self, argument: Any) -> str:
+        """The tensor's name for an argument that must be an activation."""
+        value = self.values.get(argument) if isinstance(argument, fx.Node) else None
+        if not isinstance(value, str):
+            self.refuse("an operation on something that is no activation", DEFAULT_HINT)
+        if any(node.name == value and isinstance(node.op, ArgMax) for node in self.nodes):
+            self.refuse("an operation on indices", "Let the argmax be the last operation.")
+        return value
+
+    def number(self, argument: Any, what: str) -> float:
+        """An argument that must be a number."""
+        value = self.values.get(argument) if isinstance(argument, fx.Node) else argument
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.refuse(f"a {what} that is no plain number", "Use a number.")
+        return float(value)
+
+    # --- Emitting ------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[str, ...],
+        shape: Shape,
+        *,
+        weight: FloatArray | None = None,
+        bias: FloatArray | None = None,
+        suffix: str = "",
+    ) -> str:
+        """Append a node named after the current fx node (``suffix`` for auxiliary ones); its
+        tensor's name."""
+        name = self.unique_name(suffix)
+        self.nodes.append(Node(name, op, inputs, shape, weight, bias))
+        self.shapes[name] = shape
+        return name
+
+    def add_constant(self, data: NDArray[Any], suffix: str = "constant") -> str:
+        """A constant of the graph, without batch; its tensor's name."""
+        self.check_finite(data, suffix)
+        name = self.unique_name(suffix)
+        array: FloatArray = np.array(data, np.float32)
+        array.setflags(write=False)
+        self.constants[name] = array
+        self.shapes[name] = array.shape
+        return name
+
+    def image(self, tensor: str, what: str) -> str:
+        """``tensor`` as C, H, W; a C, L one as C, 1, L."""
+        shape = self.shapes[tensor]
+        if len(shape) == 3:
+            return tensor
+        if len(shape) != 2:
+            self.refuse(f"{what} on shape {shape}", "Give it N x C x H x W, or N x C x L.")
+        if tensor not in self.images:
+            flat = (shape[0], 1, shape[1])
+            self.images[tensor] = self.emit(Reshape(flat), (tensor,), flat, suffix="image")
+        return self.images[tensor]
+
+    def from_image(self, image: str, rank: int) -> str:
+        """What `image` was before, for a result: C, 1, L as C, L where ``rank`` is 2."""
+        if rank == 3:
+            return image
+        channels, _, length = self.shapes[image]
+        line = self.emit(Reshape((channels, length)), (image,), (channels, length), suffix="line")
+        self.images[line] = image
+        return line
+
+    def reshaped(self, tensor: str, shape: Shape, suffix: str = "") -> str:
+        """``tensor``'s elements in their order under another shape."""
+        if self.shapes[tensor] == shape:
+            return tensor
+        return self.emit(Reshape(shape), (tensor,), shape, suffix=suffix)
+
+    def transposed(self, tensor: str, permutation: tuple[int, ...], suffix: str = "") -> str:
+        """Axis ``i`` of the result is axis ``permutation[i]`` of ``tensor``."""
+        shape = tuple(self.shapes[tensor][axis] for axis in permutation)
+        return self.emit(Transpose(permutation), (tensor,), shape, suffix=suffix)
+
+    # --- The kinds of fx node ------------------------------------------------------------------
+
+    def _placeholder(self, node: fx.Node) -> None:
+        signature = self.program.graph_signature
+        lifted = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        if node.name in lifted:
+            target = lifted[node.name]
+            state = self.program.state_dict
+            self.values[node] = state[target] if target in state else self.program.constants[target]
+        elif node.name in signature.user_inputs and self.batch is None:
+            self.batch = node.meta["val"].shape[0]
+            self.shapes[self.input] = self.batchless(node)
+            self.values[node] = self.input
+            if len(self.shapes[self.input]) > 3:
+                self.refuse(
+                    f"an input of shape {self.shapes[self.input]}",
+                    "Use at most three axes: C, H, W.",
+                )
+        else:
+            self.refuse("a second input", "The forward must take one tensor.")
+
+    def _output(self, node: fx.Node) -> str:
+        results = node.args[0]
+        if not isinstance(results, (tuple, list)) or len(results) != 1:
+            self.refuse(
+                "several results", "Return one tensor; export the parts as models of their own."
+            )
+        value = self.values.get(results[0]) if isinstance(results[0], fx.Node) else None
+        if not isinstance(value, str):
+            self.refuse("a result that does not depend on the input", "Return an activation.")
+        return value
+
+    def _call(self, node: fx.Node) -> None:
+        value = node.meta.get("val")
+        if node.target is operator.getitem:
+            self._take(node)
+            return
+        if value is None or is_number(value):
+            return  # sizes, arithmetic on them and assertions; their use shows in the shapes
+        if not isinstance(node.target, torch._ops.OpOverload):
+            what = getattr(node.target, "__name__", node.target)
+            self.refuse(f"the operation {what}", DEFAULT_HINT)
+        if self._fold_constant(node):
+            return
+        name = operator_name(node)
+        kind = name.rstrip("_")
+        handler = HANDLERS.get(kind)
+        if handler is None:
+            self.refuse(
+                f"the operation {kind} on {self.shapes_of_inputs(node)}",
+                HINTS.get(kind, DEFAULT_HINT),
+            )
+        result = handler(self, named_arguments(node), node)
+        self.values[node] = result
+        if kind in VIEWS or name.endswith("_"):
+            first = node.all_input_nodes[0]
+            if kind in VIEWS:
+                self.roots[node] = self.roots.get(first, first)
+            else:
+                self._written_in_place(first, node, result)
+
+    def shapes_of_inputs(self, node: fx.Node) -> str:
+        """For messages."""
+        tensors = (self.values.get(argument) for argument in node.all_input_nodes)
+        shapes = (self.shapes[tensor] for tensor in tensors if isinstance(tensor, str))
+        return ", ".join("x".join(map(str, shape)) for shape in shapes)
+
+    def _take(self, node: fx.Node) -> None:
+        """One of several results."""
+        results, index = node.args
+        assert isinstance(results, fx.Node)
+        found = self.values.get(results)
+        if isinstance(found, list):
+            assert isinstance(index, int)
+            self.values[node] = found[index]
+            self.roots[node] = self.roots.get(results, results)
+
+    def _fold_constant(self, node: fx.Node) -> bool:
+        """Compute a node whose tensors are all constants (weight normalization and the like)."""
+        inputs = node.all_input_nodes
+        if inputs and not any(isinstance(i.meta.get("val"), torch.Tensor) for i in inputs):
+            return True  # zeros of the batch's size and the like: refused where they are used
+        if not all(isinstance(self.values.get(i), torch.Tensor) for i in inputs):
+            return False
+        assert callable(node.target)
+        arguments = fx.node.map_arg(node.args, lambda argument: self.values[argument])
+        keywords = fx.node.map_arg(node.kwargs, lambda argument: self.values[argument])
+        with torch.no_grad():
+            result = node.target(*arguments, **keywords)
+        if isinstance(result, (tuple, list)):
+            result = list(result)
+        elif not isinstance(result, torch.Tensor):
+            return False
+        self.values[node] = result
+        return True
+
+    def _written_in_place(self, target: fx.Node, node: fx.Node, result: Value) -> None:
+        """x.relu_() also changes x, and all that shares its memory, for later readers."""
+        root = self.roots.get(target, target)
+        self.roots[node] = root
+        before = self.values[target]
+        for other, value in list(self.values.items()):
+            if self.roots.get(other, other) is not root or other is node:
+                continue
+            if isinstance(value, str) and value == before:
+                self.values[other] = result
+            elif any(self.order[user] > self.order[node] for user in other.users):
+                self.refuse(
+                    f"the in-place {operator_name(node)} on a tensor with other views",
+                    "Use the form that returns a new tensor (no underscore, no inplace=True).",
+                )
