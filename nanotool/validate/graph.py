@@ -133,6 +133,8 @@ def _check_border(graph: QGraph) -> None:
         raise InvalidModel(
             f"The samples are {samples.dtype} {samples.shape}, not {dtype} n x {shape}."
         )
+    if samples is not None and not np.isfinite(samples).all():
+        raise InvalidModel("The samples contain NaN or infinity.")
     for entry in graph.quality:
         known = entry.tensor in graph.tensors
         if not known or math.isnan(entry.sqnr_db) or not 0 <= entry.saturation <= 1:
