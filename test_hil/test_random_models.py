@@ -5,11 +5,11 @@ Emulated only: a real board would have to be flashed twenty times.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
+import numpy as np
 import pytest
 
 from nanotool import compare, simulate
@@ -17,23 +17,18 @@ from nanotool.boards import BOARDS, STM32, Board
 from nanotool.build import build
 from nanotool.device import Device, open_board
 from nanotool.elf import heap_symbols
+from nanotool.ir import DTYPES, QGraph
+
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "python"))
+import random_graphs
 
 MODELS = 20
 INPUTS = 10  # for each: 200 in all
 
 
-def _random_graphs() -> ModuleType:
-    """tests/python/random_graphs.py, which is no package."""
-    path = Path(__file__).parent.parent / "tests" / "python" / "random_graphs.py"
-    spec = importlib.util.spec_from_file_location("random_graphs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.setdefault("random_graphs", importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
-random_graphs = _random_graphs()
+@cache
+def model(seed: int) -> QGraph:
+    return random_graphs.random_graph(1000 + seed, 12, random_graphs.ALL, borders=True)
 
 
 @pytest.mark.parametrize("seed", range(MODELS))
@@ -42,24 +37,27 @@ def test_random_model_in_firmware(seed: int, pytestconfig: pytest.Config) -> Non
     board: Board = STM32 if STM32.name in names else BOARDS[names[0]]
     if pytestconfig.getoption("--port"):
         pytest.skip("a real board would have to be flashed for every model")
-    graph = random_graphs.random_graph(1000 + seed)
+    graph = model(seed)
     inputs = random_graphs.random_inputs(graph, INPUTS, seed)
     firmware = build(graph, board)
     assert heap_symbols(firmware.elf) == ()
     expected = simulate.simulate(graph, inputs).reshape(len(inputs), -1)
+    real = graph.output_tensor.dequantize(expected)
     with open_board(board, firmware.elf) as port, Device(port) as device:
         compare.check_model(device.info(), graph, firmware.lowered)
-        for x, wanted in zip(inputs, expected, strict=True):
+        for x, wanted, numbers in zip(inputs, expected, real, strict=True):
             if device.run(x).tobytes() != wanted.tobytes():
                 pytest.fail(str(compare.first_difference(device, graph, firmware.lowered, x)))
+            np.testing.assert_allclose(device.results(), numbers, atol=0.00051)
         assert compare.first_difference(device, graph, firmware.lowered, inputs[0]) is None
 
 
-def test_every_operator_takes_part() -> None:
-    kinds = {
-        type(op.op).__name__
-        for seed in range(MODELS)
-        for op in random_graphs.random_graph(1000 + seed).ops
+def test_every_operator_and_type_takes_part() -> None:
+    graphs = [model(seed) for seed in range(MODELS)]
+    assert {type(op.op).__name__ for graph in graphs for op in graph.ops} == {
+        *("Conv2D", "Dense", "ConvTranspose2D", "MaxPool2D", "AveragePool2D", "Mean"),
+        *("Unary", "PRelu", "Binary", "Softmax", "LogSoftmax", "ArgMax", "Quantize"),
+        *("Concat", "Slice", "Pad", "Resize", "Reshape", "Transpose"),
     }
-    assert {"Conv2D", "Dense", "MaxPool2D", "AveragePool2D", "Unary", "Softmax"} <= kinds
-    assert {"Reshape", "Transpose"} <= kinds
+    assert {graph.input_tensor.dtype for graph in graphs} == {"int8", "uint8", "float32"}
+    assert {graph.output_tensor.dtype for graph in graphs} == set(DTYPES)
