@@ -18,13 +18,13 @@ from nanotool.ir import (
     LoweredOp,
     Pad,
     QGraph,
-    QOp,
     QTensor,
     Reshape,
     Slice,
     Transpose,
 )
 from nanotool.lower import armv7em, elementwise, linear, move, rows, window  # noqa: F401  (register)
+from nanotool.lower.fuse import pair_up
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
 from nanotool.simulate import run_op
 from nanotool.targets import GOALS, find_target
@@ -55,26 +55,18 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     validate(graph)
     _check_border(graph.input_tensor, "input")
     _check_border(graph.output_tensor, "output")
-    constants = dict(graph.constants)
-    symbols = _symbols(graph)
     buffer_of = {graph.input: graph.input}  # tensor -> buffer
     buffers = {graph.input: graph.input_tensor.nbytes}
     ops: list[LoweredOp] = []
-    for op in graph.ops:
-        data = tuple(constants.get(name) for name in op.inputs)
-        known = [value[None] for value in data if value is not None]
-        if len(known) == len(data):
-            constants[op.name] = run_op(graph, op, *known)[0]
+    for layers, call in pair_up(_layers(graph, target, optimize), graph.output, optimize):
+        last = layers[-1]
+        if _keeps_bytes(last):
+            buffer_of[last.op.name] = buffer_of[last.op.inputs[0]]
             continue
-        inputs = tuple(graph.tensors[name] for name in op.inputs)
-        output = graph.tensors[op.name]
-        layer = Layer(op, inputs, output, symbols[op.name], data, target, optimize)
-        if _keeps_bytes(layer):
-            buffer_of[op.name] = buffer_of[op.inputs[0]]
-            continue
-        ops += _lowered_ops(op, calls_of(layer), buffer_of)
-        buffer_of[op.name] = op.name
-        buffers[op.name] = layer.output.nbytes
+        calls = calls_of(last) if call is None else (call,)
+        ops += _lowered_ops(layers, calls, buffer_of)
+        buffer_of[last.op.name] = last.op.name
+        buffers[last.op.name] = last.output.nbytes
     if len(ops) > UINT16_MAX:
         raise InvalidModel(f"{len(ops)} layers are too many.", f"At most {UINT16_MAX} fit.")
     if graph.output not in buffer_of:
@@ -109,19 +101,41 @@ def layer_names(lowered: Lowered) -> list[str]:
     return [next(symbols[op.output]) for op in lowered.ops]
 
 
-def _lowered_ops(op: QOp, calls: tuple[Call, ...], buffer_of: dict[str, str]) -> list[LoweredOp]:
-    """``calls`` with their names; all but the last one are first parts of ``op``."""
+def _layers(graph: QGraph, target: str, optimize: str) -> list[Layer]:
+    """The layers that depend on the graph's input; what the others compute is a constant."""
+    constants = dict(graph.constants)
+    symbols = _symbols(graph)
+    layers = []
+    for op in graph.ops:
+        inputs = tuple(graph.tensors[name] for name in op.inputs)
+        data = tuple(constants.get(name) for name in op.inputs)
+        known = [value[None] for value in data if value is not None]
+        if len(known) == len(data):
+            constants[op.name] = run_op(graph, op, *known)[0]
+        else:
+            output = graph.tensors[op.name]
+            layers.append(Layer(op, inputs, output, symbols[op.name], data, target, optimize))
+    return layers
+
+
+def _lowered_ops(
+    layers: tuple[Layer, ...], calls: tuple[Call, ...], buffer_of: dict[str, str]
+) -> list[LoweredOp]:
+    """``calls``, which compute ``layers``, with their names. Where there are several they compute
+    one layer, and all but the last one are first parts of it."""
+    source = tuple(layer.op.name for layer in layers)
+    inputs = [name for layer in layers for name in layer.op.inputs]
     lowered = []
     for part, call in enumerate(calls, 1):
         last = part == len(calls)
         lowered.append(
             LoweredOp(
-                name=op.name if last else f"{op.name} (part {part})",
-                source=(op.name,) if last else (),
+                name=" + ".join(source) if last else f"{source[-1]} (part {part})",
+                source=source if last else (),
                 kernel=call.kernel,
                 params=call.params,
-                inputs=tuple(buffer_of[op.inputs[number]] for number in call.reads),
-                output=op.name,
+                inputs=tuple(buffer_of[inputs[number]] for number in call.reads),
+                output=source[-1],
                 overlaps=call.overlaps,
                 scratch=call.scratch,
                 macs=call.macs,

@@ -24,27 +24,39 @@ from nanotool.lower.window import window_needs, window_struct
 @lowers(Conv2D)
 def _conv2d(op: Conv2D, layer: Layer) -> Call:
     """A convolution: an output needs its window, of its group's channels only."""
+    params = conv2d_struct(op, layer)
+    needs = overlap(conv2d_needs(op, layer))
+    macs = layer.output.size * _weight(layer)[0][0].size
+    return Call(params.ctype.removesuffix("_params"), params, (needs,), macs=macs)
+
+
+def is_depthwise(op: Conv2D, layer: Layer) -> bool:
+    """Whether the kernel for one input channel a group takes it."""
+    return op.groups == layer.input.shape[2] > 1
+
+
+def conv2d_needs(op: Conv2D, layer: Layer) -> IndexArray:
+    """For each output byte the first input byte that it needs, or NOTHING."""
     in_c, out_c = layer.input.shape[2], layer.output.shape[2]
-    depthwise = op.groups == in_c and in_c > 1
+    first_channel = np.arange(out_c) // (out_c // op.groups) * (in_c // op.groups)
+    return window_needs(op.window, layer, first_channel)
+
+
+def conv2d_struct(op: Conv2D, layer: Layer) -> Struct:
+    """nano_conv2d_params or nano_depthwise_conv2d_params."""
+    depthwise = is_depthwise(op, layer)
     axes = "[kernel_h][kernel_w][out_c]" if depthwise else "[out_c][kernel_h][kernel_w][in_c / g]"
     weight, scale = _weight(layer)
     order = (1, 2, 0, 3) if depthwise else (0, 1, 2, 3)
     fields = (
         ("weights", layer.array("weights", weight.transpose(order), f"weights {axes}")),
-        ("bias", _folded_bias(layer)),
+        ("bias", _bias_array(layer)),
         ("requant", _requant(layer, scale)),
         ("window", window_struct(op.window, layer)),
         *(() if depthwise else (("groups", layer.uint16("the number of groups", op.groups)),)),
         ("in_zero_point", layer.input.zero_point),
     )
-    kernel = "nano_depthwise_conv2d" if depthwise else "nano_conv2d"
-    first_channel = np.arange(out_c) // (out_c // op.groups) * (in_c // op.groups)
-    return Call(
-        kernel,
-        Struct(f"{kernel}_params", fields),
-        (overlap(window_needs(op.window, layer, first_channel)),),
-        macs=layer.output.size * weight[0].size,
-    )
+    return Struct(f"nano_{'depthwise_' if depthwise else ''}conv2d_params", fields)
 
 
 @lowers(ConvTranspose2D)
@@ -100,7 +112,7 @@ def _dense(_op: Dense, layer: Layer) -> Call:
     weight, scale = _weight(layer)
     fields = (
         ("weights", layer.array("weights", weight, "weights [out_features][in_features]")),
-        ("bias", _folded_bias(layer)),
+        ("bias", _bias_array(layer)),
         ("requant", _requant(layer, scale)),
         ("rows", layer.uint16("the number of rows", rows)),
         ("in_features", in_features),
@@ -125,14 +137,18 @@ def _weight(layer: Layer) -> tuple[Int8Array, FloatArray]:
     return layer.op.weight, layer.op.weight_scale
 
 
-def _folded_bias(layer: Layer) -> Array:
+def folded_bias(layer: Layer) -> NDArray[np.int64]:
     """bias - zero_point(in) * sum(weights)."""
     weight, _ = _weight(layer)
     bias = -layer.input.zero_point * weight.reshape(len(weight), -1).sum(axis=1, dtype=np.int64)
     if layer.op.bias is not None:
         bias += layer.op.bias
+    return np.asarray(bias, np.int64)
+
+
+def _bias_array(layer: Layer) -> Array:
     note = "bias at scale(in) * scale(weights), the input's zero point folded in"
-    return layer.array("bias", bias.astype(np.int32), note)
+    return layer.array("bias", folded_bias(layer).astype(np.int32), note)
 
 
 def _requant(layer: Layer, scale: FloatArray) -> Struct:

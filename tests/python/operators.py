@@ -132,16 +132,16 @@ class Draw:
         target = QTensor("output", shape, source.scale, source.zero_point)
         self.add(op, target, "input", clamp=clamp)
 
-    def weighted(self, op: Op, shape: Shape, weights: Shape) -> None:
+    def weighted(self, op: Op, shape: Shape, weights: Shape, name: str = "output") -> None:
         """Add ``op`` with weights of this shape."""
         source, terms = self.tensors["input"], math.prod(weights[1:])
         weight = self.rng.integers(-127, 128, weights).astype(np.int8)
         scales = self.rng.uniform(0.005, 0.02, weights[0] if self.chance(0.7) else 1)
         bias = self.rng.integers(-2000, 2000, weights[0]).astype(np.int32)
         scale = source.scale * math.sqrt(terms) / 2
-        self.tensors["output"] = QTensor("output", shape, scale, self.between(-128, 127))
+        self.tensors[name] = QTensor(name, shape, scale, self.between(-128, 127))
         layer = QOp(
-            "output",
+            name,
             op,
             ("input",),
             weight,
@@ -272,6 +272,48 @@ def mean(draw: Draw) -> None:
     shape = tuple(size for size, gone in sizes if keep or not gone)
     target = QTensor("output", shape, draw.scale(source.scale), draw.between(-128, 127))
     draw.add(Mean(axes, keep), target, "input", clamp=draw.clamp())
+
+
+@maker
+def conv2d_max_pool(draw: Draw) -> None:
+    """A pool whose windows do not overlap, right behind a convolution, grouped or not."""
+    groups = draw.between(1, 2)
+    source = draw.input((*draw.shape(2, 9), groups * draw.between(1, 3))).shape
+    window = draw.window(source)
+    rows, columns = window.output_size(source[0], source[1])
+    size = (draw.between(1, min(3, rows)), draw.between(1, min(3, columns)))
+    step = (size[0] + draw.between(0, 1), size[1] + draw.between(0, 1))
+    padding = tuple(draw.between(0, n - 1) for n in (*size, *size))
+    pool = Window(size, step, padding)  # type: ignore[arg-type]
+    if (rows - 1 + padding[2]) // step[0] * step[0] - padding[0] >= rows:
+        pool = Window(size, step)
+    outputs = groups * draw.between(1, 4)
+    weights = (outputs, *window.kernel, source[2] // groups)
+    draw.weighted(Conv2D(window, groups), (rows, columns, outputs), weights, name="conv")
+    between = draw.tensors["conv"]
+    shape = (*pool.output_size(rows, columns), outputs)
+    target = QTensor("output", shape, between.scale, between.zero_point)
+    draw.add(MaxPool2D(pool), target, "conv", clamp=draw.clamp())
+
+
+@maker
+def conv2d_add(draw: Draw) -> None:
+    """An addition right behind a convolution; sometimes of what the convolution reads."""
+    source = draw.input(draw.shape(3, 8))
+    window = Window((3, 1), padding=(1, 0, 1, 0)) if draw.chance(0.5) else Window((1, 1))
+    draw.weighted(
+        Conv2D(window), source.shape, (source.shape[2], *window.kernel, source.shape[2]), "conv"
+    )
+    conv = draw.ops.pop()
+    other = "input"
+    if draw.chance(0.7):
+        draw.add(Quantize(), draw.quantized("other", source.shape), "input")
+        other = "other"
+    draw.ops.append(conv)
+    target = draw.quantized("output", source.shape)
+    target = QTensor("output", source.shape, draw.tensors["conv"].scale, target.zero_point)
+    order = ("conv", other) if draw.chance(0.5) else (other, "conv")
+    draw.add(Binary("add"), target, *order, clamp=draw.clamp())
 
 
 # --- Element by element ---------------------------------------------------------------------------

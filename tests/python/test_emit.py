@@ -234,12 +234,15 @@ def test_a_source_for_another_abi_does_not_compile(tmp_path: Path) -> None:
 
 def test_every_layer_is_described() -> None:
     source = files_of(digits_cnn())["digits.c"]
-    assert "/* 0  features.0  conv2d 3x3 stride 1 pad 1  28x28x1 -> 28x28x8, ReLU" in source
+    assert (
+        "/* 0  features.0 + features.2  conv2d 3x3 stride 1 pad 1 + max pool 2x2 stride 2\n"
+        " *   28x28x1 -> 14x14x8, ReLU\n"
+    ) in source
     assert "in 0.00392157/-128  out" in source
     assert "56,448 MAC  144 B weights" in source
-    assert "arena 5520..6304 -> 0..6272" in source
+    assert "arena 844..1628 -> 8..1576  scratch 1628..1660 */" in source
     assert "/* -  flatten  reshape  7x7x16 -> 784: the same bytes, nothing to do */" in source
-    assert "6,304 bytes of arena" in source
+    assert "1,660 bytes of arena" in source
 
 
 def test_banner_and_sizes() -> None:
@@ -251,7 +254,7 @@ def test_banner_and_sizes() -> None:
         assert first.endswith(f"Made by nanotool {nanotool.__version__}; do not edit.")
         assert f"hash {qfile.graph_hash(graph)}" in content
         assert "target portable, optimize balanced" in content
-    assert "#define DIGITS_ARENA_SIZE 6304u" in files["digits.h"]
+    assert "#define DIGITS_ARENA_SIZE 1660u" in files["digits.h"]
     assert "#define DIGITS_INPUT_SIZE 784u" in files["digits.h"]
     assert "#define DIGITS_OUTPUT_SIZE 10u" in files["digits.h"]
 

@@ -57,10 +57,13 @@ def data(value: Any) -> list[int]:
 def test_digits_costs() -> None:
     lowered = lower(digits_cnn())
     assert [op.kernel for op in lowered.ops] == [
-        *("nano_conv2d", "nano_max_pool", "nano_conv2d", "nano_max_pool", "nano_dense")
+        *("nano_conv2d_max_pool", "nano_conv2d_max_pool", "nano_dense")
+    ]
+    assert [op.source for op in lowered.ops] == [
+        *(("features.0", "features.2"), ("features.3", "features.5"), ("classifier",))
     ]
     assert lowered.macs == 290_080
-    arrays = [op.params for op in lowered.ops if op.macs]
+    arrays = [conv_or_self(op.params) for op in lowered.ops if op.macs]
     assert lowered.weight_bytes == sum(
         array.nbytes
         for params in arrays
@@ -70,6 +73,12 @@ def test_digits_costs() -> None:
         )
     )
     assert lowered.weight_bytes == 72 + 1152 + 7840 + 34 * (4 + 4 + 1)
+
+
+def conv_or_self(params: Struct) -> Struct:
+    """The convolution's own params within those of a call that does more."""
+    conv = fields(params).get("conv")
+    return conv if isinstance(conv, Struct) else params
 
 
 def test_the_input_zero_point_is_folded_into_the_bias() -> None:
@@ -248,6 +257,68 @@ def test_depthwise_weights_have_their_channels_inside() -> None:
     assert op.macs == 3 * 3 * 8 * 9
 
 
+# --- Two ops in one call --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["conv2d_max_pool", "conv2d_add"])
+def test_most_pairs_become_one_call(kind: str) -> None:
+    calls = [lower(operator_graph(kind, seed)).ops[-1] for seed in range(40)]
+    assert sum(op.kernel == f"nano_{kind}" for op in calls) >= 30
+    assert all(op.source in {("output",), ("conv", "output")} for op in calls)
+
+
+def test_additions_stay_by_themselves_where_code_is_to_be_small() -> None:
+    graph = operator_graph("conv2d_add", 1)
+    assert lower(graph).ops[-1].kernel == "nano_conv2d_add"
+    assert lower(graph, optimize="size").ops[-1].kernel == "nano_add"
+
+
+def pooled(size: int = 2, stride: int = 2) -> QGraph:
+    b = GraphBuilder("pooled", (8, 8, 2))
+    b.conv2d("conv", 4)
+    window = Window((size, size), (stride, stride))
+    b.plain("pool", MaxPool2D(window), (*window.output_size(8, 8), 4))
+    return b.graph()
+
+
+def kernels(graph: QGraph) -> list[str]:
+    return [op.kernel for op in lower(graph).ops]
+
+
+def test_what_is_read_elsewhere_or_twice_stays() -> None:
+    apart = ["nano_conv2d", "nano_max_pool"]
+    assert kernels(pooled()) == ["nano_conv2d_max_pool"]
+    assert kernels(replace(pooled(), output="conv")) == apart  # the image is the answer
+    assert kernels(pooled(size=3)) == apart  # windows overlap
+    b = GraphBuilder("read_twice", (8, 8, 2))
+    b.conv2d("conv", 4)
+    b.max_pool("pool")
+    graph = b.graph()
+    again = replace(graph.ops[1], name="again")
+    tensors = {**graph.tensors, "again": replace(graph.tensors["pool"], name="again")}
+    assert kernels(replace(graph, ops=(*graph.ops, again), tensors=tensors)) == [
+        *("nano_conv2d", "nano_max_pool", "nano_max_pool")
+    ]
+
+
+def test_where_requantization_could_wrap_accumulators_are_not_compared() -> None:
+    """A shift to the left by so much that the largest sums would leave int32."""
+    graph = pooled()
+    steep = np.full(4, 2.0**16, np.float32)
+    ops = (replace(graph.ops[0], weight_scale=steep), graph.ops[1])
+    assert kernels(replace(graph, ops=ops)) == ["nano_conv2d", "nano_max_pool"]
+
+
+def test_clamps_of_convolution_and_pool_become_one() -> None:
+    graph = pooled()
+    for conv, pool in (((-50, 60), (-128, 127)), ((-50, 60), (-20, 90)), ((-50, -40), (10, 20))):
+        ops = (replace(graph.ops[0], clamp=conv), replace(graph.ops[1], clamp=pool))
+        op = lower(replace(graph, ops=ops)).ops[0]
+        requant = fields(fields(conv_or_self(op.params))["requant"])
+        every = np.clip(np.clip(np.arange(-128, 128), *conv), *pool)
+        assert (requant["min"], requant["max"]) == (every.min(), every.max())
+
+
 # --- Names ----------------------------------------------------------------------------------------
 
 
@@ -322,10 +393,14 @@ def test_unknown_target_and_goal() -> None:
 
 
 def test_overlaps_of_known_layers() -> None:
-    lowered = lower(digits_cnn())
-    # When the first convolution writes its last byte but one, the 6,271st, the last one still
-    # needs the input from pixel (26, 26) on, byte 754.
-    assert [op.overlaps for op in lowered.ops] == [(5517,), (0,), (1695,), (0,), (9,)]
+    b = GraphBuilder("known", (28, 28, 1))
+    b.conv2d("conv", 8)
+    # When the convolution writes its last byte but one, the 6,271st, the last one still needs the
+    # input from pixel (26, 26) on, byte 754.
+    assert lower(b.graph()).ops[0].overlaps == (5517,)
+    # With the pool: when it has written all pixels but the last, 195 of 8 bytes, that one needs
+    # the input from pixel (25, 25) on, byte 725.
+    assert [op.overlaps for op in lower(digits_cnn()).ops] == [(835,), (8,), (9,)]
     assert lower(chain((Unary("identity"), (4, 5, 3)))).ops[0].overlaps == (0,)
 
 

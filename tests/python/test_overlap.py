@@ -37,6 +37,7 @@ class Memory:
         """Run the ops ``calls`` with buffers at ``offsets``: what the last one's output holds."""
         ends = (offset + self.lowered.buffers[name] for name, offset in offsets.items())
         room = self.ffi.new("double[]", max(ends) // 8 + 1)
+        scratch = self.ffi.new("double[]", 1 + max(self.lowered.ops[i].scratch for i in calls))
         memory = self.ffi.buffer(room)
         for name, data in content.items():
             memory[offsets[name] : offsets[name] + len(data)] = data
@@ -45,7 +46,9 @@ class Memory:
         for index in calls:
             op = self.runtime._model.ops[index]
             inputs = [base + offsets[name] for name in self.lowered.ops[index].inputs]
-            io = self.ffi.new("nano_io *", {"in": inputs, "out": base + offsets[output]})
+            io = self.ffi.new(
+                "nano_io *", {"in": inputs, "out": base + offsets[output], "scratch": scratch}
+            )
             op.run(op.params, io)
         begin = offsets[output]
         return bytes(memory[begin : begin + self.lowered.buffers[output]])

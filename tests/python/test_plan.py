@@ -159,17 +159,17 @@ def test_planning_repeats_itself() -> None:
 
 
 def test_digits_arena() -> None:
-    """The issue allows 8,000 bytes; the first convolution's output overlaps its input."""
+    """No convolution's output is ever whole: what is left are the pools', over their inputs."""
     lowered = lower(digits_cnn())
     result = plan(lowered)
-    assert result.arena_size == result.lower_bound == 6304
+    assert result.arena_size == result.lower_bound == 1660
     assert result.method == "exact"
 
 
 def test_without_overlap_the_digits_need_more() -> None:
     lowered = lower(digits_cnn())
     apart = replace(lowered, ops=tuple(replace(op, overlaps=(None,)) for op in lowered.ops))
-    assert plan(apart).arena_size == 6272 + 1568
+    assert plan(apart).arena_size == 1568 + 784 + 64
 
 
 def test_a_buffer_that_is_read_again_is_not_overwritten() -> None:
@@ -252,7 +252,7 @@ def test_the_kernels_run_right_in_the_planned_arena(graph: object, seed: int) ->
 
 @pytest.mark.parametrize(
     ("name", "arena", "allowed"),
-    [("kws", 9_792, 10_500), ("ic", 33_312, 35_000), ("vww", 36_872, 40_000), ("ad", 768, 1_400)],
+    [("kws", 9_792, 10_500), ("ic", 32_784, 35_000), ("vww", 36_872, 40_000), ("ad", 768, 1_400)],
 )
 def test_arenas_of_the_reference_models(name: str, arena: int, allowed: int) -> None:
     """The whole arena on the portable target; ``allowed`` is what it may take at most."""
@@ -297,26 +297,22 @@ def test_the_picture() -> None:
     lowered = lower(digits_cnn())
     lines = draw(lowered, plan(lowered), ascii_only=True).splitlines()
     assert lines[0] == (
-        "6,304 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible"
+        "1,660 bytes of arena for 4 tensors of 3,146 bytes; no smaller arena is possible"
     )
     assert "\n".join(lines[3:]) == "\n".join(
         (
-            "    input                        ..........................................######"
+            "    input                        ........................########################"
             "       784 B",
-            "  0 features.0                   ##########################################%%%%%%"
-            "     6,304 B",
-            "  1 features.2                   %%%%%%%%%%%%===================================="
-            "     6,272 B",
-            "  2 features.3                   ===========#########################............"
-            "     4,704 B",
-            "  3 features.5                   ######.....=========================............"
-            "     3,920 B",
-            "  4 classifier                   =====##........................................."
+            "  0 features.0 + features.2      ########################%%%%%%%%%%%%%%%%%%%%%%=="
+            "     1,652 B",
+            "  1 features.3 + features.5      %%%%%%%%%%%%%%%%%%%%%%%=======================xx"
+            "     1,640 B",
+            "  2 classifier                   ======================#........................."
             "       794 B",
-            "    output                       .....##........................................."
+            "    output                       ......................#........................."
             "        10 B",
             "",
-            ". free   = read   # written   % written over what is read",
+            ". free   x scratch   = read   # written   % written over what is read",
         )
     )
 

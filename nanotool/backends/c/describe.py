@@ -147,14 +147,15 @@ def layer_comment(lowered: Lowered, plan: Plan, index: int) -> list[str]:
     """The lines above an op: where it comes from, what it is, what it costs, where it lies."""
     op, graph = lowered.ops[index], lowered.graph
     computed = op.source or (op.output,)
-    first, last = graph.op(computed[0]), graph.op(op.output)
-    inputs, result = [graph.tensors[name] for name in first.inputs], graph.tensors[op.output]
+    read = (name for layer in computed for name in graph.op(layer).inputs if name not in computed)
+    inputs, result = [graph.tensors[name] for name in read], graph.tensors[op.output]
     what = " + ".join(kind(graph.op(name).op) for name in computed)
+    clamps = "".join(activation(graph.op(name), graph.tensors[name]) for name in computed)
     shapes = _some([shape_text(tensor.shape) for tensor in inputs])
     head = [
         f"{index}  {c_comment(' + '.join(op.source) or op.name)}",
         what,
-        f"{shapes} -> {shape_text(result.shape)}{activation(last, result)}",
+        f"{shapes} -> {shape_text(result.shape)}{clamps}",
     ]
     sources = _some(list(dict.fromkeys(numbers(tensor) for tensor in inputs)))
     costs = [f"in {sources}", f"out {numbers(result)}"]

@@ -12,17 +12,22 @@
  * What byte k, of element [r, o] or [y, x, o], needs:
  *     dense              row r, whole
  *     conv2d             the taps of pixel (y, x) inside the image, channels of o's group only
+ *     conv2d_max_pool    the taps of all pixels that the pool takes, before it writes any channel
+ *     conv2d_add         the taps of pixel (y, x), before it writes any channel; in[1]: byte k
  *     depthwise_conv2d   the taps of pixel (y, x) inside the image, channel o / m only
  *     conv_transpose2d   every input pixel whose kernel reaches pixel (y, x), all channels
  *     pools              the taps of pixel (y, x) inside the image, channel o only
  *     mean               the elements that it is the mean of
  *     table, flip        input byte k
- *     add ... prelu      one byte of a, one of b: where the strides say. The rule holds for either
- *     softmax            input byte k (the rest of its row it reads before it writes any of the
- * row) log_softmax        likewise argmax             the elements that it searches; byte k is of
- * element k / 4 transpose          its one input byte pad                its one input byte;
- * padding needs none resize_nearest     its one input byte resize_bilinear    the four pixels
- * around (y, x) (fewer at the rim), channel o only quantize           input bytes 4k to 4k + 3
+ *     add ... prelu      one byte of a, one of b, where the strides say; the rule holds for each
+ *     softmax            input byte k; the rest of its row it reads before it writes any of it
+ *     log_softmax        likewise
+ *     argmax             the elements that it searches; byte k is of element k / 4
+ *     transpose          its one input byte
+ *     pad                its one input byte; padding needs none
+ *     resize_nearest     its one input byte
+ *     resize_bilinear    the four pixels around (y, x), fewer at the rim, channel o only
+ *     quantize           input bytes 4k to 4k + 3
  *     dequantize         input byte k / 4
  * nano_copy alone may write in another order, and not all bytes: byte by byte it reads one and
  * writes it, the last of its axes running fastest. If out_stride falls from axis to axis that is

@@ -32,6 +32,27 @@ typedef struct {
 } nano_conv2d_params;
 void nano_conv2d(const void *params, const nano_io *io);
 
+/* A convolution and the max pool behind it, without the image between them:
+ * out[y, x, o] = requantize(max_{i,j} of conv2d's accumulators at [y*sh + i - pt, x*sw + j - pl,
+ * o]) over the pool's taps inside conv2d's image. Of the accumulators, acc * 2^left must not leave
+ * int32, so that requantization never falls as acc rises. */
+typedef struct {
+    nano_conv2d_params conv; /* requant clamps as convolution and pool together do */
+    nano_window pool;        /* over the convolution's output; no dilation */
+} nano_conv2d_max_pool_params;
+void nano_conv2d_max_pool(const void *params, const nano_io *io); /* scratch: 4 * out_c bytes */
+
+/* A convolution and the addition behind it, without the image between them:
+ * out[y, x, o] = add(conv2d[y, x, o], in[1][y, x, o]), both as they are by themselves. */
+typedef struct {
+    nano_conv2d_params conv;
+    int16_t b_zero_point;           /* of in[1] */
+    nano_factor a_factor, b_factor; /* as in nano_add_params; a is the convolution's result */
+    nano_factor out_factor;
+    nano_store store;
+} nano_conv2d_add_params;
+void nano_conv2d_add(const void *params, const nano_io *io); /* scratch: out_c bytes */
+
 /* A convolution with as many groups as input channels:
  * out[y, x, o] = requantize(bias[o] + sum_{i,j} in[y*sh + i*dh - pt, x*sw + j*dw - pl, o / m]
  * * w[i, j, o]), m = out_c / in_c. Outside the input stands its zero point. */

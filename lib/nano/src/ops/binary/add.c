@@ -4,21 +4,14 @@
 #include "nano/ops.h"
 
 #include "../../broadcast.h"
-#include "../../requant.h"
-
-/* Fractional bits that keep the rounding of a and b far below the output's. */
-#define HEADROOM (1 << 20)
-
-static int32_t rescale(int8_t q, int32_t zero_point, const nano_factor *factor) {
-    return nano_multiply((q - zero_point) * HEADROOM, factor);
-}
+#include "../../sum.h"
 
 static void add_row(const void *params, const nano_run_of_pairs *row) {
     const nano_add_params *const p = (const nano_add_params *)params;
     const int8_t *a = row->a, *b = row->b;
     for (uint32_t i = 0; i < row->n; i++, a += row->a_step, b += row->b_step) {
-        const int32_t sum =
-            rescale(*a, p->a_zero_point, &p->a_factor) + rescale(*b, p->b_zero_point, &p->b_factor);
+        const int32_t sum = nano_summand(*a, p->a_zero_point, &p->a_factor) +
+                            nano_summand(*b, p->b_zero_point, &p->b_factor);
         row->out[i] = nano_store_result(nano_multiply(sum, &p->out_factor), &p->store);
     }
 }
@@ -27,8 +20,8 @@ static void sub_row(const void *params, const nano_run_of_pairs *row) {
     const nano_add_params *const p = (const nano_add_params *)params;
     const int8_t *a = row->a, *b = row->b;
     for (uint32_t i = 0; i < row->n; i++, a += row->a_step, b += row->b_step) {
-        const int32_t difference =
-            rescale(*a, p->a_zero_point, &p->a_factor) - rescale(*b, p->b_zero_point, &p->b_factor);
+        const int32_t difference = nano_summand(*a, p->a_zero_point, &p->a_factor) -
+                                   nano_summand(*b, p->b_zero_point, &p->b_factor);
         row->out[i] = nano_store_result(nano_multiply(difference, &p->out_factor), &p->store);
     }
 }

@@ -1,0 +1,166 @@
+/* out[o] = requantize(sum over terms of in * w[o]) for all o of three pixels, two o at a time.
+ *
+ * A half of the weights is 256 * odd + even. For each word of weights, sum `whole` takes the
+ * products with the halves as they are, sum `low` those with their low bytes (SXTB16):
+ *     even sum = low        odd sum = (whole - low) / 256
+ * Three pixels share each word of weights: 17 instructions for 24 products. The six sums, the
+ * inputs, the weights and two pointers take every register of the core, which is why this is
+ * assembly: gcc 12 spills sums inside the loop. tile() is its twin in C. */
+#include "tile_dsp.h"
+
+#if NANO_SIMD && !NANO_SIMD_NATIVE
+
+/* Two outputs of one pixel; `inputs` are the pixel's first, its others stand 3 words apart. */
+static void pair(const nano_tile *t, const int16_t *w, const uint32_t *inputs, int32_t sums[2]) {
+    int32_t whole = 0, low = 0;
+    for (uint32_t i = 0; i < 2 * t->quads; i++) {
+        const nano_halves word = nano_load(w + 2 * i), x = inputs[NANO_TILE_PIXELS * i];
+        whole = nano_smlad(word, x, whole);
+        low = nano_smlad(nano_sxtb16(word), x, low);
+    }
+    sums[0] = low;
+    sums[1] = (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
+}
+
+static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
+    const int16_t *w = t->weights;
+    for (const int32_t *scales = t->scales; scales != t->scales_end; scales += 4) {
+        for (uint32_t i = 0; i < NANO_TILE_PIXELS; i++) {
+            int8_t *const out = t->out[i] + (scales - t->scales) / 2;
+            int32_t sums[2];
+            pair(t, w, t->inputs + NANO_TILE_SUMS + i, sums);
+            out[0] = (int8_t)requantize(sums[0], scales, t->offset);
+            out[1] = (int8_t)requantize(sums[1], scales + 2, t->offset);
+        }
+        w += 4 * t->quads;
+    }
+}
+
+void nano_tile_dsp(const nano_tile *t) {
+    tile(t, nano_requantize_dsp);
+}
+
+void nano_tile_relu_dsp(const nano_tile *t) {
+    tile(t, nano_requantize_relu_dsp);
+}
+
+void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS], uint32_t quads,
+                         uint32_t *inputs) {
+    for (uint32_t q = 0; q < quads; q++, inputs += 2 * NANO_TILE_PIXELS) {
+        for (uint32_t i = 0; i < NANO_TILE_PIXELS; i++) {
+            const uint32_t bytes = nano_load_unaligned(pixels[i] + 4 * q);
+            inputs[i] = nano_sxtb16(bytes);
+            inputs[NANO_TILE_PIXELS + i] = nano_sxtb16_ror8(bytes);
+        }
+    }
+}
+
+#elif NANO_SIMD
+
+/* r0 weights, r1 inputs, r2 r3 weights, r4-r6 low and r7-r9 whole sums, r10-r12 inputs, lr count */
+#define TERMS(w)                                                                                   \
+    "ldmia r1!, {r10-r12}\n"                                                                       \
+    "smlad r7, " w ", r10, r7\n"                                                                   \
+    "smlad r8, " w ", r11, r8\n"                                                                   \
+    "smlad r9, " w ", r12, r9\n"                                                                   \
+    "sxtb16 " w ", " w "\n"                                                                        \
+    "smlad r4, " w ", r10, r4\n"                                                                   \
+    "smlad r5, " w ", r11, r5\n"                                                                   \
+    "smlad r6, " w ", r12, r6\n"
+
+#define QUAD "ldrd r2, r3, [r0], #8\n" TERMS("r2") TERMS("r3") /* 17 instructions of 4 bytes */
+
+/* One output: double the sum and add twice the bias (r10), scale (r3), round (r11), shift (r2). */
+#define SCALE(sum, doubled)                                                                        \
+    "add " sum ", r10, " sum ", " doubled "\n"                                                     \
+    "add lr, r11, " sum ", asr #31\n"                                                              \
+    "smmlar " sum ", " sum ", r3, lr\n"                                                            \
+    "asr " sum ", r2\n"                                                                            \
+    "ssat " sum ", #8, " sum ", asr #1\n"
+#define SCALE_RELU(sum, doubled)                                                                   \
+    "add " sum ", r10, " sum ", " doubled "\n"                                                     \
+    "smmlar " sum ", " sum ", r3, r11\n"                                                           \
+    "asr " sum ", r2\n"                                                                            \
+    "ssat " sum ", #8, " sum ", asr #1\n"
+/* Three pixels' outputs of one channel; whole - low is 256 times a sum, so asr #7 doubles it. */
+#define CHANNEL(scale, a, b, c, doubled)                                                           \
+    "ldrd r2, r3, [r1], #8\n"                                                                      \
+    "asr r10, r2, #7\n"                                                                            \
+    "lsl r11, r12, r2\n" scale(a, doubled) scale(b, doubled) scale(c, doubled)
+
+/* The frame: out[3], scales, inputs, count, entry, offset, scales_end. The loop runs over eight
+ * quads; its first round begins with as many of them as are left over. */
+#define TILE(scale)                                                                                \
+    __asm__("push {r4-r11, lr}\n"                                                                  \
+            "sub sp, #36\n"                                                                        \
+            "ldmia r0, {r4-r12}\n"                                                                 \
+            "rsb r1, r9, #0\n"                                                                     \
+            "and r1, #7\n" /* quads that the first round skips */                                  \
+            "add r2, r9, #7\n"                                                                     \
+            "lsr r2, #3\n" /* rounds */                                                            \
+            "adr r3, 2f\n"                                                                         \
+            "mov lr, #68\n"                                                                        \
+            "mla r3, r1, lr, r3\n"                                                                 \
+            "add r3, #1\n" /* a Thumb address */                                                   \
+            "stmia sp, {r4-r8}\n"                                                                  \
+            "strd r2, r3, [sp, #20]\n"                                                             \
+            "strd r10, r11, [sp, #28]\n"                                                           \
+            "mov r0, r12\n"                                                                        \
+            "1: ldr r1, [sp, #16]\n"                                                               \
+            "ldrd lr, r12, [sp, #20]\n"                                                            \
+            "ldmia r1!, {r4-r9}\n"                                                                 \
+            "bx r12\n"                                                                             \
+            ".p2align 2\n"                                                                         \
+            "2:\n" QUAD QUAD QUAD QUAD QUAD QUAD QUAD QUAD "subs lr, #1\n"                         \
+            "bne.w 2b\n"                                                                           \
+            "ldr r1, [sp, #12]\n"                                                                  \
+            "ldr r12, [sp, #28]\n"                                                                 \
+            "sub r7, r4\n"                                                                         \
+            "sub r8, r5\n"                                                                         \
+            "sub r9, r6\n" CHANNEL(scale, "r4", "r5", "r6", "lsl #1")                              \
+                CHANNEL(scale, "r7", "r8", "r9", "asr #7") "str r1, [sp, #12]\n"                   \
+                                                           "ldmia sp, {r10-r12}\n"                 \
+                                                           "ldr r2, [sp, #32]\n"                   \
+                                                           "strb r4, [r10], #1\n"                  \
+                                                           "strb r5, [r11], #1\n"                  \
+                                                           "strb r6, [r12], #1\n"                  \
+                                                           "strb r7, [r10], #1\n"                  \
+                                                           "strb r8, [r11], #1\n"                  \
+                                                           "strb r9, [r12], #1\n"                  \
+                                                           "stmia sp, {r10-r12}\n"                 \
+                                                           "cmp r1, r2\n"                          \
+                                                           "bne.w 1b\n"                            \
+                                                           "add sp, #36\n"                         \
+                                                           "pop {r4-r11, pc}\n")
+
+__attribute__((naked)) void nano_tile_dsp(const nano_tile *tile __attribute__((unused))) {
+    TILE(SCALE);
+}
+
+__attribute__((naked)) void nano_tile_relu_dsp(const nano_tile *tile __attribute__((unused))) {
+    TILE(SCALE_RELU);
+}
+
+/* 10 instructions for 12 bytes: gcc does not gather the six words into one STM. */
+__attribute__((naked)) void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS]
+                                                __attribute__((unused)),
+                                                uint32_t quads __attribute__((unused)),
+                                                uint32_t *inputs __attribute__((unused))) {
+    __asm__("push {r4-r10, lr}\n"
+            "ldmia r0, {r0, r3, r12}\n"
+            "1: ldr r7, [r0], #4\n"
+            "ldr r8, [r3], #4\n"
+            "ldr r9, [r12], #4\n"
+            "sxtb16 r4, r7\n"
+            "sxtb16 r5, r8\n"
+            "sxtb16 r6, r9\n"
+            "sxtb16 r7, r7, ror #8\n"
+            "sxtb16 r8, r8, ror #8\n"
+            "sxtb16 r9, r9, ror #8\n"
+            "stmia r2!, {r4-r9}\n"
+            "subs r1, #1\n"
+            "bne 1b\n"
+            "pop {r4-r10, pc}\n");
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* tile_dsp.h - all output channels of three pixels (internal). */
+#ifndef NANO_CONV2D_TILE_DSP_H
+#define NANO_CONV2D_TILE_DSP_H
+
+#include "../../requant_dsp.h"
+
+#if NANO_SIMD
+
+#define NANO_TILE_PIXELS 3
+#define NANO_TILE_SUMS 6 /* words of zeros before the tile's inputs */
+
+/* Three pixels' inputs are words of two halves, pixel by pixel: for each quad of terms
+ * [0, 2][pixel 0..2], then [1, 3][pixel 0..2]. Six zeros stand before them: the sums begin with
+ * them, so one instruction loads both. Assembly reads this struct by position. */
+typedef struct {
+    int8_t *out[NANO_TILE_PIXELS]; /* the next output of each pixel */
+    const int32_t *scales;         /* of the next pair of outputs */
+    const uint32_t *inputs;        /* [6 + 6 * quads] */
+    uint32_t quads;
+    int32_t offset;            /* 2 * zero_point(out) + 1 */
+    const int32_t *scales_end; /* behind the last pair; there is at least one */
+    const int16_t *weights;    /* [pairs][quads][4] */
+} nano_tile;
+
+/* Compute the pairs of outputs of three pixels. relu: the output's zero point is -128. */
+void nano_tile_dsp(const nano_tile *tile);
+void nano_tile_relu_dsp(const nano_tile *tile);
+
+/* Widen `quads` * 4 bytes of each of three pixels into a tile's inputs. */
+void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS], uint32_t quads,
+                         uint32_t *inputs);
+
+#endif
+#endif
