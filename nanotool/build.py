@@ -35,8 +35,8 @@ from nanotool.boards import Board
 from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
 from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import Lowered, Plan, QGraph
-from nanotool.lower import lower
-from nanotool.plan import plan
+from nanotool.passes.record import PassRecord
+from nanotool.pipeline import prepare
 
 Progress = Callable[[str], None]  # called with each line that PlatformIO prints
 
@@ -45,7 +45,7 @@ _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
 _SOURCE_PARTS = ("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline")
 _SOURCE_SUFFIXES = {".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake"}
-_COMPILERS = ("gcc", "arm-none-eabi-gcc")
+_COMPILERS = ("gcc", "arm-none-eabi-gcc", "xtensa-lx106-elf-gcc", "riscv64-unknown-elf-gcc")
 
 
 class BuildError(NanoError):
@@ -61,6 +61,7 @@ class BuildResult:
     task: mlperf.Task | None  # the benchmark that the firmware serves
     lowered: Lowered
     plan: Plan
+    passes: tuple[PassRecord, ...]  # what simplified the graph
     elf: Path
     model_dir: Path  # the generated sources it was built from
     map: Path | None  # the linker's map, if it wrote one
@@ -105,9 +106,10 @@ def build(
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
     """
-    graph = model if isinstance(model, QGraph) else models.load_model(model)
-    lowered = lower(graph, board.target, optimize)
-    planned = plan(lowered)
+    given = model if isinstance(model, QGraph) else models.load_model(model)
+    passes: list[PassRecord] = []
+    lowered, planned = prepare(given, board.target, optimize, passes)
+    graph = lowered.graph
     if task is not None:
         mlperf.check(task, graph)
     cache = cache_dir()
@@ -140,6 +142,7 @@ def build(
         task=mlperf.configured(folder / "model"),
         lowered=lowered,
         plan=planned,
+        passes=tuple(passes),
         elf=program,
         model_dir=folder / "model",
         map=linker_map if linker_map.is_file() else None,

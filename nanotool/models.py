@@ -9,23 +9,28 @@ from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import QGraph
 
 MODEL_FILE = "model.nano"  # the QGraph inside a model folder
-SUFFIX = ".nano"
+SUFFIX, TFLITE = ".nano", ".tflite"
 ACCEPTED = (
-    f"A model is a {SUFFIX} file, as `nanotool quantize` writes, "
+    f"A model is a {SUFFIX} file, as `nanotool quantize` writes, an int8 {TFLITE} file, "
     "or a model folder, as `nanotool export` writes."
 )
 
 
 def load_model(path: Path) -> QGraph:
-    """The int8 graph in ``path``: a .nano file or a model folder.
+    """The int8 graph in ``path``: a .nano file, a .tflite file or a model folder.
 
     Raises `NanoError` where there is no such thing, `InvalidModel` where it contradicts itself.
     """
-    return _load(model_file(path))
+    file = model_file(path)
+    if file.suffix == TFLITE:
+        from nanotool.frontends import tflite  # noqa: PLC0415  not every command needs it
+
+        return tflite.load(file)
+    return _load(file)
 
 
 def model_file(path: Path) -> Path:
-    """The .nano file that ``path`` means: itself, or the one inside the model folder."""
+    """The file that ``path`` means: itself, or the .nano file inside the model folder."""
     if path.is_dir():
         inside = path / MODEL_FILE
         if not inside.is_file():
@@ -37,8 +42,8 @@ def model_file(path: Path) -> Path:
         raise NanoError(
             f"{path} is not quantized yet.", f"Run: nanotool quantize {path} -o {path.stem}{SUFFIX}"
         )
-    if path.suffix != SUFFIX:
-        raise NanoError(f"{path} is no nanotool model.", ACCEPTED)
+    if path.suffix not in {SUFFIX, TFLITE}:
+        raise NanoError(f"{path} is no model that nanotool knows.", ACCEPTED)
     return path
 
 

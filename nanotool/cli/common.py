@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nanotool.boards import Board
     from nanotool.build import BuildResult
     from nanotool.ir import Lowered, Plan, QGraph
+    from nanotool.passes.record import PassRecord
 
 Progress: TypeAlias = Callable[[int, int], None]  # (done, total)
 
@@ -28,7 +29,9 @@ MODEL_PANEL, RUN_PANEL, LOOK_PANEL = "Make a model", "Run a model", "Look around
 
 Model = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="A .nano file or a model folder.", show_default=False),
+    typer.Argument(
+        metavar="MODEL", help="A .nano or .tflite file, or a model folder.", show_default=False
+    ),
 ]
 BoardName = Annotated[
     str,
@@ -166,13 +169,13 @@ def load(path: Path) -> QGraph:
     return load_model(path)
 
 
-def plan_model(graph: QGraph, target: str) -> tuple[Lowered, Plan]:
-    """``graph`` lowered for ``target`` and placed in its arena."""
-    from nanotool.lower import lower
-    from nanotool.plan import plan
+def plan_model(
+    graph: QGraph, target: str, optimize: str = "balanced", log: list[PassRecord] | None = None
+) -> tuple[Lowered, Plan]:
+    """``graph`` simplified, lowered for ``target`` and placed in its arena."""
+    from nanotool.pipeline import prepare
 
-    lowered = lower(graph, target)
-    return lowered, plan(lowered)
+    return prepare(graph, target, optimize, log)
 
 
 def find_board(name: str) -> Board:

@@ -36,17 +36,20 @@ def command(
     """Write one HTML page about a model; with a board, measured on it."""
     from nanotool.bench import bench
     from nanotool.files import write_atomic
+    from nanotool.passes.record import PassRecord
     from nanotool.plan import svg
     from nanotool.report import collect, render, with_bench
 
     if board is None:
-        lowered, plan = plan_model(load(model), "portable")
-        data = collect(lowered, plan, memory_svg=svg(lowered, plan))
+        log: list[PassRecord] = []
+        lowered, plan = plan_model(load(model), "portable", log=log)
+        data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
     else:
         built = build_firmware(model, board)
         with progress(f"Measuring on {built.board.name}") as show:
             result = bench(built.graph, built.board, None, port, firmware=built, progress=show)
-        data = collect(built.lowered, built.plan, memory_svg=svg(built.lowered, built.plan))
+        picture = svg(built.lowered, built.plan)
+        data = collect(built.lowered, built.plan, memory_svg=picture, passes=built.passes)
         data = with_bench(data, result, built)
     write_atomic(output, render(data))
     note(f"Wrote {output}.")

@@ -11,6 +11,7 @@ from nanotool import __version__
 from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
 from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
+from nanotool.passes.record import PassRecord
 from nanotool.qfile import graph_hash
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.describe import describe
@@ -19,10 +20,13 @@ from nanotool.simulate import simulate
 MAX_SAMPLES = 12
 
 
-def collect(lowered: Lowered, plan: Plan, *, memory_svg: str = "") -> ReportData:
+def collect(
+    lowered: Lowered, plan: Plan, *, memory_svg: str = "", passes: Sequence[PassRecord] = ()
+) -> ReportData:
     """All that is known without a board: layers, work, places, quantization quality, samples.
 
-    ``memory_svg`` is the planner's picture (`nanotool.plan.svg`).
+    ``memory_svg``: the planner's picture (`nanotool.plan.svg`); ``passes``: what `pipeline.prepare`
+    logged.
     """
     graph = lowered.graph
     return ReportData(
@@ -36,6 +40,7 @@ def collect(lowered: Lowered, plan: Plan, *, memory_svg: str = "") -> ReportData
         target=lowered.target,
         arena_bytes=plan.arena_size,
         memory_svg=memory_svg,
+        passes=tuple((record.name, record.listing()) for record in passes),
         samples=sample_rows(graph),
     )
 

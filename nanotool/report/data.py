@@ -76,7 +76,7 @@ class ReportData:
     compared: int = 0  # inferences in which they were sought
     budgets: tuple[Budget, ...] = ()
     memory_svg: str = ""  # the planner's picture, an <svg> element
-    passes: tuple[tuple[str, str], ...] = ()  # (pass, what it did)
+    passes: tuple[tuple[str, str], ...] = ()  # (pass, before and after line by line)
     samples: tuple[Sample, ...] = ()
 
     @property
