@@ -100,7 +100,56 @@ STM32 = Board(
     real=True,
 )
 
-BOARDS: Mapping[str, Board] = MappingProxyType({board.name: board for board in (NATIVE, STM32)})
+# QEMU's lx60 with an LX106 core, which nobody ever made: Xtensa code without hardware.
+XTENSA_SIM = Board(
+    name="xtensa_sim",
+    title="emulated Xtensa LX106 (QEMU lx60)",
+    env="xtensa_sim",
+    firmware_name="xtensa_sim",
+    target="portable",
+    flash_size=1024 * 1024,
+    ram_size=512 * 1024,
+    emulator=Emulator(
+        command=(
+            *("qemu-system-xtensa", "-M", "lx60", "-cpu", "lx106", "-nic", "none"),
+            # 32 virtual ns an instruction: the firmware makes instructions of CCOUNT with it.
+            *("-display", "none", "-monitor", "none", "-icount", "shift=5,sleep=off"),
+            *("-serial", "pty", "-kernel", "{elf}"),
+        ),
+        pty_pattern=r"char device redirected to (/dev/\S+)",
+        package="qemu-system-misc",
+        tick_units=MappingProxyType({"icount": "instructions"}),
+        exact_ticks=True,
+    ),
+    real=False,
+)
+
+# QEMU's riscv32 virt board; the linker script gives it an ESP32-C3's memory.
+RISCV_VIRT = Board(
+    name="riscv_virt",
+    title="emulated RISC-V RV32IMC (QEMU virt)",
+    env="riscv_virt",
+    firmware_name="riscv_virt",
+    target="portable",
+    flash_size=4096 * 1024,
+    ram_size=400 * 1024,
+    emulator=Emulator(
+        command=(
+            *("qemu-system-riscv32", "-M", "virt", "-bios", "none", "-nic", "none"),
+            *("-display", "none", "-monitor", "none", "-icount", "shift=0,sleep=off"),
+            *("-serial", "pty", "-kernel", "{elf}"),
+        ),
+        pty_pattern=r"char device redirected to (/dev/\S+)",
+        package="qemu-system-misc",
+        tick_units=MappingProxyType({"minstret": "instructions"}),
+        exact_ticks=True,
+    ),
+    real=False,
+)
+
+BOARDS: Mapping[str, Board] = MappingProxyType(
+    {board.name: board for board in (NATIVE, STM32, XTENSA_SIM, RISCV_VIRT)}
+)
 
 
 def find_board(name: str) -> Board:

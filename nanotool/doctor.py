@@ -29,6 +29,8 @@ COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),
         "toolchain-gccarmnoneeabi",
     ),
+    "xtensa_sim": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), ""),
+    "riscv_virt": ("riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf",), ""),
 }
 
 

@@ -30,8 +30,8 @@ MARK = "; Written by offline/configure.py"
 PATIENCE = 10.0  # s that the registry gets to answer
 CORE_DIR = ".pio-offline"
 
-# Environment of platformio.ini -> its stand-in in platforms/.
-PLATFORMS = {"native": "native", "stm32": "ststm32"}
+# Environment of platformio.ini -> its platform in platforms/: a stand-in, or the only one there is.
+PLATFORMS = {"native": "native", "stm32": "ststm32", "xtensa_sim": "bare", "riscv_virt": "bare"}
 
 
 class ConfigureError(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -33,4 +34,26 @@ def use_toolchain(env: Any, prefix: str, package: str) -> None:
         RANLIB=f"{prefix}gcc-ranlib",
         SIZETOOL=f"{prefix}size",
         ARFLAGS=["rcD"],
+    )
+
+
+def use_bare_board(env: Any) -> None:
+    """Have `env` build firmware.elf without a C library, with the compiler that its options name
+    and the linker script of its board."""
+    use_toolchain(
+        env,
+        prefix=env.GetProjectOption("custom_toolchain"),
+        package=env.GetProjectOption("custom_toolchain_package"),
+    )
+    board = Path(env.subst("$PROJECT_SRC_DIR")) / "boards" / env.GetProjectOption("custom_board")
+    env.Append(
+        ASPPFLAGS=["-x", "assembler-with-cpp"],
+        LINKFLAGS=["-nostartfiles", "-nostdlib"],
+        LIBS=["gcc"],
+    )
+    env.Replace(
+        LDSCRIPT_PATH=str(board / "link.ld"),
+        PROGNAME="firmware",
+        PROGSUFFIX=".elf",
+        SIZEPRINTCMD="$SIZETOOL -A -d $SOURCES",
     )
