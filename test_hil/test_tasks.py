@@ -103,8 +103,10 @@ def test_laps_are_the_time_that_inferences_take(
     total, info = device.layers().total, device.info()
     lap = device.infer(4, 0)
     if served.board.emulator.exact_ticks:
-        one = total * 1_000_000 / info.tick_hz  # microseconds; the copying in comes on top
-        assert 4 * one - 1 <= lap <= 4.4 * one + 100
+        # Microseconds; the copying in comes on top. Without an FPU, quantizing a float takes a while.
+        one = total * 1_000_000 / info.tick_hz
+        steps = 500 * served.x[0].size if served.task.db == "float32" else 0
+        assert 4 * one - 1 <= lap <= 4.4 * one + 100 + 4 * steps * 1_000_000 / info.tick_hz
         unit = served.board.tick_unit(info.tick_source, emulated=True)
         notes.append(f"{served.task.name} on {served.board.name}: {total:,} {unit} an inference")
     assert lap > 0
