@@ -49,10 +49,10 @@ static inline void nano_store_unaligned(void *p, uint32_t word) {
     ((nano_unaligned *)p)->word = word;
 }
 /* `p` is a multiple of 4: then the compiler may use LDRD, LDM, STRD and STM. */
-static inline uint32_t nano_load(const void *p) {
+static inline uint32_t nano_load_word(const void *p) {
     return *(const nano_word *)p;
 }
-static inline void nano_store(void *p, uint32_t word) {
+static inline void nano_store_word(void *p, uint32_t word) {
     *(nano_word *)p = word;
 }
 #else
@@ -65,10 +65,10 @@ static inline void nano_store_unaligned(void *p, uint32_t word) {
     for (unsigned i = 0; i < 4; i++)
         b[i] = (uint8_t)(word >> 8 * i);
 }
-static inline uint32_t nano_load(const void *p) {
+static inline uint32_t nano_load_word(const void *p) {
     return nano_load_unaligned(p);
 }
-static inline void nano_store(void *p, uint32_t word) {
+static inline void nano_store_word(void *p, uint32_t word) {
     nano_store_unaligned(p, word);
 }
 #endif
