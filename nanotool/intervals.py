@@ -9,6 +9,7 @@ holds, but not every claim that holds is found: channels are taken for independe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -350,14 +351,9 @@ def _prelu(graph: QGraph, op: QOp, source: Range, slopes: Range) -> Range:
 
 @_rule(Reshape)
 def _reshape(graph: QGraph, op: QOp, source: Range) -> Range:
-    given, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    count = channels(target)
-    if channels(given) == count:
-        return source
-    low, high = (
-        np.broadcast_to(end, (given.size // len(end), len(end))).reshape(-1, count)
-        for end in (source.low, source.high)
-    )
+    count = channels(graph.tensors[op.name])
+    period = math.lcm(len(source.low), count)  # of elements, of which there are a multiple
+    low, high = (np.resize(end, period).reshape(-1, count) for end in (source.low, source.high))
     return Range(low.min(axis=0), high.max(axis=0))
 
 

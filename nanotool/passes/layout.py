@@ -219,7 +219,8 @@ class _Turner:
         stored = flat(view.dims)
         tail = tuple(atom for atom in stored if atom in last)
         rest = tuple(atom for atom in stored if atom not in last)
-        groupings = (view.dims[:-1], view.axes[:-1], (rest,))
+        others = (tuple(a for a in axis if a not in last) for axis in view.dims)
+        groupings = (view.dims[:-1], view.axes[:-1], tuple(axis for axis in others if axis))
         fitting = (g for g in groupings if flat(g) == rest and len(g) == len(view.axes) - 1)
         dims = (*next(fitting, (rest,) if rest else ()), tail)
         return self.placed(view, dims, reader), dims

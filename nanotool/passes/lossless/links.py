@@ -3,6 +3,7 @@ other. `dead_channels` asks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -175,10 +176,10 @@ def _transpose(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bo
 
 
 @_rule(Reshape)
-def _reshape(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
-    """Element by element."""
-    size = np.arange(links.graph.tensors[op.name].size)
-    links.link(inputs[0][size % len(inputs[0])], out[size % len(out)])
+def _reshape(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> bool:
+    """Element by element; they come again and again in the same pairs."""
+    element = np.arange(math.lcm(len(inputs[0]), len(out)))
+    links.link(inputs[0][element % len(inputs[0])], out[element % len(out)])
     return True
 
 
