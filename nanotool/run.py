@@ -53,11 +53,12 @@ def run(
     x: NDArray[Any],
     progress: Progress | None = None,
 ) -> RunResult:
-    """Run ``x`` ([n, *input shape] of the input's type) on the board, which must hold this model.
+    """Run ``x`` ([n, *input shape] of the input's type) on the board, which must hold ``lowered``,
+    and compare with ``graph``: the same model, or the one that ``lowered`` is a simpler form of.
 
     Where an output differs, the first input that has one is run once more, layer by layer.
     """
-    compare.check_model(device.info(), graph, lowered)
+    compare.check_model(device.info(), lowered.graph, lowered)
     tensor = graph.output_tensor
     outputs = np.empty((len(x), tensor.nbytes), np.int8)
     differing, mismatches = [], 0
@@ -71,7 +72,7 @@ def run(
             progress(index + 1, len(x))
     first = None
     if differing:
-        first = compare.first_difference(device, graph, lowered, x[differing[0]])
+        first = compare.first_difference(device, lowered.graph, lowered, x[differing[0]])
     answers = outputs.view(DTYPES[tensor.dtype]).reshape(len(x), *tensor.shape)
     return RunResult(answers, mismatches, tuple(differing), first)
 

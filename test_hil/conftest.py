@@ -59,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "board" in metafunc.fixturenames:
-        names = metafunc.config.getoption("--board") or sorted(BOARDS)
+        # A module may say on which boards it runs where none is asked for.
+        usual = getattr(metafunc.module, "USUAL_BOARDS", sorted(BOARDS))
+        names = metafunc.config.getoption("--board") or usual
         metafunc.parametrize("board", [BOARDS[name] for name in names], ids=names, scope="session")
 
 

@@ -22,6 +22,7 @@ from tasks import Served, answer, file_bytes, plausible, serve
 from nanotool import mlperf
 from nanotool.boards import NATIVE, Board
 
+USUAL_BOARDS = ("native", "stm32")  # the others take minutes: --board=NAME
 VARIABLE = "NANO_MLPERF_RUNNER"
 NEEDED = ("device_under_test.py", "serial_device.py", "datasets.py", "script.py")
 FILES = 2  # in a data set for accuracy

@@ -20,6 +20,9 @@ from nanotool.boards import NATIVE, STM32, Board
 from nanotool.device import DbInfo, Device
 from nanotool.elf import heap_symbols
 
+# The others take minutes: --board=NAME.
+USUAL_BOARDS = ("native", "stm32")
+
 # Bytes: arena with all scratch; code of the whole firmware, which is all flash but the weights.
 ARENA_BYTES = {"kws": 10_500, "ic": 35_000, "vww": 40_000, "ad": 1_400}
 CODE_BYTES = {"kws": 22_000, "ic": 22_000, "vww": 22_000, "ad": 14_000}
@@ -103,7 +106,7 @@ def test_laps_are_the_time_that_inferences_take(
     total, info = device.layers().total, device.info()
     lap = device.infer(4, 0)
     if served.board.emulator.exact_ticks:
-        # Microseconds; the copying in comes on top. Without an FPU, quantizing a float takes a while.
+        # Microseconds. The copying in comes on top; without an FPU, quantizing takes a while.
         one = total * 1_000_000 / info.tick_hz
         steps = 500 * served.x[0].size if served.task.db == "float32" else 0
         assert 4 * one - 1 <= lap <= 4.4 * one + 100 + 4 * steps * 1_000_000 / info.tick_hz

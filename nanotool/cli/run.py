@@ -22,6 +22,7 @@ from nanotool.cli.common import (
     load_input,
     note,
     out,
+    plan_model,
     print_json,
     progress,
 )
@@ -50,15 +51,15 @@ def command(
     """
     from nanotool.bench import connect
     from nanotool.files import write_array
-    from nanotool.lower import lower
     from nanotool.report.tables import answers_table
     from nanotool.run import run, verdict
 
     graph, found = load(model), find_board(board)
     x = load_input(graph, input)
     firmware = firmware_for(model, board, port, optimize, task)
+    lowered, _ = plan_model(graph, found.target, optimize)
     with connect(found, firmware, port) as device, progress(f"Running on {found.name}") as show:
-        result = run(device, graph, lower(graph, found.target, optimize), x, show)
+        result = run(device, graph, lowered, x, show)
     if output is not None:
         write_array(output, as_asked(graph, result.outputs, as_float))
         note(f"Wrote {output}: {len(x):,} outputs.")

@@ -27,7 +27,7 @@ from nanotool import __version__, qfile, simulate
 from nanotool.cli import main
 from nanotool.errors import DeviceError
 from nanotool.ir import Int8Array, QGraph
-from nanotool.lower import lower
+from nanotool.pipeline import prepare
 from nanotool.run import run, verdict
 
 COMMANDS = (
@@ -241,7 +241,7 @@ def test_wrong_models(cli: Cli, tmp_path: Path) -> None:
     refused(cli("info", tmp_path), "holds no model.nano", "nanotool export")
     text = tmp_path / "model.txt"
     text.write_text("hello")
-    refused(cli("info", text), "no nanotool model", ".nano file", "model folder")
+    refused(cli("info", text), "no model that nanotool knows", ".nano file", "model folder")
     garbage = tmp_path / "garbage.nano"
     garbage.write_bytes(os.urandom(1000))
     refused(cli("info", garbage), "garbage.nano")
@@ -469,12 +469,16 @@ class SimulatedDevice:
     """A board made of the simulator; ``broken`` names a layer whose first byte is flipped."""
 
     def __init__(self, graph: QGraph, broken: str = "", dead_after: int = 10**9) -> None:
-        self.graph, self.broken, self.left = graph, broken, dead_after
+        self.lowered, self.broken, self.left = prepare(graph)[0], broken, dead_after
         self.input: Int8Array = np.zeros(0, np.int8)
 
+    @property
+    def graph(self) -> QGraph:
+        return self.lowered.graph
+
     def info(self) -> Any:
-        ops = len(lower(self.graph).ops)
-        return SimpleNamespace(model="small", hash=qfile.graph_hash(self.graph), ops=ops)
+        hash = qfile.graph_hash(self.lowered.graph)
+        return SimpleNamespace(model="small", hash=hash, ops=len(self.lowered.ops))
 
     def encode(self, x: Any) -> bytes:
         return bytes(x.tobytes())
@@ -504,15 +508,15 @@ class SimulatedDevice:
         return self._tensors()[self.graph.output].reshape(-1)
 
     def layers(self) -> Any:
-        values, ops = self._tensors(), lower(self.graph).ops
+        values = self._tensors()
         rows = [
-            SimpleNamespace(index=i, crc=zlib.crc32(values[op.name].tobytes()))
-            for i, op in enumerate(ops)
+            SimpleNamespace(index=i, crc=zlib.crc32(values[op.output].tobytes()))
+            for i, op in enumerate(self.lowered.ops)
         ]
         return SimpleNamespace(layers=rows)
 
     def dump(self, index: int) -> Int8Array:
-        return self._tensors()[lower(self.graph).ops[index].name].reshape(-1)
+        return self._tensors()[self.lowered.ops[index].output].reshape(-1)
 
 
 @pytest.mark.parametrize("layer", ["conv", "pool", "fc"])
@@ -520,8 +524,8 @@ def test_run_names_the_first_layer_that_differs(layer: str) -> None:
     graph = small()
     assert graph.samples is not None
     device: Any = SimulatedDevice(graph, broken=layer)
-    result = run(device, graph, lower(graph), graph.samples)
-    assert result.first is None or result.first.layer == layer
+    result = run(device, graph, device.lowered, graph.samples)
+    assert result.first is None or layer in result.first.layer.split(" + ")
     assert (result.mismatches > 0) == (len(result.differing) > 0)
     if layer == "fc":
         assert result.mismatches == len(graph.samples) and "fc" in verdict(result)
@@ -533,7 +537,7 @@ def test_run_agrees() -> None:
     assert graph.samples is not None
     device: Any = SimulatedDevice(graph)
     seen: list[tuple[int, int]] = []
-    result = run(device, graph, lower(graph), graph.samples, lambda *step: seen.append(step))
+    result = run(device, graph, device.lowered, graph.samples, lambda *step: seen.append(step))
     np.testing.assert_array_equal(result.outputs, simulate.simulate(graph, graph.samples))
     assert result.mismatches == 0 and result.first is None and "0 bytes differ" in verdict(result)
     assert seen[-1] == (len(graph.samples), len(graph.samples))
@@ -579,7 +583,7 @@ def test_run_fails_where_bytes_differ(
 def test_run_with_another_model_on_the_board(
     cli: Cli, model: Path, tmp_path: Path, board: SimulatedDevice
 ) -> None:
-    board.graph = small(seed=1)
+    board.lowered = prepare(small(seed=1))[0]
     refused(cli("run", model, "-i", inputs(tmp_path), *RUN), "The board runs", "flash")
 
 
