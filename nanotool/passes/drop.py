@@ -8,12 +8,18 @@ from nanotool.ir import (
     UNCLAMPED,
     AveragePool2D,
     Clamp,
+    Concat,
     Graph,
     MaxPool2D,
+    Mean,
     Node,
+    Pad,
     Reshape,
+    Resize,
     Shape,
+    Slice,
     Transpose,
+    Unary,
     Window,
 )
 from nanotool.passes.rewrite import rebuilt, sole_consumer
@@ -34,7 +40,7 @@ def moves_nothing(shape: Shape, permutation: tuple[int, ...]) -> bool:
     return order == sorted(order)
 
 
-def _is_identity(graph: Graph, node: Node) -> bool:
+def _is_identity(graph: Graph, node: Node) -> bool:  # noqa: PLR0911 (one a kind)
     source = graph.shape(node.inputs[0])
     if node.clamp != UNCLAMPED:
         return False
@@ -47,6 +53,12 @@ def _is_identity(graph: Graph, node: Node) -> bool:
             return (low, high) == UNCLAMPED
         case MaxPool2D(window) | AveragePool2D(window):
             return window == Window((1, 1))
+        case Slice() | Pad() | Resize() | Concat():
+            return node.shape == source
+        case Mean(axes, keep_dims):
+            return keep_dims and all(source[axis] == 1 for axis in axes)
+        case Unary(function):
+            return function == "identity"
         case _:
             return False
 
@@ -57,13 +69,11 @@ def _drop_identities(graph: Graph) -> Graph:
 
 
 def _merge_moves(graph: Graph) -> Graph:
-    """Reshape after Reshape, Transpose after Transpose, and a Transpose that is only a Reshape."""
+    """Reshape after Reshape, Transpose after Transpose; a Transpose or Mean that is a Reshape."""
     nodes: dict[str, Node] = {}
     for old in graph.nodes:
         node = old
-        if isinstance(node.op, Transpose) and moves_nothing(
-            graph.shape(node.inputs[0]), node.op.permutation
-        ):
+        if _is_reshape(graph, node):
             node = replace(node, op=Reshape(node.shape))
         before = nodes.get(node.inputs[0])
         if before is not None and sole_consumer(graph, before.name) is old:
@@ -72,6 +82,18 @@ def _merge_moves(graph: Graph) -> Graph:
                 del nodes[before.name]
         nodes[node.name] = node
     return rebuilt(graph, nodes.values(), {})
+
+
+def _is_reshape(graph: Graph, node: Node) -> bool:
+    """Whether a transpose moves nothing in memory, or a mean is over axes of one element only."""
+    source = graph.shape(node.inputs[0])
+    match node.op:
+        case Transpose(permutation):
+            return moves_nothing(source, permutation)
+        case Mean(axes):
+            return node.clamp == UNCLAMPED and all(source[axis] == 1 for axis in axes)
+        case _:
+            return False
 
 
 def _merged(first: Node, second: Node) -> Node | None:

@@ -1,101 +1,345 @@
-"""Fold batch norm: into the layer before it, into the layer behind it, or to a 1x1 convolution.
+"""Fold y = gain x + offset (batch norm, x / 255, ...): into the layer before it, into the layers
+behind it, or to an operator of its own.
 
 Before the layout pass; convolution weights are O, C/groups, KH, KW.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool.ir import (
     UNCLAMPED,
+    AveragePool2D,
     BatchNorm,
+    Binary,
+    Clamp,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     FloatArray,
     Graph,
+    MaxPool2D,
+    Mean,
     Node,
+    Pad,
     Reshape,
+    Resize,
+    Shape,
+    Slice,
+    Softmax,
+    Transpose,
+    Unary,
     Window,
 )
 from nanotool.passes.rewrite import frozen, names, producer, rebuilt, sole_consumer, unique
+
+LINEAR = (Conv2D, ConvTranspose2D, Dense, BatchNorm)
 
 
 def fold(graph: Graph) -> Graph:
     """``graph`` without BatchNorm nodes.
 
-    y = gain x + offset per channel goes, in this order of preference, into a convolution or dense
-    layer before it that nobody else reads; into one behind it (not behind a padded convolution,
-    whose border would see the wrong zero); into a depthwise 1x1 convolution of its own.
+    y = gain x + offset goes, in this order of preference, into a layer with weights before it that
+    nobody else reads; into all layers behind it (no offset into a padded convolution, whose border
+    would see the wrong zero); into an operator of its own. Pools and moves may lie between.
     """
     while norms := [node for node in graph.nodes if isinstance(node.op, BatchNorm)]:
-        ways = (way(graph, norm) for norm in norms for way in (_fold_back, _fold_forward))
+        ways = (way(graph, norm) for norm in norms for way in (_drop, _fold_back, _fold_forward))
         graph = next((way for way in ways if way is not None), None) or _stand_alone(
             graph, norms[0]
         )
     return graph
 
 
-def _parameters(node: Node) -> tuple[FloatArray, FloatArray]:
-    assert node.weight is not None
-    assert node.bias is not None
-    return node.weight, node.bias
+# --- gain and offset, and how they move past other operators -------------------------------------
+
+
+@dataclass(frozen=True)
+class Affine:
+    """gain x + offset for a tensor: arrays that stretch to its shape, of as many axes."""
+
+    gain: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def on_each(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Affine:
+        """Both arrays changed in the same way."""
+        return Affine(change(self.gain), change(self.offset))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether it is the same for all elements."""
+        return bool(np.ptp(self.gain) == 0 and np.ptp(self.offset) == 0)
+
+    def per_channel(self, shape: Shape, axis: int) -> Affine | None:
+        """Vectors, an element each index of ``axis`` of a tensor of ``shape``; None if they differ
+        along other axes, too."""
+
+        def vector(array: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.moveaxis(np.broadcast_to(array, shape), axis, 0).reshape(shape[axis], -1)
+
+        rows = self.on_each(vector)
+        if any((array != array[:, :1]).any() for array in (rows.gain, rows.offset)):
+            return None
+        return rows.on_each(lambda array: array[:, 0])
+
+
+def _affine(norm: Node) -> Affine:
+    assert norm.weight is not None
+    assert norm.bias is not None
+    axes = (-1, *(1,) * (len(norm.shape) - 1))
+    return Affine(
+        norm.weight.astype(np.float64).reshape(axes), norm.bias.astype(np.float64).reshape(axes)
+    )
+
+
+def _before(node: Node, source: Shape, behind: Affine) -> Affine | None:
+    """What in front of ``node``, whose input has shape ``source``, does the same as ``behind``
+    it."""
+    match node.op:
+        case MaxPool2D() if (behind.gain < 0).any():
+            return None
+        case MaxPool2D() | AveragePool2D() | Resize():
+            return behind.per_channel(node.shape, 0) and behind
+        case Mean(axes, keep_dims):
+            gone = () if keep_dims else axes
+            return behind.on_each(lambda array: np.expand_dims(array, gone))
+        case Reshape():
+            return behind.on_each(lambda array: _reshaped(array, node.shape, source))
+        case Transpose(permutation):
+            order = np.argsort(permutation)
+            return behind.on_each(lambda array: array.transpose(order))
+        case _:
+            return None
+
+
+def _behind(  # noqa: PLR0911 (one a kind)
+    node: Node, source: Shape, before: Affine
+) -> Affine | None:
+    """What behind ``node``, whose input has shape ``source``, does the same as ``before`` it."""
+    match node.op:
+        case MaxPool2D() if (before.gain < 0).any():
+            return None
+        case MaxPool2D() | AveragePool2D() | Resize():
+            return before.per_channel(source, 0) and before
+        case Mean(axes, keep_dims):
+            return _behind_mean(before, axes, keep_dims)
+        case Reshape():
+            return before.on_each(lambda array: _reshaped(array, source, node.shape))
+        case Transpose(permutation):
+            return before.on_each(lambda array: array.transpose(permutation))
+        case Slice(begin, stride):
+            place = tuple(
+                slice(first, first + (count - 1) * step + 1, step)
+                for first, step, count in zip(begin, stride, node.shape, strict=True)
+            )
+            return before.on_each(lambda array: np.broadcast_to(array, source)[place])
+        case Pad():
+            fine = len(node.inputs) == 1 and not before.offset.any() and before.uniform
+            return before if fine else None
+        case Clamp(low, high):
+            fine = {low, high} <= {0.0, np.inf, -np.inf} and (before.gain > 0).all()
+            return before if fine and not before.offset.any() else None
+        case _:
+            return None
+
+
+def _behind_mean(before: Affine, axes: tuple[int, ...], keep_dims: bool) -> Affine | None:
+    if any(array.shape[axis] != 1 for array in (before.gain, before.offset) for axis in axes):
+        return None
+    return before if keep_dims else before.on_each(lambda array: array.squeeze(axes))
+
+
+def _reshaped(array: NDArray[np.float64], old: Shape, new: Shape) -> NDArray[np.float64]:
+    if array.size == 1:
+        return array.reshape((1,) * len(new))
+    return np.broadcast_to(array, old).reshape(new)
+
+
+# --- Into the layer before ------------------------------------------------------------------------
+
+
+def _drop(graph: Graph, norm: Node) -> Graph | None:
+    """What changes nothing."""
+    affine = _affine(norm)
+    if (affine.gain == 1).all() and not affine.offset.any():
+        kept = (node for node in graph.nodes if node is not norm)
+        return rebuilt(graph, kept, {norm.name: norm.inputs[0]})
+    return None
 
 
 def _fold_back(graph: Graph, norm: Node) -> Graph | None:
     """w' = gain w, b' = gain b + offset, in the layer before: a batch norm, too, has w and b."""
-    layer = producer(graph, norm.inputs[0])
-    if (
-        layer is None
-        or not isinstance(layer.op, (Conv2D, Dense, BatchNorm))
-        or (isinstance(layer.op, Dense) and len(layer.shape) != 1)
-        or layer.clamp != UNCLAMPED
-        or sole_consumer(graph, layer.name) is not norm
-    ):
-        return None
-    gain, offset = (array.astype(np.float64) for array in _parameters(norm))
+    affine: Affine | None = _affine(norm)
+    reader, layer = norm, producer(graph, norm.inputs[0])
+    while affine is not None and layer is not None:
+        if sole_consumer(graph, layer.name) is not reader or layer.clamp != UNCLAMPED:
+            return None
+        if isinstance(layer.op, LINEAR):
+            folded = _scaled_layer(layer, affine)
+            if folded is None:
+                return None
+            nodes = [folded if node is layer else node for node in graph.nodes if node is not norm]
+            return rebuilt(graph, nodes, {norm.name: norm.inputs[0]})
+        affine = _before(layer, graph.shape(layer.inputs[0]), affine)
+        reader, layer = layer, producer(graph, layer.inputs[0])
+    return None
+
+
+def _scaled_layer(layer: Node, affine: Affine) -> Node | None:
     assert layer.weight is not None
+    axis = len(layer.shape) - 1 if isinstance(layer.op, Dense) else 0
+    channels = affine.per_channel(layer.shape, axis)
+    if isinstance(layer.op, BatchNorm) and len(layer.shape) not in (1, 3):
+        channels = affine.on_each(lambda array: array.reshape(-1)[:1]) if affine.uniform else None
+    if channels is None:
+        return None
+    gain, offset = channels.gain, channels.offset
+    old = 0.0 if layer.bias is None else layer.bias.astype(np.float64)
     weight = layer.weight * gain.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    bias = offset if layer.bias is None else gain * layer.bias + offset
-    folded = replace(layer, weight=frozen(weight), bias=frozen(bias))
-    nodes = [folded if node is layer else node for node in graph.nodes if node is not norm]
-    return rebuilt(graph, nodes, {norm.name: layer.name})
+    return replace(layer, weight=frozen(weight), bias=frozen(gain * old + offset))
+
+
+# --- Into the layers behind -----------------------------------------------------------------------
 
 
 def _fold_forward(graph: Graph, norm: Node) -> Graph | None:
-    """w' = w gain, b' = b + Σ w offset, in the layer behind."""
-    layer = sole_consumer(graph, norm.name)
-    if layer is None or not isinstance(layer.op, (Conv2D, Dense)):
+    """w' = w gain, b' = b + Σ w offset, in every layer behind."""
+    changed = _absorbed(graph, norm.name, _affine(norm))
+    if changed is None:
         return None
-    gain, offset = (array.astype(np.float64) for array in _parameters(norm))
-    assert layer.weight is not None
-    if isinstance(layer.op, Conv2D):
-        if any(layer.op.window.padding):
-            return None
-        # Output channel o reads the input channels of its own group only.
-        outputs, width = layer.weight.shape[:2]
-        group = np.arange(outputs) // (outputs // layer.op.groups)
-        channel = group[:, None] * width + np.arange(width)[None, :]
-        gains, offsets = gain[channel][:, :, None, None], offset[channel][:, :, None, None]
-    elif len(norm.shape) == 1:
-        gains, offsets = gain[None, :], offset[None, :]
-    else:
-        return None
-    weight = layer.weight * gains
-    bias = (layer.weight * offsets).reshape(len(weight), -1).sum(axis=1)
-    if layer.bias is not None:
-        bias = bias + layer.bias
-    folded = replace(layer, weight=frozen(weight), bias=frozen(bias))
-    nodes = [folded if node is layer else node for node in graph.nodes if node is not norm]
+    nodes = [changed.get(node.name, node) for node in graph.nodes if node is not norm]
     return rebuilt(graph, nodes, {norm.name: norm.inputs[0]})
 
 
+def _absorbed(graph: Graph, tensor: str, affine: Affine) -> dict[str, Node] | None:
+    """The layers, by name, that read gain x + offset off x instead of ``tensor``; None if some
+    reader cannot."""
+    readers = graph.consumers(tensor)
+    if tensor == graph.output or not readers:
+        return None
+    changed: dict[str, Node] = {}
+    for reader in readers:
+        layer = _absorbing(reader, graph.shape(tensor), affine)
+        if layer is not None:
+            changed[reader.name] = layer
+            continue
+        if reader.clamp != UNCLAMPED:
+            return None
+        behind = _behind(reader, graph.shape(tensor), affine)
+        more = None if behind is None else _absorbed(graph, reader.name, behind)
+        if more is None:
+            return None
+        changed.update(more)
+    return changed
+
+
+def _absorbing(  # noqa: PLR0911 (one a kind)
+    layer: Node, shape: Shape, affine: Affine
+) -> Node | None:
+    """``layer`` with the affine function of its input, of ``shape``, in its weights."""
+    match layer.op:
+        case Conv2D() | ConvTranspose2D():
+            channels = affine.per_channel(shape, 0)
+            padded = any(layer.op.window.padding) or isinstance(layer.op, ConvTranspose2D)
+            if channels is None or (padded and channels.offset.any()):
+                return None
+            return _with_input(layer, *_kernel_channels(layer, channels))
+        case Dense():
+            channels = affine.per_channel(shape, len(shape) - 1)
+            if channels is None:
+                return None
+            return _with_input(layer, channels.gain[None, :], channels.offset[None, :])
+        case BatchNorm():
+            return _absorbing_norm(layer, shape, affine)
+        case Softmax(beta) if affine.uniform and affine.gain.flat[0] > 0:
+            return replace(layer, op=Softmax(beta * float(affine.gain.flat[0])))
+        case _:
+            return None
+
+
+def _kernel_channels(
+    layer: Node, channels: Affine
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gain and offset for weights O, C/groups, KH, KW: output channel o reads the input channels of
+    its own group only."""
+    assert layer.weight is not None
+    outputs, width = layer.weight.shape[:2]
+    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
+    group = np.arange(outputs) // (outputs // groups)
+    channel = group[:, None] * width + np.arange(width)[None, :]
+    gains, offsets = channels.gain[channel], channels.offset[channel]
+    return gains[:, :, None, None], offsets[:, :, None, None]
+
+
+def _with_input(layer: Node, gain: NDArray[np.float64], offset: NDArray[np.float64]) -> Node:
+    assert layer.weight is not None
+    folded = replace(layer, weight=frozen(layer.weight * gain))
+    if not offset.any():
+        return folded
+    bias = (layer.weight * offset).reshape(len(layer.weight), -1).sum(axis=1)
+    return replace(folded, bias=frozen(bias if layer.bias is None else bias + layer.bias))
+
+
+def _absorbing_norm(norm: Node, shape: Shape, affine: Affine) -> Node | None:
+    """Two in a row are one."""
+    assert norm.weight is not None
+    assert norm.bias is not None
+    if len(shape) in (1, 3):
+        channels = affine.per_channel(shape, 0)
+    else:
+        channels = affine.on_each(lambda array: array.reshape(-1)[:1]) if affine.uniform else None
+    if channels is None:
+        return None
+    weight = norm.weight * channels.gain
+    bias = norm.weight * channels.offset + norm.bias
+    return replace(norm, weight=frozen(weight), bias=frozen(bias))
+
+
+# --- Alone ----------------------------------------------------------------------------------------
+
+
 def _stand_alone(graph: Graph, norm: Node) -> Graph:
-    """A depthwise 1x1 convolution; a vector becomes an image of one pixel for it."""
-    gain, offset = _parameters(norm)
-    channels = len(gain)
+    """-x is a function, a product or a sum with one number an operator; all else is a depthwise 1x1
+    convolution. A vector becomes an image of one pixel for that."""
+    affine = _affine(norm)
+    gain, offset = float(affine.gain.flat[0]), float(affine.offset.flat[0])
+    if affine.uniform and (gain, offset) == (-1.0, 0.0):
+        return _replaced(graph, norm, [replace(norm, op=Unary("neg"), weight=None, bias=None)])
+    if affine.uniform and (gain == 1.0 or offset == 0.0 or len(norm.shape) != 3):
+        return _with_numbers(graph, norm, gain, offset)
+    return _replaced(graph, norm, _depthwise(graph, norm))
+
+
+def _replaced(graph: Graph, norm: Node, chain: list[Node]) -> Graph:
+    nodes = (new for node in graph.nodes for new in (chain if node is norm else [node]))
+    return rebuilt(graph, nodes, {})
+
+
+def _with_numbers(graph: Graph, norm: Node, gain: float, offset: float) -> Graph:
+    """A product and a sum with one number each, as far as needed."""
+    taken = names(graph)
+    steps = [("mul", gain)] * (gain != 1.0) + [("add", offset)] * (offset != 0.0)
+    constants: dict[str, FloatArray] = dict(graph.constants)
+    chain: list[Node] = []
+    source = norm.inputs[0]
+    for i, (function, value) in enumerate(steps, 1):
+        constant = unique(f"{norm.name}.{'factor' if function == 'mul' else 'offset'}", taken)
+        constants[constant] = frozen(np.full((1,) * len(norm.shape), value))
+        name = norm.name if i == len(steps) else unique(f"{norm.name}.scaled", taken)
+        chain.append(Node(name, Binary(function), (source, constant), norm.shape))
+        source = name
+    return _replaced(replace(graph, constants=constants), norm, chain)
+
+
+def _depthwise(graph: Graph, norm: Node) -> list[Node]:
+    assert norm.weight is not None
+    assert norm.bias is not None
+    channels = norm.shape[0]
     image = norm.shape if len(norm.shape) == 3 else (channels, 1, 1)
     taken = names(graph)
     layer = Node(
@@ -103,18 +347,15 @@ def _stand_alone(graph: Graph, norm: Node) -> Graph:
         op=Conv2D(Window((1, 1)), groups=channels),
         inputs=norm.inputs,
         shape=image,
-        weight=frozen(gain.reshape(channels, 1, 1, 1)),
-        bias=offset,
+        weight=frozen(np.broadcast_to(norm.weight, channels).reshape(channels, 1, 1, 1)),
+        bias=frozen(np.broadcast_to(norm.bias, channels)),
     )
     if len(norm.shape) == 3:
-        chain = [layer]
-    else:
-        image_name = unique(f"{norm.name}.image", taken)
-        conv_name = unique(f"{norm.name}.conv", taken)
-        chain = [
-            Node(image_name, Reshape(image), norm.inputs, image),
-            replace(layer, name=conv_name, inputs=(image_name,)),
-            Node(norm.name, Reshape(norm.shape), (conv_name,), norm.shape),
-        ]
-    nodes = [new for node in graph.nodes for new in (chain if node is norm else [node])]
-    return rebuilt(graph, nodes, {})
+        return [layer]
+    image_name = unique(f"{norm.name}.image", taken)
+    conv_name = unique(f"{norm.name}.conv", taken)
+    return [
+        Node(image_name, Reshape(image), norm.inputs, image),
+        replace(layer, name=conv_name, inputs=(image_name,)),
+        Node(norm.name, Reshape(norm.shape), (conv_name,), norm.shape),
+    ]

@@ -8,13 +8,20 @@ from dataclasses import replace
 from nanotool.ir import (
     UNCLAMPED,
     AveragePool2D,
+    Binary,
     Clamp,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     Graph,
     MaxPool2D,
+    Mean,
     Node,
+    Pad,
+    PRelu,
     Reshape,
+    Resize,
+    Slice,
     Transpose,
     Unary,
 )
@@ -28,7 +35,7 @@ def fuse(graph: Graph) -> Graph:
     """``graph`` without Clamp nodes.
 
     A clamp goes into the nearest layer before it that has a clamp of its own to give; it may pass
-    max pools, reshapes and transposes on the way, as it is monotone. Only along tensors that
+    max pools and what only moves elements on the way, as it is monotone. Only along tensors that
     nobody else reads. What cannot be fused becomes a Unary: by its name if it has one, else the
     identity with that clamp.
     """
@@ -46,19 +53,41 @@ def compose(first: tuple[float, float], second: tuple[float, float]) -> tuple[fl
 
 
 def _target(graph: Graph, clamp: Node) -> Node | None:
-    """The layer that takes ``clamp``: a convolution or dense layer if one can be reached through
-    max pools and moves (its output range then shrinks), else the nearest pool or Unary."""
+    """The layer that takes ``clamp``: one with an output scale of its own if it can be reached
+    through max pools and moves (its range then shrinks), else the nearest that can clamp."""
+    assert isinstance(clamp.op, Clamp)
+    bounds = (clamp.op.low, clamp.op.high)
     nearest: Node | None = None
     reader, layer = clamp, producer(graph, clamp.inputs[0])
     while layer is not None and sole_consumer(graph, layer.name) is reader:
-        if isinstance(layer.op, (Conv2D, Dense)):
+        if _rescales(layer):
             return layer
-        if isinstance(layer.op, (MaxPool2D, AveragePool2D, Unary)):
+        if isinstance(layer.op, (MaxPool2D, AveragePool2D, Unary, Binary)):
             nearest = nearest or layer
-        if not isinstance(layer.op, (MaxPool2D, Reshape, Transpose)) or layer.clamp != UNCLAMPED:
+        if not _passes(layer, bounds) or layer.clamp != UNCLAMPED:
             break
         reader, layer = layer, producer(graph, layer.inputs[0])
     return nearest
+
+
+def _rescales(node: Node) -> bool:
+    """Whether a clamp of its output ends the search."""
+    if isinstance(node.op, Binary):
+        return node.op.function in ("add", "sub", "mul")
+    return isinstance(node.op, (Conv2D, ConvTranspose2D, Dense, Mean, PRelu))
+
+
+def _passes(node: Node, bounds: tuple[float, float]) -> bool:
+    """Whether clamping the input of ``node`` to ``bounds`` is clamping its output."""
+    match node.op:
+        case MaxPool2D() | Reshape() | Transpose() | Slice():
+            return True
+        case Resize(method):
+            return method == "nearest"
+        case Pad():
+            return len(node.inputs) == 1 and bounds[0] <= 0 <= bounds[1]
+        case _:
+            return False
 
 
 def _fused(graph: Graph, clamp: Node) -> Graph | None:

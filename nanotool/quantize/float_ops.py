@@ -260,7 +260,7 @@ def _reshape(_graph: Graph, node: Node, x: FloatArray) -> Data:
 @computes(Transpose)
 def _transpose(_graph: Graph, node: Node, x: FloatArray) -> Data:
     assert isinstance(node.op, Transpose)
-    return x.transpose(0, *(1 + axis for axis in node.op.permutation))
+    return np.transpose(x, (0, *(1 + axis for axis in node.op.permutation)))
 
 
 @computes(Concat)
@@ -285,7 +285,8 @@ def _slice(_graph: Graph, node: Node, x: FloatArray) -> Data:
 def _pad(_graph: Graph, node: Node, x: FloatArray, *value: FloatArray) -> Data:
     assert isinstance(node.op, Pad)
     widths = ((0, 0), *zip(node.op.before, node.op.after, strict=True))
-    return np.pad(x, widths, constant_values=float(value[0].item()) if value else 0.0)
+    fill = float(value[0].item()) if value else 0.0
+    return np.asarray(np.pad(x, widths, constant_values=fill))
 
 
 @computes(Resize)

@@ -53,23 +53,26 @@ def measure(
     batches: Iterable[NDArray[Any]],
     useful: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[LayerQuality, ...]:
-    """The quality of every tensor, in order of execution, over ``batches`` (user layout).
+    """The quality of every tensor that ``graph`` has too, in order of execution, over ``batches``
+    (user layout); indices have none.
 
     ``graph`` is the prepared float graph that ``quantized`` was made of. The noise is what has
     added up from the input to the tensor. ``useful`` gives, for tensors all of whose readers
     saturate, the range outside of which values make no difference to them: there a value counts as
     its nearer end.
     """
-    sums = {name: _Sums() for name in quantized.tensors}
+    known = {graph.input, *(node.name for node in graph.nodes)}
+    tensors = {n: t for n, t in quantized.tensors.items() if n in known and t.dtype == "int8"}
+    sums = {name: _Sums() for name in tensors}
     for batch in batches:
         for piece in chunks(graph, batch):
             real = evaluate(graph, piece)
             integer = simulate_all(quantized, to_device(quantized, piece))
-            for name, tensor in quantized.tensors.items():
+            for name, tensor in tensors.items():
                 bounds = (useful or {}).get(name, UNBOUNDED)
                 values = np.clip(real[name].astype(np.float64), *bounds)
                 sums[name].add(tensor, values, integer[name])
-    return tuple(sums[name].quality(name) for name in quantized.tensors)
+    return tuple(sums[name].quality(name) for name in tensors)
 
 
 def worst_layer(graph: QGraph) -> LayerQuality | None:

@@ -23,7 +23,7 @@ from nanotool.passes import prepare
 from nanotool.quantize import OBSERVERS, evaluate, measure, quantize, worst_layer
 from nanotool.quantize.calibrate import Steps, calibrate
 from nanotool.quantize.observers import Histogram, mean_squared_error, percentile
-from nanotool.quantize.quantizer import HEADROOM, activation, useful_range
+from nanotool.quantize.ranges import HEADROOM, activation, useful_range
 from nanotool.simulate import simulate, simulate_all
 from nanotool.validate import validate
 

@@ -1,0 +1,127 @@
+"""From observed ranges to those that the tensors get: what readers cannot see is left out, and new
+inputs get some headroom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from nanotool.errors import InvalidModel
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    UNCLAMPED,
+    Binary,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Graph,
+    MaxPool2D,
+    Mean,
+    Node,
+    Pad,
+    PRelu,
+    QTensor,
+    Reshape,
+    Resize,
+    Slice,
+    Transpose,
+    Unary,
+)
+from nanotool.quantize.calibrate import Range
+from nanotool.quantize.quality import UNBOUNDED
+
+# Outside of these inputs the function's int8 output stays what it is at their end, so the range of
+# a tensor that only such functions read need not cover more. sigmoid(-6.24) is half of 1/256 and
+# sigmoid(5.14) rounds to 255/256; tanh(-3.12) rounds to -128/128 and tanh(2.57) to 127/128.
+USEFUL_INPUT: Mapping[str, Range] = {
+    "sigmoid": (-6.3, 5.2),
+    "tanh": (-3.2, 2.6),
+    "hard_sigmoid": (-3.0, 3.0),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+}
+
+# How much further than seen the min-max range of a model's output reaches, at either end that no
+# clamp sets: new inputs go beyond the calibration's extremes, and no later layer forgives it.
+HEADROOM = 1 / 16
+
+# Scales stay where float32 products of two of them are normal numbers and softmax has a form.
+SCALE_MIN, SCALE_MAX = 2.0**-24, 2.0**60
+
+
+def useful_range(graph: Graph, tensor: str) -> Range:
+    """Outside of it, values of ``tensor`` make no difference to any of its readers."""
+    if tensor == graph.output:
+        return UNBOUNDED
+    low, high = math.inf, -math.inf
+    for reader in graph.consumers(tensor):
+        bounds = _useful_to(graph, reader)
+        low, high = min(low, bounds[0]), max(high, bounds[1])
+    return (low, high) if low <= high else UNBOUNDED
+
+
+def _useful_to(graph: Graph, reader: Node) -> Range:
+    """What ``reader`` sees of an input."""
+    if isinstance(reader.op, Unary):
+        return USEFUL_INPUT.get(reader.op.function, UNBOUNDED)
+    return useful_range(graph, reader.name) if _chooses(reader) else UNBOUNDED
+
+
+def _chooses(node: Node) -> bool:
+    """Whether each output is one of the inputs, by an order or a place: a clamp of all inputs to a
+    range is then a clamp of the outputs."""
+    if node.clamp != UNCLAMPED:
+        return False
+    match node.op:
+        case (
+            MaxPool2D()
+            | Reshape()
+            | Transpose()
+            | Slice()
+            | Concat()
+            | Binary("maximum" | "minimum")
+        ):
+            return True
+        case Pad():
+            return len(node.inputs) == 1
+        case Resize(method):
+            return method == "nearest"
+        case _:
+            return False
+
+
+def scales_output(node: Node) -> bool:
+    """Whether ``node`` makes values beyond those that it reads, so that it deserves headroom."""
+    match node.op:
+        case Conv2D() | ConvTranspose2D() | Dense() | Mean() | PRelu():
+            return True
+        case Binary(function):
+            return function in ("add", "sub", "mul")
+        case _:
+            return False
+
+
+def with_headroom(bounds: Range, clamp: Range) -> Range:
+    """``bounds`` and HEADROOM, within ``clamp``."""
+    low, high = min(bounds[0], 0.0), max(bounds[1], 0.0)
+    margin = HEADROOM * (high - low)
+    return max(low - margin, clamp[0]), min(high + margin, clamp[1])
+
+
+def activation(name: str, shape: tuple[int, ...], bounds: Range, least: float = 0.0) -> QTensor:
+    """The tensor that covers ``bounds`` and 0, with 0 exact and a scale of at least ``least``."""
+    low, high = min(bounds[0], 0.0), max(bounds[1], 0.0)
+    scale = (high - low) / (INT8_MAX - INT8_MIN)
+    if scale == 0:
+        scale = 1.0  # always 0: any scale will do
+    if not scale <= SCALE_MAX:
+        raise InvalidModel(
+            f"Tensor {name} reaches from {low:.3g} to {high:.3g}.",
+            "Values of that size mean that the model diverged: train it again.",
+        )
+    # As many steps below 0 as the range needs; rounding may move either end by half a step.
+    scale = max(scale, least, SCALE_MIN)
+    zero_point = round(INT8_MIN - low / scale)
+    return QTensor(name, shape, scale, max(INT8_MIN, min(INT8_MAX, zero_point)))

@@ -1,0 +1,207 @@
+"""Which tensors share scale and zero point.
+
+Pools, moves and resizing keep them; a concatenation, a maximum and a minimum want all their inputs
+alike. Such tensors form groups with one range, that of all members together. Where an input would
+lose more than a bit by that although others read it too, or where its scale is prescribed (a
+sigmoid's), it keeps its own and is requantized for the reader that wants another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nanotool import unary
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    ArgMax,
+    AveragePool2D,
+    Binary,
+    Concat,
+    Graph,
+    LogSoftmax,
+    MaxPool2D,
+    Node,
+    Op,
+    Pad,
+    Reshape,
+    Resize,
+    Slice,
+    Softmax,
+    Transpose,
+    Unary,
+)
+from nanotool.numerics import (
+    LOG_SOFTMAX_SCALE,
+    LOG_SOFTMAX_ZERO_POINT,
+    SOFTMAX_SCALE,
+    SOFTMAX_ZERO_POINT,
+)
+from nanotool.quantize.calibrate import Range
+from nanotool.quantize.quality import UNBOUNDED
+from nanotool.quantize.ranges import scales_output, with_headroom
+
+# Ops that only choose, average or move: their output has the input's scale and zero point.
+KEEPS_SCALE = (MaxPool2D, AveragePool2D, Reshape, Transpose, Slice, Pad, Resize)
+
+# So many times its own range a tensor with other readers may take to join a group.
+WIDENING = 2.0
+
+
+def joins(op: Op) -> bool:
+    """Whether all inputs, and the output, must have one scale and zero point."""
+    return isinstance(op, Concat) or (
+        isinstance(op, Binary) and op.function in ("maximum", "minimum")
+    )
+
+
+def prescribed(op: Op) -> tuple[float, int] | None:
+    """The scale and zero point that the output of ``op`` must have."""
+    match op:
+        case Softmax():
+            return SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
+        case LogSoftmax():
+            return LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT
+        case Unary(function):
+            return unary.fixed_output(function)
+        case _:
+            return None
+
+
+@dataclass
+class Group:
+    """Tensors of one quantization."""
+
+    members: list[str]
+    bounds: Range  # to cover
+    fixed: tuple[float, int] | None = None  # scale and zero point, if prescribed
+
+
+@dataclass
+class Sharing:
+    """The groups of a graph."""
+
+    groups: dict[str, Group] = field(default_factory=dict)  # by tensor
+    requantized: set[tuple[str, str]] = field(default_factory=set)  # (node, its input)
+
+    def add(self, tensor: str, group: Group) -> None:
+        """``tensor`` becomes a member."""
+        group.members.append(tensor)
+        self.groups[tensor] = group
+
+    def merge(self, group: Group, other: Group) -> None:
+        """Members of ``other`` become members of ``group``."""
+        if group is other:
+            return
+        group.bounds = union(group.bounds, other.bounds)
+        for tensor in other.members:
+            self.add(tensor, group)
+
+
+def union(one: Range, other: Range) -> Range:
+    """The range that covers both."""
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def span(bounds: Range) -> float:
+    """The width of what has to be covered: ``bounds`` and 0."""
+    return max(bounds[1], 0.0) - min(bounds[0], 0.0)
+
+
+def share(
+    graph: Graph, ranges: Mapping[str, Range], useful: Mapping[str, Range], *, headroom: bool
+) -> Sharing:
+    """The groups of ``graph``, with the ranges that they have to cover: the observed ``ranges``, as
+    far as they are ``useful``. ``headroom``: more than observed for the output."""
+
+    def own(tensor: str) -> Range:
+        low, high = useful.get(tensor, UNBOUNDED)
+        seen = ranges[tensor]
+        return min(max(seen[0], low), high), max(min(seen[1], high), low)
+
+    sharing = Sharing()
+    sharing.add(graph.input, Group([], own(graph.input)))
+    for node in graph.nodes:
+        if isinstance(node.op, ArgMax):
+            continue  # indices have no scale
+        if joins(node.op):
+            _join(graph, sharing, node, own(node.name))
+        elif isinstance(node.op, KEEPS_SCALE):
+            _keep(graph, sharing, node, own(node.name))
+        else:
+            sharing.add(node.name, Group([], own(node.name), prescribed(node.op)))
+    if headroom and graph.output in sharing.groups:
+        _give_headroom(graph, sharing.groups[graph.output])
+    return sharing
+
+
+def _fits(bounds: Range, fixed: tuple[float, int]) -> bool:
+    """Whether a prescribed quantization covers ``bounds``, but for half a step."""
+    scale, zero_point = fixed
+    low, high = ((end - zero_point) * scale for end in (INT8_MIN, INT8_MAX))
+    # Softmax and sigmoid end at 255/256, though they can reach 1.
+    return bounds[0] >= low - scale and bounds[1] <= high + scale
+
+
+def _keep(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:
+    """One input; a Pad may bring a value of its own."""
+    source = node.inputs[0]
+    group = sharing.groups[source]
+    if len(node.inputs) > 1:
+        if group.fixed is not None and not _fits(bounds, group.fixed):
+            sharing.requantized.add((node.name, source))
+            sharing.add(node.name, Group([], bounds))
+            return
+        group.bounds = union(group.bounds, bounds)
+    sharing.add(node.name, group)
+
+
+def _join(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:
+    """Several inputs, some of them constants."""
+    sources = [tensor for tensor in node.inputs if tensor not in graph.constants]
+    groups = {id(sharing.groups[s]): sharing.groups[s] for s in sources}
+    first = next(iter(groups.values()))
+    alike = all(group.fixed == first.fixed for group in groups.values())
+    if first.fixed is not None and alike and _fits(bounds, first.fixed):
+        for group in groups.values():
+            sharing.merge(first, group)
+        sharing.add(node.name, first)
+        return
+    free = [group for group in groups.values() if group.fixed is None]
+    joint = bounds
+    for group in free:
+        joint = union(joint, group.bounds)
+    result = Group([], bounds)
+    for group in free:
+        widened = span(joint) > WIDENING * span(group.bounds)
+        if not (widened and _read_elsewhere(graph, group, node)):
+            sharing.merge(result, group)
+    for source in sources:
+        if sharing.groups[source] is not result:
+            sharing.requantized.add((node.name, source))
+    sharing.add(node.name, result)
+
+
+def _read_elsewhere(graph: Graph, group: Group, node: Node) -> bool:
+    """Whether somebody but ``node`` makes use of how fine the group's scale is."""
+    members = set(group.members)
+    if graph.output in members:
+        return True
+    return any(
+        not joins(reader.op) and not (isinstance(reader.op, KEEPS_SCALE) and reader.name in members)
+        for reader in graph.nodes
+        if reader is not node and members & set(reader.inputs)
+    )
+
+
+def _give_headroom(graph: Graph, group: Group) -> None:
+    """To the output's group, as far as its layers' clamps let them go beyond what was seen."""
+    nodes = [graph.node(name) for name in group.members if name != graph.input]
+    makers = [node for node in nodes if not joins(node.op) and not isinstance(node.op, KEEPS_SCALE)]
+    if group.fixed is not None or not any(scales_output(node) for node in makers):
+        return
+    clamp = makers[0].clamp
+    for node in makers:
+        clamp = union(clamp, node.clamp)
+    group.bounds = with_headroom(group.bounds, clamp)

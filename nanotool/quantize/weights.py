@@ -1,0 +1,77 @@
+"""Weights and biases as integers: scales that keep every accumulator within int32."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.ir import INT8_MAX, Int8Array, Node
+from nanotool.validate import ACCUMULATOR_LIMIT
+
+WEIGHT_SCALE_MIN = 2.0**-96
+# A quantized bias stays below, which leaves the sums of products the rest of int32.
+BIAS_LIMIT = 2**29
+# The least factor from accumulator to output: weights below it are less than noise.
+FACTOR_MIN = 2.0**-28
+FACTOR_MAX = 0.4999
+
+
+def matrix(node: Node) -> NDArray[np.float64]:
+    """The weights of ``node`` [channels, terms]."""
+    assert node.weight is not None
+    return node.weight.reshape(len(node.weight), -1).astype(np.float64)
+
+
+def natural_scales(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The finest scale of each output channel of ``weight`` [channels, terms]: max |w| / 127."""
+    most = np.abs(weight).max(axis=1, initial=0.0)
+    return np.asarray(np.maximum(most / INT8_MAX, WEIGHT_SCALE_MIN))
+
+
+def finest_output(node: Node, source: float) -> float:
+    """The output scale at which one step of the accumulator is just below half an output step, for
+    an input of scale ``source``."""
+    weight = matrix(node)
+    used = np.abs(weight).max(axis=1, initial=0.0) > 0
+    return source * float((natural_scales(weight) * used).max(initial=0.0)) / FACTOR_MAX
+
+
+def weight_scales(
+    natural: NDArray[np.float64], bias: NDArray[np.float64], source: float, target: float
+) -> NDArray[np.float32]:
+    """The scale of each output channel's weights: ``natural`` (max |w| / 127), raised for a channel
+    whose weights are so small, or all zero, that its bias would not fit or its factor would vanish.
+    Not above a factor of 1/2: a bias that even then does not fit saturates the output anyway.
+    """
+    least = np.maximum(np.abs(bias) / (source * BIAS_LIMIT), FACTOR_MIN * target / source)
+    most = FACTOR_MAX * target / source
+    return np.maximum(natural, np.minimum(least, most)).astype(np.float32)
+
+
+def quantized_bias(
+    bias: NDArray[np.float64], scale: NDArray[np.float32], source: float
+) -> NDArray[np.float64]:
+    """Whole numbers at scale(in) * scale(weights), saturating at twice BIAS_LIMIT."""
+    integers = np.rint(bias / (source * scale.astype(np.float64)))
+    return np.clip(integers, -2 * BIAS_LIMIT, 2 * BIAS_LIMIT)
+
+
+def quantized_weights(
+    weight: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    scale: NDArray[np.float32],
+    source: float,
+) -> tuple[Int8Array, NDArray[np.float32]]:
+    """int8 weights [channels, terms], and the scales that they have.
+
+    A scale is doubled as long as some sum of its channel could leave int32.
+    """
+    scale = scale.copy()
+    while True:
+        step = scale.astype(np.float64)
+        integers = np.clip(np.rint(weight / step[:, None]), -INT8_MAX, INT8_MAX)
+        bound = 256 * np.abs(integers).sum(axis=1) + np.abs(quantized_bias(bias, scale, source))
+        over = bound >= ACCUMULATOR_LIMIT
+        if not over.any():
+            return integers.astype(np.int8), scale
+        scale[over] *= 2
