@@ -142,19 +142,25 @@ def _dense(_op: Dense, layer: Layer) -> Shape:
 def _pool(op: MaxPool2D | AveragePool2D, layer: Layer) -> Shape:
     """Every position of the window holds at least one element of the input."""
     layer.keeps_quantization()
-    window = op.window
-    outputs = _windowed(window, layer)
-    for axis in range(2):
-        size, gap = layer.input.shape[axis], window.dilation[axis]
-        start = np.arange(outputs[axis], dtype=np.int64) * window.stride[axis]
-        start -= window.padding[axis]
-        first = start + np.maximum(-(start // gap), 0) * gap  # the first tap at 0 or behind
-        last = start + gap * (window.kernel[axis] - 1)
-        if not ((first < size) & (first <= last)).all():
-            layer.refuse(
-                "a window lies in the padding alone", "Pad by less than the window's size."
-            )
+    outputs = _windowed(op.window, layer)
+    if not all(_windows_hold_input(op.window, layer, axis, outputs[axis]) for axis in range(2)):
+        layer.refuse("a window lies in the padding alone", "Pad by less than the window's size.")
     return outputs
+
+
+def _windows_hold_input(window: Window, layer: Layer, axis: int, count: int) -> bool:
+    """Whether each of ``count`` windows along one axis has a tap inside the input.
+
+    Of those that begin inside it the last one is the worst; those that begin in the padding are
+    all looked at, at most `MAX_SIZE`. So a file that names millions of windows costs nothing.
+    """
+    size, gap = layer.input.shape[axis], window.dilation[axis]
+    stride, padding = window.stride[axis], window.padding[axis]
+    ahead = np.arange(min(count, -(-padding // stride)), dtype=np.int64)
+    start = np.append(ahead, count - 1) * stride - padding
+    first = start + np.maximum(-(start // gap), 0) * gap  # the first tap at 0 or behind
+    last = start + gap * (window.kernel[axis] - 1)
+    return bool(((first < size) & (first <= last)).all())
 
 
 @rule(Mean, clamps=True)
@@ -318,7 +324,7 @@ def _resize(op: Resize, layer: Layer) -> Shape:
     height, width, channels = layer.image()
     if op.method not in ("nearest", "bilinear"):
         layer.refuse(f"there is no resizing {op.method[:40]!r}", "Known are: bilinear, nearest.")
-    if op.method == "bilinear" and op.align_corners and op.half_pixel_centers:
+    if op.align_corners and op.half_pixel_centers:
         layer.refuse("align_corners and half_pixel_centers exclude each other")
     if len(layer.output.shape) != 3:
         layer.refuse(f"its output {layer.output.shape} is not H, W, C")

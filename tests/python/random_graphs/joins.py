@@ -99,6 +99,8 @@ def _binary(b: Builder) -> bool:
 
 def _prelu(b: Builder) -> bool:
     shape = b.tensor.shape
+    if not shape:
+        return False
     slopes = shape[-1:] if b.chance(0.6) else tuple(1 if b.chance(0.6) else n for n in shape)
     scale = float(10.0 ** b.rng.uniform(-4, -1))
 

@@ -326,9 +326,8 @@ def _resize(b: Builder) -> bool:
         return False
     height, width, depth = b.tensor.shape
     method = str(b.rng.choice(["nearest", "bilinear"]))
-    corners, centers = b.chance(0.3), b.chance(0.5)
-    if method == "bilinear" and corners:
-        centers = False
+    corners = b.chance(0.3)
+    centers = not corners and b.chance(0.5)
     sizes = [b.between(1, 2 * size + 3) for size in (height, width)]
     if b.chance(0.4):
         factor = b.between(1, 3)

@@ -1,0 +1,60 @@
+"""One graph, computed in every way there is: all bytes have to be the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracle
+from numpy.typing import NDArray
+
+from nanotool import unary
+from nanotool.backends import tflite as writer
+from nanotool.frontends.tflite import convert, file
+from nanotool.ir import QGraph, Unary
+from nanotool.lower import lower
+from nanotool.plan import plan
+from nanotool.runtime import Runtime
+from nanotool.simulate import simulate
+
+
+def differences(graph: QGraph, x: NDArray[Any]) -> dict[str, int]:
+    """Bytes in which others differ from TFLite Micro on ``x``, by who it is: the simulator, the C
+    library, and both again on what the importer makes of the .tflite file."""
+    model = writer.write(graph)
+    expected = oracle.run_bytes(model, x).reshape(len(x), -1)
+    answers = {
+        "simulator": simulate(graph, x),
+        "C library": _run(graph, x),
+    }
+    if _imports(graph):
+        again = convert.from_model(file.read(model), "again", "test")
+        shaped = x.reshape(len(x), *again.input_tensor.shape)
+        answers |= {
+            "simulator, imported": simulate(again, shaped),
+            "C library, imported": _run(again, shaped),
+        }
+    found = {}
+    for who, y in answers.items():
+        assert y.dtype == expected.dtype, (who, y.dtype, expected.dtype)
+        different = y.reshape(len(x), -1).view(np.uint8) != expected.view(np.uint8)
+        if different.any():
+            found[who] = int(np.count_nonzero(different))
+    return found
+
+
+def _run(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
+    lowered = lower(graph)
+    return Runtime(lowered, plan(lowered)).run(x)
+
+
+def _imports(graph: QGraph) -> bool:
+    """Whether every function is written as an operator; a look-up table is not read back."""
+    return not any(
+        isinstance(op.op, Unary)
+        and (
+            not unary.definition(op.op.function).in_tflm
+            or (op.op.function == "rsqrt" and graph.tensors[op.inputs[0]].zero_point != -128)
+        )
+        for op in graph.ops
+    )

@@ -1,0 +1,20 @@
+"""The differential test: random graphs of all operators against TFLite Micro, byte for byte.
+
+The simulator, the C library, and what the importer makes of the same .tflite file. 200 graphs;
+NANO_EXAMPLES=100 makes 20,000 of it, and `python -m bench.differential` counts them.
+"""
+
+from __future__ import annotations
+
+from differential import differences
+from hypothesis import given
+from hypothesis import strategies as st
+from random_graphs import ALL, examples, graphs, random_inputs
+
+from nanotool.ir import QGraph
+
+
+@examples(200)
+@given(graphs(ALL, 12, tflite=True, borders=True), st.integers(0, 2**16))
+def test_random_graphs_answer_as_tflite_micro(graph: QGraph, seed: int) -> None:
+    assert differences(graph, random_inputs(graph, 6, seed)) == {}
