@@ -53,7 +53,7 @@ def pair_up(
 
 def _fused(first: Layer, second: Layer, optimize: str) -> Call | None:
     """The call that does both, its ``reads`` counted over the inputs of ``first`` and then of
-    ``second``; None if no kernel can."""
+    ``second``; None if no kernel can, or if the target has a faster one for ``first`` alone."""
     conv = first.op.op
     if not isinstance(conv, Conv2D) or calls_of(first)[0].kernel != "nano_conv2d":
         return None  # a faster kernel computes it, by itself

@@ -110,11 +110,16 @@ def variant(target: str, operator: type) -> Callable[[_AnyVariant], _AnyVariant]
     return register
 
 
+def faster_call(layer: Layer) -> Call | None:
+    """The call of the target's own kernel for ``layer``; None if the portable one is to run."""
+    faster = _VARIANTS.get((layer.target, type(layer.op.op)))
+    return faster(layer.op.op, layer) if faster else None
+
+
 def calls_of(layer: Layer) -> tuple[Call, ...]:
     """The calls that compute ``layer``; UnsupportedOp if there is no kernel for it."""
     operator = type(layer.op.op)
-    faster = _VARIANTS.get((layer.target, operator))
-    call = faster(layer.op.op, layer) if faster else None
+    call = faster_call(layer)
     if call is not None:
         return (call,)
     if operator not in _LOWERINGS:

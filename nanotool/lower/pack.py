@@ -130,3 +130,18 @@ def row_pairs(rows: Int8Array) -> NDArray[np.int16] | None:
     if (low < -_HALF_LIMIT).any() or (high >= _HALF_LIMIT).any() or (halves < -(2**15)).any():
         return None
     return halves.astype(np.int16)
+
+
+def quads(halves: NDArray[np.int16], multiple: int = 1) -> NDArray[np.int16]:
+    """int16 [pairs, quads, 4]: the terms of each row in quads, in the order 0, 2, 1, 3 in which
+    SXTB16 widens four bytes; zeros fill the last ``multiple`` of quads."""
+    fill = -halves.shape[1] % (4 * multiple)
+    padded = np.pad(halves, ((0, 0), (0, fill)))
+    return padded.reshape(len(halves), -1, 4)[:, :, [0, 2, 1, 3]]
+
+
+def blocks(rows: NDArray[np.int16], count: int) -> NDArray[np.int16]:
+    """`quads` with the first ``count`` pairs of pairs side by side, flat: [count][quads][2][4],
+    then the other pairs [quads][4]."""
+    together = rows[: 2 * count].reshape(count, 2, *rows.shape[1:]).transpose(0, 2, 1, 3)
+    return np.concatenate([together.reshape(-1), rows[2 * count :].reshape(-1)])

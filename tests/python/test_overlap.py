@@ -93,9 +93,9 @@ def wrong_at(
     )
 
 
-def check(graph: QGraph, x: np.ndarray[Any, Any]) -> tuple[int, int]:
+def check(graph: QGraph, x: np.ndarray[Any, Any], target: str = "portable") -> tuple[int, int]:
     """(overlaps above 0, those that fail if one byte closer); fails where a stated one does."""
-    lowered = lower(graph)
+    lowered = lower(graph, target)
     memory = Memory(lowered)
     tensors = simulate_all(graph, x)
     samples = [
@@ -129,8 +129,9 @@ def test_the_overlap_is_what_the_kernel_bears_and_no_more(kind: str) -> None:
     assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
 
 
+@pytest.mark.parametrize("target", ["portable", "armv7em"])
 @pytest.mark.parametrize("block", range(4))
-def test_the_overlaps_in_random_graphs(block: int) -> None:
+def test_the_overlaps_in_random_graphs(block: int, target: str) -> None:
     for seed in range(25 * block, 25 * block + 25):
         graph = random_graph(seed, kinds=KINDS)
-        check(graph, random_inputs(graph, 4, seed))
+        check(graph, random_inputs(graph, 4, seed), target)

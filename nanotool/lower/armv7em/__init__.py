@@ -4,3 +4,5 @@ Each module here registers variants of one family (see `nanotool.lower.layer.var
 decides about a layer: from its real weights it proves that a kernel is exact, and answers that
 kernel with its packed arrays and its scratch; or None, and the layer takes the portable kernel.
 """
+
+from nanotool.lower.armv7em import linear  # noqa: F401  (registers)

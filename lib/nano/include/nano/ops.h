@@ -42,6 +42,7 @@
 #include "nano/ops/border.h"
 #include "nano/ops/elementwise.h"
 #include "nano/ops/linear.h"
+#include "nano/ops/linear_dsp.h"
 #include "nano/ops/move.h"
 #include "nano/ops/pool.h"
 #include "nano/ops/rows.h"

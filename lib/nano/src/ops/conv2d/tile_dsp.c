@@ -14,7 +14,7 @@
 static void pair(const nano_tile *t, const int16_t *w, const uint32_t *inputs, int32_t sums[2]) {
     int32_t whole = 0, low = 0;
     for (uint32_t i = 0; i < 2 * t->quads; i++) {
-        const nano_halves word = nano_load(w + 2 * i), x = inputs[NANO_TILE_PIXELS * i];
+        const nano_halves word = nano_load_word(w + 2 * i), x = inputs[NANO_TILE_PIXELS * i];
         whole = nano_smlad(word, x, whole);
         low = nano_smlad(nano_sxtb16(word), x, low);
     }
@@ -111,7 +111,8 @@ void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS], uint32_t 
             "ldmia r1!, {r4-r9}\n"                                                                 \
             "bx r12\n"                                                                             \
             ".p2align 2\n"                                                                         \
-            "2:\n" QUAD QUAD QUAD QUAD QUAD QUAD QUAD QUAD "subs lr, #1\n"                         \
+            "2: .rept 8\n" QUAD ".endr\n"                                                          \
+            "subs lr, #1\n"                                                                        \
             "bne.w 2b\n"                                                                           \
             "ldr r1, [sp, #12]\n"                                                                  \
             "ldr r12, [sp, #28]\n"                                                                 \

@@ -1,0 +1,50 @@
+/* nano/ops/linear_dsp.h - dense layers and convolutions with the DSP instructions of Armv7E-M.
+ *
+ * Same results as their portable forms in linear.h, where lowering proved it
+ * (nanotool/lower/pack.py). Weights are pairs of rows: a half is 256 * odd row + even row. Terms
+ * stand in quads of four, whose order is 0, 2, 1, 3 (what SXTB16 makes of four bytes); a last quad
+ * is filled with zeros. Scales are, for each output, {256 * bias + e - 1, multiplier}: e is a right
+ * shift of at least 1, the bias has -zero_point(in) * sum(weights) folded in. */
+#ifndef NANO_OPS_LINEAR_DSP_H
+#define NANO_OPS_LINEAR_DSP_H
+
+#include "nano/ops/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* nano_dense. Each row of inputs is read whole before its outputs are written.
+ * scratch: 16 + 16 * octets bytes. */
+typedef struct {
+    const int16_t *weights; /* [out_features / 4][2 octets][2][4], then pairs [2 octets][4] */
+    const int32_t *scales;  /* [out_features][2] */
+    uint16_t rows;
+    uint16_t octets; /* in_features / 8, rounded up */
+    uint32_t in_features;
+    uint16_t out_features;
+    nano_store store;
+} nano_dense_dsp_params;
+void nano_dense_dsp(const void *params, const nano_io *io);
+void nano_dense_relu_dsp(const void *params, const nano_io *io); /* zero point -128 only */
+
+/* nano_conv2d in one group. Pixels are computed three by three, in raster order; all that three
+ * need is read before any of them is written.
+ * scratch: 24 + 24 * quads + 3 * (segment, or 4 * quads if that is 0) bytes. */
+typedef struct {
+    const int16_t *weights; /* [out_c / 2, rounded up][quads][4] */
+    const int32_t *scales;  /* [out_c][2] */
+    nano_window window;
+    uint16_t quads;   /* kernel_h * kernel_w * in_c / 4, rounded up */
+    uint16_t segment; /* kernel_w * in_c, if a kernel's row is side by side in the image and whole
+                         quads; else 0 */
+    int16_t in_zero_point; /* fills the padding */
+    nano_store store;
+} nano_conv2d_dsp_params;
+void nano_conv2d_dsp(const void *params, const nano_io *io);
+void nano_conv2d_relu_dsp(const void *params, const nano_io *io); /* zero point -128 only */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,92 @@
+"""Dense layers and convolutions: lib/nano/include/nano/ops/linear_dsp.h."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Struct
+from nanotool.lower import pack
+from nanotool.lower.layer import UINT16_MAX, Call, Layer, in_chunks, overlap, store, variant
+from nanotool.lower.window import window_needs, window_struct
+
+TARGET = "armv7em"
+TILE = 3  # pixels that a convolution computes together
+
+
+def _kernel(name: str, layer: Layer) -> str:
+    """The kernel's symbol: the shorter one where what is below the zero point saturates."""
+    return f"{name}_relu_dsp" if layer.output.zero_point == INT8_MIN else f"{name}_dsp"
+
+
+def _scales(layer: Layer, packed: pack.Scaled) -> Array:
+    return layer.array("scales", packed.scales, "scales [out][256 bias + shift - 1, multiplier]")
+
+
+@variant(TARGET, Dense)
+def _dense(_op: Dense, layer: Layer) -> Call | None:
+    """Four outputs at a time. A row of inputs is read whole before its outputs are written."""
+    inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
+    rows = layer.input.size // inputs
+    packed = pack.scaled(layer)
+    pairs = None if packed is None else pack.row_pairs(packed.weight)
+    octets = -(-inputs // 8)
+    if packed is None or pairs is None or max(octets, rows, outputs) > UINT16_MAX:
+        return None
+    weights = pack.blocks(pack.quads(pairs, 2), outputs // 4)
+    note = (
+        "weights, 256 odd + even row: [out / 4][quads of inputs][2][4: 0 2 1 3], then single pairs"
+    )
+    fields = (
+        ("weights", layer.array("weights", weights, note)),
+        ("scales", _scales(layer, packed)),
+        ("rows", rows),
+        ("octets", octets),
+        ("in_features", inputs),
+        ("out_features", outputs),
+        ("store", store(layer)),
+    )
+    needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
+    return Call(
+        _kernel("nano_dense", layer),
+        Struct("nano_dense_dsp_params", fields),
+        (overlap(in_chunks(needs, outputs)),),
+        macs=layer.output.size * inputs,
+        scratch=16 + 16 * octets,
+    )
+
+
+@variant(TARGET, Conv2D)
+def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
+    """Three pixels at a time, one group of channels."""
+    if op.groups != 1:
+        return None
+    packed = pack.scaled(layer)
+    pairs = None if packed is None else pack.row_pairs(packed.weight)
+    terms = math.prod(op.window.kernel) * layer.input.shape[2]
+    quads = -(-terms // 4)
+    if packed is None or pairs is None or terms > UINT16_MAX:
+        return None
+    segment = op.window.kernel[1] * layer.input.shape[2]
+    if segment % 4 or op.window.dilation[1] != 1:
+        segment = 0  # the kernel has to copy windows
+    note = "weights, 256 odd + even row: [out / 2][quads of kernel_h kernel_w in_c][4: 0 2 1 3]"
+    fields = (
+        ("weights", layer.array("weights", pack.quads(pairs), note)),
+        ("scales", _scales(layer, packed)),
+        ("window", window_struct(op.window, layer)),
+        ("quads", quads),
+        ("segment", segment),
+        ("in_zero_point", layer.input.zero_point),
+        ("store", store(layer)),
+    )
+    outputs = layer.output.shape[2]
+    needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
+    return Call(
+        _kernel("nano_conv2d", layer),
+        Struct("nano_conv2d_dsp_params", fields),
+        (overlap(in_chunks(needs, TILE * outputs)),),
+        macs=layer.output.size * terms,
+        scratch=24 + 24 * quads + TILE * (segment or 4 * quads),
+    )

@@ -1,0 +1,205 @@
+"""The kernels of Armv7E-M, by the C forms of their instructions: every byte the simulator's."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handmade import GraphBuilder
+from operators import OPERATORS, inputs_of, operator_graph
+from random_graphs import random_graph, random_inputs
+from test_overlap import check
+
+from nanotool import simulate
+from nanotool.backends import c
+from nanotool.frontends.tflite.convert import load as load_tflite
+from nanotool.ir import Conv2D, Int8Array, QGraph, Window
+from nanotool.lower import lower
+from nanotool.plan import plan
+from nanotool.runtime import Runtime
+from nanotool.sources import lib_dir
+
+MODELS = Path(__file__).parent.parent / "models"
+TARGET = "armv7em"
+
+
+def differ(graph: QGraph, x: Int8Array) -> Counter[str]:
+    """The kernels that ran; fails where one wrote another byte than the simulator."""
+    lowered = lower(graph, TARGET)
+    expected = simulate.simulate_all(graph, x)
+    outputs = Runtime(lowered, plan(lowered)).run_all(x)
+    for op, values in zip(lowered.ops, outputs, strict=True):
+        if op.source:
+            assert np.array_equal(values, expected[op.output]), (graph.name, op.name, op.kernel)
+    return Counter(op.kernel for op in lowered.ops)
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_models(block: int) -> None:
+    kernels: Counter[str] = Counter()
+    for seed in range(50 * block, 50 * block + 50):
+        kinds = {"kinds": ("conv2d", "dense")} if seed % 2 else {}
+        graph = random_graph(seed, **kinds)
+        kernels += differ(graph, random_inputs(graph, 6, seed))
+    for name in ("dense_dsp", "dense_relu_dsp", "conv2d_dsp", "conv2d_relu_dsp"):
+        assert kernels[f"nano_{name}"] >= 2, kernels
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_every_operator(kind: str) -> None:
+    for seed in range(12):
+        graph = operator_graph(kind, seed)
+        differ(graph, inputs_of(graph, 5, seed))
+
+
+def convolution(shape: tuple[int, int, int], outputs: int, window: Window, relu: bool) -> QGraph:
+    b = GraphBuilder("conv", shape, seed=outputs)
+    rows, columns = window.output_size(*shape[:2])
+    weights = (outputs, *window.kernel, shape[2])
+    b.weighted("conv", Conv2D(window), (rows, columns, outputs), weights, relu)
+    return b.graph()
+
+
+WINDOWS = [
+    Window((1, 1)),
+    Window((1, 1), (2, 2)),
+    Window((3, 3), padding=(1, 1, 1, 1)),
+    Window((3, 3), (2, 2), (0, 0, 1, 1)),
+    Window((2, 5), (1, 2), (1, 4, 0, 3)),
+    Window((3, 3), padding=(2, 2, 2, 2), dilation=(2, 2)),
+    Window((3, 2), padding=(1, 0, 1, 0), dilation=(2, 1)),
+    Window((10, 4), (2, 2), (4, 1, 5, 1)),
+]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_convolutions_of_every_remainder(window: Window) -> None:
+    """Channels that are whole words and others, tiles that are full and others, one output."""
+    for channels in (1, 2, 3, 4, 5, 8, 16, 17):
+        for outputs in (1, 2, 3, 8):
+            for width in (7, 8, 9):
+                graph = convolution((5, width, channels), outputs, window, relu=width == 8)
+                kernels = differ(graph, random_inputs(graph, 4))
+                assert (
+                    sum(kernels.values())
+                    == kernels["nano_conv2d_dsp"] + (kernels["nano_conv2d_relu_dsp"])
+                )
+
+
+def test_dense_layers_of_every_remainder() -> None:
+    for inputs in [*range(1, 26), 63, 64, 65, 127, 128, 129, 200]:
+        for outputs in range(1, 10):
+            b = GraphBuilder("dense", (inputs,), seed=inputs)
+            b.dense("dense", outputs, relu=bool(outputs % 2))
+            differ(b.graph(), random_inputs(b.graph(), 4))
+
+
+@pytest.mark.parametrize("weight", [127, -127])
+def test_sums_at_the_ends_of_their_ranges(weight: int) -> None:
+    """516 products of extremes: the most that a pair of rows always holds."""
+    for terms in (512, 516):
+        b = GraphBuilder("extreme", (terms,))
+        b.dense("dense", 4)
+        graph = b.graph()
+        graph.ops[0].weight.setflags(write=True)
+        graph.ops[0].weight[:] = weight
+        graph.ops[0].weight[:, ::2] = -weight
+        signs = np.tile([-1, 1], terms // 2)
+        x = np.clip(np.stack([-128 * signs, 128 * signs]), -128, 127).astype(np.int8)
+        assert differ(graph, x) == {"nano_dense_dsp": 1}
+
+
+@pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
+def test_the_reference_models(name: str) -> None:
+    """TFLite Micro's answers, within the memory that each is promised."""
+    graph = load_tflite(MODELS / f"{name}.tflite")
+    golden = np.load(MODELS / f"{name}_golden.npz")
+    lowered = lower(graph, TARGET)
+    planned = plan(lowered)
+    x = golden["x"].reshape(-1, *graph.input_tensor.shape)
+    y = Runtime(lowered, planned).run(x)
+    assert np.array_equal(y.reshape(golden["y"].shape), golden["y"])
+    assert planned.arena_size <= {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}[name]
+    portable = {"nano_dense", "nano_conv2d", "nano_conv2d_add"}
+    assert portable.isdisjoint(op.kernel for op in lowered.ops)
+
+
+def test_overlaps_are_what_the_kernels_bear() -> None:
+    """One byte closer than stated something is overwritten too early, in most nets."""
+    tight = wrong = 0
+    for seed in range(60):
+        graph = random_graph(seed, kinds=("conv2d", "dense"), layers=2)
+        counts = check(graph, random_inputs(graph, 6, seed), TARGET)
+        tight, wrong = tight + counts[0], wrong + counts[1]
+    assert tight >= 20
+    assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
+
+
+# --- Exported, under the sanitizers ---------------------------------------------------------------
+
+FLAGS = (
+    *("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
+    *("-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    # The guard of the exported sources, and C instead of the instructions.
+    *("-D__ARM_FEATURE_DSP=1", "-DNANO_SIMD_FALLBACK=1"),
+)
+MAIN = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "app_model.h"
+#include "nano/nano.h"
+
+/* Inputs come from stdin, outputs go to stdout; the arena ends where the sanitizer looks. */
+int main(void) {
+    nano_arena arena;
+    nano_net net;
+    void *const room = aligned_alloc(16, (APP_ARENA_SIZE + 15) / 16 * 16);
+    if (nano_arena_init(&arena, room, APP_ARENA_SIZE) != NANO_OK ||
+        nano_init(&net, &APP_MODEL, &arena) != NANO_OK)
+        return 1;
+    while (fread(nano_input(&net), 1, APP_INPUT_SIZE, stdin) == APP_INPUT_SIZE) {
+        if (nano_run(&net) != NANO_OK)
+            return 2;
+        fwrite(nano_output(&net), 1, APP_OUTPUT_SIZE, stdout);
+    }
+    free(room);
+    return 0;
+}
+"""
+
+
+def compile_c(*arguments: str | Path) -> None:
+    command = ["cc", *FLAGS, f"-I{lib_dir() / 'include'}", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    build = tmp_path_factory.mktemp("library")
+    objects = []
+    for number, source in enumerate(sorted((lib_dir() / "src").rglob("*.c"))):
+        objects.append(build / f"{number}.o")
+        compile_c("-c", source, "-o", objects[-1])
+    return objects
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_exported_models_under_the_sanitizers(
+    library: list[Path], tmp_path: Path, seed: int
+) -> None:
+    graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else ("conv2d", "max_pool"))
+    x = random_inputs(graph, 8, seed)
+    lowered = lower(graph, TARGET)
+    c.export([(lowered, plan(lowered))], tmp_path / "model")
+    main, program = tmp_path / "main.c", tmp_path / "program"
+    main.write_text("#define _ISOC11_SOURCE\n" + MAIN)
+    sources = sorted((tmp_path / "model").glob("*.c"))
+    compile_c(f"-I{tmp_path / 'model'}", main, *sources, *library, "-o", program)
+    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    y = np.frombuffer(done.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
+    assert np.array_equal(y, simulate.simulate(graph, x))
