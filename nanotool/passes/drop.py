@@ -26,7 +26,7 @@ from nanotool.passes.rewrite import rebuilt, sole_consumer
 
 
 def drop(graph: Graph) -> Graph:
-    """``graph`` without no-ops, dead nodes, and chains of reshapes or of transposes."""
+    """``graph`` without no-ops, dead nodes, and chains of reshapes, of transposes, of slices."""
     while True:
         result = _drop_dead(_merge_moves(_drop_identities(graph)))
         if len(result.nodes) == len(graph.nodes):
@@ -69,7 +69,7 @@ def _drop_identities(graph: Graph) -> Graph:
 
 
 def _merge_moves(graph: Graph) -> Graph:
-    """Reshape after Reshape, Transpose after Transpose; a Transpose or Mean that is a Reshape."""
+    """Two reshapes, transposes or slices in a row; a transpose or mean that is a reshape."""
     nodes: dict[str, Node] = {}
     for old in graph.nodes:
         node = old
@@ -104,6 +104,13 @@ def _merged(first: Node, second: Node) -> Node | None:
         case Transpose(inner), Transpose(outer):
             permutation = tuple(inner[axis] for axis in outer)
             return replace(second, op=Transpose(permutation), inputs=first.inputs)
+        case Slice(begin, stride), Slice(offset, step):
+            starts = zip(begin, stride, offset, strict=True)
+            op = Slice(
+                tuple(first + gap * more for first, gap, more in starts),
+                tuple(gap * more for gap, more in zip(stride, step, strict=True)),
+            )
+            return replace(second, op=op, inputs=first.inputs)
         case _:
             return None
 

@@ -142,7 +142,7 @@ def _behind(  # noqa: PLR0911 (one a kind)
             fine = len(node.inputs) == 1 and not before.offset.any() and before.uniform
             return before if fine else None
         case Clamp(low, high):
-            fine = {low, high} <= {0.0, np.inf, -np.inf} and (before.gain > 0).all()
+            fine = {low, high} <= {0.0, np.inf, -np.inf} and bool((before.gain > 0).all())
             return before if fine and not before.offset.any() else None
         case _:
             return None
@@ -304,13 +304,13 @@ def _absorbing_norm(norm: Node, shape: Shape, affine: Affine) -> Node | None:
 
 
 def _stand_alone(graph: Graph, norm: Node) -> Graph:
-    """-x is a function, a product or a sum with one number an operator; all else is a depthwise 1x1
-    convolution. A vector becomes an image of one pixel for that."""
+    """-x is a function, a product, sum or difference with one number an operator; all else is a
+    depthwise 1x1 convolution. A vector becomes an image of one pixel for that."""
     affine = _affine(norm)
     gain, offset = float(affine.gain.flat[0]), float(affine.offset.flat[0])
     if affine.uniform and (gain, offset) == (-1.0, 0.0):
         return _replaced(graph, norm, [replace(norm, op=Unary("neg"), weight=None, bias=None)])
-    if affine.uniform and (gain == 1.0 or offset == 0.0 or len(norm.shape) != 3):
+    if affine.uniform and (abs(gain) == 1.0 or offset == 0.0 or len(norm.shape) != 3):
         return _with_numbers(graph, norm, gain, offset)
     return _replaced(graph, norm, _depthwise(graph, norm))
 
@@ -321,18 +321,31 @@ def _replaced(graph: Graph, norm: Node, chain: list[Node]) -> Graph:
 
 
 def _with_numbers(graph: Graph, norm: Node, gain: float, offset: float) -> Graph:
-    """A product and a sum with one number each, as far as needed."""
+    """A product and a sum with one number each, as far as needed; offset - x is a difference."""
     taken = names(graph)
-    steps = [("mul", gain)] * (gain != 1.0) + [("add", offset)] * (offset != 0.0)
     constants: dict[str, FloatArray] = dict(graph.constants)
-    chain: list[Node] = []
+
+    def constant(word: str, value: float) -> str:
+        name = unique(f"{norm.name}.{word}", taken)
+        constants[name] = frozen(np.full((1,) * len(norm.shape), value))
+        return name
+
+    def node(name: str, function: str, *inputs: str) -> Node:
+        return Node(name, Binary(function), inputs, norm.shape)
+
     source = norm.inputs[0]
-    for i, (function, value) in enumerate(steps, 1):
-        constant = unique(f"{norm.name}.{'factor' if function == 'mul' else 'offset'}", taken)
-        constants[constant] = frozen(np.full((1,) * len(norm.shape), value))
-        name = norm.name if i == len(steps) else unique(f"{norm.name}.scaled", taken)
-        chain.append(Node(name, Binary(function), (source, constant), norm.shape))
-        source = name
+    if gain == -1.0:
+        chain = [node(norm.name, "sub", constant("minuend", offset), source)]
+    elif offset == 0.0:
+        chain = [node(norm.name, "mul", source, constant("factor", gain))]
+    elif gain == 1.0:
+        chain = [node(norm.name, "add", source, constant("offset", offset))]
+    else:
+        product = node(
+            unique(f"{norm.name}.scaled", taken), "mul", source, constant("factor", gain)
+        )
+        total = node(norm.name, "add", product.name, constant("offset", offset))
+        chain = [product, total]
     return _replaced(replace(graph, constants=constants), norm, chain)
 
 

@@ -53,6 +53,7 @@ def _constant(walk: Walk, argument: Any, rank: int) -> NDArray[np.float64] | Non
         walk.refuse("arithmetic with a number that depends on the batch", "Use a fixed number.")
     walk.check_finite(array, "constant")
     array = array.reshape(*(1,) * (rank + 1 - array.ndim), *array.shape)
+    array = walk.once(array)
     if array.ndim > rank + 1 or array.shape[0] != 1:
         walk.refuse(f"a constant of shape {array.shape} that has an axis for the batch", "Cut it.")
     return np.asarray(array[0], np.float64)

@@ -67,7 +67,9 @@ def _parts(walk: Walk, arguments: list[Any]) -> list[str]:
             names.append(walk.source(argument))
             continue
         value = walk.constant(argument, "part")
-        if value is None or value.ndim < 2 or value.shape[0] != 1:
+        assert value is not None
+        value = walk.once(value)
+        if value.ndim < 2 or value.shape[0] != 1:
             walk.refuse("a joined constant that has an axis for the batch", "Leave it out.")
         names.append(walk.add_constant(value[0]))
     return names
@@ -199,9 +201,13 @@ def _pad(walk: Walk, args: Arguments, _node: fx.Node) -> str:
 
 
 @handles("expand", "expand_as", view=True)
-def _expand(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """Axes of one element repeated. Arithmetic does it by itself and then reads the original."""
-    source, shape = walk.source(args["self"]), walk.batchless(node)
+def _expand(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    """Axes of one element repeated. Arithmetic does it by itself and then reads the original. A
+    constant for every sample of the batch is still one."""
+    constant, shape = walk.values.get(args["self"]), walk.batchless(node)
+    if isinstance(constant, torch.Tensor):
+        return constant.expand(1, *shape)
+    source = walk.source(args["self"])
     before = walk.shapes[source]
     if shape == before:
         return source

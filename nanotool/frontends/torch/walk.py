@@ -136,6 +136,14 @@ class Walk:
             self.weights[argument] = array
         return self.weights[argument]
 
+    def once(self, value: NDArray[Any]) -> NDArray[Any]:
+        """A constant that holds the same for each sample of the batch, for one of them; another one
+        as it is."""
+        batch = self.batch if isinstance(self.batch, int) else None
+        if value.ndim and batch is not None and len(value) == batch and (value == value[:1]).all():
+            return value[:1]
+        return value
+
     def check_finite(self, array: NDArray[Any], what: str) -> None:
         """InvalidModel for NaN and infinity."""
         if not np.isfinite(array).all():
