@@ -27,6 +27,9 @@ USUAL_BOARDS = ("native", "stm32")
 ARENA_BYTES = {"kws": 10_500, "ic": 35_000, "vww": 40_000, "ad": 1_400}
 CODE_BYTES = {"kws": 22_000, "ic": 22_000, "vww": 22_000, "ad": 14_000}
 
+# Bytes of an input that takes seconds on an emulated line, and how many of these CI has time for.
+SLOW_INPUT, SLOW_INPUTS = 8192, 4
+
 # What the runner asks for in its two modes; the performance mode's numbers are its own file's.
 ACCURACY = (1, 0)
 PERFORMANCE = {"kws": (70, 10), "ic": (20, 5), "vww": (20, 5), "ad": (1500, 10)}
@@ -55,8 +58,22 @@ def device(served: Served) -> Iterator[Device]:
         yield device
 
 
+def few(served: Served) -> int:
+    """How many golden inputs CI has time for: all, but of images that an emulated line carries."""
+    slow = served.board is not NATIVE and served.x[0].size > SLOW_INPUT
+    return SLOW_INPUTS if slow else len(served.x)
+
+
 def test_outputs_are_the_golden_ones(served: Served, device: Device) -> None:
-    for x, y in zip(served.x, served.y, strict=True):
+    for x, y in zip(served.x[: few(served)], served.y, strict=False):
+        assert device.run(x).tobytes() == y.tobytes()
+
+
+@pytest.mark.slow
+def test_outputs_are_the_golden_ones_to_the_last(served: Served, device: Device) -> None:
+    if few(served) == len(served.x):
+        pytest.skip("test_outputs_are_the_golden_ones takes all of them here")
+    for x, y in zip(served.x[few(served) :], served.y[few(served) :], strict=True):
         assert device.run(x).tobytes() == y.tobytes()
 
 
