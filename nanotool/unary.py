@@ -8,6 +8,7 @@ kernel that TFLite Micro has for it, so that the bytes are the same; where TFLit
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ def quantized_bound(bound: float, tensor: QTensor) -> int:
     """
     if math.isinf(bound):
         return INT8_MIN if bound < 0 else INT8_MAX
-    quotient = float(np.float32(bound) / np.float32(tensor.scale))
+    with np.errstate(over="ignore"):  # beyond float32 is beyond int8
+        quotient = float(np.float32(bound) / np.float32(tensor.scale))
     limited = max(-1024.0, min(1024.0, quotient))
     return max(INT8_MIN, min(INT8_MAX, tensor.zero_point + numerics.round_half_away(limited)))
 
@@ -134,20 +136,25 @@ def _absolute(source: QTensor, target: QTensor) -> NDArray[np.int64]:
     return numerics.wrap_int32(scaled + target.zero_point)
 
 
+@functools.cache
+def _inverse_roots() -> NDArray[np.int64]:
+    """1 / sqrt(d) for d = 0..255, 20 bits behind the point; 0 for d = 0."""
+    inverses = [numerics.inverse_square_root(d) for d in range(1, 256)]
+    multiplier, shift = np.array(inverses, np.int64).T
+    roots = numerics.multiply_by_quantized_multiplier(np.ones(255), multiplier, shift + 20)
+    return np.concatenate(([0], roots))
+
+
 def _rsqrt(source: QTensor, target: QTensor) -> NDArray[np.int64]:
     """1 / sqrt(q - zero point) with 20 bits behind the point, times 1 / (sqrt(scale) · output's).
 
     127 where the input is 0 or negative (TFLite Micro gives an error for negative ones).
     """
     multiplier, shift = numerics.quantize_multiplier(1 / (math.sqrt(source.scale) * target.scale))
-    values = np.full(256, INT8_MAX, np.int64)
-    for i, q in enumerate(INPUTS - source.zero_point):
-        if q > 0:
-            inverse, right = numerics.inverse_square_root(int(q))
-            fraction = numerics.multiply_by_quantized_multiplier(np.array(1), inverse, right + 20)
-            scaled = numerics.multiply_by_quantized_multiplier(fraction, multiplier, shift - 20)
-            values[i] = int(scaled) + target.zero_point
-    return values
+    q = INPUTS - source.zero_point
+    roots = _inverse_roots()[np.maximum(q, 0)]
+    scaled = numerics.multiply_by_quantized_multiplier(roots, multiplier, shift - 20)
+    return np.where(q > 0, scaled + target.zero_point, INT8_MAX)
 
 
 # --- Hard-swish: TFLite Micro computes it in 16 bits ----------------------------------------------
@@ -220,13 +227,21 @@ def _rounded(real: RealFunction) -> TableMaker:
 
 
 def _elu(source: QTensor, target: QTensor) -> NDArray[np.int64]:
-    """exp(x) - 1 for x < 0, else x: in float32, as TFLite Micro fills its table."""
-    x = np.float32(source.scale) * (INPUTS - source.zero_point).astype(np.float32)
+    """exp(x) - 1 for x < 0, else x: in float32, as TFLite Micro fills its table.
+
+    0 stays 0 under an output scale so small that its inverse is infinite; what is beyond float32
+    saturates.
+    """
     with np.errstate(over="ignore"):
+        x = np.float32(source.scale) * (INPUTS - source.zero_point).astype(np.float32)
         below = np.exp(np.minimum(x, 0).astype(np.float64)).astype(np.float32) - np.float32(1)
-        scaled = np.where(x < 0, below, x) * (np.float32(1) / np.float32(target.scale))
-    whole = np.trunc(np.clip(scaled, -1024, 1024))
-    rest = np.clip(scaled, -1024, 1024) - whole
+        y = np.where(x < 0, below, x)
+        scaled = np.zeros_like(y)
+        inverse = np.float32(1) / np.float32(target.scale)
+        np.multiply(y, inverse, out=scaled, where=y != 0)
+    limited = np.clip(scaled, -1024, 1024)
+    whole = np.trunc(limited)
+    rest = limited - whole
     nearest = whole + (rest >= np.float32(0.5)) - (rest <= np.float32(-0.5))
     return np.asarray(nearest, np.int64) + target.zero_point
 

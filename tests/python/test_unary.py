@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable
+
 import numpy as np
 import oracle
 import pytest
@@ -9,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import examples
 
-from nanotool import unary
+from nanotool import numerics, unary
 from nanotool.errors import InvalidModel
 from nanotool.ir import Int8Array, QGraph, QOp, QTensor, Unary
 
@@ -46,7 +50,10 @@ def test_saturating_tables_equal_tflm(function: str, zero_point: int) -> None:
         assert np.array_equal(unary.table(function, source, target), expected), source
 
 
-@pytest.mark.parametrize("function", ["relu", "relu6", "identity"])
+REQUANTIZING = ("abs", "identity", "leaky_relu:0.01", "leaky_relu:-1.7", "relu", "relu6")
+
+
+@pytest.mark.parametrize("function", REQUANTIZING)
 @examples(60)
 @given(
     scale=st.floats(-25, 20).map(lambda e: 2.0**e),
@@ -61,6 +68,197 @@ def test_requantizing_tables_equal_tflm(
     target = tensor("y", scale if same else scale * ratio, zero_points[0 if same else 1])
     expected = from_tflm(function, source, target)
     assert np.array_equal(unary.table(function, source, target), expected)
+
+
+@examples(150)
+@given(
+    slope=st.floats(-3, 3, width=32) | st.floats(2.0**-20, 2.0**-10, width=32),
+    scale=st.floats(-10, 10).map(lambda e: 2.0**e),
+    ratio=st.floats(-8, 8).map(lambda e: 2.0**e),
+    zero_points=st.tuples(st.integers(-128, 127), st.integers(-128, 127)),
+)
+def test_leaky_relus_equal_tflm(
+    slope: float, scale: float, ratio: float, zero_points: tuple[int, int]
+) -> None:
+    function = unary.named("leaky_relu", slope)
+    source = tensor("x", scale, zero_points[0])
+    target = tensor("y", scale * ratio, zero_points[1])
+    expected = from_tflm(function, source, target)
+    assert np.array_equal(unary.table(function, source, target), expected)
+
+
+@pytest.mark.parametrize("function", ["elu", "hard_swish"])
+@examples(200)
+@given(
+    scale=st.floats(-12, 12).map(lambda e: 2.0**e),
+    ratio=st.floats(-6.9, 20).map(lambda e: 2.0**e) | st.just(1.0),
+    zero_points=st.tuples(st.integers(-128, 127), st.integers(-128, 127)),
+)
+def test_curved_tables_equal_tflm(
+    function: str, scale: float, ratio: float, zero_points: tuple[int, int]
+) -> None:
+    source = tensor("x", scale, zero_points[0])
+    target = tensor("y", scale * ratio, zero_points[1])
+    expected = from_tflm(function, source, target)
+    assert np.array_equal(unary.table(function, source, target), expected)
+
+
+@examples(200)
+@given(
+    scale=st.floats(-20, 12).map(lambda e: 2.0**e),
+    output=st.floats(-9, 4).map(lambda e: 2.0**e),
+    zero_point=st.integers(-128, 127),
+)
+def test_inverse_roots_equal_tflm(scale: float, output: float, zero_point: int) -> None:
+    """Of what is not negative: TFLite Micro refuses the rest."""
+    source, target = tensor("x", scale, -128), tensor("y", output, zero_point)
+    expected = from_tflm("rsqrt", source, target)
+    assert np.array_equal(unary.table("rsqrt", source, target), expected)
+
+
+# --- Quotients of scales are computed in double, whatever the sources say -------------------------
+
+
+def nearly_tied(rng: np.random.Generator, factor: float = 1.0) -> tuple[float, float]:
+    """Float32 scales (input, output) for which some q · factor · input / output lies so near a half
+    that a quotient rounded to float32 gives another table entry than one in double."""
+    while True:
+        q, k, source = rng.integers(3, 127), rng.integers(0, 40), np.float32(rng.uniform(0.5, 2))
+        target = np.float32(float(source) * factor * float(q) / (float(k) + 0.5))
+        single = np.float32(source * np.float32(factor)) / target
+        double = float(source) * float(np.float32(factor)) / float(target)
+        one, two = (
+            numerics.requantize(np.arange(128), *numerics.quantize_multiplier(real), 0)
+            for real in (float(single), double)
+        )
+        if not np.array_equal(one, two):
+            return float(source), float(target)
+
+
+@pytest.mark.parametrize(
+    ("function", "factor"),
+    [("relu", 1.0), ("abs", 1.0), ("leaky_relu:0.5", 1.0), ("leaky_relu:0.3", 0.3)],
+)
+def test_quotients_of_scales_are_in_double(function: str, factor: float) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(15):
+        scale, output = nearly_tied(rng, factor)
+        source, target = tensor("x", scale, 0), tensor("y", output, 0)
+        expected = from_tflm(function, source, target)
+        assert np.array_equal(unary.table(function, source, target), expected)
+
+
+def test_the_hard_swishs_quotient_is_in_double() -> None:
+    """Scales whose quotient in float32 lies on a half of the 16-bit multiplier; in double not."""
+    source, target = tensor("x", 4.782092571258545, 91), tensor("y", 0.8763372302055359, -95)
+    expected = from_tflm("hard_swish", source, target)
+    assert np.array_equal(unary.table("hard_swish", source, target), expected)
+    single = np.float32(source.scale) / np.float32(128) / np.float32(target.scale)
+    assert numerics.quantize_multiplier(float(single))[0] % 2**16 == 2**15
+
+
+# --- Functions that TFLite Micro has in float only ------------------------------------------------
+
+REAL: dict[str, Callable[[float], float]] = {
+    "exp": lambda x: math.exp(x) if x < 700 else math.inf,
+    "gelu": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
+    "gelu_tanh": lambda x: (
+        x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    ),
+    "hard_sigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
+    "log": lambda x: math.log(x) if x > 0 else -math.inf,
+    "neg": lambda x: -x,
+    "relu_n1_to_1": lambda x: min(max(x, -1), 1),
+    "silu": lambda x: x / (1 + math.exp(-x)) if x > -700 else 0,
+    "sqrt": lambda x: math.sqrt(x) if x > 0 else 0,
+    "square": lambda x: x * x,
+    "elu:0.5": lambda x: x if x > 0 else 0.5 * math.expm1(x),
+}
+
+
+def nearest(function: str, source: QTensor, target: QTensor) -> list[set[int]]:
+    """For each input the int8 that is nearest to the function's float64 value, halves away from
+    zero; where the value is within its own rounding error of a half, either neighbour."""
+    results = []
+    for q in range(-128, 128):
+        scaled = REAL[function]((q - source.zero_point) * source.scale) / target.scale
+        slack = abs(scaled) * 2.0**-50
+        entries = set()
+        for value in (scaled - slack, scaled + slack):
+            limited = max(-1000.0, min(1000.0, value))
+            whole = math.copysign(math.floor(abs(limited) + 0.5), limited)
+            entries.add(max(-128, min(127, int(whole) + target.zero_point)))
+        results.append(entries)
+    return results
+
+
+def test_all_of_them_are_tested() -> None:
+    real_only = {name for name, entry in unary.FUNCTIONS.items() if not entry.in_tflm}
+    assert real_only | {"elu:0.5"} == set(REAL)
+
+
+@pytest.mark.parametrize("function", REAL)
+@examples(60)
+@given(
+    scale=st.floats(-12, 6).map(lambda e: 2.0**e),
+    output=st.floats(-12, 6).map(lambda e: 2.0**e),
+    zero_points=st.tuples(st.integers(-128, 127), st.integers(-128, 127)),
+)
+def test_tables_hold_the_nearest_int8(
+    function: str, scale: float, output: float, zero_points: tuple[int, int]
+) -> None:
+    """All 256 entries against float64, and against TFLite Micro's look-up in the written table."""
+    source, target = tensor("x", scale, zero_points[0]), tensor("y", output, zero_points[1])
+    table = unary.table(function, source, target)
+    for entry, allowed in zip(table.tolist(), nearest(function, source, target), strict=True):
+        assert entry in allowed
+    assert np.array_equal(from_tflm(function, source, target), table)
+
+
+@pytest.mark.parametrize("function", ["neg", "hard_sigmoid", "relu_n1_to_1"])
+def test_halves_go_away_from_zero(function: str) -> None:
+    """Powers of two as scales: ties are exact."""
+    source, target = tensor("x", 2.0**-5, 0), tensor("y", 2.0**-4, 0)
+    table = unary.table(function, source, target).astype(int)
+    if function == "neg":
+        assert table[128:134].tolist() == [0, -1, -1, -2, -2, -3]
+        assert table[123:128].tolist() == [3, 2, 2, 1, 1]
+    if function == "relu_n1_to_1":
+        assert table[128:134].tolist() == [0, 1, 1, 2, 2, 3]
+        assert table.min() == -16
+        assert table.max() == 16
+    if function == "hard_sigmoid":
+        assert table[128] == 8
+        assert (table[:33] == 0).all()
+        assert (table[224:] == 16).all()
+
+
+# --- Names ----------------------------------------------------------------------------------------
+
+
+def test_parameters_stand_behind_a_colon() -> None:
+    assert unary.named("leaky_relu", 0.1) == "leaky_relu:0.1"
+    assert unary.named("leaky_relu", np.float32(0.1)) == "leaky_relu:0.1"
+    assert unary.parameter("leaky_relu:0.1") == float(np.float32(0.1))
+    assert unary.parameter("relu") is None
+    assert unary.definition("leaky_relu:0.1").name == "leaky_relu:0.1"
+    assert unary.definition(unary.named("elu", 1)).name == "elu"
+    assert unary.definition("leaky_relu:1e-20").in_tflm
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("leaky_relu", "leaky_relu:", "leaky_relu:x", "leaky_relu:nan", "leaky_relu:inf"),
+        *("leaky_relu:1e400", "leaky_relu:0.10", "leaky_relu: 0.1", "leaky_relu:0.1:0.1"),
+        *("relu:1", ":1", "", "leaky_relu:" + "1" * 5000, "leaky_relu:1_0", "leaky_relu:0x1p0"),
+    ],
+)
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidModel, match="no unary function named") as caught:
+        unary.definition(name)
+    assert "leaky_relu:NUMBER" in caught.value.hint
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize("function", sorted(unary.FUNCTIONS))
@@ -101,6 +299,40 @@ def test_huge_scales_send_zero_to_minus_128(function: str) -> None:
     assert np.array_equal(after, from_tflm(function, tensor("x", 8.0, 0), target))
 
 
+FLOAT32_LIMITS = (2.0**-149, 2.0**-127, 2.0**-60, 1.0, 2.0**60, 2.0**127)
+
+
+@pytest.mark.parametrize("function", [*sorted(unary.FUNCTIONS), "leaky_relu:0.3", "elu:0.5"])
+def test_tables_at_the_limits_of_float32(function: str) -> None:
+    """A table or a refusal with a hint, never NumPy's warning (which is an error here). Sigmoid
+    and tanh have their own norm beyond TFLite Micro's range, ELU is float32, hard-swish 16 bits."""
+    definition = unary.definition(function)
+    for scale, out, zero_point in itertools.product(FLOAT32_LIMITS, FLOAT32_LIMITS, (-128, 3)):
+        source = tensor("x", scale, zero_point)
+        fixed = definition.fixed_output is not None
+        target = output_of(function) if fixed else tensor("y", out, -20)
+        try:
+            table = unary.table(function, source, target)
+        except InvalidModel as error:
+            assert error.hint
+            continue
+        if fixed or function in {"elu", "hard_swish", "rsqrt"}:
+            continue
+        x = (np.arange(-128, 128) - zero_point).astype(np.float64) * source.scale
+        with np.errstate(over="ignore"):
+            real = definition.real(x) / target.scale
+        expected = np.clip(np.clip(np.round(real), -1024, 1024) + target.zero_point, -128, 127)
+        assert np.abs(table - expected).max() <= 1, (scale, out, zero_point)
+
+
+def test_elu_at_the_limits_of_float32() -> None:
+    """The inverse of the output's scale is infinite: 0 stays 0 all the same."""
+    table = unary.table("elu", tensor("x", 0.1, 3), tensor("y", 2.0**-149, 5))
+    assert table.tolist() == [-128] * 131 + [5] + [127] * 124
+    table = unary.table("elu", tensor("x", 2.0**127, 3), tensor("y", 2.0**127, 5))
+    assert table.tolist() == [5] * 132 + [6] + [127] * 123  # 2 · 2^127 is infinite
+
+
 def test_clamp() -> None:
     source, target = tensor("x", 0.1, 0), tensor("y", 0.1, 0)
     table = unary.table("identity", source, target, clamp=(-5, 60))
@@ -115,6 +347,9 @@ def test_clamp() -> None:
         (6.0, 0.01, -128, 127),
         (6.0, 1e-30, 0, 127),
         (-1.0, 1e-30, 0, -128),
+        (6.0, 2.0**-149, -128, 127),  # the quotient leaves float32
+        (-1.0, 2.0**-149, 127, -128),
+        (0.0, 2.0**-149, 7, 7),
         (0.5, 1.0, 0, 1),  # halves away from zero
         (-0.5, 1.0, 0, -1),
         (float("inf"), 1.0, 0, 127),
