@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from random_graphs import examples
 from nanotool import numerics
 from nanotool.errors import InvalidModel
 from nanotool.ir import (
+    Binary,
     Conv2D,
     Dense,
     FloatArray,
@@ -283,3 +285,141 @@ def test_softmax_is_invariant_to_rows_around_it() -> None:
     whole = numerics.softmax(x, *parameters)
     rows = [numerics.softmax(row, *parameters) for row in x.reshape(6, 20)]
     assert np.array_equal(whole.reshape(6, 20), rows)
+
+
+# --- Log-softmax ----------------------------------------------------------------------------------
+
+
+def test_log_of_at_least_1() -> None:
+    raw = np.unique(np.geomspace(2**19, 2**31 - 1, 5000).astype(np.int64))
+    q5 = numerics.log_of_at_least_1(raw) / 2.0**26
+    assert np.abs(q5 - np.log(raw / 2.0**19)).max() < 1e-7
+    assert int(numerics.log_of_at_least_1(np.array(2**19))) == 0
+
+
+@pytest.mark.parametrize("depth", [1, 2, 10, 500, numerics.LOG_SOFTMAX_MAX_DEPTH])
+def test_log_softmax_is_within_one_step(depth: int) -> None:
+    rng = np.random.default_rng(depth)
+    for input_scale in (0.001, 0.05, 0.5, 4.0):
+        x = rng.integers(-128, 128, (20, depth)).astype(np.int8)
+        x[0] = 127
+        diff = (x.astype(float) - x.max(axis=1, keepdims=True)) * input_scale
+        real = diff - np.log(np.exp(diff).sum(axis=1, keepdims=True))
+        q = numerics.log_softmax(x, numerics.log_softmax_parameters(input_scale))
+        expected = np.clip(real * 16 + 127, -128, 127)
+        assert np.abs(q - expected).max() <= 1
+
+
+# --- Sums, products, means ------------------------------------------------------------------------
+
+NEAR_1 = st.floats(-4, 4).map(lambda e: 2.0**e)
+DIFFERENCE = st.integers(-255, 255)
+
+
+@examples(300)
+@given(NEAR_1, NEAR_1, NEAR_1, DIFFERENCE, DIFFERENCE, st.integers(-128, 127), st.booleans())
+def test_add_is_within_one_step(  # noqa: PLR0917
+    s1: float, s2: float, output: float, a: int, b: int, zero_point: int, subtract: bool
+) -> None:
+    s1, s2, output = (float(np.float32(scale)) for scale in (s1, s2, output))
+    parameters = numerics.add_parameters(s1, s2, output)
+    assert max(p[1] for p in (parameters.input1, parameters.input2, parameters.output)) <= 0
+    q = numerics.add(np.array(a), np.array(b), parameters, zero_point, subtract=subtract)
+    real = (s1 * a + (-b if subtract else b) * s2) / output + zero_point
+    assert abs(int(q) - min(max(real, -128), 127)) <= 0.5001
+
+
+@examples(300)
+@given(NEAR_1, st.integers(1, 2**20), st.integers(-128, 127), st.integers(-128, 127))
+def test_mean_is_within_one_step(ratio: float, count: int, zero: int, value: int) -> None:
+    """All inputs the same: the mean is that."""
+    ratio = float(np.float32(ratio))
+    multiplier = numerics.mean_multiplier(ratio, 1.0, count)
+    assert 0 < multiplier[0] < 2**31
+    assert -31 <= multiplier[1] <= 30
+    q = numerics.mean(np.array(count * value), count, multiplier, (zero, 3))
+    real = (value - zero) * ratio + 3
+    assert abs(int(q) - min(max(real, -128), 127)) <= 0.51
+
+
+def test_add_refuses_to_scale_up() -> None:
+    assert numerics.add_parameters(1.0, 0.5, 2.0**-18.9).output[1] == 0
+    for output in (2.0**-19, 2.0**-40, 2.0**-120):
+        with pytest.raises(InvalidModel) as caught:
+            numerics.add_parameters(1.0, 0.5, output)
+        assert caught.value.hint
+
+
+def test_extreme_pairs_of_scales() -> None:
+    """The smaller one vanishes; nothing overflows."""
+    parameters = numerics.add_parameters(2.0**100, 2.0**-100, 2.0**100)
+    assert parameters.input2 == (0, 0)
+    assert numerics.add(np.array(7), np.array(255), parameters, 0) == 7
+
+
+def tied_sum(rng: np.random.Generator, sign: int) -> tuple[list[float], int, int] | None:
+    """(scales of two inputs and the output, two inputs) whose sum lies nearly on a half, so that
+    quotients in float32 and in double give two results."""
+    s1, s2 = (np.float32(scale) for scale in rng.uniform(0.5, 2, 2))
+    a, b, k = int(rng.integers(3, 127)), int(rng.integers(-100, 100)), int(rng.integers(0, 40))
+    total = abs(float(s1) * a + sign * float(s2) * b)
+    output = np.float32(max(total, 1e-3) / (k + 0.5))
+    twice = np.float32(2) * max(s1, s2)
+    single = (s1 / twice, s2 / twice, twice / (np.float32(2**20) * output))
+    pairs = [numerics.quantize_multiplier(float(ratio)) for ratio in single]
+    scales = [float(s1), float(s2), float(output)]
+    inputs = np.array(a), np.array(b)
+    results = {
+        int(numerics.add(*inputs, parameters, 0, subtract=sign < 0))
+        for parameters in (numerics.AddParameters(*pairs), numerics.add_parameters(*scales))
+    }
+    return (scales, a, b) if len(results) == 2 else None
+
+
+@pytest.mark.parametrize(("function", "sign"), [("add", 1), ("sub", -1)])
+def test_quotients_of_sums_are_in_double(function: str, sign: int) -> None:
+    rng = np.random.default_rng(3)
+    cases = [case for case in (tied_sum(rng, sign) for _ in range(400)) if case is not None]
+    assert len(cases) > 10
+    for scales, a, b in cases[:20]:
+        names = zip(("x", "b", "y"), scales, strict=True)
+        tensors = {name: QTensor(name, (1,), scale, 0) for name, scale in names}
+        constants = {"b": np.array([b], np.int8)}
+        op = QOp("y", Binary(function), ("x", "b"))
+        graph = QGraph("tied", tensors, (op,), "x", "y", constants=constants)
+        x = np.array([[a]], np.int8)
+        assert simulate(graph, x).tolist() == oracle.run(graph, x).tolist()
+
+
+# --- Roots and positions --------------------------------------------------------------------------
+
+
+@examples(200)
+@given(st.integers(1, 2**27 - 1))
+def test_inverse_square_root(value: int) -> None:
+    multiplier, shift = numerics.inverse_square_root(value)
+    assert 0 < multiplier < 2**31
+    assert shift <= 0
+    assert math.isclose(multiplier * 2.0 ** (shift - 31), value**-0.5, rel_tol=2e-6)
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("centers", [False, True])
+def test_positions_are_where_they_should_be(corners: bool, centers: bool) -> None:
+    for size, output in itertools.product(range(1, 40), (1, 2, 3, 7, 20, 41, 64)):
+        aligned = corners and output > 1
+        step = Fraction(size - 1, output - 1) if aligned else Fraction(size, output)
+        offset = Fraction(1, 2) if centers else Fraction(0)
+        nearest = numerics.nearest_positions(size, output, corners, centers)
+        exact = [(i + offset) * step + (Fraction(1, 2) if corners else 0) for i in range(output)]
+        for index, position in zip(nearest.tolist(), exact, strict=True):
+            near_edge = abs(position - round(position)) < Fraction(1, 10**5)
+            assert index == min(math.floor(position), size - 1) or near_edge
+        bilinear = numerics.bilinear_positions(size, output, corners, centers)
+        for i, (low, high, weight) in enumerate(
+            zip(bilinear.lower, bilinear.upper, bilinear.weight, strict=True)
+        ):
+            exact_place = (i + offset) * step - offset
+            place = low + (high - low) * Fraction(int(weight), 1024)
+            assert abs(place - min(max(exact_place, 0), size - 1)) <= Fraction(output, 1024)
+            assert 0 <= low <= high <= size - 1
