@@ -6,8 +6,9 @@ a process or opens a port: `nanotool.device.emulators` and `nanotool.build` do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -32,6 +33,15 @@ class Emulator:
     tick_units: Mapping[str, TickUnit]  # tick source -> what it counts here
     package: str = ""  # Debian package that brings command[0]; "" if it needs none
     exact_ticks: bool = False  # the same ticks on every run and every host
+    variable: str = ""  # of the environment: names the program that "{emulator}" stands for
+    # A board that boots from flash gets "{flash}", a file of flash_size bytes that has the image
+    # at image_offset; 0: it is given the ELF.
+    flash_size: int = 0
+    image_offset: int = 0
+
+    def program(self) -> str:
+        """The program to run; "" if the environment should name it, but does not."""
+        return os.environ.get(self.variable, "") if self.variable else self.command[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class Board:
     emulator: Emulator
     real: bool  # exists in hardware: can be flashed and reached through a port
     baud: int = 115200
+    weights: tuple[str, ...] = ()  # where weights can be at run time, if that can be chosen
+    loaded_code: bool = False  # code runs from RAM, and takes of it
 
     def tick_unit(self, source: str, *, emulated: bool) -> TickUnit:
         """What a tick of `source` (``info().tick_source``) is.
@@ -147,8 +159,36 @@ RISCV_VIRT = Board(
     real=False,
 )
 
+# Any ESP32 with 4 MB of flash, without ESP-IDF. Stock QEMU has no ESP32, Espressif's has.
+ESP32_BARE = Board(
+    name="esp32_bare",
+    title="ESP32 (Xtensa LX6), bare metal",
+    env="esp32_bare",
+    firmware_name="esp32",
+    target="portable",
+    flash_size=4096 * 1024,
+    ram_size=520 * 1024,
+    emulator=Emulator(
+        command=(
+            *("{emulator}", "-M", "esp32", "-nic", "none", "-display", "none", "-monitor", "none"),
+            *("-icount", "shift=3", "-drive", "file={flash},if=mtd,format=raw", "-serial", "pty"),
+        ),
+        pty_pattern=r"char device redirected to (/dev/\S+)",
+        tick_units=MappingProxyType({"ccount": "ticks"}),
+        variable="QEMU_ESP32",
+        flash_size=4096 * 1024,
+        image_offset=0x1000,
+    ),
+    real=True,
+    weights=("dram", "flash"),
+    loaded_code=True,
+)
+
+# With ESP-IDF; where PlatformIO's registry is out of reach, env:esp32 is the bare one, too.
+ESP32 = replace(ESP32_BARE, name="esp32", title="ESP32 (Xtensa LX6)", env="esp32")
+
 BOARDS: Mapping[str, Board] = MappingProxyType(
-    {board.name: board for board in (NATIVE, STM32, XTENSA_SIM, RISCV_VIRT)}
+    {board.name: board for board in (NATIVE, STM32, ESP32, ESP32_BARE, XTENSA_SIM, RISCV_VIRT)}
 )
 
 

@@ -62,7 +62,9 @@ class BuildResult:
     lowered: Lowered
     plan: Plan
     passes: tuple[PassRecord, ...]  # what simplified the graph
+    weights: str  # where they are at run time; "": as platformio.ini says
     elf: Path
+    image: Path | None  # what is flashed, where that is another file
     model_dir: Path  # the generated sources it was built from
     map: Path | None  # the linker's map, if it wrote one
     stack: tuple[StackFrame, ...]  # frames of the functions that were compiled, largest first
@@ -97,12 +99,14 @@ def build(
     *,
     optimize: str = "balanced",
     task: mlperf.Task | None = None,
+    weights: str = "",
     progress: Progress | None = None,
 ) -> BuildResult:
     """The firmware of `model` (a graph, a file or a model folder) for `board`.
 
     `task`: the benchmark that it shall serve; None: the one that a model folder is made for, if
     any. `NanoError` if the model does not fit it.
+    `weights`: where they are at run time, one of `board.weights`; "": as platformio.ini says.
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
     """
@@ -112,6 +116,11 @@ def build(
     graph = lowered.graph
     if task is not None:
         mlperf.check(task, graph)
+    if weights and weights not in board.weights:
+        raise NanoError(
+            f"{board.name} cannot have its weights in {weights!r}.",
+            f"Possible: {', '.join(board.weights)}." if board.weights else "Leave --weights out.",
+        )
     cache = cache_dir()
     with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as temporary:
         exported = Path(temporary) / "model"
@@ -122,7 +131,7 @@ def build(
         if task is not None:
             mlperf.configure(exported, task)
         project = _project()
-        folder = cache / "firmware" / _key(exported, board, project)
+        folder = cache / "firmware" / _key(exported, board, project, weights)
         rebuilt = not (folder / "build.json").is_file()
         if rebuilt:
             with _workspace(project, board) as work:
@@ -130,11 +139,11 @@ def build(
                 rebuilt = not (folder / "build.json").is_file()
                 if rebuilt:
                     _stage(exported, work / "model")
-                    _platformio(project, board, work, [], progress)
+                    _platformio(project, board, work, [], weights=weights, progress=progress)
                     _keep(board, work, folder)
             _forget_old(folder.parent)
     os.utime(folder)
-    program = folder / "firmware.elf"
+    program, image = folder / "firmware.elf", folder / "firmware.bin"
     linker_map = folder / "firmware.map"
     return BuildResult(
         board=board,
@@ -143,7 +152,9 @@ def build(
         lowered=lowered,
         plan=planned,
         passes=tuple(passes),
+        weights=weights,
         elf=program,
+        image=image if image.is_file() else None,
         model_dir=folder / "model",
         map=linker_map if linker_map.is_file() else None,
         stack=_recorded_frames(folder),
@@ -166,7 +177,7 @@ def flash(result: BuildResult, port: str = "", progress: Progress | None = None)
     arguments = ["-t", "upload", *(["--upload-port", port] if port else [])]
     with _workspace(project, board) as work:
         _stage(result.model_dir, work / "model")
-        _platformio(project, board, work, arguments, progress)
+        _platformio(project, board, work, arguments, weights=result.weights, progress=progress)
 
 
 # --- the project ----------------------------------------------------------------------------------
@@ -226,9 +237,9 @@ def _digest_file(digest: hashlib._Hash, name: str, path: Path) -> None:
     digest.update(content)
 
 
-def _key(model: Path, board: Board, project: Path) -> str:
+def _key(model: Path, board: Board, project: Path, weights: str) -> str:
     """What a firmware depends on: board, model, sources, compilers."""
-    digest = hashlib.sha256(f"{board.env}\0{_digest_tree(project)}\0".encode())
+    digest = hashlib.sha256(f"{board.env}\0{weights}\0{_digest_tree(project)}\0".encode())
     for path in sorted(model.iterdir()):
         if path.suffix in {".c", ".h"}:
             _digest_file(digest, path.name, path)
@@ -280,7 +291,13 @@ def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def _platformio(
-    project: Path, board: Board, work: Path, arguments: Sequence[str], progress: Progress | None
+    project: Path,
+    board: Board,
+    work: Path,
+    arguments: Sequence[str],
+    *,
+    weights: str,
+    progress: Progress | None,
 ) -> None:
     """Run PlatformIO on the staged model."""
     run = ["run", "-e", board.env, "-d", str(project), *arguments]
@@ -291,6 +308,7 @@ def _platformio(
     environment = _environment(
         {
             "NANO_MODEL_DIR": str(work / "model"),
+            "NANO_WEIGHTS": weights,
             "PLATFORMIO_WORKSPACE_DIR": str(work),
             "PLATFORMIO_BUILD_DIR": str(work / "build"),
             "PLATFORMIO_LIBDEPS_DIR": str(work / "libdeps"),
@@ -328,11 +346,14 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
             "`nanotool doctor` looks for everything a build needs.",
         )
     quoted = [line for line in lines if re.search(r"error|undefined|overflowed|\*\*\*", line, re.I)]
+    hint = f"Run `{command}` to see everything."
+    if "flash" in board.weights and any("`DRAM' overflowed" in line for line in quoted):
+        hint = "Leave the weights in the flash: --weights flash."
     raise BuildError(
         f"The firmware for {board.name} does not build:\n"
         + "\n".join((quoted or list(lines))[:_ERROR_LINES])
         + "\n",
-        f"Run `{command}` to see everything.",
+        hint,
     )
 
 
@@ -352,6 +373,8 @@ def _keep(board: Board, work: Path, folder: Path) -> None:
         new = Path(temporary) / "new"
         new.mkdir()
         shutil.copy2(programs[0], new / "firmware.elf")
+        if (image := built / "firmware.bin").is_file() and board.emulator.flash_size:
+            shutil.copy2(image, new / "firmware.bin")
         shutil.copytree(work / "model", new / "model")
         maps = sorted(built.glob("*.map"))
         if maps:

@@ -30,6 +30,8 @@ COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
         "toolchain-gccarmnoneeabi",
     ),
     "xtensa_sim": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), ""),
+    "esp32": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), "toolchain-xtensa-esp-elf"),
+    "esp32_bare": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), ""),
     "riscv_virt": ("riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf",), ""),
 }
 
@@ -67,7 +69,7 @@ class Computer:
     )
 
 
-def examine(boards: Iterable[Board], computer: Computer | None = None) -> tuple[Check, ...]:
+def examine(boards: Sequence[Board], computer: Computer | None = None) -> tuple[Check, ...]:
     """Every check for nanotool itself and for ``boards``."""
     computer = computer or Computer()
     checks = [
@@ -81,6 +83,8 @@ def examine(boards: Iterable[Board], computer: Computer | None = None) -> tuple[
         ),
         *_ports(computer),
     ]  # fmt: skip
+    if any(board.emulator.image_offset for board in boards):
+        checks.append(_module(computer, "esptool", "esptool", "makes ESP32 images", "esptool"))
     for board in boards:
         checks += _board(board, computer)
     return tuple(checks)
@@ -106,7 +110,7 @@ def advice(checks: Sequence[Check]) -> tuple[str, ...]:
     optional = [check for check in checks if not check.needed and not check.ok]
     for check in optional:
         way = " && ".join(_commands([check]))
-        lines.append(f"Optional: {check.what}, {check.found}. {way}".rstrip())
+        lines.append(f"Optional: {check.what}: {check.found}. {way}".rstrip())
     return tuple(lines)
 
 
@@ -203,7 +207,9 @@ def _compiler(board: Board, computer: Computer) -> Check:
 
 
 def _emulator(board: Board, computer: Computer) -> Check:
-    command = board.emulator.command[0]
+    command = board.emulator.program()
+    if board.emulator.variable:
+        return _own_emulator(board, command, computer)
     if command == "{elf}":
         return Check(board.name, "emulator", True, "none needed: it runs here")
     found = computer.which(command)
@@ -213,4 +219,14 @@ def _emulator(board: Board, computer: Computer) -> Check:
         found is not None,
         found or "only a real board can run it",
         () if found else (Fix("apt", board.emulator.package),),
+    )
+
+
+def _own_emulator(board: Board, command: str, computer: Computer) -> Check:
+    """An emulator that no package has: a variable names it."""
+    variable = board.emulator.variable
+    ok = bool(command) and computer.which(command) is not None
+    missing = f"only a real board can run it; {variable} names no emulator"
+    return Check(
+        board.name, f"emulator in {variable}", ok, command if ok else missing, needed=False
     )

@@ -162,6 +162,13 @@ def sizes(path: Path, lowered: Lowered) -> Sizes:
     return Sizes(flash - weight_bytes, weight_bytes, data, bss)
 
 
+def section_bytes(path: Path, name: str) -> int:
+    """The size of section `name`, 0 if there is none."""
+    with _open(path) as elf:
+        section = elf.get_section_by_name(name)
+        return 0 if section is None else int(section["sh_size"])
+
+
 def heap_symbols(path: Path) -> tuple[str, ...]:
     """Names in `path` that belong to a heap, sorted."""
     return tuple(sorted({s.name for s in symbols(path)} & HEAP_SYMBOLS))

@@ -11,6 +11,7 @@ name that this program did not write is left alone.
 from __future__ import annotations
 
 import argparse
+import configparser
 import importlib.util
 import json
 import os
@@ -31,7 +32,16 @@ PATIENCE = 10.0  # s that the registry gets to answer
 CORE_DIR = ".pio-offline"
 
 # Environment of platformio.ini -> its platform in platforms/: a stand-in, or the only one there is.
-PLATFORMS = {"native": "native", "stm32": "ststm32", "xtensa_sim": "bare", "riscv_virt": "bare"}
+PLATFORMS = {
+    "native": "native",
+    "stm32": "ststm32",
+    "esp32": "esp32_bare",
+    "esp32_bare": "esp32_bare",
+    "xtensa_sim": "bare",
+    "riscv_virt": "bare",
+}
+# Environments that become other ones: ESP-IDF comes only from the registry.
+REPLACED = {"esp32": "esp32_bare"}
 
 
 class ConfigureError(Exception):
@@ -98,6 +108,17 @@ def make_scons_package(project: Path) -> Path:
     return folder
 
 
+def replaced(project: Path, environment: str, by: str) -> list[str]:
+    """Options that make `environment` what platformio.ini says of `by`, one a line: the latter's,
+    and those that it does not have emptied. The platform is not among them."""
+    project_file = configparser.ConfigParser(interpolation=None)
+    project_file.read(project / "platformio.ini", encoding="utf-8")
+    options = dict.fromkeys(project_file[f"env:{environment}"], "")
+    options.update(project_file[f"env:{by}"])
+    indented = {key: value.replace("\n", "\n    ") for key, value in options.items()}
+    return [f"{key} = {value}".rstrip() for key, value in indented.items() if key != "platform"]
+
+
 def override(project: Path, scons: Path) -> str:
     """The text of platformio_override.ini."""
     package = f"platformio/tool-scons@symlink://{scons}"
@@ -115,6 +136,8 @@ def override(project: Path, scons: Path) -> str:
             f"platform = symlink://{HERE / 'platforms' / platform}",
             f"platform_packages = {package}",
         ]
+        if environment in REPLACED:
+            lines += replaced(project, environment, REPLACED[environment])
     return "\n".join(lines) + "\n"
 
 

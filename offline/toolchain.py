@@ -55,5 +55,8 @@ def use_bare_board(env: Any) -> None:
         LDSCRIPT_PATH=str(board / "link.ld"),
         PROGNAME="firmware",
         PROGSUFFIX=".elf",
+        SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
         SIZEPRINTCMD="$SIZETOOL -A -d $SOURCES",
+        SIZEPROGREGEXP=r"^(?:\.text|\.rodata|\.data|\.weights)\s+(\d+).*",
+        SIZEDATAREGEXP=r"^(?:\.data|\.bss|\.stack)\s+(\d+).*",
     )

@@ -65,6 +65,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("board", [BOARDS[name] for name in names], ids=names, scope="session")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without its emulator a board's tests are skipped, and nothing is built for it."""
+    if config.getoption("--port"):
+        return
+    chosen = config.getoption("--board") or []
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        board = callspec.params.get("board") if callspec is not None else None
+        boards = [board] if board is not None else [BOARDS[name] for name in chosen[:1]]
+        for missing in (b for b in boards if not b.emulator.program()):
+            reason = f"{missing.emulator.variable} names no emulator for {missing.name}"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """What was not compared as strictly as it could be is said, not passed over."""
     if config.stash[_NOTES]:

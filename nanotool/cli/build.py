@@ -8,6 +8,7 @@ from nanotool.cli.common import (
     Goal,
     Model,
     TaskName,
+    Weights,
     build_firmware,
     examples,
     note,
@@ -19,6 +20,7 @@ EPILOG = examples(
     "nanotool build digits.nano --board stm32",
     "nanotool build digits.nano --board native --json",
     "nanotool build kws.tflite --board stm32 --optimize size --task kws",
+    "nanotool build digits.nano --board esp32 --weights flash",
 )
 
 
@@ -27,10 +29,11 @@ def command(
     board: BoardName,
     optimize: Goal = "balanced",
     task: TaskName = None,
+    weights: Weights = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the firmware of a model for a board."""
-    built = build_firmware(model, board, optimize, task)
+    built = build_firmware(model, board, optimize, task, weights)
     if as_json:
         print_json(
             {
@@ -38,6 +41,7 @@ def command(
                 "model": built.graph.name,
                 "task": None if built.task is None else built.task.name,
                 "elf": str(built.elf),
+                "image": None if built.image is None else str(built.image),
                 "compiler": built.compiler,
                 "rebuilt": built.rebuilt,
                 "code_bytes": built.sizes.code_bytes,

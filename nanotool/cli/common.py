@@ -67,6 +67,13 @@ TaskName = Annotated[
 Goal = Annotated[
     str, typer.Option("--optimize", metavar="GOAL", help="What to prefer: balanced, speed or size.")
 ]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights", metavar="PLACE", show_default=False,
+        help="Where an ESP32 has them: dram (fast) or flash (large).",
+    ),
+]  # fmt: skip
 InputFile = Annotated[
     Path,
     typer.Option(
@@ -203,7 +210,11 @@ def as_asked(graph: QGraph, y: Any, as_float: bool) -> Any:
 
 
 def build_firmware(
-    model: Path, board: str, optimize: str = "balanced", task: str | None = None
+    model: Path,
+    board: str,
+    optimize: str = "balanced",
+    task: str | None = None,
+    weights: str = "",
 ) -> BuildResult:
     """The firmware of ``model`` for ``board``; what the build does is shown while it runs."""
     from nanotool.build import build
@@ -219,6 +230,7 @@ def build_firmware(
             found,
             optimize=optimize,
             task=chosen,
+            weights=weights,
             progress=lambda line: show(line[:100] or "…"),
         )
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,15 +29,62 @@ def open_board(board: Board, elf: Path, *, timeout: float = STARTUP_TIMEOUT) -> 
     """
     if not elf.is_file():
         raise DeviceError(f"There is no firmware at {elf}.", "Build it: `nanotool build`.")
-    command = [part.replace("{elf}", str(elf)) for part in board.emulator.command]
-    if shutil.which(command[0]) is None:
-        raise MissingTool(
-            f"{command[0]} is not installed or may not be run.",
-            f"Install it: apt install {board.emulator.package}."
-            if board.emulator.package
-            else "Build the firmware again.",
+    with _flash_file(board, elf) as flash:
+        named = {"{elf}": str(elf), "{flash}": flash, "{emulator}": board.emulator.program()}
+        command = [_fill(part, named) for part in board.emulator.command]
+        if not command[0] or shutil.which(command[0]) is None:
+            raise _missing(board, command[0])
+        with _running(board, [*_dies_with_us(), *command], timeout) as port:
+            yield port
+
+
+def _fill(part: str, named: Mapping[str, str]) -> str:
+    for name, value in named.items():
+        part = part.replace(name, value)
+    return part
+
+
+def _missing(board: Board, program: str) -> MissingTool:
+    emulator = board.emulator
+    if emulator.variable and not program:
+        return MissingTool(
+            f"{emulator.variable} names no emulator for {board.name}, and no package has one.",
+            f"Set {emulator.variable} to the qemu-system-xtensa of Espressif's QEMU "
+            "(docs/esp32.md), or use a real board: --port.",
         )
-    command = [*_dies_with_us(), *command]
+    if emulator.variable:
+        hint = f"Correct {emulator.variable}."
+    elif emulator.package:
+        hint = f"Install it: apt install {emulator.package}."
+    else:
+        hint = "Build the firmware again."
+    return MissingTool(f"{program} is not installed or may not be run.", hint)
+
+
+@contextmanager
+def _flash_file(board: Board, elf: Path) -> Iterator[str]:
+    """The path of the emulated board's flash, erased but for the image beside `elf`; "" if it
+    boots without. The emulator may write to it."""
+    emulator = board.emulator
+    if not emulator.flash_size:
+        yield ""
+        return
+    image = elf.with_suffix(".bin")
+    if not image.is_file():
+        raise DeviceError(f"There is no image at {image}.", "Build it: `nanotool build`.")
+    content = image.read_bytes()
+    before = b"\xff" * emulator.image_offset
+    if len(before) + len(content) > emulator.flash_size:
+        raise DeviceError(f"{image} does not fit into {board.name}'s flash.")
+    with tempfile.NamedTemporaryFile(prefix="nanotool-flash-") as file:
+        file.write((before + content).ljust(emulator.flash_size, b"\xff"))
+        file.flush()
+        yield file.name
+
+
+@contextmanager
+def _running(board: Board, command: Sequence[str], timeout: float) -> Iterator[str]:
+    """Run `command`, and end it on the way out; the path of its serial port."""
     # A file, not a pipe: nobody reads on after start-up, and a full pipe would stop the program.
     with tempfile.TemporaryFile() as log:
         try:

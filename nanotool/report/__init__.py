@@ -10,6 +10,7 @@ from nanotool.report.collect import (
     layer_rows,
     sample_rows,
     with_bench,
+    with_memory,
     with_ticks,
 )
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
@@ -26,5 +27,6 @@ __all__ = [
     "render",
     "sample_rows",
     "with_bench",
+    "with_memory",
     "with_ticks",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from nanotool import __version__
 from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
+from nanotool.elf import section_bytes, weight_symbols
 from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
 from nanotool.passes.record import PassRecord
 from nanotool.qfile import graph_hash
@@ -53,6 +54,11 @@ def with_ticks(data: ReportData, ticks: Sequence[int], total: int, unit: str) ->
     return replace(data, layers=layers, ticks=total, tick_unit=unit)
 
 
+def with_memory(data: ReportData, built: BuildResult) -> ReportData:
+    """``data`` with a firmware's memory against what its board has, measured on nothing."""
+    return replace(data, board=built.board.title, budgets=budgets(built))
+
+
 def with_bench(data: ReportData, result: BenchResult, built: BuildResult) -> ReportData:
     """``data`` with what was measured on a board: ticks, memory against what the board has."""
     data = with_ticks(data, [row.ticks for row in result.layers], result.ticks, result.tick_unit)
@@ -61,23 +67,31 @@ def with_bench(data: ReportData, result: BenchResult, built: BuildResult) -> Rep
         board=built.board.title,
         mismatches=result.mismatches,
         compared=result.inputs,
-        budgets=budgets(result, built),
+        budgets=budgets(built, result.stack_bytes),
     )
 
 
-def budgets(result: BenchResult, built: BuildResult) -> tuple[Budget, ...]:
-    """Flash and RAM, part by part; empty for a board whose memory is no limit."""
-    board, db = built.board, built.graph.input_tensor.size
+def budgets(built: BuildResult, stack_peak: int | None = None) -> tuple[Budget, ...]:
+    """Flash and RAM, part by part, out of the firmware's ELF; empty for a board whose memory is no
+    limit. ``stack_peak`` was measured on the board; None: what the linker reserves is told."""
+    board, sizes = built.board, built.sizes
     if not board.flash_size or not board.ram_size:
         return ()
-    rest = max(0, result.ram_bytes - result.arena_bytes - db)
-    flash = (("code", result.code_bytes), ("weights", result.weight_bytes))
+    code = section_bytes(built.elf, ".text") if board.loaded_code else 0
+    symbols = weight_symbols(built.elf, built.lowered).values()
+    weights = sum({s.address: s.size for s in symbols if s.writable}.values())
+    arena, db = built.plan.arena_size, built.graph.input_tensor.size
+    reserved = section_bytes(built.elf, ".stack")
+    stack = ("stack, peak", stack_peak) if stack_peak else ("stack", reserved)
     ram = (
-        ("arena", result.arena_bytes),
+        ("arena", arena),
         ("input buffer", db),
-        ("stack, peak", result.stack_bytes or 0),
-        ("rest", rest),
+        ("code", code),
+        ("weights", weights),
+        stack,
+        ("rest", max(0, sizes.ram_bytes - arena - db - weights)),
     )
+    flash = (("code", sizes.code_bytes), ("weights", sizes.weight_bytes))
     return (Budget("Flash", flash, board.flash_size), Budget("RAM", ram, board.ram_size))
 
 

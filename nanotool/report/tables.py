@@ -12,7 +12,7 @@ from nanotool.boards import Board, Port
 from nanotool.doctor import Check
 from nanotool.ir import QGraph
 from nanotool.quantize import worst_layer
-from nanotool.report.data import ReportData
+from nanotool.report.data import Budget, ReportData
 from nanotool.report.describe import describe
 from nanotool.report.graph_svg import shape_text, share
 from nanotool.report.text import bar, decibel, number, percent, size, sqnr_share, table
@@ -119,6 +119,18 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
     result = Table.grid(padding=(0, 2))
     for name, value in facts:
         result.add_row(Text(name, style="dim"), Text(value))
+    return result
+
+
+def budget_table(budgets: Sequence[Budget]) -> Table:
+    """Flash and RAM, part by part, against what the board has."""
+    result = table("Memory", *(("", "left"), ("bytes", "right"), ("share", "right")))
+    for budget in budgets:
+        for what, used in budget.parts:
+            if used:
+                result.add_row(Text(f"{budget.name}: {what}"), f"{used:,}")
+        whole = f"{budget.used:,} of {budget.available:,}"
+        result.add_row(Text(budget.name), whole, percent(budget.used / budget.available))
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -73,7 +74,37 @@ class TestConfigure:
     def test_every_environment_has_a_stand_in(self) -> None:
         lines = (ROOT / "platformio.ini").read_text().splitlines()
         names = {line[5:-1] for line in lines if line.startswith("[env:")}
-        assert names == set(configure.PLATFORMS)
+        # ESP-IDF for these chips comes only from the registry.
+        assert names - {"esp32s3", "esp32c3"} == set(configure.PLATFORMS)
+
+    def test_esp32_becomes_the_bare_one(self, project: Path) -> None:
+        """Every option of it, and none of ESP-IDF's."""
+        run_configure(project, "--offline")
+        command = [sys.executable, "-m", "platformio", "project", "config", "--json-output"]
+        done = subprocess.run(
+            [*command, "-d", str(project)], capture_output=True, text=True, check=True
+        )
+        sections = {name: dict(options) for name, options in json.loads(done.stdout)}
+        assert sections["env:esp32"] == sections["env:esp32_bare"]
+
+    @pytest.mark.parametrize("mode", ["--offline", "--online"])
+    def test_every_environment_resolves(self, project: Path, mode: str) -> None:
+        run_configure(project, mode)
+        command = [sys.executable, "-m", "platformio", "project", "config", "--json-output"]
+        done = subprocess.run(
+            [*command, "-d", str(project)], capture_output=True, text=True, check=True
+        )
+        sections = {name: dict(options) for name, options in json.loads(done.stdout)}
+        for name in ("esp32", "esp32s3", "esp32c3"):
+            options = sections[f"env:{name}"]
+            assert options["custom_model"] == "firmware/models/default"
+            if mode == "--online" or name != "esp32":
+                assert options["platform"] == "platformio/espressif32@6.13.0"
+                assert options["framework"] == ["espidf"]
+        for name in ("esp32_bare", "xtensa_sim", "riscv_virt"):
+            platform = Path(sections[f"env:{name}"]["platform"].removeprefix("symlink://"))
+            assert platform.is_absolute()
+            assert (ROOT / "offline" / "platforms" / platform.name / "platform.json").is_file()
 
     def test_again_changes_nothing(self, project: Path) -> None:
         run_configure(project, "--offline")

@@ -6,8 +6,8 @@
 #define STACK_PAINT 0xA5C3A5C3u
 
 /* From link.ld: addresses, and sizes in the shape of addresses. */
-extern uint32_t __data_start[], __bss_start[], __bss_end[];
-extern const uint8_t __flash_size[], __flash_used[], __ram_size[];
+extern uint32_t __bss_start[], __bss_end[];
+extern const uint8_t __flash_size[], __flash_used[], __ram_size[], __ram_static[];
 
 int main(int argc, char *argv[]);
 
@@ -39,7 +39,7 @@ void board_memory(board_memory_info *info) {
     info->flash_size = (uint32_t)(uintptr_t)__flash_size;
     info->flash_used = (uint32_t)(uintptr_t)__flash_used;
     info->ram_size = (uint32_t)(uintptr_t)__ram_size;
-    info->ram_static = (uint32_t)(__bss_end - __data_start) * sizeof *__bss_end;
+    info->ram_static = (uint32_t)(uintptr_t)__ram_static;
     info->stack_size = (uint32_t)(__stack_top - __stack_limit) * sizeof *__stack_limit;
     info->stack_peak = startup_stack_peak();
 }
