@@ -216,24 +216,22 @@ def test_operators_have_the_module_attributes() -> None:
 
 
 REFUSED = {
-    "Conv1d": (nn.Conv1d(9, 2, 3), (9, 11), "Conv2d with kernel (1, k)"),
-    "ConvTranspose2d": (nn.ConvTranspose2d(4, 2, 3), IMAGE, "Conv2d"),
-    "GELU": (nn.GELU(), IMAGE, "nn.ReLU"),
+    "Conv3d": (Forward(lambda x, conv: conv(x.unsqueeze(1)), nn.Conv3d(1, 2, 2)), IMAGE, "Conv2d"),
+    "grouped transposed": (nn.ConvTranspose2d(4, 4, 3, groups=2), IMAGE, "groups=1"),
+    "dilated transposed": (nn.ConvTranspose2d(4, 2, 3, dilation=2), IMAGE, "dilation=1"),
+    "Softplus": (nn.Softplus(), IMAGE, "nn.GELU"),
     "LayerNorm": (nn.LayerNorm(11), IMAGE, "BatchNorm"),
-    "ZeroPad2d": (nn.ZeroPad2d(1), IMAGE, "padding to the Conv2d"),
-    "LogSoftmax": (nn.LogSoftmax(1), IMAGE, "nn.Softmax"),
-    "count_include_pad": (nn.AvgPool2d(3, padding=1), IMAGE, "count_include_pad=False"),
-    "divisor": (nn.AvgPool2d(3, divisor_override=2), IMAGE, "factor"),
+    "InstanceNorm": (nn.InstanceNorm2d(4), IMAGE, "BatchNorm"),
+    "reflected": (nn.ReflectionPad2d(1), IMAGE, "zeros"),
     "adaptive": (nn.AdaptiveAvgPool2d(2), IMAGE, "divides"),
-    "adaptive max": (nn.AdaptiveMaxPool2d(1), IMAGE, "MaxPool2d"),
+    "adaptive max": (nn.AdaptiveMaxPool2d(4), IMAGE, "divides"),
     "GRU": (Forward(lambda x, gru: gru(x)[0], nn.GRU(11, 3)), (9, 11), "Recurrent"),
-    "residual": (Forward(lambda x: x + x.relu()), IMAGE, "plain chain"),
-    "scaled": (Forward(lambda x: x / 255), IMAGE, "before the model"),
-    "cat": (Forward(lambda x: torch.cat([x, x], 1)), IMAGE, "plain chain"),
     "two results": (Forward(lambda x: (x.relu(), x.tanh())), IMAGE, "one tensor"),
+    "constant result": (Forward(lambda x: torch.ones(2, 3) + 1), IMAGE, "activation"),
     "batch moved": (Forward(lambda x: x.transpose(0, 1)), IMAGE, "first axis"),
     "softmax over batch": (Forward(lambda x: x.softmax(0)), IMAGE, "dim=1"),
-    "mean of all": (Forward(lambda x: x.mean((1, 2))), IMAGE, "x.mean((2, 3))"),
+    "mean over batch": (Forward(lambda x: x.mean((0, 2))), IMAGE, "dim=1"),
+    "mean of everything": (Forward(lambda x: x.mean()), IMAGE, "x.mean((2, 3))"),
     "batch statistics": (nn.BatchNorm2d(4, track_running_stats=False), IMAGE, "track_running"),
     "dropout that stays": (Forward(F.dropout), IMAGE, "self.training"),
     "integers": (Forward(lambda x: x.to(torch.int32)), IMAGE, "float"),
@@ -243,6 +241,31 @@ REFUSED = {
         Forward(lambda x, conv: _on_view(conv(x)), nn.Conv2d(4, 4, 1)),
         IMAGE,
         "in-place",
+    ),
+    "quotient": (Forward(lambda x: x / (x.abs() + 1)), IMAGE, "rsqrt"),
+    "reciprocal": (Forward(lambda x: 1 / (x.abs() + 1)), IMAGE, "rsqrt"),
+    "by zero": (Forward(lambda x: x / torch.zeros(4, 1, 1)), IMAGE, "small number"),
+    "cube": (Forward(lambda x: x**3), IMAGE, "Powers are"),
+    "matrix product": (Forward(lambda x: x @ x.transpose(1, 2)), (9, 11), "nn.Linear"),
+    "attention": (Forward(lambda x: F.scaled_dot_product_attention(x, x, x)), (9, 11), "Conv or"),
+    "shapes that do not agree": (Forward(lambda x: x * x.mean((2, 3)).sum(1)), (9, 1, 1), "view"),
+    "choice by data": (Forward(lambda x: torch.where(x > 0, x, 2 * x)), IMAGE, "torch.maximum"),
+    "mirror": (Forward(lambda x: x.flip(2)), IMAGE, "other way"),
+    "gather": (Forward(lambda x: x[:, [0, 2]]), IMAGE, "slices"),
+    "batch slice": (Forward(lambda x: x[1:]), IMAGE, "batch"),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), IMAGE, "bilinear"),
+    "odd factor": (nn.Upsample(scale_factor=1.6, mode="bilinear"), IMAGE, "size=14"),
+    "odd nearest factor": (nn.Upsample(scale_factor=0.6), IMAGE, "size=5"),
+    "use of an argmax": (Forward(lambda x: x.argmax(1).relu()), IMAGE, "last operation"),
+    "kept argmax": (Forward(lambda x: x.argmax(1, keepdim=True)), IMAGE, "keepdim"),
+    "maximum along rows": (Forward(lambda x: x.amax(3)), IMAGE, "x.amax((2, 3))"),
+    "values of a maximum": (Forward(lambda x: x.max(1)[0]), IMAGE, "activation"),
+    "constant of the batch": (Forward(lambda x: x + torch.ones(x.shape[0], 1, 1, 1)), IMAGE, ""),
+    "second argument": (Forward(lambda x: x + x.shape[0]), IMAGE, "fixed number"),
+    "rounded division": (
+        Forward(lambda x: torch.div(x, 2, rounding_mode="floor")),
+        IMAGE,
+        "rounding_mode",
     ),
 }
 
@@ -261,12 +284,12 @@ def test_what_has_no_form_is_refused_with_a_way_out(name: str) -> None:
 
 
 def test_refusal_names_module_and_shapes() -> None:
-    model = nn.Sequential(nn.Conv2d(4, 3, 2), nn.Sequential(nn.ReLU(), nn.GELU()))
+    model = nn.Sequential(nn.Conv2d(4, 3, 2), nn.Sequential(nn.ReLU(), nn.Softplus()))
     with pytest.raises(UnsupportedOp) as caught:
         capture(model, torch.zeros(1, *IMAGE))
     assert caught.value.node == "1.1"
     assert "1.1" in str(caught.value)
-    assert "gelu" in str(caught.value)
+    assert "softplus" in str(caught.value)
     assert "3x8x10" in str(caught.value)
 
 
