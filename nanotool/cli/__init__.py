@@ -12,6 +12,7 @@ import typer
 
 from nanotool.cli import (
     bench,
+    bisect,
     boards,
     build,
     console,
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for panel, modules in (
     (MODEL_PANEL, (quantize, export, info, plan)),
-    (RUN_PANEL, (simulate, build, flash, run, bench, console)),
+    (RUN_PANEL, (simulate, build, flash, run, bench, console, bisect)),
     (LOOK_PANEL, (report, boards, doctor, version)),
 ):
     for module in modules:

@@ -26,13 +26,15 @@ from torch import nn
 from nanotool import __version__, qfile, simulate
 from nanotool.cli import main
 from nanotool.errors import DeviceError
-from nanotool.ir import Int8Array, QGraph
+from nanotool.ir import Int8Array, MaxPool2D, QGraph
 from nanotool.pipeline import prepare
 from nanotool.run import run, verdict
+from nanotool.simulate import registry
+from nanotool.targets import TARGETS
 
 COMMANDS = (
     *("quantize", "export", "info", "plan", "simulate", "build", "flash", "run", "bench"),
-    *("console", "report", "boards", "doctor", "version"),
+    *("bisect", "console", "report", "boards", "doctor", "version"),
 )
 SOURCE = """
 import torch
@@ -594,6 +596,42 @@ def test_run_leaves_no_output_when_the_line_breaks(
     y = tmp_path / "y.npy"
     refused(cli("run", model, "-i", inputs(tmp_path), "-o", y, *RUN), "The line broke")
     assert not y.exists()
+
+
+def test_bisect(cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = cli("bisect", model)
+    assert done.code == 0 and "0 bytes differ from TensorFlow Lite Micro" in done.out
+    right = registry.KERNELS[MaxPool2D]
+    wrong: registry.Kernel = lambda *arguments: right(*arguments) ^ 1  # noqa: E731
+    monkeypatch.setitem(registry.KERNELS, MaxPool2D, wrong)
+    x = inputs(tmp_path)
+    done = cli("bisect", model, "-i", x)
+    assert done.code == 1 and "first layer that differs is pool" in done.out and done.err == ""
+    value = json.loads(cli("bisect", model, "-i", x, "--json").out)
+    assert value["first_difference"] == "pool" and value["inputs"] == 5
+    monkeypatch.setattr("nanotool.tflm.importlib.util.find_spec", lambda name: None)
+    refused(cli("bisect", model), "not installed", "pip install tflite-micro")
+
+
+def test_a_tflite_file_is_a_model(cli: Cli, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "again.tflite"
+    assert cli("export", model, "--format", "tflite", "-o", file).code == 0
+    x, y, z = inputs(tmp_path), tmp_path / "y.npy", tmp_path / "z.npy"
+    assert cli("simulate", model, "-i", x, "-o", y).code == 0
+    assert cli("simulate", file, "-i", x, "-o", z).code == 0
+    np.testing.assert_array_equal(np.load(y), np.load(z))
+    for command in (("info",), ("plan",), ("bisect",), ("export", "-o", tmp_path / "folder")):
+        assert cli(command[0], file, *command[1:]).code == 0
+    assert (tmp_path / "folder" / "again.c").is_file()
+    file.write_bytes(file.read_bytes()[:100])
+    refused(cli("info", file), "again.tflite")
+
+
+def test_export_is_for_every_target(cli: Cli, model: Path, tmp_path: Path) -> None:
+    done = cli("export", model, "-o", tmp_path / "all")
+    assert done.code == 0 and all(f"{name}: arena" in done.err for name in TARGETS)
+    done = cli("export", model, "-o", tmp_path / "one", "--target", "portable")
+    assert done.code == 0 and "portable: arena" in done.err and "armv7em" not in done.err
 
 
 @pytest.fixture(scope="module")
