@@ -47,7 +47,7 @@ BASIC = (
     *("dense", "conv2d", "max_pool", "average_pool"),
     *("unary", "softmax", "reshape", "transpose"),
 )
-KINDS = BASIC  # by default
+KINDS = ALL  # by default
 _OFTEN = {"conv2d": 3, "dense": 3, "binary": 2, "fork": 4}
 _SPATIAL = {
     *("conv2d", "depthwise_conv2d", "conv_transpose2d"),
