@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Struct
@@ -13,6 +11,8 @@ from nanotool.lower.window import window_needs, window_struct
 
 TARGET = "armv7em"
 TILE = 3  # pixels that a convolution computes together
+_MULTIPLY_QUAD = 17  # instructions for a quad of terms, a pair of outputs and three pixels
+_COPY_WINDOW, _COPY_ROW = 120, 30  # instructions to copy a window: once, and a short row
 
 
 def _kernel(name: str, layer: Layer) -> str:
@@ -63,21 +63,24 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
     if op.groups != 1:
         return None
     packed = pack.scaled(layer)
-    pairs = None if packed is None else pack.row_pairs(packed.weight)
-    terms = math.prod(op.window.kernel) * layer.input.shape[2]
-    quads = -(-terms // 4)
-    if packed is None or pairs is None or terms > UINT16_MAX:
+    pitch = _pitch(op, layer)
+    terms = op.window.kernel[0] * pitch
+    if packed is None or terms > UINT16_MAX:
         return None
-    segment = op.window.kernel[1] * layer.input.shape[2]
-    if segment % 4 or op.window.dilation[1] != 1:
-        segment = 0  # the kernel has to copy windows
+    rows = packed.weight.reshape(len(packed.weight), op.window.kernel[0], -1)
+    rows = np.pad(rows, ((0, 0), (0, 0), (0, pitch - rows.shape[2])))
+    pairs = pack.row_pairs(rows.reshape(len(rows), terms))
+    if pairs is None:
+        return None
+    weights = pack.quads(pairs)
+    quads = weights.shape[1]
     note = "weights, 256 odd + even row: [out / 2][quads of kernel_h kernel_w in_c][4: 0 2 1 3]"
     fields = (
-        ("weights", layer.array("weights", pack.quads(pairs), note)),
+        ("weights", layer.array("weights", weights, note)),
         ("scales", _scales(layer, packed)),
         ("window", window_struct(op.window, layer)),
         ("quads", quads),
-        ("segment", segment),
+        ("pitch", pitch),
         ("in_zero_point", layer.input.zero_point),
         ("store", store(layer)),
     )
@@ -87,6 +90,17 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         _kernel("nano_conv2d", layer),
         Struct("nano_conv2d_dsp_params", fields),
         (overlap(in_chunks(needs, TILE * outputs)),),
-        macs=layer.output.size * terms,
-        scratch=24 + 24 * quads + TILE * (segment or 4 * quads),
+        macs=layer.output.size * packed.weight.shape[1],
+        scratch=24 + 24 * quads + TILE * 4 * quads,
     )
+
+
+def _pitch(op: Conv2D, layer: Layer) -> int:
+    """Terms that a row of a window takes: whole quads, unless copying windows costs less than
+    multiplying the terms that fill them."""
+    row = op.window.kernel[1] * layer.input.shape[2]
+    whole = -(-row // 4) * 4
+    filling = op.window.kernel[0] * whole // 4 - -(-op.window.kernel[0] * row // 4)
+    copying = TILE * (_COPY_WINDOW + _COPY_ROW * op.window.kernel[0])
+    pairs = -(-layer.output.shape[2] // 2)
+    return row if filling * _MULTIPLY_QUAD * pairs > copying else whole

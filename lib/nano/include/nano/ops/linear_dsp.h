@@ -29,15 +29,16 @@ void nano_dense_dsp(const void *params, const nano_io *io);
 void nano_dense_relu_dsp(const void *params, const nano_io *io); /* zero point -128 only */
 
 /* nano_conv2d in one group. Pixels are computed three by three, in raster order; all that three
- * need is read before any of them is written.
- * scratch: 24 + 24 * quads + 3 * (segment, or 4 * quads if that is 0) bytes. */
+ * need is read before any of them is written. A row of a window takes `pitch` terms: with the
+ * weights of filling terms 0, either whole quads, which can be read where they lie in the image, or
+ * no more than there are, and windows are copied.
+ * scratch: 24 + 24 * quads + 12 * quads bytes. */
 typedef struct {
     const int16_t *weights; /* [out_c / 2, rounded up][quads][4] */
     const int32_t *scales;  /* [out_c][2] */
     nano_window window;
-    uint16_t quads;   /* kernel_h * kernel_w * in_c / 4, rounded up */
-    uint16_t segment; /* kernel_w * in_c, if a kernel's row is side by side in the image and whole
-                         quads; else 0 */
+    uint16_t quads;        /* kernel_h * pitch / 4, rounded up */
+    uint16_t pitch;        /* kernel_w * in_c, or that rounded up to a multiple of 4 */
     int16_t in_zero_point; /* fills the padding */
     nano_store store;
 } nano_conv2d_dsp_params;

@@ -1,162 +1,189 @@
 /* conv2d.c's equation, three pixels at a time (tile_dsp.c). Their windows are brought side by side
- * as halves first: straight from the image where a kernel's row is whole words in it, else by way
- * of a copy, and with the zero point where the window leaves the image. */
+ * as halves first: straight from the image if all three lie inside it, else by way of copies in
+ * which the zero point stands for what is outside. */
 #include "nano/ops.h"
 
 #include "tile_dsp.h"
 
 #if NANO_SIMD
 
+#define PIXELS NANO_TILE_PIXELS
+
+/* A convolution at work. Its image is one long row where pixels are independent of each other (a
+ * kernel of 1x1 that visits all of them). A window's place is its first tap's; it may be outside.
+ */
 typedef struct {
     const nano_conv2d_dsp_params *params;
     const int8_t *in;
-    int8_t *copies; /* three windows, or three of their rows */
-    nano_tile tile;
-    uint32_t *inputs;                                      /* where the tile's begin */
-    int32_t top[NANO_TILE_PIXELS], left[NANO_TILE_PIXELS]; /* of the pixels' windows */
+    int8_t *copies; /* [3][4 * quads] */
+    int32_t in_h, in_w, out_w, row_bytes;
+    int32_t inside_h, inside_w; /* windows that begin at 0..inside are whole; < 0: none is */
+    int32_t last_byte;          /* where the last window that may be read from the image begins */
+    int32_t last_row;           /* where the last row of windows begins that all may be read so */
+    int32_t first, final;       /* output columns whose windows are inside, as to columns */
+    int32_t x, top;             /* the next pixel's column, its window's row */
+    nano_windows windows;       /* those of three pixels side by side, in the image */
 } job;
 
-static void copy(int8_t *out, const int8_t *in, uint32_t n) {
-    for (; n >= 4; n -= 4, in += 4, out += 4)
-        nano_store_unaligned(out, nano_load_unaligned(in));
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = in[i];
-}
-
-static void fill(int8_t *out, int8_t value, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = value;
-}
-
-/* One row of a window: `out` gets kernel_w * in_c bytes. */
-static void copy_row(const job *j, int32_t row, int32_t left, int8_t *out) {
-    const nano_window *const w = &j->params->window;
-    const int8_t zero_point = (int8_t)j->params->in_zero_point;
-    const uint32_t n = w->in_c;
-    if (row < 0 || row >= w->in_h) {
-        fill(out, zero_point, n * w->kernel_w);
-        return;
-    }
-    const int8_t *const in = j->in + (uint32_t)row * w->in_w * n;
-    if (left >= 0 && left + w->kernel_w <= w->in_w && w->dilation_w == 1) {
-        copy(out, in + (uint32_t)left * n, n * w->kernel_w);
-        return;
-    }
-    for (uint32_t i = 0; i < w->kernel_w; i++, left += w->dilation_w, out += n) {
-        if (left < 0 || left >= w->in_w)
-            fill(out, zero_point, n);
-        else
-            copy(out, in + (uint32_t)left * n, n);
+/* `rows` rows of n bytes. */
+static void copy(int8_t *out, uint32_t out_step, const int8_t *in, int32_t in_step, uint32_t n,
+                 int32_t rows) {
+    for (; rows > 0; rows--, out += out_step, in += in_step) {
+        uint32_t at = 0;
+        for (; at + 4 <= n; at += 4)
+            nano_store_unaligned(out + at, nano_load_unaligned(in + at));
+        for (; at < n; at++)
+            out[at] = in[at];
     }
 }
 
-/* The inputs of a kernel whose rows are whole words in the image. */
-static void gather_rows(job *j) {
+/* The window at (top, left), [kernel_h][pitch] bytes and what fills the last quad. */
+static void copy_window(const job *j, int32_t top, int32_t left, int8_t *out) {
     const nano_conv2d_dsp_params *const p = j->params;
     const nano_window *const w = &p->window;
-    const uint32_t quads = p->segment / 4u;
-    uint32_t *inputs = j->inputs;
-    for (uint32_t i = 0; i < w->kernel_h; i++, inputs += 2 * NANO_TILE_PIXELS * quads) {
-        const int8_t *rows[NANO_TILE_PIXELS];
-        for (uint32_t k = 0; k < NANO_TILE_PIXELS; k++) {
-            const int32_t row = j->top[k] + (int32_t)(i * w->dilation_h), left = j->left[k];
-            if (row >= 0 && row < w->in_h && left >= 0 && left + w->kernel_w <= w->in_w) {
-                rows[k] = j->in + ((uint32_t)row * w->in_w + (uint32_t)left) * w->in_c;
-            } else {
-                copy_row(j, row, left, j->copies + k * p->segment);
-                rows[k] = j->copies + k * p->segment;
-            }
+    const uint32_t zeros = (uint8_t)p->in_zero_point * 0x01010101u;
+    const int32_t down = w->dilation_h, right = w->dilation_w, channels = w->in_c;
+    int32_t rows[2] = {0, w->kernel_h}, columns[2] = {0, w->kernel_w}; /* those inside */
+    while (rows[0] < rows[1] && top + rows[0] * down < 0)
+        rows[0]++;
+    while (rows[0] < rows[1] && top + (rows[1] - 1) * down >= j->in_h)
+        rows[1]--;
+    while (columns[0] < columns[1] && left + columns[0] * right < 0)
+        columns[0]++;
+    while (columns[0] < columns[1] && left + (columns[1] - 1) * right >= j->in_w)
+        columns[1]--;
+    for (uint32_t i = 0; i < p->quads; i++)
+        nano_store_word(out + 4 * i, zeros);
+    out += rows[0] * p->pitch;
+    top += rows[0] * down;
+    const int32_t run = right == 1 ? columns[1] - columns[0] : 1; /* taps side by side */
+    for (int32_t i = columns[0]; i < columns[1]; i += run)
+        copy(out + i * channels, p->pitch,
+             j->in + top * j->row_bytes + (left + i * right) * channels, down * j->row_bytes,
+             (uint32_t)(run * channels), rows[1] - rows[0]);
+}
+
+static void next_row(job *j) {
+    j->x = 0;
+    j->top += j->params->window.stride_h;
+}
+
+/* Bring in the windows of the next three of `count` pixels, some of which leave the image or stand
+ * in the next row. Where there are fewer the last one stands for those that are missing, and is
+ * computed again. */
+static void mixed_windows(job *j, uint32_t count) {
+    const nano_conv2d_dsp_params *const p = j->params;
+    nano_windows mixed = j->windows;
+    for (uint32_t k = 0; k < PIXELS; k++) {
+        const int32_t left = j->x * p->window.stride_w - p->window.pad_left;
+        const int32_t place = j->top * j->row_bytes + left * p->window.in_c;
+        if (j->top >= 0 && j->top <= j->inside_h && j->x >= j->first && j->x <= j->final &&
+            place <= j->last_byte) {
+            mixed.windows[k] = j->in + place;
+        } else {
+            int8_t *const out = j->copies + 4u * k * p->quads;
+            copy_window(j, j->top, left, out);
+            mixed.windows[k] = out;
+            mixed.skips[k] = 0;
         }
-        nano_tile_widen_dsp(rows, quads, inputs);
+        if (k + 1 < count && ++j->x == j->out_w)
+            next_row(j);
     }
+    nano_tile_widen_dsp(&mixed);
 }
 
-/* The inputs of any kernel: whole windows are copied. */
-static void gather_windows(job *j) {
-    const nano_conv2d_dsp_params *const p = j->params;
-    const nano_window *const w = &p->window;
-    const int8_t *windows[NANO_TILE_PIXELS];
-    int8_t *out = j->copies;
-    for (uint32_t k = 0; k < NANO_TILE_PIXELS; k++) {
-        windows[k] = out;
-        int8_t *row = out;
-        for (uint32_t i = 0; i < w->kernel_h; i++, row += (uint32_t)w->kernel_w * w->in_c)
-            copy_row(j, j->top[k] + (int32_t)(i * w->dilation_h), j->left[k], row);
-        out += 4u * p->quads;
-        fill(row, 0, (uint32_t)(out - row)); /* their weights are 0 */
+/* Bring in the windows of the next three of `count` pixels. */
+static void next_windows(job *j, uint32_t count) {
+    const nano_window *const w = &j->params->window;
+    const int32_t x = j->x, step = w->stride_w * w->in_c;
+    if (count < PIXELS || x < j->first || x + 2 > j->final || j->top < 0 || j->top > j->last_row) {
+        mixed_windows(j, count);
+        return;
     }
-    nano_tile_widen_dsp(windows, p->quads, j->inputs);
+    const int8_t *at = j->in + j->top * j->row_bytes + x * step - w->pad_left * w->in_c;
+    j->windows.windows[0] = at;
+    j->windows.windows[1] = at + step;
+    j->windows.windows[2] = at + 2 * step;
+    j->x = x + PIXELS;
+    if (j->x == j->out_w)
+        next_row(j);
+    nano_tile_widen_dsp(&j->windows);
+}
+
+/* The job of a layer. Where a row's last quad is filled, reading it goes beyond the window; it must
+ * not go beyond the image. */
+static job begin(const nano_conv2d_dsp_params *p, const int8_t *in, uint32_t *inputs) {
+    const nano_window *const w = &p->window;
+    const int32_t channels = w->in_c, span_h = (w->kernel_h - 1) * w->dilation_h + 1;
+    job j = {.params = p, .in = in, .copies = (int8_t *)(inputs + 2u * PIXELS * p->quads)};
+    const int all = w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 &&
+                    w->in_h == w->out_h && w->in_w == w->out_w;
+    j.in_h = all ? 1 : w->in_h;
+    j.in_w = all ? w->in_h * w->in_w : w->in_w;
+    j.out_w = all ? j.in_w : w->out_w;
+    j.row_bytes = j.in_w * channels;
+    j.inside_h = j.in_h - span_h;
+    j.inside_w = j.in_w - w->kernel_w;
+    j.last_byte = j.inside_h * j.row_bytes + j.row_bytes - p->pitch;
+    j.last_row = p->pitch == w->kernel_w * channels ? j.inside_h : j.inside_h - 1;
+    j.first = (w->pad_left + w->stride_w - 1) / w->stride_w;
+    j.final = (j.inside_w + w->pad_left) / w->stride_w;
+    if (w->dilation_w != 1 || p->pitch % 4 != 0 || j.inside_h < 0 || j.inside_w < 0)
+        j.final = -1;
+    if (j.final >= j.out_w)
+        j.final = j.out_w - 1;
+    j.top = -(int32_t)w->pad_top;
+    j.windows.quads = p->pitch % 4 == 0 ? p->pitch / 4u : p->quads; /* copies are one long row */
+    j.windows.rows = p->pitch % 4 == 0 ? w->kernel_h : 1;
+    for (uint32_t k = 0; k < PIXELS; k++)
+        j.windows.skips[k] = (uint32_t)(w->dilation_h * j.row_bytes - p->pitch);
+    j.windows.inputs = inputs;
+    return j;
 }
 
 /* The last one of an odd number of outputs: the even row of a pair. */
-static void last_output(job *j, int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
-    const nano_tile *const t = &j->tile;
-    const uint32_t pairs = j->params->window.out_c / 2u;
-    const int16_t *const w = t->weights + pairs * t->quads * 4;
-    for (uint32_t k = 0; k < NANO_TILE_PIXELS; k++) {
-        const uint32_t *inputs = j->inputs + k;
+static void last_output(const nano_tile *t, uint32_t output,
+                        int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
+    const int16_t *const w = t->weights + output / 2 * t->quads * 4;
+    for (uint32_t k = 0; k < PIXELS; k++) {
+        const uint32_t *inputs = t->inputs + NANO_TILE_SUMS + k;
         int32_t sum = 0;
-        for (uint32_t i = 0; i < 2 * t->quads; i++, inputs += NANO_TILE_PIXELS)
+        for (uint32_t i = 0; i < 2 * t->quads; i++, inputs += PIXELS)
             sum = nano_smlad(nano_sxtb16(nano_load_word(w + 2 * i)), *inputs, sum);
-        t->out[k][2 * pairs] = (int8_t)requantize(sum, t->scales_end, t->offset);
+        t->out[k][output] = (int8_t)requantize(sum, t->scales_end, t->offset);
     }
 }
 
-/* Where windows and outputs of the next three pixels are; where fewer are left the first one stands
- * for those that are missing, and is computed again. */
-static void place(job *j, uint32_t *y, uint32_t *x, uint32_t left, int8_t *out) {
-    const nano_window *const w = &j->params->window;
-    for (uint32_t k = 0; k < NANO_TILE_PIXELS; k++) {
-        if (k >= left) {
-            j->top[k] = j->top[0];
-            j->left[k] = j->left[0];
-            j->tile.out[k] = j->tile.out[0];
-            continue;
-        }
-        j->top[k] = (int32_t)(*y * w->stride_h) - w->pad_top;
-        j->left[k] = (int32_t)(*x * w->stride_w) - w->pad_left;
-        j->tile.out[k] = out + k * w->out_c;
-        if (++*x == w->out_w) {
-            *x = 0;
-            ++*y;
-        }
-    }
-}
-
-/* All pixels, by one of the tile's two forms. */
+/* All pixels, with one of the tile's two forms. */
 static inline void convolve(const nano_conv2d_dsp_params *p, const nano_io *io,
                             void (*tile)(const nano_tile *),
                             int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
-    const nano_window *const w = &p->window;
-    uint32_t *const scratch = (uint32_t *)io->scratch;
-    const uint32_t pixels = (uint32_t)w->out_h * w->out_w, pairs = w->out_c / 2u;
-    int8_t *out = (int8_t *)io->out;
-    job j = {.params = p, .in = (const int8_t *)io->in[0]};
-    j.inputs = scratch + NANO_TILE_SUMS;
-    j.copies = (int8_t *)(j.inputs + 2u * NANO_TILE_PIXELS * p->quads);
-    j.tile.scales = p->scales;
-    j.tile.inputs = scratch;
-    j.tile.quads = p->quads;
-    j.tile.offset = 2 * p->store.zero_point + 1;
-    j.tile.scales_end = p->scales + 4 * pairs;
-    j.tile.weights = p->weights;
+    const uint32_t outputs = p->window.out_c;
+    const uint32_t pixels = (uint32_t)p->window.out_h * p->window.out_w;
+    uint32_t *const scratch = (uint32_t *)io->scratch, *const inputs = scratch + NANO_TILE_SUMS;
+    job j = begin(p, (const int8_t *)io->in[0], inputs);
+    nano_tile t = {.scales = p->scales, .inputs = scratch, .quads = p->quads};
+    t.offset = 2 * p->store.zero_point + 1;
+    t.scales_end = p->scales + 4 * (outputs / 2);
+    t.weights = p->weights;
     for (uint32_t i = 0; i < NANO_TILE_SUMS; i++)
         scratch[i] = 0;
-    uint32_t y = 0, x = 0;
-    for (uint32_t done = 0; done < pixels; done += NANO_TILE_PIXELS) {
-        place(&j, &y, &x, pixels - done, out);
-        if (p->segment != 0)
-            gather_rows(&j);
-        else
-            gather_windows(&j);
-        if (pairs != 0)
-            tile(&j.tile);
-        if (w->out_c % 2 != 0)
-            last_output(&j, requantize);
-        out += (uint32_t)NANO_TILE_PIXELS * w->out_c;
+    int8_t *out = (int8_t *)io->out;
+    for (uint32_t left = pixels; left != 0;) {
+        const uint32_t count = left < PIXELS ? left : PIXELS;
+        t.out[0] = out;
+        t.out[1] = count > 1 ? out + outputs : out;
+        t.out[2] = count > 2 ? t.out[1] + outputs : t.out[1];
+        next_windows(&j, left);
+        if (outputs > 1)
+            tile(&t);
+        if (outputs % 2 != 0)
+            last_output(&t, outputs - 1, requantize);
+        out += count * outputs;
+        left -= count;
     }
     if (p->store.min > -128 || p->store.max < 127)
-        nano_clamp_dsp((int8_t *)io->out, pixels * w->out_c, p->store.min, p->store.max);
+        nano_clamp_dsp((int8_t *)io->out, pixels * outputs, p->store.min, p->store.max);
 }
 
 void nano_conv2d_dsp(const void *params, const nano_io *io) {

@@ -44,13 +44,15 @@ void nano_tile_relu_dsp(const nano_tile *t) {
     tile(t, nano_requantize_relu_dsp);
 }
 
-void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS], uint32_t quads,
-                         uint32_t *inputs) {
-    for (uint32_t q = 0; q < quads; q++, inputs += 2 * NANO_TILE_PIXELS) {
-        for (uint32_t i = 0; i < NANO_TILE_PIXELS; i++) {
-            const uint32_t bytes = nano_load_unaligned(pixels[i] + 4 * q);
-            inputs[i] = nano_sxtb16(bytes);
-            inputs[NANO_TILE_PIXELS + i] = nano_sxtb16_ror8(bytes);
+void nano_tile_widen_dsp(const nano_windows *w) {
+    for (uint32_t i = 0; i < NANO_TILE_PIXELS; i++) {
+        uint32_t *inputs = w->inputs + i, at = 0;
+        for (uint32_t row = 0; row < w->rows; row++, at += w->skips[i]) {
+            for (uint32_t q = 0; q < w->quads; q++, at += 4, inputs += 2 * NANO_TILE_PIXELS) {
+                const uint32_t bytes = nano_load_unaligned(w->windows[i] + at);
+                inputs[0] = nano_sxtb16(bytes);
+                inputs[NANO_TILE_PIXELS] = nano_sxtb16_ror8(bytes);
+            }
         }
     }
 }
@@ -142,26 +144,48 @@ __attribute__((naked)) void nano_tile_relu_dsp(const nano_tile *tile __attribute
     TILE(SCALE_RELU);
 }
 
-/* 10 instructions for 12 bytes: gcc does not gather the six words into one STM. */
-__attribute__((naked)) void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS]
-                                                __attribute__((unused)),
-                                                uint32_t quads __attribute__((unused)),
-                                                uint32_t *inputs __attribute__((unused))) {
-    __asm__("push {r4-r10, lr}\n"
-            "ldmia r0, {r0, r3, r12}\n"
-            "1: ldr r7, [r0], #4\n"
-            "ldr r8, [r3], #4\n"
-            "ldr r9, [r12], #4\n"
+/* 10 instructions of 4 bytes for 12 terms: gcc does not gather six words into one STM. r0-r2
+ * windows, r3 rounds of a row, r10 skips, r11 rows, r12 inputs. The loop runs over four quads; a
+ * row's first round begins with as many of them as are left over. */
+__attribute__((naked)) void nano_tile_widen_dsp(const nano_windows *windows
+                                                __attribute__((unused))) {
+    __asm__("push {r3-r11, lr}\n"
+            "add r10, r0, #24\n"
+            "ldmia r0, {r0-r3, r11, r12}\n"
+            "rsb r4, r3, #0\n"
+            "and r4, #3\n" /* quads that the first round skips */
+            "add r3, #3\n"
+            "lsr r3, #2\n"
+            "adr r5, 2f\n"
+            "mov r6, #40\n"
+            "mla r5, r4, r6, r5\n"
+            "add r5, #1\n" /* a Thumb address */
+            "str r5, [sp]\n"
+            "1: ldr r4, [sp]\n"
+            "mov lr, r3\n"
+            "bx r4\n"
+            ".p2align 2\n"
+            "2: .rept 4\n"
+            "ldr.w r7, [r0], #4\n"
+            "ldr.w r8, [r1], #4\n"
+            "ldr.w r9, [r2], #4\n"
             "sxtb16 r4, r7\n"
             "sxtb16 r5, r8\n"
             "sxtb16 r6, r9\n"
             "sxtb16 r7, r7, ror #8\n"
             "sxtb16 r8, r8, ror #8\n"
             "sxtb16 r9, r9, ror #8\n"
-            "stmia r2!, {r4-r9}\n"
-            "subs r1, #1\n"
+            "stmia r12!, {r4-r9}\n"
+            ".endr\n"
+            "subs lr, #1\n"
+            "bne 2b\n"
+            "ldmia r10, {r4-r6}\n"
+            "add r0, r4\n"
+            "add r1, r5\n"
+            "add r2, r6\n"
+            "subs r11, #1\n"
             "bne 1b\n"
-            "pop {r4-r10, pc}\n");
+            "pop {r3-r11, pc}\n");
 }
 
 #endif

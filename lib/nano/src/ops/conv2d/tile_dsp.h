@@ -26,9 +26,18 @@ typedef struct {
 void nano_tile_dsp(const nano_tile *tile);
 void nano_tile_relu_dsp(const nano_tile *tile);
 
-/* Widen `quads` * 4 bytes of each of three pixels into a tile's inputs. */
-void nano_tile_widen_dsp(const int8_t *const pixels[NANO_TILE_PIXELS], uint32_t quads,
-                         uint32_t *inputs);
+/* Three pixels' windows as bytes: `rows` rows of `quads` * 4 bytes, and from the end of a row
+ * skips[] bytes to the next one. Assembly reads this struct by position. */
+typedef struct {
+    const int8_t *windows[NANO_TILE_PIXELS];
+    uint32_t quads; /* of one row */
+    uint32_t rows;
+    uint32_t *inputs; /* [rows][quads][6], behind a tile's zeros */
+    uint32_t skips[NANO_TILE_PIXELS];
+} nano_windows;
+
+/* Widen three windows into a tile's inputs. */
+void nano_tile_widen_dsp(const nano_windows *windows);
 
 #endif
 #endif
