@@ -22,6 +22,7 @@ from nanotool.ir import (
     Reshape,
     Slice,
     Softmax,
+    Transpose,
     Unary,
     Window,
 )
@@ -175,6 +176,21 @@ def test_softmax_keeps_its_channels() -> None:
     net.add("b", Softmax(), "a", scale=1 / 256, zero_point=-128)
     net.conv("y", "b", 2)
     assert shapes(net.optimized()) == {"a": 3, "b": 3, "y": 2}
+
+
+def test_channels_that_a_transpose_moves_stay() -> None:
+    net = Net((3, 3, 2))
+    net.conv("a", "input", 3)
+    net.kill("a", {1: 30})
+    net.add("t", Transpose((0, 2, 1)), "a")
+    net.conv("y", "t", 2)
+    assert shapes(net.optimized()) == {"a": 3, "t": 3, "y": 2}
+    net = Net((3, 3, 2))
+    net.conv("a", "input", 3)
+    net.kill("a", {1: 30})
+    net.add("t", Transpose((1, 0, 2)), "a")
+    net.conv("y", "t", 2)
+    assert shapes(net.optimized()) == {"a": 2, "t": 2, "y": 2}
 
 
 def test_at_least_one_channel_stays() -> None:

@@ -253,6 +253,42 @@ def test_operators_without_a_rule_can_yield_anything() -> None:
     assert ranges(graph)["y"].hull == (-128, 127)
 
 
+def test_output_that_wraps_behind_its_zero_point() -> None:
+    """The greatest accumulator, times nearly 1, plus 127, leaves int32 and becomes -128."""
+    tensors = {
+        "input": QTensor("input", (1,), 1 - 3 * 2.0**-17, -128),
+        "y": QTensor("y", (1,), 1.0, 127),
+    }
+    op = QOp(
+        "y",
+        Dense(),
+        ("input",),
+        np.ones((1, 1), np.int8),
+        np.array([1 + 3 * 2.0**-17], np.float32),
+        np.array([2**31 - 1 - 256], np.int32),
+    )
+    graph = QGraph("wraps", tensors, (op,), "input", "y")
+    validate(graph)
+    y = simulate(graph, BYTES[:, None])
+    assert (y.min(), y.max()) == (-128, 127)
+    assert ranges(graph)["y"].hull == (-128, 127)
+
+
+def test_product_that_wraps() -> None:
+    tensors = {
+        "input": QTensor("input", (1,), 1.0, -128),
+        "k": QTensor("k", (1,), 1.0, -128),
+        "y": QTensor("y", (1,), 2.0**-20, 0),
+    }
+    data = {"k": np.full(1, 127, np.int8)}
+    ops = (QOp("y", Binary("mul"), ("input", "k")),)
+    graph = QGraph("wraps", tensors, ops, "input", "y", constants=data)
+    validate(graph)
+    y = simulate(graph, BYTES[:, None])
+    assert y.min() < 0  # though no factor is
+    assert ranges(graph)["y"].hull == (-128, 127)
+
+
 def test_requantization_that_may_wrap_is_no_monotone_function() -> None:
     """The accumulator times 2^25 leaves int32: everything is possible then."""
     weight = np.array([[100]], np.int8)

@@ -37,6 +37,7 @@ from nanotool.ir import (
 )
 from nanotool.passes.lossless import (
     PassRecord,
+    constant_operands,
     optimize,
 )
 from nanotool.simulate import simulate_all
@@ -117,6 +118,17 @@ def test_output_never_loses_its_input_to_a_constant() -> None:
     net.kill("dead.too", {0: 1, 1: 2})
     net.add("y", Binary("add"), "dead", "dead.too", scale=0.15)
     assert can_be_lowered(net.optimized())
+
+
+def test_operand_that_never_changes_stays_where_the_other_one_is_made_of_constants() -> None:
+    net = Net()
+    net.conv("dead", "input", 2)
+    net.kill("dead", {0: 30, 1: -40})
+    net.constant("k", np.ones((4, 4, 2), int))
+    net.add("abs", Unary("abs"), "k")
+    net.add("y", Binary("add"), "dead", "abs", scale=0.15)
+    graph = net.graph()
+    assert constant_operands(graph) is graph  # the output would not depend on the input
 
 
 # Moves
@@ -301,6 +313,49 @@ def test_transposes_stay_where_nothing_is_saved() -> None:
     assert kinds(net.optimized()).count(Transpose) == 2
 
 
+def test_output_between_transposes_stays_turned() -> None:
+    net = Net((3, 3, 3))
+    net.add("t", Transpose((1, 2, 0)), "input")
+    net.add("a", Unary("neg"), "t")
+    net.add("u", Transpose((2, 0, 1)), "a")
+    net.conv("c", "u", 3)
+    net.add("v", Transpose((1, 2, 0)), "c")
+    net.add("y", Binary("add"), "a", "v", scale=0.2)
+    assert names(net.optimized()) == ["t", "a", "u", "c", "v", "y"]
+
+
+def test_transposed_operands_may_be_stretched() -> None:
+    net = Net((4, 3, 2))
+    net.add("t", Transpose((1, 2, 0)), "input", shape=(3, 2, 4))
+    net.add("column", Slice((0, 1, 0), (1, 1, 1)), "input", shape=(4, 1, 2))
+    net.add("t.column", Transpose((1, 2, 0)), "column", shape=(1, 2, 4))
+    net.add("a", Binary("add"), "t.column", "t", shape=(3, 2, 4), scale=0.2)
+    net.add("u", Transpose((2, 0, 1)), "a", shape=(4, 3, 2))
+    net.conv("y", "u", 3)
+    assert names(net.optimized()) == ["column", "a", "y"]
+
+
+def test_transpose_between_the_same_transposes_is_no_end() -> None:
+    net = Net((3, 3, 3))
+    net.add("t", Transpose((1, 2, 0)), "input")
+    net.add("a", Unary("neg"), "t")
+    net.add("s", Transpose((1, 2, 0)), "a")
+    net.add("b", Binary("add"), "s", "t", scale=0.2)
+    net.add("u", Transpose((2, 0, 1)), "b")
+    net.conv("y", "u", 3)
+    assert names(net.optimized()) == ["t", "a", "s", "b", "u", "y"]
+
+
+def test_matrix_that_becomes_an_image_between_transposes_stays_turned() -> None:
+    net = Net((3, 2))
+    net.constant("k", np.arange(12).reshape(2, 2, 3))
+    net.add("t", Transpose((1, 0)), "input", shape=(2, 3))
+    net.add("a", Binary("add"), "t", "k", shape=(2, 2, 3), scale=0.2)
+    net.add("u", Transpose((0, 2, 1)), "a", shape=(2, 3, 2))
+    net.conv("y", "u", 3)
+    assert kinds(net.optimized()).count(Transpose) == 2
+
+
 def test_turned_output_stays_turned() -> None:
     net = Net((4, 3, 2))
     net.add("t", Transpose((1, 2, 0)), "input", shape=(3, 2, 4))
@@ -452,6 +507,26 @@ def test_requantizations_that_cancel_go() -> None:
     assert names(result) == ["a", "c", "y"]
     assert result.op("c").op == Unary("identity")
     assert result.op("c").clamp == (-128, 125)  # 127 did not fit into b
+
+
+def test_same_bytes_under_another_scale_are_not_the_same() -> None:
+    net = Net()
+    net.add("b", Quantize(), "input", scale=0.1001)
+    net.conv("y", "b", 2)
+    assert names(net.optimized()) == ["b", "y"]
+    net = Net()
+    net.conv("a", "input", 5, 3, bias=[0, 1, -70, 3000, -9999])
+    net.add("b", Quantize(), "a", scale=0.1001)
+    net.conv("y", "b", 2)
+    assert names(net.optimized()) == ["a", "b", "y"]
+
+
+def test_identity_that_stretches_its_input_stays() -> None:
+    net = Net((4,))
+    net.constant("k", np.full((3, 4), -128))
+    net.add("a", Binary("maximum"), "input", "k", shape=(3, 4))
+    net.weighted("y", Dense(), "a", (3, 2), (2, 4))
+    assert names(net.optimized()) == ["a", "y"]
 
 
 def test_tables_without_a_name_stay_two() -> None:

@@ -152,12 +152,10 @@ def _one_to_one(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> 
 
 @_rule(Binary, PRelu)
 def _broadcast(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> bool:
-    """A single channel that is stretched is needed for the others."""
+    """A single channel that is stretched never goes: it is its tensor's only one."""
     for one in inputs:
         if len(one) == len(out):
             links.link(one, out)
-        else:
-            links.need(one)
     return True
 
 

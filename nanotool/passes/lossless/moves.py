@@ -18,7 +18,7 @@ from nanotool.ir import (
     Transpose,
     Window,
 )
-from nanotool.passes.lossless.rewrite import answers_input, rebuilt, same_quantization
+from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 
 
 def drop_identities(graph: QGraph) -> QGraph:
@@ -34,7 +34,7 @@ def drop_identities(graph: QGraph) -> QGraph:
 
 def _is_identity(graph: QGraph, op: QOp) -> bool:
     source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    if source.shape != target.shape or not same_quantization(source, target):
+    if source.shape != target.shape:
         return False
     match op.op:
         case Reshape() | Slice() | Pad():

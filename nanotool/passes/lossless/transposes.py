@@ -6,23 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nanotool.ir import Binary, Int8Array, PRelu, QGraph, QOp, QTensor, Quantize, Transpose, Unary
-from nanotool.passes.lossless.moves import moves_nothing
 from nanotool.passes.lossless.rewrite import consumers, frozen, rebuilt, unique
 
 Permutation = tuple[int, ...]
 
 
 def sink_transposes(graph: QGraph) -> QGraph:
-    """``graph`` with fewer transposes that move something.
+    """``graph`` with fewer transposes.
 
     Where all inputs of some element-wise ops come from equal transposes and all that they yield
     goes into transposes, the former go: the ops work on the elements in their old order, and the
     latter make up for both. Tensors between them then hold the same elements in that order.
     """
     for op in graph.ops:
-        if isinstance(op.op, Transpose) and not _is_free(graph, op):
+        if isinstance(op.op, Transpose):
             region = _region(graph, op)
-            if region is not None and region.saves(graph):
+            if region is not None and region.inner and region.sinks:
                 return sink_transposes(region.rewritten(graph))
     return graph
 
@@ -35,13 +34,6 @@ class _Region:
     sources: dict[str, QOp] = field(default_factory=dict)
     inner: dict[str, QOp] = field(default_factory=dict)
     sinks: dict[str, QOp] = field(default_factory=dict)
-
-    def saves(self, graph: QGraph) -> bool:
-        """Whether fewer transposes move something afterwards."""
-        before = len(self.sources) + sum(not _is_free(graph, op) for op in self.sinks.values())
-        shape = self._unmoved(graph, next(iter(self.sources)))
-        after = sum(not moves_nothing(shape, self._together(op)) for op in self.sinks.values())
-        return bool(self.inner) and bool(self.sinks) and after < before
 
     def rewritten(self, graph: QGraph) -> QGraph:
         """``graph`` with the sources gone."""
@@ -98,11 +90,6 @@ class _Region:
         return new
 
 
-def _is_free(graph: QGraph, op: QOp) -> bool:
-    assert isinstance(op.op, Transpose)
-    return moves_nothing(graph.tensors[op.inputs[0]].shape, op.op.permutation)
-
-
 def _region(graph: QGraph, start: QOp) -> _Region | None:
     """All that must change together if the transpose ``start`` goes; None if it cannot."""
     assert isinstance(start.op, Transpose)
@@ -140,13 +127,14 @@ def _same_transpose(op: QOp, permutation: Permutation) -> bool:
 
 
 def _is_elementwise(graph: QGraph, op: QOp) -> bool:
-    """Whether ``op`` treats all elements alike, constants aside, and broadcasts only those."""
+    """Whether ``op`` treats all elements alike, constants aside: it may stretch axes, but not add
+    some to anything else."""
     if not isinstance(op.op, (Unary, Quantize, Binary, PRelu)):
         return False
-    target = graph.tensors[op.name]
     moving = [name for name in op.inputs if name not in graph.constants]
     types = {graph.tensors[name].dtype for name in (op.name, *op.inputs)}
-    return types == {"int8"} and all(graph.tensors[n].shape == target.shape for n in moving)
+    ranks = {len(graph.tensors[name].shape) for name in (op.name, *moving)}
+    return types == {"int8"} and len(ranks) == 1
 
 
 def _feeding(graph: QGraph, writers: Mapping[str, QOp], op: QOp) -> Iterable[QOp] | None:
