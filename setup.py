@@ -1,6 +1,6 @@
 """The parts of the build that pyproject.toml cannot say: the C extension and the C sources.
 
-A wheel carries lib/nano, firmware, offline and platformio.ini under nanotool/_sources, so that
+A wheel carries lib/nano, firmware, offline and the project's files under nanotool/_sources, so that
 `nanotool build` needs no checkout.
 """
 
@@ -13,7 +13,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-SOURCES = ("lib/nano", "firmware", "offline", "platformio.ini")
+SOURCES = (
+    *("lib/nano", "firmware", "offline", "platformio.ini", "CMakeLists.txt", "partitions.csv"),
+    *("sdkconfig.defaults", "sdkconfig.defaults.esp32"),
+)
 IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*")
 
 

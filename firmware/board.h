@@ -10,7 +10,7 @@
  * board without a command line ignores it. */
 void board_init(int argc, char *argv[]);
 
-/* The board's name as nanotool knows it: "stm32f405". */
+/* The board's name as `info` tells it: "stm32f405". */
 const char *board_name(void);
 
 /* Core clock in Hz; 0 where it is unknown or has no meaning. */
@@ -28,7 +28,8 @@ void board_flush(void);
 /* A free-running counter that wraps at 2^32: the finest the board has. */
 uint32_t board_ticks(void);
 
-/* What board_ticks() counts: "dwt", "ccount" (core cycles), "tim2" (timer), "ns" (host clock). */
+/* What board_ticks() counts: "dwt", "ccount" (core cycles), "tim2" (timer), "ns" (host clock),
+ * "icount", "minstret" (instructions). */
 const char *board_tick_source(void);
 
 /* Ticks in a second. */
@@ -42,8 +43,9 @@ typedef struct {
     uint32_t flash_size, flash_used; /* image: code, constants, initial values */
     uint32_t ram_size, ram_static;   /* all of .data and .bss, arena and input buffer included */
     uint32_t stack_size, stack_peak; /* reserved, and most ever in use (painted at start-up) */
+    uint32_t heap_size, heap_peak;   /* a vendor's; we have none. heap_size 0: there is none */
 } board_memory_info;
-void board_memory(board_memory_info *info);
+void board_memory(board_memory_info *info); /* comes with zeros */
 
 /* The image in flash, for its CRC; size 0 where it cannot be read. */
 void board_image(const uint8_t **start, uint32_t *size);

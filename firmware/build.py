@@ -97,13 +97,21 @@ def add_test_parts() -> None:
         env.Append(CCFLAGS=SANITIZERS, LINKFLAGS=SANITIZERS)
 
 
-add_flags()
-if testing:
-    add_test_parts()
-else:
-    env.AddBuildMiddleware(small)
+def add_model_sources() -> None:
+    """The chosen model, or one line that says what is wrong with it."""
     try:
         add_model(resolve(project, env.GetProjectOption("custom_model")))
     except NoModelError as error:
         sys.stderr.write(f"error: {error}\n")
         env.Exit(1)
+
+
+if "espidf" in env.get("PIOFRAMEWORK", []):
+    pass  # CMakeLists.txt and firmware/CMakeLists.txt say it all
+elif testing:
+    add_flags()
+    add_test_parts()
+else:
+    add_flags()
+    env.AddBuildMiddleware(small)
+    add_model_sources()

@@ -43,8 +43,14 @@ Progress = Callable[[str], None]  # called with each line that PlatformIO prints
 _ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
 _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (the package|one of)"
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
-_SOURCE_PARTS = ("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline")
-_SOURCE_SUFFIXES = {".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake"}
+_SOURCE_PARTS = (
+    *("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline"),
+    *("CMakeLists.txt", "partitions.csv", "sdkconfig.defaults", "sdkconfig.defaults.esp32"),
+)
+_SOURCE_SUFFIXES = {
+    *(".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake", ".csv"),
+    *(".defaults", ".esp32"),
+}
 _COMPILERS = ("gcc", "arm-none-eabi-gcc", "xtensa-lx106-elf-gcc", "riscv64-unknown-elf-gcc")
 
 

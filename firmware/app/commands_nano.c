@@ -86,13 +86,15 @@ bool command_info(unsigned count, char *const words[]) {
 bool command_mem(unsigned count, char *const words[]) {
     (void)count;
     (void)words;
-    board_memory_info memory;
+    board_memory_info memory = {0};
     board_memory(&memory);
     put_number_line("m-mem-arena", inference_arena_size());
     put_number_line("m-mem-db", input_size());
     put_pair_line("m-mem-static", memory.ram_static, memory.ram_size);
     put_pair_line("m-mem-stack", memory.stack_peak, memory.stack_size);
     put_pair_line("m-mem-flash", memory.flash_used, memory.flash_size);
+    if (memory.heap_size > 0)
+        put_pair_line("m-mem-heap", memory.heap_peak, memory.heap_size);
     return true;
 }
 

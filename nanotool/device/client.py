@@ -88,6 +88,8 @@ class Memory:
     stack: int  # reserved
     flash_used: int
     flash: int  # there is
+    heap_peak: int = 0  # of a vendor's system, most ever used; our own firmware has no heap
+    heap: int = 0  # there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,7 +508,8 @@ def _parse_memory(lines: Sequence[str]) -> Memory:
     static, ram = numbers("static", 2)
     stack_peak, stack = numbers("stack", 2)
     flash_used, flash = numbers("flash", 2)
-    return Memory(arena, db, static, ram, stack_peak, stack, flash_used, flash)
+    heap_peak, heap = numbers("heap", 2) if any("m-mem-heap" in line for line in lines) else (0, 0)
+    return Memory(arena, db, static, ram, stack_peak, stack, flash_used, flash, heap_peak, heap)
 
 
 def _parse_layers(lines: Sequence[str]) -> Layers:

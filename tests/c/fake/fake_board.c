@@ -63,7 +63,7 @@ uint32_t board_micros(void) {
 }
 
 void board_memory(board_memory_info *info) {
-    const board_memory_info memory = {1000, 100, 200, 20, 30, 3};
+    const board_memory_info memory = {1000, 100, 200, 20, 30, 3, 0, 0};
     *info = memory;
 }
 

@@ -1,0 +1,8 @@
+#pragma once
+
+#include <stdint.h>
+
+typedef uint32_t TickType_t;
+typedef unsigned int UBaseType_t;
+
+#define portMAX_DELAY ((TickType_t)0xffffffffUL)
