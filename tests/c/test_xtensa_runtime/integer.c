@@ -1,0 +1,2 @@
+/* What is under test. */
+#include "../../../firmware/boards/xtensa/integer.c"
