@@ -18,6 +18,7 @@ nox.options.sessions = ["test"]
 ROOT = Path(__file__).parent
 PYTHON = sys.executable
 C_SOURCES = ("lib/nano/*.[ch]", "firmware/*.[ch]", "tests/c/*.[ch]")
+EMULATED = ("native", "stm32", "xtensa_sim", "riscv_virt")  # where test_hil runs without a board
 PLATFORMIO = {
     "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
     "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
@@ -92,13 +93,9 @@ def demo_short(session: nox.Session) -> None:
 
 @nox.session
 def hil(session: nox.Session) -> None:
-    """test_hil, on native and on the emulated STM32, or with --port=… --board=… on a real board."""
-    boards = (
-        [[]]
-        if any(a.startswith("--board") for a in session.posargs)
-        else [["--board=native"], ["--board=stm32"]]
-    )
-    for board in boards:
+    """test_hil, on native and on every emulated board, or with --port=… --board=… on a real one."""
+    chosen = any(argument.startswith("--board") for argument in session.posargs)
+    for board in [[]] if chosen else [[f"--board={name}"] for name in EMULATED]:
         pytest(session, "test_hil", *board, *session.posargs)
 
 
