@@ -1,6 +1,6 @@
 """The differential test: random graphs of all operators against TFLite Micro, byte for byte.
 
-The simulator, the C library, and what the importer makes of the same .tflite file. 200 graphs;
+The simulator, the C library, and the simulator on what the importer makes of the file. 200 graphs;
 NANO_EXAMPLES=100 makes 20,000 of it, and `python -m bench.differential` counts them.
 """
 

@@ -404,7 +404,8 @@ def test_random_graphs_are_valid_repeatable_and_varied() -> None:
     assert KERNELS.keys() == backend.EMITTERS.keys() == validate.RULES.keys()
     assert all(seen[op.__name__] for op in KERNELS), "a new operator needs a row in random_graphs"
     assert all(seen[feature] >= 10 for feature in FEATURES), seen
-    assert np.median(distinct) >= 15  # the outputs are not constants
+    assert np.median(distinct) >= 10  # the outputs are not constants
+    assert np.mean(np.array(distinct) > 1) > 0.9
     for seed in range(5):
         again = [random_graph(seed, kinds=ALL, tflite=True, borders=True) for _ in range(2)]
         assert backend.write(again[0]) == backend.write(again[1])

@@ -1,0 +1,80 @@
+"""Random graphs of all operators, in every way there is, against TFLite Micro: count the bytes.
+
+    python -m bench.differential [--count 20000] [--first 0] [--samples 6]
+
+Graph number N depends on N alone: ``--first N --count 1`` makes it again. Compared with what
+TFLite Micro makes of the written .tflite file are the simulator, the C library, and the simulator
+on what the importer makes of that file. Ends with a table of the operators, and with 1 if any byte
+differed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from nanotool.ir import Binary, Conv2D, Op, Resize, Shape, Unary
+
+ROOT = Path(__file__).parent.parent
+REPORT_EVERY = 1000  # graphs
+
+
+def run(first: int, count: int, samples: int) -> int:
+    """Check the graphs, print what they held and what differed; how many did."""
+    sys.path.insert(0, str(ROOT / "tests" / "python"))  # generators and oracle belong to the tests
+    from differential import differences  # noqa: PLC0415
+    from random_graphs import ALL, random_graph, random_inputs  # noqa: PLC0415
+
+    seen: Counter[str] = Counter()
+    compared, faults, start = 0, 0, time.monotonic()
+    for number in range(first, first + count):
+        graph = random_graph(number, kinds=ALL, tflite=True, borders=True)
+        x = random_inputs(graph, samples, number)
+        found = differences(graph, x)
+        if found:
+            faults += 1
+            print(f"graph {number}: {found}", flush=True)
+        compared += samples * graph.output_tensor.nbytes
+        seen.update(_name(layer.op, graph.tensors[layer.inputs[0]].shape) for layer in graph.ops)
+        if (number - first + 1) % REPORT_EVERY == 0:
+            elapsed = time.monotonic() - start
+            print(f"{number - first + 1:,} graphs, {faults} faults, {elapsed:.0f} s", flush=True)
+    for name, times in sorted(seen.items()):
+        print(f"{name:24} {times:8,}")
+    print(
+        f"{count:,} graphs from number {first}, {sum(seen.values()):,} operators, {compared:,} "
+        f"bytes of output each way: {faults} graphs with a difference"
+    )
+    return faults
+
+
+def _name(op: Op, shape: Shape) -> str:
+    """Its name, with the function where it has one; ``shape`` is that of its input."""
+    words = [type(op).__name__]
+    match op:
+        case Unary(function) | Binary(function):
+            words.append(function.partition(":")[0])
+        case Conv2D(_, groups) if groups > 1:
+            words.append("depthwise" if groups == shape[2] else "grouped")
+        case Resize(method):
+            words.append(method)
+        case _:
+            pass
+    return " ".join(words)
+
+
+def main() -> int:
+    """The command line; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--count", type=int, default=20_000, help="graphs")
+    parser.add_argument("--first", type=int, default=0, help="number of the first graph")
+    parser.add_argument("--samples", type=int, default=6, help="inputs of each graph")
+    arguments = parser.parse_args()
+    return int(run(arguments.first, arguments.count, arguments.samples) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
