@@ -96,7 +96,7 @@ def hil(session: nox.Session) -> None:
     """test_hil, on native and on every emulated board, or with --port=… --board=… on a real one."""
     chosen = any(argument.startswith("--board") for argument in session.posargs)
     for board in [[]] if chosen else [[f"--board={name}"] for name in EMULATED]:
-        pytest(session, "test_hil", *board, *session.posargs)
+        pytest(session, "test_hil", "-m", "not slow", *board, *session.posargs)
 
 
 @nox.session
