@@ -55,7 +55,11 @@ def _fused(first: Layer, second: Layer, optimize: str) -> Call | None:
     """The call that does both, its ``reads`` counted over the inputs of ``first`` and then of
     ``second``; None if no kernel can, or if the target has a faster one for ``first`` alone."""
     conv = first.op.op
-    if not isinstance(conv, Conv2D) or calls_of(first)[0].kernel != "nano_conv2d":
+    if not isinstance(conv, Conv2D):
+        return None
+    # Where memory is to be small, an image less counts more than a faster kernel.
+    plain = replace(first, target="portable") if optimize == "size" else first
+    if calls_of(plain)[0].kernel != "nano_conv2d":
         return None  # a faster kernel computes it, by itself
     match second.op.op:
         case MaxPool2D(window):

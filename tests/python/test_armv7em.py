@@ -122,6 +122,10 @@ def test_the_reference_models(name: str) -> None:
     y = Runtime(lowered, planned).run(x)
     assert np.array_equal(y.reshape(golden["y"].shape), golden["y"])
     assert planned.arena_size <= {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}[name]
+    small = lower(graph, TARGET, "size")
+    planned = plan(small)
+    assert planned.arena_size <= {"ad": 1400, "kws": 10500, "ic": 35000, "vww": 40000}[name]
+    assert np.array_equal(Runtime(small, planned).run(x[:2]), y[:2])
     portable = {"nano_dense", "nano_conv2d", "nano_conv2d_add"}
     assert portable.isdisjoint(op.kernel for op in lowered.ops)
 

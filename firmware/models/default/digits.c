@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target armv7em, optimize balanced
  * options  target portable, optimize balanced */
 /* clang-format off */
 #include "digits.h"
@@ -11,33 +12,27 @@
 /* Fails where the library is of another generation: export the model again. */
 NANO_STATIC_ASSERT(NANO_ABI == 1, digits_was_exported_for_NANO_ABI_1);
 
-/* 6,304 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
+
+/* 6,428 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible
  *
- *                                  0                                          6,304
- *     input                        ..........................................######       784 B
- *   0 features.0                   ##########################################%%%%%%     6,304 B
- *   1 features.2                   %%%%%%%%%%%%====================================     6,272 B
- *   2 features.3                   ===========#########################............     4,704 B
- *   3 features.5                   ######.....=========================............     3,920 B
- *   4 classifier                   =====##.........................................       794 B
- *     output                       .....##.........................................        10 B
+ *                                  0                                          6,428
+ *     input                        .........................................#######       784 B
+ *   0 features.0                   #########################################%%%%%%=     6,428 B
+ *   1 features.2                   %%%%%%%%%%%%===================================.     6,272 B
+ *   2 features.3                   ===========#########################xxxxx.......     5,376 B
+ *   3 features.5                   ...........%%%%%%%==================............     3,136 B
+ *   4 classifier                   #xxxxxxxxxx=======..............................     2,378 B
+ *     output                       #...............................................        10 B
  *
- * . free   = read   # written   % written over what is read */
+ * . free   x scratch   = read   # written   % written over what is read */
 
 /* 0  features.0  conv2d 3x3 stride 1 pad 1  28x28x1 -> 28x28x8, ReLU
- *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  144 B weights
- *   arena 5520..6304 -> 0..6272 */
-static const nano_conv2d_params digits_features_0 = {
+ *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  160 B weights
+ *   arena 5512..6296 -> 0..6272  scratch 6296..6428 */
+static const nano_conv2d_dsp_params digits_features_0 = {
     .weights = digits_features_0_weights,
-    .bias = digits_features_0_bias,
-    .requant = {
-        .multiplier = digits_features_0_multiplier,
-        .shift = digits_features_0_shift,
-        .per_channel = 1,
-        .zero_point = -128,
-        .min = -128,
-        .max = 127,
-    },
+    .scales = digits_features_0_scales,
     .window = {
         .in_h = 28, .in_w = 28, .in_c = 1,
         .out_h = 28, .out_w = 28, .out_c = 8,
@@ -46,8 +41,14 @@ static const nano_conv2d_params digits_features_0 = {
         .pad_top = 1, .pad_left = 1,
         .dilation_h = 1, .dilation_w = 1,
     },
-    .groups = 1,
+    .quads = 3,
+    .pitch = 4,
     .in_zero_point = -128,
+    .store = {
+        .zero_point = -128,
+        .min = -128,
+        .max = 127,
+    },
 };
 
 /* 1  features.2  max pool 2x2 stride 2  28x28x8 -> 14x14x8
@@ -66,19 +67,11 @@ static const nano_pool_params digits_features_2 = {
 };
 
 /* 2  features.3  conv2d 3x3 stride 1 pad 1  14x14x8 -> 14x14x16, ReLU
- *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,296 B weights
- *   arena 0..1568 -> 1568..4704 */
-static const nano_conv2d_params digits_features_3 = {
+ *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,280 B weights
+ *   arena 0..1568 -> 1596..4732  scratch 4732..5404 */
+static const nano_conv2d_dsp_params digits_features_3 = {
     .weights = digits_features_3_weights,
-    .bias = digits_features_3_bias,
-    .requant = {
-        .multiplier = digits_features_3_multiplier,
-        .shift = digits_features_3_shift,
-        .per_channel = 1,
-        .zero_point = -128,
-        .min = -128,
-        .max = 127,
-    },
+    .scales = digits_features_3_scales,
     .window = {
         .in_h = 14, .in_w = 14, .in_c = 8,
         .out_h = 14, .out_w = 14, .out_c = 16,
@@ -87,12 +80,18 @@ static const nano_conv2d_params digits_features_3 = {
         .pad_top = 1, .pad_left = 1,
         .dilation_h = 1, .dilation_w = 1,
     },
-    .groups = 1,
+    .quads = 18,
+    .pitch = 24,
     .in_zero_point = -128,
+    .store = {
+        .zero_point = -128,
+        .min = -128,
+        .max = 127,
+    },
 };
 
 /* 3  features.5  max pool 2x2 stride 2  14x14x16 -> 7x7x16
- *   in 0.0373711/-128  out 0.0373711/-128  arena 1568..4704 -> 0..784 */
+ *   in 0.0373711/-128  out 0.0373711/-128  arena 1596..4732 -> 1596..2380 */
 static const nano_pool_params digits_features_5 = {
     .window = {
         .in_h = 14, .in_w = 14, .in_c = 16,
@@ -109,35 +108,34 @@ static const nano_pool_params digits_features_5 = {
 /* -  flatten  reshape  7x7x16 -> 784: the same bytes, nothing to do */
 
 /* 4  classifier  dense  784 -> 10
- *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  7,930 B weights  arena 0..784 -> 784..794 */
-static const nano_dense_params digits_classifier = {
+ *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  7,920 B weights
+ *   arena 1596..2380 -> 0..10  scratch 12..1596 */
+static const nano_dense_dsp_params digits_classifier = {
     .weights = digits_classifier_weights,
-    .bias = digits_classifier_bias,
-    .requant = {
-        .multiplier = digits_classifier_multiplier,
-        .shift = digits_classifier_shift,
-        .per_channel = 1,
+    .scales = digits_classifier_scales,
+    .rows = 1,
+    .octets = 98,
+    .in_features = 784,
+    .out_features = 10,
+    .store = {
         .zero_point = 21,
         .min = -128,
         .max = 127,
     },
-    .rows = 1,
-    .in_features = 784,
-    .out_features = 10,
 };
 
 /* Offsets are bytes from the start of the model's room in the arena. */
 static const nano_op digits_ops[] = {
-    {.run = nano_conv2d, .params = &digits_features_0,
-     .in = {5520, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 6272},
+    {.run = nano_conv2d_relu_dsp, .params = &digits_features_0,
+     .in = {5512, NANO_NONE}, .out = 0, .scratch = 6296, .out_size = 6272},
     {.run = nano_max_pool, .params = &digits_features_2,
      .in = {0, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 1568},
-    {.run = nano_conv2d, .params = &digits_features_3,
-     .in = {0, NANO_NONE}, .out = 1568, .scratch = NANO_NONE, .out_size = 3136},
+    {.run = nano_conv2d_relu_dsp, .params = &digits_features_3,
+     .in = {0, NANO_NONE}, .out = 1596, .scratch = 4732, .out_size = 3136},
     {.run = nano_max_pool, .params = &digits_features_5,
-     .in = {1568, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 784},
-    {.run = nano_dense, .params = &digits_classifier,
-     .in = {0, NANO_NONE}, .out = 784, .scratch = NANO_NONE, .out_size = 10},
+     .in = {1596, NANO_NONE}, .out = 1596, .scratch = NANO_NONE, .out_size = 784},
+    {.run = nano_dense_dsp, .params = &digits_classifier,
+     .in = {1596, NANO_NONE}, .out = 0, .scratch = 12, .out_size = 10},
 };
 
 static const char *const digits_op_names[] = {
@@ -157,13 +155,158 @@ const nano_model digits_model = {
     .op_count = 5,
     .arena_size = DIGITS_ARENA_SIZE,
     .input = {
-        .offset = 5520, .size = 784,
+        .offset = 5512, .size = 784,
         .shape = {28, 28, 1},
-        .scale = 0.00392156886f, .zero_point = -128,
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
+    },
+    .output = {
+        .offset = 0, .size = 10,
+        .shape = {10},
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
+    },
+};
+
+#else  /* target portable */
+
+/* 1,660 bytes of arena for 4 tensors of 3,146 bytes; no smaller arena is possible
+ *
+ *                                  0                                          1,660
+ *     input                        ........................########################       784 B
+ *   0 features.0 + features.2      ########################%%%%%%%%%%%%%%%%%%%%%%==     1,652 B
+ *   1 features.3 + features.5      %%%%%%%%%%%%%%%%%%%%%%%=======================xx     1,640 B
+ *   2 classifier                   ======================#.........................       794 B
+ *     output                       ......................#.........................        10 B
+ *
+ * . free   x scratch   = read   # written   % written over what is read */
+
+/* 0  features.0 + features.2  conv2d 3x3 stride 1 pad 1 + max pool 2x2 stride 2
+ *   28x28x1 -> 14x14x8, ReLU
+ *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  144 B weights
+ *   arena 844..1628 -> 8..1576  scratch 1628..1660 */
+static const nano_conv2d_max_pool_params digits_features_2 = {
+    .conv = {
+        .weights = digits_features_0_weights,
+        .bias = digits_features_0_bias,
+        .requant = {
+            .multiplier = digits_features_0_multiplier,
+            .shift = digits_features_0_shift,
+            .per_channel = 1,
+            .zero_point = -128,
+            .min = -128,
+            .max = 127,
+        },
+        .window = {
+            .in_h = 28, .in_w = 28, .in_c = 1,
+            .out_h = 28, .out_w = 28, .out_c = 8,
+            .kernel_h = 3, .kernel_w = 3,
+            .stride_h = 1, .stride_w = 1,
+            .pad_top = 1, .pad_left = 1,
+            .dilation_h = 1, .dilation_w = 1,
+        },
+        .groups = 1,
+        .in_zero_point = -128,
+    },
+    .pool = {
+        .in_h = 28, .in_w = 28, .in_c = 8,
+        .out_h = 14, .out_w = 14, .out_c = 8,
+        .kernel_h = 2, .kernel_w = 2,
+        .stride_h = 2, .stride_w = 2,
+        .pad_top = 0, .pad_left = 0,
+        .dilation_h = 1, .dilation_w = 1,
+    },
+};
+
+/* 1  features.3 + features.5  conv2d 3x3 stride 1 pad 1 + max pool 2x2 stride 2
+ *   14x14x8 -> 7x7x16, ReLU
+ *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,296 B weights
+ *   arena 8..1576 -> 0..784  scratch 1576..1640 */
+static const nano_conv2d_max_pool_params digits_features_5 = {
+    .conv = {
+        .weights = digits_features_3_weights,
+        .bias = digits_features_3_bias,
+        .requant = {
+            .multiplier = digits_features_3_multiplier,
+            .shift = digits_features_3_shift,
+            .per_channel = 1,
+            .zero_point = -128,
+            .min = -128,
+            .max = 127,
+        },
+        .window = {
+            .in_h = 14, .in_w = 14, .in_c = 8,
+            .out_h = 14, .out_w = 14, .out_c = 16,
+            .kernel_h = 3, .kernel_w = 3,
+            .stride_h = 1, .stride_w = 1,
+            .pad_top = 1, .pad_left = 1,
+            .dilation_h = 1, .dilation_w = 1,
+        },
+        .groups = 1,
+        .in_zero_point = -128,
+    },
+    .pool = {
+        .in_h = 14, .in_w = 14, .in_c = 16,
+        .out_h = 7, .out_w = 7, .out_c = 16,
+        .kernel_h = 2, .kernel_w = 2,
+        .stride_h = 2, .stride_w = 2,
+        .pad_top = 0, .pad_left = 0,
+        .dilation_h = 1, .dilation_w = 1,
+    },
+};
+
+/* -  flatten  reshape  7x7x16 -> 784: the same bytes, nothing to do */
+
+/* 2  classifier  dense  784 -> 10
+ *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  7,930 B weights  arena 0..784 -> 784..794 */
+static const nano_dense_params digits_classifier = {
+    .weights = digits_classifier_weights,
+    .bias = digits_classifier_bias,
+    .requant = {
+        .multiplier = digits_classifier_multiplier,
+        .shift = digits_classifier_shift,
+        .per_channel = 1,
+        .zero_point = 21,
+        .min = -128,
+        .max = 127,
+    },
+    .rows = 1,
+    .in_features = 784,
+    .out_features = 10,
+};
+
+/* Offsets are bytes from the start of the model's room in the arena. */
+static const nano_op digits_ops[] = {
+    {.run = nano_conv2d_max_pool, .params = &digits_features_2,
+     .in = {844, NANO_NONE}, .out = 8, .scratch = 1628, .out_size = 1568},
+    {.run = nano_conv2d_max_pool, .params = &digits_features_5,
+     .in = {8, NANO_NONE}, .out = 0, .scratch = 1576, .out_size = 784},
+    {.run = nano_dense, .params = &digits_classifier,
+     .in = {0, NANO_NONE}, .out = 784, .scratch = NANO_NONE, .out_size = 10},
+};
+
+static const char *const digits_op_names[] = {
+    "features.0 + features.2",
+    "features.3 + features.5",
+    "classifier",
+};
+
+const nano_model digits_model = {
+    .abi = NANO_ABI,
+    .name = "digits",
+    .hash = "8100f144369184df",
+    .ops = digits_ops,
+    .op_names = digits_op_names,
+    .op_count = 3,
+    .arena_size = DIGITS_ARENA_SIZE,
+    .input = {
+        .offset = 844, .size = 784,
+        .shape = {28, 28, 1},
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
     },
     .output = {
         .offset = 784, .size = 10,
         .shape = {10},
-        .scale = 0.192271173f, .zero_point = 21,
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
     },
 };
+
+#endif

@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target armv7em, optimize balanced
  * options  target portable, optimize balanced */
 #ifndef DIGITS_WEIGHTS_H
 #define DIGITS_WEIGHTS_H
@@ -11,6 +12,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
+
+extern const int16_t digits_features_0_weights[48];
+extern const int32_t digits_features_0_scales[16];
+extern const int16_t digits_features_3_weights[576];
+extern const int32_t digits_features_3_scales[32];
+extern const int16_t digits_classifier_weights[3920];
+extern const int32_t digits_classifier_scales[20];
+
+#else  /* target portable */
 
 extern const int8_t digits_features_0_weights[72];
 extern const int32_t digits_features_0_bias[8];
@@ -24,6 +36,8 @@ extern const int8_t digits_classifier_weights[7840];
 extern const int32_t digits_classifier_bias[10];
 extern const int32_t digits_classifier_multiplier[10];
 extern const int8_t digits_classifier_shift[10];
+
+#endif
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@ from nanotool.lower.window import window_needs, window_struct
 
 TARGET = "armv7em"
 TILE = 3  # pixels that a convolution computes together
+_SMALL_SCRATCH = 512  # bytes that a dense layer may take where memory is to be small
 _MULTIPLY_QUAD = 17  # instructions for a quad of terms, a pair of outputs and three pixels
 _COPY_WINDOW, _COPY_ROW = 120, 30  # instructions to copy a window: once, and a short row
 
@@ -32,7 +33,10 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
     packed = pack.scaled(layer)
     pairs = None if packed is None else pack.row_pairs(packed.weight)
     octets = -(-inputs // 8)
+    scratch = 16 + 16 * octets
     if packed is None or pairs is None or max(octets, rows, outputs) > UINT16_MAX:
+        return None
+    if layer.optimize == "size" and scratch > _SMALL_SCRATCH:
         return None
     weights = pack.blocks(pack.quads(pairs, 2), outputs // 4)
     note = (
@@ -53,7 +57,7 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
         Struct("nano_dense_dsp_params", fields),
         (overlap(in_chunks(needs, outputs)),),
         macs=layer.output.size * inputs,
-        scratch=16 + 16 * octets,
+        scratch=scratch,
     )
 
 
