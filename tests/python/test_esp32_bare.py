@@ -196,19 +196,32 @@ def test_weights_beyond_dram_say_the_way_out() -> None:
     assert "--weights flash" in str(caught.value.hint)
 
 
-def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
-    done = subprocess.run(
+def platformio(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`pio run -e esp32_bare`, built in `folder`."""
+    places = {
+        "PLATFORMIO_BUILD_DIR": str(folder / "build"),
+        "PLATFORMIO_WORKSPACE_DIR": str(folder),
+    }
+    return subprocess.run(
         [sys.executable, "-m", "platformio", "run", "-e", "esp32_bare", "-d", str(project_dir())],
-        env={
-            **os.environ,
-            "NANO_WEIGHTS": "attic",
-            "PLATFORMIO_BUILD_DIR": str(tmp_path / "build"),
-            "PLATFORMIO_WORKSPACE_DIR": str(tmp_path),
-        },
+        env={**os.environ, **places, **variables},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_pll_is_a_build_option(built: BuildResult, tmp_path: Path) -> None:
+    """It compiles and links. No board has run it, and no emulator could."""
+    done = platformio(tmp_path, PLATFORMIO_BUILD_FLAGS="-DNANO_CPU_MHZ=240")
+    assert done.returncode == 0, done.stdout + done.stderr
+    fast = {s.name for s in elf.symbols(tmp_path / "build" / "esp32_bare" / "firmware.elf")}
+    usual = {s.name for s in elf.symbols(built.elf)}
+    assert fast - usual >= {"rom_i2c_write", "pll_480"}
+
+
+def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
+    done = platformio(tmp_path, NANO_WEIGHTS="attic")
     assert done.returncode != 0
     assert "'attic': it must be dram or flash" in done.stdout + done.stderr
 
