@@ -122,8 +122,6 @@ def same_pairs(
     graph: QGraph, found: Mapping[str, Range], producer: QOp, fused: QOp, table: Int8Array
 ) -> bool:
     """Whether ``fused`` yields for every pair of bytes what ``producer`` and ``table`` do."""
-    if producer.inputs[0] == producer.inputs[1]:
-        return False  # a tensor with itself has not all pairs; nobody needs it
     spans = [
         np.arange(low, high + 1).astype(np.int8)
         for low, high in (found[name].hull for name in producer.inputs)
