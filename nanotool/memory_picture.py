@@ -53,10 +53,17 @@ def _moment_name(lowered: Lowered, moment: int) -> str:
         return "    input"
     if moment == len(lowered.ops):
         return "    output"
-    name = lowered.ops[moment].name
-    if len(name) > _NAME:
-        name = "..." + name[3 - _NAME :]
-    return f"{moment:3} {name}"
+    return f"{moment:3} {_shortened(lowered.ops[moment].name)}"
+
+
+def _shortened(name: str) -> str:
+    """``name`` in at most `_NAME` columns: its end, which tells most, from a whole part of the path
+    on if one fits ("functional_1/activation_1/Relu" as ".../activation_1/Relu")."""
+    if len(name) <= _NAME:
+        return name
+    end = name[3 - _NAME :]
+    cut = end.find("/", 0, _NAME // 2)
+    return "..." + end[max(cut, 0) :]
 
 
 def _alive(plan: Plan, moment: int) -> list[Placement]:

@@ -23,7 +23,7 @@ def command(
         Path | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="A .nano file or a model folder: what to emulate, and the classes' names.",
+            help="A model: what to emulate, and the names of its classes.",
             show_default=False,
         ),
     ] = None,

@@ -20,7 +20,12 @@ def command(model: Model, as_json: AsJson = False) -> None:
                 **dict(summary(graph, graph_hash(graph))),
                 "labels": list(graph.labels),
                 "tensors": {
-                    t.name: {"shape": t.shape, "scale": t.scale, "zero_point": t.zero_point}
+                    t.name: {
+                        "shape": t.shape,
+                        "type": t.dtype,
+                        "scale": t.scale,
+                        "zero_point": t.zero_point,
+                    }
                     for t in graph.tensors.values()
                 },
                 "ops": [

@@ -6,11 +6,16 @@ from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
     AveragePool2D,
+    Binary,
+    Concat,
     Conv2D,
+    ConvTranspose2D,
     MaxPool2D,
+    Mean,
     Op,
     QGraph,
     QOp,
+    Resize,
     Transpose,
     Unary,
     Window,
@@ -20,7 +25,18 @@ from nanotool.ir import (
 def describe(op: QOp) -> str:
     """``op`` in a few words: "Conv2D 3×3 stride 2, clamp"."""
     clamped = op.clamp != (INT8_MIN, INT8_MAX)
-    return _operator(op.op) + (", clamp" if clamped else "")
+    return (_depthwise(op) or _operator(op.op)) + (", clamp" if clamped else "")
+
+
+def _depthwise(op: QOp) -> str:
+    """A convolution with a group for each input channel; "" if it is none."""
+    conv = op.op
+    if not isinstance(conv, Conv2D) or op.weight is None:
+        return ""
+    if conv.groups == 1 or op.weight.shape[-1] > 1:
+        return ""
+    times = len(op.weight) // conv.groups
+    return f"Depthwise {_window(conv.window, (1, 1))}" + (f" times {times}" if times > 1 else "")
 
 
 def summary(graph: QGraph, digest: str) -> tuple[tuple[str, str], ...]:
@@ -39,16 +55,26 @@ def summary(graph: QGraph, digest: str) -> tuple[tuple[str, str], ...]:
 
 
 def _operator(op: Op) -> str:
-    if isinstance(op, Conv2D):
-        groups = f" groups {op.groups}" if op.groups > 1 else ""
-        return f"Conv2D {_window(op.window, (1, 1))}{groups}"
-    if isinstance(op, (MaxPool2D, AveragePool2D)):
-        return f"{type(op).__name__} {_window(op.window, op.window.kernel)}"
-    if isinstance(op, Unary):
-        return op.function
-    if isinstance(op, Transpose):
-        return f"Transpose {op.permutation}"
-    return type(op).__name__
+    name = type(op).__name__
+    detail: object = ""
+    match op:
+        case Unary(function) | Binary(function):
+            name = function
+        case Conv2D(window, groups):
+            detail = _window(window, (1, 1)) + (f" groups {groups}" if groups > 1 else "")
+        case ConvTranspose2D(window):
+            detail = _window(window, (1, 1))
+        case MaxPool2D(window) | AveragePool2D(window):
+            detail = _window(window, window.kernel)
+        case Transpose(permutation):
+            detail = permutation
+        case Mean(axes):
+            detail = f"over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
+        case Concat(axis):
+            detail = f"along axis {axis}"
+        case Resize(method):
+            detail = method
+    return f"{name} {detail}".rstrip()
 
 
 def _window(window: Window, usual_stride: tuple[int, int]) -> str:

@@ -7,8 +7,9 @@ from xml.sax.saxutils import escape
 
 from nanotool.report.data import LayerRow, ReportData
 
-BOX_W, BOX_H, GAP_X, GAP_Y, MARGIN = 300, 50, 24, 26, 6
-NAME_CHARS, KIND_CHARS = 24, 26
+BOX_W, BOX_H, GAP_X, GAP_Y, MARGIN = 300, 50, 24, 26, 16
+NAME_CHARS, KIND_CHARS = 24, 40
+MAX_ROWS, MAX_WIDTH = 14, 3  # boxes one below the other and side by side, as far as that can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,33 @@ def draw(data: ReportData) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def _members(data: ReportData) -> dict[int, list[str]]:
+    """The tensors of each row."""
+    members: dict[int, list[str]] = {}
+    for name, row in depths(data).items():
+        members.setdefault(row, []).append(name)
+    return members
+
+
+def columns(data: ReportData) -> int:
+    """Into how many columns a graph goes that would be too high in one."""
+    members = _members(data)
+    widest = max(len(names) for names in members.values())
+    return max(1, min(-(-len(members) // MAX_ROWS), MAX_WIDTH // widest))
+
+
 def _place(data: ReportData) -> dict[str, _Box]:
     """A box per tensor: rows by depth, the boxes of a row side by side and centred."""
-    rows = depths(data)
-    members: dict[int, list[str]] = {}
-    for name, row in rows.items():
-        members.setdefault(row, []).append(name)
+    members = _members(data)
     widest = max(len(names) for names in members.values())
+    height = -(-len(members) // columns(data))  # rows of a column
     layers = {layer.name: layer for layer in data.layers}
     boxes = {}
     for row, names in members.items():
         start = MARGIN + (widest - len(names)) * (BOX_W + GAP_X) // 2
-        for column, name in enumerate(names):
-            x, y = start + column * (BOX_W + GAP_X), MARGIN + row * (BOX_H + GAP_Y)
+        start += row // height * widest * (BOX_W + GAP_X)
+        for position, name in enumerate(names):
+            x, y = start + position * (BOX_W + GAP_X), MARGIN + row % height * (BOX_H + GAP_Y)
             boxes[name] = (
                 _layer_box(data, layers[name], x, y)
                 if name in layers
@@ -84,14 +99,23 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "×".join(str(size) for size in shape) or "1"
 
 
-def _short(text: str, limit: int) -> str:
-    """``text`` in at most ``limit`` characters: the end of a long name tells most."""
-    return escape(text if len(text) <= limit else "…" + text[-(limit - 1) :])
+def _short(name: str, limit: int) -> str:
+    """``name`` in at most ``limit`` characters: the end of a long name tells most."""
+    return escape(name if len(name) <= limit else "…" + name[-(limit - 1) :])
+
+
+def _begin(text: str, limit: int) -> str:
+    """The first ``limit`` characters of ``text``."""
+    return escape(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
 def _edge(start: _Box, end: _Box) -> str:
     x1, y1 = start.x + BOX_W // 2, start.y + BOX_H
     x2, y2 = end.x + BOX_W // 2, end.y
+    if y2 < y1:  # from the foot of a column to the next one's head, between the two
+        gap = end.x - GAP_X // 2
+        way = f"M{x1} {y1}v8H{gap}V{y2 - 8}H{x2}v8"
+        return f'<path class="edge" d="{way}"/>'
     bend = (y2 - y1) // 2
     return f'<path class="edge" d="M{x1} {y1}C{x1} {y1 + bend} {x2} {y2 - bend} {x2} {y2}"/>'
 
@@ -109,6 +133,6 @@ def _box(box: _Box) -> str:
         f'<g><rect class="box" x="{box.x}" y="{box.y}" width="{BOX_W}" height="{BOX_H}" rx="8"/>'
         f"{foot}"
         f'<text class="name" x="{left}" y="{top}">{_short(box.name, NAME_CHARS)}</text>'
-        f'<text class="dim" x="{left}" y="{top + 17}">{_short(box.left, KIND_CHARS)}</text>'
+        f'<text class="dim" x="{left}" y="{top + 17}">{_begin(box.left, KIND_CHARS)}</text>'
         f'<text class="dim" x="{right}" y="{top}" text-anchor="end">{escape(box.right)}</text></g>'
     )

@@ -39,7 +39,12 @@ def _template() -> Template:
         shape=graph_svg.shape_text,
         picture=picture,
     )
-    environment.globals.update(share=graph_svg.share, sqnr_share=sqnr_share, worst=worst_layer)
+    environment.globals.update(
+        share=graph_svg.share,
+        columns=graph_svg.columns,
+        sqnr_share=sqnr_share,
+        worst=worst_layer,
+    )
     return environment.get_template("page.html.j2")
 
 

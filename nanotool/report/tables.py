@@ -10,7 +10,7 @@ from rich.text import Text
 from nanotool.bench import BenchResult
 from nanotool.boards import Board, Port
 from nanotool.doctor import Check
-from nanotool.ir import QGraph
+from nanotool.ir import ZERO_POINTS, QGraph, QTensor
 from nanotool.quantize import worst_layer
 from nanotool.report.data import Budget, ReportData
 from nanotool.report.describe import describe
@@ -18,6 +18,8 @@ from nanotool.report.graph_svg import shape_text, share
 from nanotool.report.text import bar, decibel, number, percent, size, sqnr_share, table
 
 SHORT_BAR = 12  # columns
+MAX_CLASSES = 200  # an output with more values, and no names for them, is no classification
+FIRST_VALUES = 6
 
 
 def quality_table(graph: QGraph) -> Table:
@@ -48,16 +50,18 @@ def tensors_table(graph: QGraph) -> Table:
         *(("zero point", "right"), ("range", "left")),
     )
     for tensor in graph.tensors.values():
-        low, high = (tensor.scale * (q - tensor.zero_point) for q in (-128, 127))
-        result.add_row(
-            Text(tensor.name),
-            shape_text(tensor.shape),
-            f"{tensor.size:,}",
-            f"{tensor.scale:.6g}",
-            str(tensor.zero_point),
-            f"{low:.4g} … {high:.4g}",
-        )
+        size = f"{tensor.nbytes:,}"
+        result.add_row(Text(tensor.name), shape_text(tensor.shape), size, *_meaning(tensor))
     return result
+
+
+def _meaning(tensor: QTensor) -> tuple[str, str, str]:
+    """Scale, zero point, range; the type where it is not int8."""
+    if tensor.dtype not in ZERO_POINTS:
+        return "–", "–", tensor.dtype
+    low, high = (tensor.scale * (q - tensor.zero_point) for q in ZERO_POINTS[tensor.dtype])
+    dtype = "" if tensor.dtype == "int8" else f", {tensor.dtype}"
+    return f"{tensor.scale:.6g}", str(tensor.zero_point), f"{low:.4g} … {high:.4g}{dtype}"
 
 
 def ops_table(graph: QGraph) -> Table:
@@ -103,12 +107,25 @@ def layers_table(data: ReportData) -> Table:
 def answers_table(
     values: Sequence[Sequence[float]], labels: Sequence[str], limit: int = 10
 ) -> Table:
-    """The first answers: the strongest class of each and its value."""
+    """The first answers: the strongest class of each and its value, or, where there are too many
+    values for classes without names, the first ones."""
+    if not labels and values and len(values[0]) > MAX_CLASSES:
+        return _values_table(values, limit)
     result = table("", ("sample", "right"), ("answer", "left"), ("value", "right"))
     for index, row in enumerate(values[:limit]):
         best = max(range(len(row)), key=row.__getitem__)
         name = labels[best] if len(labels) == len(row) else str(best)
         result.add_row(str(index), Text(name), f"{row[best]:.4g}")
+    if len(values) > limit:
+        result.add_row("…", f"and {len(values) - limit:,} more", "")
+    return result
+
+
+def _values_table(values: Sequence[Sequence[float]], limit: int) -> Table:
+    result = table("", ("sample", "right"), ("values", "left"), ("of", "right"))
+    for index, row in enumerate(values[:limit]):
+        shown = " ".join(f"{value:.4g}" for value in row[:FIRST_VALUES])
+        result.add_row(str(index), f"{shown} …", f"{len(row):,}")
     if len(values) > limit:
         result.add_row("…", f"and {len(values) - limit:,} more", "")
     return result

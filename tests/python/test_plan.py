@@ -339,3 +339,17 @@ def test_a_model_without_ops_has_a_picture() -> None:
     assert result.arena_size == align(16) == 16
     assert draw(lowered, result).count("16 B") == 2
     ET.fromstring(svg(lowered, result))
+
+
+def test_long_names_keep_their_end() -> None:
+    for name, shown in (
+        ("short", "short"),
+        ("functional_1/activation_1/Relu", ".../activation_1/Relu"),
+        ("a_single_part_that_is_longer_than_the_column", "...is_longer_than_the_column"),
+        ("model/" + "x" * 40, "..." + "x" * 25),
+    ):
+        builder = GraphBuilder("names", (4,))
+        builder.dense(name, 4)
+        lowered = lower(builder.graph())
+        line = draw(lowered, plan(lowered), ascii_only=True).splitlines()[4]
+        assert line.startswith(f"  0 {shown}") and len(line) <= 100

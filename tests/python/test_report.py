@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -11,6 +12,19 @@ import numpy as np
 import pytest
 from handmade import digits_cnn
 
+from nanotool.ir import (
+    Binary,
+    Concat,
+    Conv2D,
+    Mean,
+    QGraph,
+    QOp,
+    QTensor,
+    Resize,
+    Softmax,
+    Unary,
+    Window,
+)
 from nanotool.lower import lower
 from nanotool.plan import plan, svg
 from nanotool.report import (
@@ -23,7 +37,9 @@ from nanotool.report import (
     render,
 )
 from nanotool.report.collect import sample_rows, with_ticks
+from nanotool.report.describe import describe
 from nanotool.report.html import picture, worst_layer
+from nanotool.report.tables import answers_table, tensors_table
 from nanotool.report.text import bar, decibel, number, percent, size
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -201,6 +217,54 @@ def test_a_branching_graph_has_an_edge_for_each_input() -> None:
     assert graph_svg.depths(data) == {"input": 0, "left": 1, "right": 1, "sum": 2}
     svg = graph_svg.draw(data)
     assert svg.count('class="edge"') == 4 and svg.count('class="box"') == 4
+
+
+def test_a_long_graph_goes_into_columns() -> None:
+    names = ["input", *(f"layer.{i}" for i in range(30))]
+    pairs = itertools.pairwise(names)
+    chain = tuple(LayerRow(name, "Dense", (before,), (4,)) for before, name in pairs)
+    data = replace(full(), layers=chain)
+    assert graph_svg.columns(data) == 3 and graph_svg.columns(full()) == 1
+    picture = graph_svg.draw(data)
+    places = re.findall(r'class="box" x="(\d+)" y="(\d+)"', picture)
+    assert len(places) == len(set(places)) == 31
+    assert len({x for x, _ in places}) == 3 and len({y for _, y in places}) == 11
+    assert picture.count('class="edge"') == 30
+    wide = (*chain, *(LayerRow(f"b{i}", "Dense", (f"layer.{i}",), (4,)) for i in range(20)))
+    assert graph_svg.columns(replace(data, layers=wide)) == 1  # rows of two: no room for more
+
+
+def test_ops_in_words() -> None:
+    window = Window((3, 3), (2, 2), (0, 0, 1, 1))
+    weight = np.zeros((8, 3, 3, 1), np.int8)
+    said = {
+        "Depthwise 3×3 stride 2 pad 0,0,1,1 times 2": QOp("a", Conv2D(window, 4), ("x",), weight),
+        "Conv2D 3×3 stride 2 pad 0,0,1,1": QOp("a", Conv2D(window), ("x",), weight),
+        "add": QOp("a", Binary("add"), ("x", "y")),
+        "relu, clamp": QOp("a", Unary("relu"), ("x",), clamp=(0, 127)),
+        "Mean over axes 0, 1": QOp("a", Mean((0, 1)), ("x",)),
+        "Concat along axis 2": QOp("a", Concat(2), ("x", "y")),
+        "Resize nearest": QOp("a", Resize("nearest"), ("x",)),
+        "Softmax": QOp("a", Softmax(), ("x",)),
+    }
+    assert [describe(op) for op in said.values()] == list(said)
+
+
+def test_tensors_of_other_types_and_long_answers() -> None:
+    tensors = {
+        "x": QTensor("x", (4,), 1.0, 0, "float32"),
+        "u": QTensor("u", (4,), 0.5, 128, "uint8"),
+    }
+    graph = QGraph("m", tensors, (), "x", "u")
+    rows = [list(column.cells) for column in tensors_table(graph).columns]
+    assert rows[2] == ["16", "4"] and rows[3] == ["–", "0.5"]
+    assert rows[5] == ["float32", "-64 … 63.5, uint8"]
+    table = answers_table([[0.25] * 640] * 12, ())
+    assert next(iter(table.columns[1].cells)) == "0.25 0.25 0.25 0.25 0.25 0.25 …"
+    assert next(iter(table.columns[2].cells)) == "640"
+    assert list(table.columns[1].cells)[-1] == "and 2 more"
+    named = answers_table([[0.25] * 639 + [1.0]], [str(i) for i in range(640)])
+    assert str(next(iter(named.columns[1].cells))) == "639"
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 3), (4, 4)])
