@@ -37,14 +37,17 @@ def mnist() -> Dataset:
         pytest.skip(f"MNIST cannot be had here: {error}")
 
 
-def int8_of(model: nn.Module, calibration: FloatArray) -> QGraph:
+def int8_of(model: nn.Module, calibration: FloatArray, observer: str = "minmax") -> QGraph:
     graph = prepare(capture(model, torch.zeros(1, *calibration.shape[1:])))
-    return quantize(graph, [calibration[i : i + BATCH] for i in range(0, len(calibration), BATCH)])
+    batches = [calibration[i : i + BATCH] for i in range(0, len(calibration), BATCH)]
+    return quantize(graph, batches, observer=observer)
 
 
-def error_in_steps(model: nn.Module, calibration: FloatArray, held_out: FloatArray) -> float:
+def error_in_steps(
+    model: nn.Module, calibration: FloatArray, held_out: FloatArray, observer: str = "minmax"
+) -> float:
     """The greatest |de-quantized int8 output - PyTorch's output| / output scale."""
-    graph = int8_of(model.eval(), calibration)
+    graph = int8_of(model.eval(), calibration, observer)
     y = graph.output_tensor.dequantize(simulate(graph, to_device(graph, held_out)))
     difference = np.abs(y - device_order(reference(model, held_out)))
     return float(difference.max() / graph.output_tensor.scale)
@@ -147,3 +150,62 @@ def test_trained_digits(mnist: Dataset) -> None:
     assert float((steps.max(axis=1) > 5).mean()) <= 0.001
     assert math.isfinite(min(entry.sqnr_db for entry in graph.quality))
     assert min(entry.sqnr_db for entry in graph.quality) > 25
+
+
+# --- Beyond the promise: what docs/quantization.md says of it ------------------------------------
+
+
+def steep(model: nn.Module) -> nn.Module:
+    """Weights as some initialize them for tanh: about four times as large as PyTorch's."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight, gain=5 / 3)
+    return model
+
+
+def worst_of(errors: list[float], words: str) -> float:
+    print(f"{words}: {', '.join(f'{error:.1f}' for error in errors)} LSBs")
+    return max(errors)
+
+
+@pytest.mark.slow
+def test_beyond_a_steep_tanh_at_the_output(mnist: Dataset) -> None:
+    errors = []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        errors.append(on_digits(steep(tanh_output()), mnist))
+    assert 4 < worst_of(errors, "tanh at the output, Xavier gain 5/3") <= 7
+
+
+@pytest.mark.slow
+def test_beyond_data_without_bounds() -> None:
+    errors = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(CALIBRATION + HELD_OUT, 16)).astype(np.float32)
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(16, 8), nn.ReLU())
+        errors.append(error_in_steps(model, x[:CALIBRATION], x[CALIBRATION:]))
+    assert 2 < worst_of(errors, "dense and ReLU, Gaussian inputs") <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "limit"), [(64, 50), (256, 50), (1024, 5)])
+def test_beyond_few_samples(count: int, limit: float, mnist: Dataset) -> None:
+    errors = []
+    for build in (dense_relu, conv_relu_dense, tanh_net, sigmoid_net):
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            errors.append(error_in_steps(build(), mnist.train_x[:count], mnist.test_x[:HELD_OUT]))
+    assert worst_of(errors, f"{count} calibration samples") <= limit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("observer", ["percentile", "mse"])
+def test_beyond_clipping_observers(observer: str, mnist: Dataset) -> None:
+    calibration, held_out = mnist.train_x[:CALIBRATION], mnist.test_x[:HELD_OUT]
+    errors = []
+    for build in (dense_relu, conv_relu_dense, deep_cnn, tanh_net, sigmoid_net):
+        torch.manual_seed(0)
+        errors.append(error_in_steps(build(), calibration, held_out, observer))
+    assert worst_of(errors, f"observer {observer}") <= 10
