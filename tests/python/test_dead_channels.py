@@ -193,6 +193,15 @@ def test_channels_that_a_transpose_moves_stay() -> None:
     assert shapes(net.optimized()) == {"a": 2, "t": 2, "y": 2}
 
 
+def test_unread_channels_of_a_turned_tensor_are_others_before() -> None:
+    net = Net((3, 3, 2))
+    net.conv("a", "input", 3)
+    net.add("t", Transpose((0, 2, 1)), "a")
+    weight = np.array([[[[5, 0, 7]]]])
+    net.weighted("y", Conv2D(Window((1, 1))), "t", (3, 3, 1), weight)
+    assert shapes(net.optimized()) == {"a": 3, "t": 3, "y": 1}
+
+
 def test_at_least_one_channel_stays() -> None:
     net = Net()
     net.conv("a", "input", 3)
