@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from nanotool.cli.common import AsJson, Model, Target, examples, load, out, plan_model, print_json
+from nanotool.cli.common import (
+    AsJson,
+    Goal,
+    Model,
+    Target,
+    examples,
+    load,
+    out,
+    plan_model,
+    print_json,
+)
 
-EPILOG = examples("nanotool plan digits.nano", "nanotool plan digits.nano --json")
+EPILOG = examples(
+    "nanotool plan digits.nano",
+    "nanotool plan kws.tflite --target armv7em --optimize size",
+    "nanotool plan digits.nano --json",
+)
 
 
-def command(model: Model, target: Target = "portable", as_json: AsJson = False) -> None:
+def command(
+    model: Model,
+    target: Target = "portable",
+    optimize: Goal = "balanced",
+    as_json: AsJson = False,
+) -> None:
     """Show what lies where in the arena, and when."""
     from nanotool.plan import draw
 
-    lowered, plan = plan_model(load(model), target)
+    lowered, plan = plan_model(load(model), target, optimize)
     if as_json:
         blocks = [*plan.buffers.values(), *plan.scratch.values()]
         print_json(
