@@ -27,7 +27,7 @@ def without(*commands: str) -> Computer:
 
 
 def test_a_healthy_computer() -> None:
-    checks = examine(BOARDS.values(), HEALTHY)
+    checks = examine(tuple(BOARDS.values()), HEALTHY)
     assert healthy(checks) and fixes(checks) == ()
     assert {check.scope for check in checks} == {"nanotool", *BOARDS}
     assert "Everything that is needed is here." in doctor.advice(checks)
@@ -45,7 +45,7 @@ def test_a_missing_tool_has_its_package(
     command: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    checks = examine(BOARDS.values(), without(command))
+    checks = examine(tuple(BOARDS.values()), without(command))
     assert not healthy(checks)
     assert fixes(checks) == (f"sudo apt-get install -y {package}",)
     assert any(package in line for line in doctor.advice(checks))
@@ -54,7 +54,7 @@ def test_a_missing_tool_has_its_package(
 def test_all_packages_come_in_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     computer = without("gcc", "arm-none-eabi-gcc", "qemu-system-arm")
-    (command,) = fixes(examine(BOARDS.values(), computer))
+    (command,) = fixes(examine(tuple(BOARDS.values()), computer))
     assert command.startswith("apt-get install -y ") and command.count("qemu-system-arm") == 1
 
 
@@ -67,7 +67,7 @@ def test_only_the_asked_board_counts() -> None:
 def test_platformios_own_compiler_serves(tmp_path: Path) -> None:
     (tmp_path / "toolchain-gccarmnoneeabi").mkdir()
     computer = replace(without("arm-none-eabi-gcc"), platformio_packages=tmp_path)
-    assert healthy(examine(BOARDS.values(), computer))
+    assert healthy(examine(tuple(BOARDS.values()), computer))
 
 
 def test_torch_is_optional_but_named() -> None:

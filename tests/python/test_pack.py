@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 from handmade import GraphBuilder
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from random_graphs import examples, random_graph
 
 from nanotool import numerics
 from nanotool.ir import Conv2D, Dense, QGraph
 from nanotool.lower import pack
 from nanotool.lower.layer import Layer
+
+Int64s: TypeAlias = NDArray[np.int64]
 
 
 def layers(graph: QGraph) -> list[Layer]:
@@ -26,11 +30,11 @@ def layers(graph: QGraph) -> list[Layer]:
     ]
 
 
-def smmlar(a: np.ndarray, b: np.ndarray, add: np.ndarray) -> np.ndarray:
+def smmlar(a: Int64s, b: Int64s, add: Int64s) -> Int64s:
     return add + ((a * b + 2**31) >> 32)
 
 
-def requantize_dsp(layer: Layer, scales: np.ndarray, sums: np.ndarray) -> np.ndarray:
+def requantize_dsp(layer: Layer, scales: NDArray[Any], sums: Int64s) -> Int64s:
     """nano_requantize_dsp() of sums [n, out] without bias, with 64 bits, and none may be needed."""
     word, multiplier = scales[:, 0].astype(np.int64), scales[:, 1].astype(np.int64)
     shift = word & 0xFF
@@ -39,7 +43,8 @@ def requantize_dsp(layer: Layer, scales: np.ndarray, sums: np.ndarray) -> np.nda
     total = smmlar(acc2, multiplier, offset)
     for value in (acc2, offset, total):
         assert (np.abs(value) < 2**31).all()
-    return np.clip(np.clip((total >> shift) >> 1, -128, 127), *layer.op.clamp)
+    bounded: Int64s = np.clip(np.clip((total >> shift) >> 1, -128, 127), *layer.op.clamp)
+    return bounded
 
 
 @pytest.mark.parametrize("block", range(4))
@@ -52,6 +57,8 @@ def test_scales_give_the_references_bytes(block: int) -> None:
             if packed is None:
                 continue
             taken += 1
+            assert layer.op.weight is not None
+            assert layer.op.weight_scale is not None
             rows = layer.op.weight.reshape(len(packed.scales), -1)
             of = (
                 numerics.dense_multipliers
