@@ -78,6 +78,8 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         return None
     weights = pack.quads(pairs)
     quads = weights.shape[1]
+    outputs = layer.output.shape[2]
+    padded = _padded_bytes(op, layer, pitch)
     note = "weights, 256 odd + even row: [out / 2][quads of kernel_h kernel_w in_c][4: 0 2 1 3]"
     fields = (
         ("weights", layer.array("weights", weights, note)),
@@ -85,17 +87,18 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         ("window", window_struct(op.window, layer)),
         ("quads", quads),
         ("pitch", pitch),
+        ("padded", int(padded > 0)),
         ("in_zero_point", layer.input.zero_point),
         ("store", store(layer)),
     )
-    outputs = layer.output.shape[2]
     needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
+    chunk = layer.output.size if padded else TILE * outputs
     return Call(
         _kernel("nano_conv2d", layer),
         Struct("nano_conv2d_dsp_params", fields),
-        (overlap(in_chunks(needs, TILE * outputs)),),
+        (overlap(in_chunks(needs, chunk)),),
         macs=layer.output.size * packed.weight.shape[1],
-        scratch=24 + 24 * quads + TILE * 4 * quads,
+        scratch=24 + 24 * quads + (padded or TILE * 4 * quads),
     )
 
 
@@ -108,3 +111,24 @@ def _pitch(op: Conv2D, layer: Layer) -> int:
     copying = TILE * (_COPY_WINDOW + _COPY_ROW * op.window.kernel[0])
     pairs = -(-layer.output.shape[2] // 2)
     return row if filling * _MULTIPLY_QUAD * pairs > copying else whole
+
+
+def _padded_bytes(op: Conv2D, layer: Layer, pitch: int) -> int:
+    """Bytes of a copy of the image with its padding, which spares copies of the windows that leave
+    the image; 0 where none do, where they are copied anyway, or where it is large."""
+    height, width, channels = layer.input.shape
+    window = op.window
+    if not any(window.padding) or pitch % 4 or window.dilation[1] != 1:
+        return 0
+    rows, columns = (
+        (layer.output.shape[axis] - 1) * window.stride[axis]
+        + (window.kernel[axis] - 1) * window.dilation[axis]
+        + 1
+        for axis in range(2)
+    )
+    beyond = window.padding[0] + height < rows or window.padding[1] + width < columns
+    if not beyond and not any(window.padding[:2]):
+        return 0
+    size = -(-(rows * columns * channels + 3) // 4) * 4
+    most = 0 if layer.optimize == "size" else (layer.input.size + layer.output.size) // 2
+    return size if size <= most else 0

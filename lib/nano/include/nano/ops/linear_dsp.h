@@ -32,13 +32,17 @@ void nano_dense_relu_dsp(const void *params, const nano_io *io); /* zero point -
  * need is read before any of them is written. A row of a window takes `pitch` terms: with the
  * weights of filling terms 0, either whole quads, which can be read where they lie in the image, or
  * no more than there are, and windows are copied.
- * scratch: 24 + 24 * quads + 12 * quads bytes. */
+ * scratch: 24 + 24 * quads bytes, and 12 * quads for copies of windows or, if `padded`, the image
+ * with its padding, 3 bytes behind it, rounded up to 4: then all inputs are read before any output
+ * is written. */
 typedef struct {
     const int16_t *weights; /* [out_c / 2, rounded up][quads][4] */
     const int32_t *scales;  /* [out_c][2] */
     nano_window window;
-    uint16_t quads;        /* kernel_h * pitch / 4, rounded up */
-    uint16_t pitch;        /* kernel_w * in_c, or that rounded up to a multiple of 4 */
+    uint16_t quads;  /* kernel_h * pitch / 4, rounded up */
+    uint16_t pitch;  /* kernel_w * in_c, or that rounded up to a multiple of 4 */
+    uint16_t padded; /* 1: copy the image whole, with its padding; rows of windows are whole quads,
+                        dilation_w is 1 */
     int16_t in_zero_point; /* fills the padding */
     nano_store store;
 } nano_conv2d_dsp_params;

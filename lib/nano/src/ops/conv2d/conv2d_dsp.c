@@ -15,8 +15,8 @@
 typedef struct {
     const nano_conv2d_dsp_params *params;
     const int8_t *in;
-    int8_t *copies; /* [3][4 * quads] */
-    int32_t in_h, in_w, out_w, row_bytes;
+    int8_t *copies; /* [3][4 * quads], or the image with its padding */
+    int32_t in_h, in_w, out_w, row_bytes, pad_left;
     int32_t inside_h, inside_w; /* windows that begin at 0..inside are whole; < 0: none is */
     int32_t last_byte;          /* where the last window that may be read from the image begins */
     int32_t last_row;           /* where the last row of windows begins that all may be read so */
@@ -75,7 +75,7 @@ static void mixed_windows(job *j, uint32_t count) {
     const nano_conv2d_dsp_params *const p = j->params;
     nano_windows mixed = j->windows;
     for (uint32_t k = 0; k < PIXELS; k++) {
-        const int32_t left = j->x * p->window.stride_w - p->window.pad_left;
+        const int32_t left = j->x * p->window.stride_w - j->pad_left;
         const int32_t place = j->top * j->row_bytes + left * p->window.in_c;
         if (j->top >= 0 && j->top <= j->inside_h && j->x >= j->first && j->x <= j->final &&
             place <= j->last_byte) {
@@ -100,7 +100,7 @@ static void next_windows(job *j, uint32_t count) {
         mixed_windows(j, count);
         return;
     }
-    const int8_t *at = j->in + j->top * j->row_bytes + x * step - w->pad_left * w->in_c;
+    const int8_t *at = j->in + j->top * j->row_bytes + x * step - j->pad_left * w->in_c;
     j->windows.windows[0] = at;
     j->windows.windows[1] = at + step;
     j->windows.windows[2] = at + 2 * step;
@@ -108,6 +108,28 @@ static void next_windows(job *j, uint32_t count) {
     if (j->x == j->out_w)
         next_row(j);
     nano_tile_widen_dsp(&j->windows);
+}
+
+static int32_t least(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+/* Copy the image to where the padding is part of it, as far as windows reach. */
+static void pad_image(job *j) {
+    const nano_window *const w = &j->params->window;
+    const int32_t channels = w->in_c, row_bytes = w->in_w * channels;
+    const uint32_t zeros = (uint8_t)j->params->in_zero_point * 0x01010101u;
+    j->in_h = (w->out_h - 1) * w->stride_h + (w->kernel_h - 1) * w->dilation_h + 1;
+    j->in_w = (w->out_w - 1) * w->stride_w + w->kernel_w;
+    j->row_bytes = j->in_w * channels;
+    for (int32_t i = 0; i < j->in_h * j->row_bytes; i += 4)
+        nano_store_word(j->copies + i, zeros);
+    copy(j->copies + w->pad_top * j->row_bytes + w->pad_left * channels, (uint32_t)j->row_bytes,
+         j->in, row_bytes, (uint32_t)(least(w->in_w, j->in_w - w->pad_left) * channels),
+         least(w->in_h, j->in_h - w->pad_top));
+    j->in = j->copies;
+    j->pad_left = 0;
+    j->top = 0;
 }
 
 /* The job of a layer. Where a row's last quad is filled, reading it goes beyond the window; it must
@@ -122,17 +144,22 @@ static job begin(const nano_conv2d_dsp_params *p, const int8_t *in, uint32_t *in
     j.in_w = all ? w->in_h * w->in_w : w->in_w;
     j.out_w = all ? j.in_w : w->out_w;
     j.row_bytes = j.in_w * channels;
+    j.pad_left = w->pad_left;
+    j.top = -(int32_t)w->pad_top;
+    if (p->padded)
+        pad_image(&j);
     j.inside_h = j.in_h - span_h;
     j.inside_w = j.in_w - w->kernel_w;
-    j.last_byte = j.inside_h * j.row_bytes + j.row_bytes - p->pitch;
-    j.last_row = p->pitch == w->kernel_w * channels ? j.inside_h : j.inside_h - 1;
-    j.first = (w->pad_left + w->stride_w - 1) / w->stride_w;
-    j.final = (j.inside_w + w->pad_left) / w->stride_w;
+    /* Behind a padded image there is room. */
+    const int filled = p->pitch != w->kernel_w * channels && !p->padded;
+    j.last_byte = j.inside_h * j.row_bytes + j.inside_w * channels -
+                  (filled ? p->pitch - w->kernel_w * channels : 0);
+    j.last_row = j.inside_h - filled;
+    j.first = (j.pad_left + w->stride_w - 1) / w->stride_w;
+    j.final = (j.inside_w + j.pad_left) / w->stride_w;
+    j.final = least(j.final, j.out_w - 1);
     if (w->dilation_w != 1 || p->pitch % 4 != 0 || j.inside_h < 0 || j.inside_w < 0)
         j.final = -1;
-    if (j.final >= j.out_w)
-        j.final = j.out_w - 1;
-    j.top = -(int32_t)w->pad_top;
     j.windows.quads = p->pitch % 4 == 0 ? p->pitch / 4u : p->quads; /* copies are one long row */
     j.windows.rows = p->pitch % 4 == 0 ? w->kernel_h : 1;
     for (uint32_t k = 0; k < PIXELS; k++)
