@@ -14,22 +14,22 @@ NANO_STATIC_ASSERT(NANO_ABI == 1, digits_was_exported_for_NANO_ABI_1);
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
 
-/* 6,428 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible
+/* 7,272 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible
  *
- *                                  0                                          6,428
- *     input                        .........................................#######       784 B
- *   0 features.0                   #########################################%%%%%%=     6,428 B
- *   1 features.2                   %%%%%%%%%%%%===================================.     6,272 B
- *   2 features.3                   ===========#########################xxxxx.......     5,376 B
- *   3 features.5                   ...........%%%%%%%==================............     3,136 B
- *   4 classifier                   #xxxxxxxxxx=======..............................     2,378 B
- *     output                       #...............................................        10 B
+ *                                  0                                          7,272
+ *     input                        ######..........................................       784 B
+ *   0 features.0                   %%%%%%####################################xxxxxx     7,272 B
+ *   1 features.2                   %%%%%%%%%%%===============================......     6,272 B
+ *   2 features.3                   %%%%%%%%%%%##########xxxxxxxxxxxxxxxxx..........     5,644 B
+ *   3 features.5                   ====================######......................     3,920 B
+ *   4 classifier                   xxxxxxxxxx#.........======......................     2,378 B
+ *     output                       ..........#.....................................        10 B
  *
  * . free   x scratch   = read   # written   % written over what is read */
 
 /* 0  features.0  conv2d 3x3 stride 1 pad 1  28x28x1 -> 28x28x8, ReLU
  *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  160 B weights
- *   arena 5512..6296 -> 0..6272  scratch 6296..6428 */
+ *   arena 0..784 -> 0..6272  scratch 6272..7272 */
 static const nano_conv2d_dsp_params digits_features_0 = {
     .weights = digits_features_0_weights,
     .scales = digits_features_0_scales,
@@ -43,6 +43,7 @@ static const nano_conv2d_dsp_params digits_features_0 = {
     },
     .quads = 3,
     .pitch = 4,
+    .padded = 1,
     .in_zero_point = -128,
     .store = {
         .zero_point = -128,
@@ -68,7 +69,7 @@ static const nano_pool_params digits_features_2 = {
 
 /* 2  features.3  conv2d 3x3 stride 1 pad 1  14x14x8 -> 14x14x16, ReLU
  *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,280 B weights
- *   arena 0..1568 -> 1596..4732  scratch 4732..5404 */
+ *   arena 0..1568 -> 0..3136  scratch 3136..5644 */
 static const nano_conv2d_dsp_params digits_features_3 = {
     .weights = digits_features_3_weights,
     .scales = digits_features_3_scales,
@@ -82,6 +83,7 @@ static const nano_conv2d_dsp_params digits_features_3 = {
     },
     .quads = 18,
     .pitch = 24,
+    .padded = 1,
     .in_zero_point = -128,
     .store = {
         .zero_point = -128,
@@ -91,7 +93,7 @@ static const nano_conv2d_dsp_params digits_features_3 = {
 };
 
 /* 3  features.5  max pool 2x2 stride 2  14x14x16 -> 7x7x16
- *   in 0.0373711/-128  out 0.0373711/-128  arena 1596..4732 -> 1596..2380 */
+ *   in 0.0373711/-128  out 0.0373711/-128  arena 0..3136 -> 3136..3920 */
 static const nano_pool_params digits_features_5 = {
     .window = {
         .in_h = 14, .in_w = 14, .in_c = 16,
@@ -109,7 +111,7 @@ static const nano_pool_params digits_features_5 = {
 
 /* 4  classifier  dense  784 -> 10
  *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  7,920 B weights
- *   arena 1596..2380 -> 0..10  scratch 12..1596 */
+ *   arena 3136..3920 -> 1584..1594  scratch 0..1584 */
 static const nano_dense_dsp_params digits_classifier = {
     .weights = digits_classifier_weights,
     .scales = digits_classifier_scales,
@@ -127,15 +129,15 @@ static const nano_dense_dsp_params digits_classifier = {
 /* Offsets are bytes from the start of the model's room in the arena. */
 static const nano_op digits_ops[] = {
     {.run = nano_conv2d_relu_dsp, .params = &digits_features_0,
-     .in = {5512, NANO_NONE}, .out = 0, .scratch = 6296, .out_size = 6272},
+     .in = {0, NANO_NONE}, .out = 0, .scratch = 6272, .out_size = 6272},
     {.run = nano_max_pool, .params = &digits_features_2,
      .in = {0, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 1568},
     {.run = nano_conv2d_relu_dsp, .params = &digits_features_3,
-     .in = {0, NANO_NONE}, .out = 1596, .scratch = 4732, .out_size = 3136},
+     .in = {0, NANO_NONE}, .out = 0, .scratch = 3136, .out_size = 3136},
     {.run = nano_max_pool, .params = &digits_features_5,
-     .in = {1596, NANO_NONE}, .out = 1596, .scratch = NANO_NONE, .out_size = 784},
+     .in = {0, NANO_NONE}, .out = 3136, .scratch = NANO_NONE, .out_size = 784},
     {.run = nano_dense_dsp, .params = &digits_classifier,
-     .in = {1596, NANO_NONE}, .out = 0, .scratch = 12, .out_size = 10},
+     .in = {3136, NANO_NONE}, .out = 1584, .scratch = 0, .out_size = 10},
 };
 
 static const char *const digits_op_names[] = {
@@ -155,12 +157,12 @@ const nano_model digits_model = {
     .op_count = 5,
     .arena_size = DIGITS_ARENA_SIZE,
     .input = {
-        .offset = 5512, .size = 784,
+        .offset = 0, .size = 784,
         .shape = {28, 28, 1},
         .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
     },
     .output = {
-        .offset = 0, .size = 10,
+        .offset = 1584, .size = 10,
         .shape = {10},
         .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
     },
