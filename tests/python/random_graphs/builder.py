@@ -147,7 +147,8 @@ class Builder:
 
     def real(self, name: str) -> NDArray[np.float64]:
         """The samples of a tensor as real numbers."""
-        return self.tensors[name].dequantize(self.values[name]).astype(np.float64)
+        with np.errstate(over="ignore"):
+            return self.tensors[name].dequantize(self.values[name]).astype(np.float64)
 
     def fitting(self, real: NDArray[np.float64], shape: Shape) -> QTensor:
         """The next output, such that ``real`` fills most of int8; sometimes anything else."""

@@ -70,7 +70,8 @@ def _weighted(b: Builder, op: Op, weight: Int8Array, shape: Shape) -> bool:
     limit = 2.0**29 / np.maximum(most if per_channel else most.max(), 1)
     factor = np.minimum(factor, limit)
     target = QTensor(b.next_name(), shape, b.scale(), b.zero_point())
-    weight_scale = np.asarray(factor * target.scale / source.scale, np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        weight_scale = np.asarray(factor * target.scale / source.scale, np.float32)
     if not (np.all(weight_scale > 1e-36) and np.all(weight_scale < 1e36)):
         return False
     layer = QOp(target.name, op, (b.end,), weight, weight_scale, bias, b.clamp(target))
