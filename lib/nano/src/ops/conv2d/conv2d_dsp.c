@@ -9,6 +9,13 @@
 
 #define PIXELS NANO_TILE_PIXELS
 
+/* What runs seldom stays out of the loop, with its registers and its stack. */
+#if defined(__GNUC__)
+#define SELDOM __attribute__((noinline))
+#else
+#define SELDOM
+#endif
+
 /* A convolution at work. Its image is one long row where pixels are independent of each other (a
  * kernel of 1x1 that visits all of them). A window's place is its first tap's; it may be outside.
  */
@@ -71,7 +78,7 @@ static void next_row(job *j) {
 /* Bring in the windows of the next three of `count` pixels, some of which leave the image or stand
  * in the next row. Where there are fewer the last one stands for those that are missing, and is
  * computed again. */
-static void mixed_windows(job *j, uint32_t count) {
+static SELDOM void mixed_windows(job *j, uint32_t count) {
     const nano_conv2d_dsp_params *const p = j->params;
     nano_windows mixed = j->windows;
     for (uint32_t k = 0; k < PIXELS; k++) {
@@ -115,7 +122,7 @@ static int32_t least(int32_t a, int32_t b) {
 }
 
 /* Copy the image to where the padding is part of it, as far as windows reach. */
-static void pad_image(job *j) {
+static SELDOM void pad_image(job *j) {
     const nano_window *const w = &j->params->window;
     const int32_t channels = w->in_c, row_bytes = w->in_w * channels;
     const uint32_t zeros = (uint8_t)j->params->in_zero_point * 0x01010101u;
