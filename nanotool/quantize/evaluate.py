@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
-from nanotool.ir import UNCLAMPED, AveragePool2D, Conv2D, FloatArray, Graph, MaxPool2D
+from nanotool.ir import UNCLAMPED, AveragePool2D, FloatArray, Graph, MaxPool2D
 from nanotool.quantize.float_ops import compute
 
-_CHUNK_ELEMENTS = 8 * 2**20  # about what one convolution's patches may hold at a time
+_CHUNK_ELEMENTS = 8 * 2**20  # about what all tensors of a piece may hold
 
 
 def evaluate(graph: Graph, x: NDArray[Any]) -> dict[str, FloatArray]:
@@ -81,7 +81,7 @@ def _work(graph: Graph) -> int:
     patches = 1
     for node in graph.nodes:
         total += math.prod(node.shape)
-        if isinstance(node.op, (Conv2D, MaxPool2D, AveragePool2D)):
+        if isinstance(node.op, (MaxPool2D, AveragePool2D)):
             source = graph.shape(node.inputs[0])
             channels = source[2] if graph.channels_last else source[0]
             pixels = math.prod(node.shape) // (

@@ -108,13 +108,25 @@ def _dense(_graph: Graph, node: Node, x: FloatArray) -> Data:
 @computes(Conv2D)
 @_channels_last
 def _conv2d(graph: Graph, node: Node, x: FloatArray) -> Data:
+    """Tap by tap: a matrix product each, or with one channel a group, a product."""
     assert isinstance(node.op, Conv2D)
     weight, groups, window = _kernels(graph, node), node.op.groups, node.op.window
-    patches = windows(x, window, 0.0)  # n, y, x, c, i, j
-    outputs, depth = weight.shape[0], weight.shape[3]
-    grouped = patches.reshape(*patches.shape[:3], groups, depth, *window.kernel)
-    kernels = weight.reshape(groups, outputs // groups, *window.kernel, depth)
-    y = np.einsum("nyxgcij,goijc->nyxgo", grouped, kernels, optimize=True)
+    outputs, _, _, depth = weight.shape
+    padded = _padded(x, window, 0.0)
+    rows, columns = window.output_size(*x.shape[1:3])
+    y = np.zeros((len(x), rows, columns, groups, outputs // groups), np.float32)
+    for i, j in np.ndindex(*window.kernel):
+        top, left = i * window.dilation[0], j * window.dilation[1]
+        bottom = top + (rows - 1) * window.stride[0] + 1
+        right = left + (columns - 1) * window.stride[1] + 1
+        taps = padded[:, top : bottom : window.stride[0], left : right : window.stride[1]]
+        kernels = weight[:, i, j].reshape(groups, outputs // groups, depth)
+        if depth == 1:
+            y += taps[..., np.newaxis] * kernels[..., 0]
+            continue
+        for group in range(groups):
+            part = taps[..., group * depth : (group + 1) * depth]
+            y[..., group, :] += part @ kernels[group].T
     return _with_bias(node, y.reshape(*y.shape[:3], outputs))
 
 
@@ -149,10 +161,17 @@ def _batch_norm(graph: Graph, node: Node, x: FloatArray) -> Data:
 # --- Windows --------------------------------------------------------------------------------------
 
 
+def _padded(x: Data, window: Window, fill: float) -> Data:
+    """The image with the window's padding around it."""
+    top, left, bottom, right = window.padding
+    if not any(window.padding):
+        return x
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+
+
 def windows(x: Data, window: Window, fill: float) -> Data:
     """A view [n, out_h, out_w, c, kernel_h, kernel_w]; ``fill`` stands outside the input."""
-    top, left, bottom, right = window.padding
-    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+    padded = _padded(x, window, fill)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(window.dilation, window.kernel, strict=True))
     view: Data = sliding_window_view(padded, spans, axis=(1, 2))
     (step_h, step_w), (gap_h, gap_w) = window.stride, window.dilation
