@@ -44,12 +44,14 @@ def test_random_model_in_firmware(seed: int, pytestconfig: pytest.Config) -> Non
     expected = simulate.simulate(graph, inputs).reshape(len(inputs), -1)
     real = graph.output_tensor.dequantize(expected)
     with open_board(board, firmware.elf) as port, Device(port) as device:
-        compare.check_model(device.info(), graph, firmware.lowered)
+        compare.check_model(device.info(), firmware.graph, firmware.lowered)
         for x, wanted, numbers in zip(inputs, expected, real, strict=True):
             if device.run(x).tobytes() != wanted.tobytes():
-                pytest.fail(str(compare.first_difference(device, graph, firmware.lowered, x)))
+                pytest.fail(
+                    str(compare.first_difference(device, firmware.graph, firmware.lowered, x))
+                )
             np.testing.assert_allclose(device.results(), numbers, atol=0.00051)
-        assert compare.first_difference(device, graph, firmware.lowered, inputs[0]) is None
+        assert compare.first_difference(device, firmware.graph, firmware.lowered, inputs[0]) is None
 
 
 def test_every_operator_and_type_takes_part() -> None:
