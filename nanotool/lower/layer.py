@@ -83,7 +83,7 @@ _LOWERINGS: dict[type, Callable[[Any, Layer], Call | Sequence[Call]]] = {}
 
 Variant: TypeAlias = Callable[[Any, Layer], "Call | None"]
 _AnyVariant = TypeVar("_AnyVariant", bound=Variant)
-_VARIANTS: dict[tuple[str, type], Variant] = {}
+_VARIANTS: dict[tuple[str, type], list[Variant]] = {}
 
 
 def lowers(operator: type) -> Callable[[_Function], _Function]:
@@ -100,11 +100,12 @@ def lowers(operator: type) -> Callable[[_Function], _Function]:
 def variant(target: str, operator: type) -> Callable[[_AnyVariant], _AnyVariant]:
     """Register the decorated function(op, layer) for ``operator`` on ``target``. It answers the
     `Call` of a faster kernel, with its packed arrays and its scratch, where it can prove from the
-    layer's own numbers that the kernel gives the same bytes; else None, and the portable one runs.
+    layer's own numbers that the kernel gives the same bytes; else None, and the next one registered
+    is asked, or the portable one runs.
     """
 
     def register(function: _AnyVariant) -> _AnyVariant:
-        _VARIANTS[target, operator] = function
+        _VARIANTS.setdefault((target, operator), []).append(function)
         return function
 
     return register
@@ -112,8 +113,9 @@ def variant(target: str, operator: type) -> Callable[[_AnyVariant], _AnyVariant]
 
 def faster_call(layer: Layer) -> Call | None:
     """The call of the target's own kernel for ``layer``; None if the portable one is to run."""
-    faster = _VARIANTS.get((layer.target, type(layer.op.op)))
-    return faster(layer.op.op, layer) if faster else None
+    variants = _VARIANTS.get((layer.target, type(layer.op.op)), ())
+    calls = (faster(layer.op.op, layer) for faster in variants)
+    return next((call for call in calls if call is not None), None)
 
 
 def calls_of(layer: Layer) -> tuple[Call, ...]:

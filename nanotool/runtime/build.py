@@ -37,8 +37,9 @@ MODULE = "nanotool.runtime._nano"
 COMMAND = f"{shlex.quote(sys.executable)} -m nanotool.runtime.build"
 MARKER = b"nanotool-sources:"  # before the digest, in the extension's bytes
 HEADERS = (  # in order of inclusion
-    *("status", "config", "arena", "model", "ops/types", "ops/border", "ops/elementwise"),
-    *("ops/linear", "ops/linear_dsp", "ops/move", "ops/pool", "ops/rows", "ops", "sequential"),
+    *("status", "config", "arena", "model", "ops/types", "ops/border", "ops/depthwise_dsp"),
+    *("ops/elementwise", "ops/linear", "ops/linear_dsp", "ops/move", "ops/pool", "ops/rows", "ops"),
+    "sequential",
 )
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
 VARIANTS = (("NANO_SIMD_FALLBACK", "1"),)  # macros that bring the kernels of other targets, in C

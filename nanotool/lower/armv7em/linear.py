@@ -11,7 +11,6 @@ from nanotool.lower.window import window_needs, window_struct
 
 TARGET = "armv7em"
 TILE = 3  # pixels that a convolution computes together
-_SMALL_SCRATCH = 512  # bytes that a dense layer may take where memory is to be small
 _MULTIPLY_QUAD = 17  # instructions for a quad of terms, a pair of outputs and three pixels
 _COPY_WINDOW, _COPY_ROW = 120, 30  # instructions to copy a window: once, and a short row
 
@@ -27,7 +26,12 @@ def _scales(layer: Layer, packed: pack.Scaled) -> Array:
 
 @variant(TARGET, Dense)
 def _dense(_op: Dense, layer: Layer) -> Call | None:
-    """Four outputs at a time. A row of inputs is read whole before its outputs are written."""
+    """Four outputs at a time. A row of inputs is read whole before its outputs are written.
+
+    Where memory is to be small the portable kernel serves: no scratch, a third of the code.
+    """
+    if layer.optimize == "size":
+        return None
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
     packed = pack.scaled(layer)
@@ -35,8 +39,6 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
     octets = -(-inputs // 8)
     scratch = 16 + 16 * octets
     if packed is None or pairs is None or max(octets, rows, outputs) > UINT16_MAX:
-        return None
-    if layer.optimize == "size" and scratch > _SMALL_SCRATCH:
         return None
     weights = pack.blocks(pack.quads(pairs, 2), outputs // 4)
     note = (

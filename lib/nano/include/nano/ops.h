@@ -40,6 +40,7 @@
 #define NANO_OPS_H
 
 #include "nano/ops/border.h"
+#include "nano/ops/depthwise_dsp.h"
 #include "nano/ops/elementwise.h"
 #include "nano/ops/linear.h"
 #include "nano/ops/linear_dsp.h"

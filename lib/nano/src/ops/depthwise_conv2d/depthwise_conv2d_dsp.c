@@ -1,0 +1,26 @@
+/* depthwise_conv2d.c's equation for one output a channel, by way of planes (planes_dsp.c). */
+#include "nano/ops.h"
+
+#include "planes_dsp.h"
+
+#if NANO_SIMD
+
+static uint32_t along(const nano_depthwise_conv2d_dsp_params *p) {
+    return p->columns ? p->window.stride_h : p->window.stride_w;
+}
+
+void nano_depthwise_conv2d_3x3_dsp(const void *params, const nano_io *io) {
+    const nano_depthwise_conv2d_dsp_params *const p =
+        (const nano_depthwise_conv2d_dsp_params *)params;
+    nano_depthwise_planes(p, io, 12,
+                          along(p) == 1 ? nano_lines_3x3_dsp : nano_lines_3x3_stride2_dsp);
+}
+
+void nano_depthwise_conv2d_3x3_relu_dsp(const void *params, const nano_io *io) {
+    const nano_depthwise_conv2d_dsp_params *const p =
+        (const nano_depthwise_conv2d_dsp_params *)params;
+    nano_depthwise_planes(
+        p, io, 12, along(p) == 1 ? nano_lines_3x3_relu_dsp : nano_lines_3x3_stride2_relu_dsp);
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* Four channels at a time: their pixels become halves in four planes, padding included, from which
+ * the outputs of each channel are computed. A band of lines is in the planes at once; the lines
+ * that it shares with the next one are moved up. */
+#include "planes_dsp.h"
+
+#if NANO_SIMD
+
+#define PLANES 4u
+#define NOINLINE __attribute__((noinline)) /* gives loops the registers for themselves */
+
+/* The layer's sizes by line, be lines rows or columns; steps in bytes of the image. */
+typedef struct {
+    uint32_t channels, pitch, plane; /* words a line, words a plane */
+    uint32_t band, kernel, stride;   /* output lines at a time; from line to line */
+    uint32_t in_n, in_step, in_lines, in_line_step, pad, pad_lines;
+    uint32_t out_n, out_step, out_lines, out_line_step, along; /* along: a line's stride */
+    nano_halves zero;                                          /* the input's zero point, twice */
+    uint32_t *planes;
+} geometry;
+
+static void look(const nano_depthwise_conv2d_dsp_params *p, geometry *g) {
+    const nano_window *const w = &p->window;
+    const uint32_t c = w->in_c, zero_point = (uint32_t)p->in_zero_point;
+    g->channels = c, g->pitch = p->pitch, g->band = p->band;
+    g->zero = nano_pack_low(zero_point, zero_point);
+    if (p->columns) {
+        g->in_n = w->in_h, g->in_step = w->in_w * c, g->pad = w->pad_top, g->along = w->stride_h;
+        g->in_lines = w->in_w, g->in_line_step = c, g->pad_lines = w->pad_left;
+        g->out_n = w->out_h, g->out_step = w->out_w * c;
+        g->out_lines = w->out_w, g->out_line_step = c;
+        g->kernel = w->kernel_w, g->stride = w->stride_w;
+    } else {
+        g->in_n = w->in_w, g->in_step = c, g->pad = w->pad_left, g->along = w->stride_w;
+        g->in_lines = w->in_h, g->in_line_step = w->in_w * c, g->pad_lines = w->pad_top;
+        g->out_n = w->out_w, g->out_step = c;
+        g->out_lines = w->out_h, g->out_line_step = w->out_w * c;
+        g->kernel = w->kernel_h, g->stride = w->stride_h;
+    }
+    const uint32_t room = 2 * g->pitch - g->pad; /* what is behind no output needs */
+    g->in_n = g->in_n < room ? g->in_n : room;
+    g->plane = g->pitch * ((g->band - 1) * g->stride + g->kernel);
+}
+
+/* Two pixels of four channels (bytes 0 and 2, 1 and 3 as halves) become a word of each plane. */
+static inline void put(uint32_t *out, uint32_t plane, nano_halves a02, nano_halves a13,
+                       nano_halves b02, nano_halves b13) {
+    nano_store_word(out, nano_pack_low(a02, b02));
+    nano_store_word(out + plane, nano_pack_low(a13, b13));
+    nano_store_word(out + 2 * plane, nano_pack_high(a02, b02));
+    nano_store_word(out + 3 * plane, nano_pack_high(a13, b13));
+}
+
+/* `pairs` times two pixels, `step` apart. */
+NOINLINE static void put_pairs(const int8_t *in, uint32_t step, uint32_t *out, uint32_t plane,
+                               uint32_t pairs) {
+    const uint32_t *const end = out + pairs;
+    for (; out != end; in += 2 * step) {
+        const uint32_t a = nano_load_unaligned(in), b = nano_load_unaligned(in + step);
+        put(out++, plane, nano_sxtb16(a), nano_sxtb16_ror8(a), nano_sxtb16(b), nano_sxtb16_ror8(b));
+    }
+}
+
+/* A line of the image, from its first pixel on, into line `out` of the planes. */
+NOINLINE static void gather_line(const geometry *g, const int8_t *in, uint32_t *out) {
+    const nano_halves zero = g->zero;
+    uint32_t n = g->in_n;
+    out += g->pad / 2;
+    if (g->pad % 2 != 0) {
+        const uint32_t b = nano_load_unaligned(in);
+        put(out++, g->plane, zero, zero, nano_sxtb16(b), nano_sxtb16_ror8(b));
+        in += g->in_step;
+        n--;
+    }
+    put_pairs(in, g->in_step, out, g->plane, n / 2);
+    if (n % 2 != 0) {
+        const uint32_t a = nano_load_unaligned(in + (n - 1) * g->in_step);
+        put(out + n / 2, g->plane, nano_sxtb16(a), nano_sxtb16_ror8(a), zero, zero);
+    }
+}
+
+static void fill(uint32_t *out, uint32_t n, uint32_t word) {
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = word;
+}
+
+/* Bring the lines of the band at output line `first` into the planes, from four channels of the
+ * image at `in`: those that the band before it has left behind, then the others. */
+static void gather_band(const geometry *g, const int8_t *in, uint32_t first, uint32_t count) {
+    const uint32_t lines = (count - 1) * g->stride + g->kernel;
+    const uint32_t kept = first > 0 && g->kernel > g->stride ? g->kernel - g->stride : 0;
+    if (kept > 0) {
+        const uint32_t *const from = g->planes + g->band * g->stride * g->pitch;
+        for (uint32_t k = 0; k < PLANES; k++) {
+            for (uint32_t i = 0; i < kept * g->pitch; i++)
+                g->planes[k * g->plane + i] = from[k * g->plane + i];
+        }
+    }
+    for (uint32_t i = kept; i < lines; i++) {
+        const uint32_t line = first * g->stride + i - g->pad_lines; /* may be "negative" */
+        uint32_t *const out = g->planes + i * g->pitch;
+        if (line < g->in_lines) {
+            gather_line(g, in + line * g->in_line_step, out);
+        } else if (g->band < g->out_lines) { /* else it is as it was filled at first */
+            for (uint32_t k = 0; k < PLANES; k++)
+                fill(out + k * g->plane, g->pitch, g->zero);
+        }
+    }
+}
+
+/* Put n bytes further down, or nowhere else. */
+static void move_down(int8_t *out, const int8_t *in, uint32_t n) {
+    if (out == in)
+        return;
+    for (; n >= 4 && in - out >= 4; n -= 4, in += 4, out += 4)
+        nano_store_unaligned(out, nano_load_unaligned(in));
+    for (; n > 0; n--)
+        *out++ = *in++;
+}
+
+/* All pixels into `out`, which is `in` or does not touch it. */
+static void convolve(const geometry *g, const int8_t *in, int8_t *out, nano_lines *job,
+                     uint32_t weights, nano_lines_function lines) {
+    const int8_t *const all_weights = job->weights;
+    const int32_t *const all_scales = job->scales;
+    for (uint32_t c = 0; c < g->channels; c += PLANES) {
+        /* The last four again, if fewer are left: those that are done stay as they are. */
+        const uint32_t base = c + PLANES <= g->channels ? c : g->channels - PLANES;
+        for (uint32_t first = 0; first < g->out_lines; first += g->band) {
+            const uint32_t left = g->out_lines - first;
+            job->lines = left < g->band ? left : g->band;
+            gather_band(g, in + base, first, job->lines);
+            for (uint32_t k = c; k < base + PLANES; k++) {
+                job->plane = g->planes + (k - base) * g->plane;
+                job->out = out + first * g->out_line_step + k;
+                job->weights = all_weights + k * weights;
+                job->scales = all_scales + 2 * k;
+                lines(job);
+            }
+        }
+    }
+}
+
+void nano_depthwise_planes(const nano_depthwise_conv2d_dsp_params *p, const nano_io *io,
+                           uint32_t weights, nano_lines_function lines) {
+    geometry g;
+    look(p, &g);
+    g.planes = (uint32_t *)io->scratch;
+    const uint32_t size = g.out_n * g.out_lines * g.channels, pairs = g.out_n / 2;
+    nano_lines job = {.weights = p->weights, .scales = p->scales, .odd = g.out_n % 2};
+    job.offset = 2 * p->store.zero_point + 1;
+    job.pitch = 4 * g.pitch;
+    job.step = g.out_step;
+    job.pairs = 4 * pairs * g.along;
+    job.next = (int32_t)(g.stride * job.pitch - job.pairs);
+    job.out_next = (int32_t)(g.out_line_step - 2 * pairs * g.out_step);
+    fill(g.planes, PLANES * g.plane, g.zero);
+    int8_t *const in = (int8_t *)(uintptr_t)io->in[0], *const out = (int8_t *)io->out;
+    /* Never below the input, unless it is lost (see "Overlap" in nano/ops/depthwise_dsp.h). */
+    int8_t *const at = out <= in && (uintptr_t)in - (uintptr_t)out < size ? in : out;
+    convolve(&g, in, at, &job, weights, lines);
+    move_down(out, at, size);
+    if (p->store.min > -128 || p->store.max < 127)
+        nano_clamp_dsp(out, size, p->store.min, p->store.max);
+}
+
+#endif

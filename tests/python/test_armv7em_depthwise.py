@@ -1,0 +1,171 @@
+"""Depthwise convolutions for Armv7E-M, by the C forms of its instructions."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handmade import GraphBuilder
+from operators import inputs_of, operator_graph
+from random_graphs import random_inputs
+from test_armv7em import FLAGS, MAIN
+from test_overlap import Memory, check, wrong_at
+
+from nanotool import simulate
+from nanotool.backends import c
+from nanotool.ir import Conv2D, Int8Array, QGraph, Shape, Window
+from nanotool.lower import lower
+from nanotool.plan import plan
+from nanotool.runtime import Runtime
+from nanotool.sources import lib_dir
+
+TARGET = "armv7em"
+PORTABLE = "nano_depthwise_conv2d"
+
+
+def depthwise(shape: Shape, window: Window, relu: bool = True, seed: int = 0) -> QGraph:
+    """A graph of one depthwise convolution."""
+    b = GraphBuilder("depthwise", shape, seed=seed)
+    rows, columns = window.output_size(*shape[:2])
+    weights = (shape[2], *window.kernel, 1)
+    b.weighted("conv", Conv2D(window, shape[2]), (rows, columns, shape[2]), weights, relu)
+    return b.graph()
+
+
+def kernel(graph: QGraph, x: Int8Array, optimize: str = "balanced") -> str:
+    """The kernel of ``graph``'s only op; fails where it wrote another byte than the simulator."""
+    lowered = lower(graph, TARGET, optimize)
+    y = Runtime(lowered, plan(lowered)).run(x)
+    expected = simulate.simulate(graph, x)
+    assert np.array_equal(y, expected), (graph.input_tensor.shape, graph.ops[0].op, optimize)
+    (op,) = lowered.ops
+    return op.kernel
+
+
+WINDOWS = [
+    Window((3, 3)),
+    Window((3, 3), padding=(1, 1, 1, 1)),
+    Window((3, 3), padding=(2, 0, 0, 2)),
+    Window((3, 3), (2, 2), (0, 0, 1, 1)),
+    Window((3, 3), (2, 2), (1, 1, 0, 0)),
+    Window((3, 3), (2, 1), (1, 1, 1, 1)),
+    Window((3, 3), (1, 2), (2, 1, 1, 2)),
+    Window((3, 3), (3, 2), (1, 1, 1, 1)),
+    Window((3, 3), (2, 5), (1, 1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_every_size(window: Window) -> None:
+    """Lines of one output and more, odd and even; channels that are whole words and others; rows
+    and columns as lines; in one band and in several."""
+    seen = set()
+    for height, width in [(1, 1), (2, 3), (3, 3), (4, 9), (9, 4), (25, 5), (8, 13), (12, 12)]:
+        if min(window.output_size(height, width)) < 1:
+            continue
+        for channels in (4, 5, 6, 7, 8, 11):
+            relu = channels % 2 == 0
+            graph = depthwise((height, width, channels), window, relu, channels)
+            for optimize in ("balanced", "size"):
+                seen.add(kernel(graph, random_inputs(graph, 5), optimize))
+    assert seen == {f"{PORTABLE}_3x3_dsp", f"{PORTABLE}_3x3_relu_dsp"}
+
+
+def test_large_images_are_computed_in_bands() -> None:
+    for window in WINDOWS[:5]:
+        graph = depthwise((40, 33, 5), window)
+        sizes = {}
+        for optimize in ("speed", "balanced", "size"):
+            assert kernel(graph, random_inputs(graph, 3), optimize) != PORTABLE
+            (op,) = lower(graph, TARGET, optimize).ops
+            sizes[optimize] = op.scratch
+        assert sizes["size"] < sizes["balanced"] <= 4096 < sizes["speed"]
+
+
+@pytest.mark.parametrize("fill", [-128, 127])
+def test_the_ends_of_all_ranges(fill: int) -> None:
+    graph = depthwise((6, 7, 6), Window((3, 3), padding=(1, 1, 1, 1)), relu=fill > 0)
+    weight = graph.ops[0].weight
+    assert weight is not None
+    weight.setflags(write=True)
+    for value in (-128, 127):
+        weight[:] = value
+        x = np.full((2, *graph.input_tensor.shape), fill, np.int8)
+        x[1, ::2, ::2] = -1 - fill
+        assert kernel(graph, x) != PORTABLE
+
+
+def test_others_take_the_portable_kernel() -> None:
+    """Few channels, several outputs a channel, dilation, padding as wide as the kernel, and a
+    scale that shifts left."""
+    same = Window((3, 3), padding=(1, 1, 1, 1))
+    graphs = [
+        depthwise((5, 6, 3), same),
+        depthwise((5, 6, 4), Window((3, 3), dilation=(2, 1))),
+        depthwise((5, 6, 4), Window((3, 3), padding=(3, 0, 0, 0))),
+        depthwise((9, 9, 4), Window((3, 3), (3, 3))),
+    ]
+    b = GraphBuilder("twice", (5, 6, 4))
+    b.weighted("conv", Conv2D(same, 4), (5, 6, 8), (8, 3, 3, 1), relu=False)
+    graphs.append(b.graph())
+    b = GraphBuilder("left", (5, 6, 4))
+    b.weighted("conv", Conv2D(same, 4), (5, 6, 4), (4, 3, 3, 1), relu=False)
+    scale = b.graph().ops[0].weight_scale
+    assert scale is not None
+    scale *= 1000
+    graphs.append(b.graph())
+    for graph in graphs:
+        assert kernel(graph, random_inputs(graph, 5)) == PORTABLE
+
+
+def test_random_layers() -> None:
+    for seed in range(60):
+        graph = operator_graph("depthwise_conv2d", seed)
+        x = inputs_of(graph, 5, seed)
+        kernel(graph, x)
+        check(graph, x, TARGET)
+
+
+@pytest.mark.parametrize("optimize", ["speed", "size"])
+def test_the_output_may_lie_anywhere_below_the_input(optimize: str) -> None:
+    """At every distance: results go over the input first where the two overlap."""
+    for number, window in enumerate(WINDOWS):
+        for shape in ((5, 6, 5), (14, 5, 4), (9, 16, 7)):
+            graph = depthwise(shape, window, seed=number)
+            lowered = lower(graph, TARGET, optimize)
+            (op,) = lowered.ops
+            fits = graph.output_tensor.size <= graph.input_tensor.size
+            assert op.overlaps == (0 if fits else None,)
+            x = random_inputs(graph, 2, number)
+            y = simulate.simulate(graph, x)
+            samples = [{"input": x[i].tobytes(), op.output: y[i].tobytes()} for i in range(len(x))]
+            memory = Memory(lowered)
+            size = graph.output_tensor.nbytes
+            for distance in (0, 1, 2, 4, 5, 16, size - 1, size) if fits else (size,):
+                assert not wrong_at(memory, [0], "input", distance, samples), (window, distance)
+
+
+LIBRARY = ("arena", "model", "status")
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_exported_under_the_sanitizers(tmp_path: Path, number: int) -> None:
+    graph = depthwise((13, 10 - number, 4 + number), WINDOWS[number], number % 2 == 0, number)
+    x = random_inputs(graph, 6, number)
+    lowered = lower(graph, TARGET, ("speed", "size")[number // 2 % 2])
+    c.export([(lowered, plan(lowered))], tmp_path / "model")
+    main, program = tmp_path / "main.c", tmp_path / "program"
+    main.write_text("#define _ISOC11_SOURCE\n" + MAIN)
+    source = lib_dir() / "src"
+    sources = [main, *(tmp_path / "model").glob("*.c"), *(source / f"{n}.c" for n in LIBRARY)]
+    sources += (source / "ops" / "depthwise_conv2d").glob("*.c")
+    folders = (f"-I{lib_dir() / 'include'}", f"-I{tmp_path / 'model'}")
+    command = ["cc", *FLAGS, *folders, *map(str, sources), "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    y = np.frombuffer(run.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
+    assert np.array_equal(y, simulate.simulate(graph, x))
