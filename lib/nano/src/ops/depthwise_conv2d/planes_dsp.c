@@ -83,18 +83,25 @@ static void fill(uint32_t *out, uint32_t n, uint32_t word) {
         out[i] = word;
 }
 
+static void copy(uint32_t *out, const uint32_t *in, uint32_t n) {
+    for (; n >= 2; n -= 2, in += 2, out += 2) {
+        const uint32_t a = in[0], b = in[1];
+        out[0] = a;
+        out[1] = b;
+    }
+    if (n > 0)
+        *out = *in;
+}
+
 /* Bring the lines of the band at output line `first` into the planes, from four channels of the
  * image at `in`: those that the band before it has left behind, then the others. */
-static void gather_band(const geometry *g, const int8_t *in, uint32_t first, uint32_t count) {
+NOINLINE static void gather_band(const geometry *g, const int8_t *in, uint32_t first,
+                                 uint32_t count) {
     const uint32_t lines = (count - 1) * g->stride + g->kernel;
     const uint32_t kept = first > 0 && g->kernel > g->stride ? g->kernel - g->stride : 0;
-    if (kept > 0) {
-        const uint32_t *const from = g->planes + g->band * g->stride * g->pitch;
-        for (uint32_t k = 0; k < PLANES; k++) {
-            for (uint32_t i = 0; i < kept * g->pitch; i++)
-                g->planes[k * g->plane + i] = from[k * g->plane + i];
-        }
-    }
+    const uint32_t *const last = g->planes + g->band * g->stride * g->pitch;
+    for (uint32_t k = 0; k < PLANES && kept > 0; k++)
+        copy(g->planes + k * g->plane, last + k * g->plane, kept * g->pitch);
     for (uint32_t i = kept; i < lines; i++) {
         const uint32_t line = first * g->stride + i - g->pad_lines; /* may be "negative" */
         uint32_t *const out = g->planes + i * g->pitch;
