@@ -1,9 +1,9 @@
 /* nano/ops/depthwise_dsp.h - depthwise convolutions with the DSP instructions of Armv7E-M.
  *
- * Same results as nano_depthwise_conv2d with multiplier 1, no dilation and at least four channels,
- * where lowering proved it (nanotool/lower/armv7em/depthwise.py). Four channels at a time are
- * widened into planes of their own, whose lines are the image's rows or, where that is longer, its
- * columns; a band of output lines at a time.
+ * Same results as nano_depthwise_conv2d with 3 x 3 taps, multiplier 1, no dilation and at least
+ * four channels, where lowering proved it (nanotool/lower/armv7em/depthwise.py). Four channels at a
+ * time are widened into planes of their own, whose lines are the image's rows or, where that is
+ * less work, its columns; a band of output lines at a time.
  *
  * Overlap: if the output lies over the input, or overlaps it from below, results are put over the
  * input, each channel over its own, and moved at the end. So any distance is fine where the output
@@ -17,10 +17,10 @@
 extern "C" {
 #endif
 
-/* Scales are as in linear_dsp.h. k lines of n taps: the kernel's rows, or its columns.
- * scratch: 16 * pitch * lines bytes, lines = (band - 1) * (stride from line to line) + k. */
+/* Scales are as in linear_dsp.h. A kernel's lines are its rows, or its columns.
+ * scratch: 16 * pitch * lines bytes, lines = (band - 1) * (stride from line to line) + 3. */
 typedef struct {
-    const int8_t *weights; /* 3 x 3: [c][k][4: taps 0 1 1 2]; else [c][k][n] */
+    const int8_t *weights; /* [c][3 lines][4: taps 0 1 1 2] */
     const int32_t *scales; /* [c][2] */
     nano_window window;    /* in_c == out_c >= 4; stride 1 or 2 along a line; dilation 1 */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
