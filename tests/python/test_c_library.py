@@ -33,7 +33,7 @@ OUR_SUITES = {
 
 STRICT = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wvla", "-Werror"]
 C99 = ["-std=c99", *STRICT, "-Wmissing-prototypes"]
-STACK_LIMIT = 320  # bytes a function may take; clang inlines all of conv2d into one of 268
+STACK_LIMIT = 512  # bytes a function may take; clang inlines all of conv2d_max_pool into one of 480
 
 # The compiler's own helpers that may be called: no float, nothing of 64 bits.
 HELPERS = re.compile(

@@ -24,6 +24,7 @@ from handmade import GraphBuilder
 from torch import nn
 
 from nanotool import __version__, qfile, simulate
+from nanotool.boards import BOARDS
 from nanotool.cli import main
 from nanotool.errors import DeviceError
 from nanotool.ir import Int8Array, MaxPool2D, QGraph
@@ -471,7 +472,11 @@ class SimulatedDevice:
     """A board made of the simulator; ``broken`` names a layer whose first byte is flipped."""
 
     def __init__(self, graph: QGraph, broken: str = "", dead_after: int = 10**9) -> None:
-        self.lowered, self.broken, self.left = prepare(graph)[0], broken, dead_after
+        self.lowered, self.broken, self.left = (
+            prepare(graph, BOARDS["stm32"].target)[0],
+            broken,
+            dead_after,
+        )
         self.input: Int8Array = np.zeros(0, np.int8)
 
     @property
@@ -585,7 +590,7 @@ def test_run_fails_where_bytes_differ(
 def test_run_with_another_model_on_the_board(
     cli: Cli, model: Path, tmp_path: Path, board: SimulatedDevice
 ) -> None:
-    board.lowered = prepare(small(seed=1))[0]
+    board.lowered = prepare(small(seed=1), BOARDS["stm32"].target)[0]
     refused(cli("run", model, "-i", inputs(tmp_path), *RUN), "The board runs", "flash")
 
 
