@@ -20,8 +20,7 @@ from nanotool.build import BuildError, build, cache_dir, flash
 from nanotool.doctor import COMPILERS
 from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import QGraph
-from nanotool.lower import lower
-from nanotool.plan import plan
+from nanotool.pipeline import prepare
 
 GRAPH = random_graphs.random_graph(7, 3, ("conv2d", "dense"))
 OTHER = random_graphs.random_graph(8, 2, ("dense", "unary"))
@@ -48,9 +47,8 @@ def board(request: pytest.FixtureRequest) -> Board:
     return board
 
 
-def export(graph: QGraph, folder: Path) -> Path:
-    lowered = lower(graph)
-    c.export([(lowered, plan(lowered))], folder)
+def export(graph: QGraph, folder: Path, target: str = "portable") -> Path:
+    c.export([prepare(graph, target)], folder)
     return folder
 
 
@@ -94,7 +92,7 @@ def test_the_same_model_is_built_once(board: Board, tmp_path: Path) -> None:
     assert (again.rebuilt, lines, again.elf) == (False, [], first.elf)
     qfile.save(GRAPH, tmp_path / "net.nano")
     assert build(tmp_path / "net.nano", board).elf == first.elf
-    assert build(export(GRAPH, tmp_path / "folder"), board).elf == first.elf
+    assert build(export(GRAPH, tmp_path / "folder", board.target), board).elf == first.elf
     assert build(tmp_path / "folder", board).rebuilt is False
 
 
