@@ -24,7 +24,7 @@ from nanotool.frontends.torch import capture, capture_program
 from nanotool.identifiers import model_identifier
 from nanotool.ir import Graph, QGraph
 from nanotool.passes import prepare
-from nanotool.quantize import quantize
+from nanotool.quantization import quantize
 
 Progress: TypeAlias = Callable[[int, int], None]  # (batches done, batches there are)
 

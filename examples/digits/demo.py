@@ -43,7 +43,7 @@ from nanotool.lower import lower
 from nanotool.passes import prepare
 from nanotool.plan import plan, svg
 from nanotool.qfile import save
-from nanotool.quantize import quantize
+from nanotool.quantization import quantize
 from nanotool.report import collect, render, sample_rows, with_bench
 from nanotool.run import RunResult, run
 from nanotool.simulate import simulate

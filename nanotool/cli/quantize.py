@@ -68,7 +68,7 @@ def command(
         ) from error
     from nanotool import project, qfile
     from nanotool.models import check_output
-    from nanotool.quantize import worst_layer
+    from nanotool.quantization import worst_layer
     from nanotool.report.tables import quality_table
     from nanotool.report.text import decibel
 

@@ -11,7 +11,7 @@ from nanotool.bench import BenchResult
 from nanotool.boards import Board, Port
 from nanotool.doctor import Check
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
-from nanotool.quantize import worst_layer
+from nanotool.quantization import worst_layer
 from nanotool.report.data import Budget, ReportData
 from nanotool.report.describe import describe
 from nanotool.report.graph_svg import shape_text, share

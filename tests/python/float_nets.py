@@ -13,7 +13,7 @@ from torch import nn
 from nanotool.frontends.torch import capture
 from nanotool.ir import FloatArray, Graph
 from nanotool.passes import prepare
-from nanotool.quantize import evaluate
+from nanotool.quantization import evaluate
 
 TOLERANCE = 1e-5  # of the largest output, between two orders of summation in float32
 

@@ -23,7 +23,7 @@ from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
 from nanotool.ir import FloatArray, QGraph
 from nanotool.passes import prepare
-from nanotool.quantize import quantize
+from nanotool.quantization import quantize
 from nanotool.simulate import simulate
 
 CALIBRATION, HELD_OUT, BATCH = 5000, 1000, 250

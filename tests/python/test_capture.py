@@ -18,7 +18,7 @@ from torch import nn
 from nanotool.errors import InvalidModel, NanoError, UnsupportedOp
 from nanotool.frontends.torch import capture
 from nanotool.ir import AveragePool2D, Clamp, Conv2D, MaxPool2D, Window
-from nanotool.quantize import evaluate
+from nanotool.quantization import evaluate
 
 
 class Forward(nn.Module):
@@ -346,7 +346,7 @@ def test_random_convolutions(data: st.DataObject) -> None:
 def test_nanotool_needs_no_torch() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import nanotool.passes, nanotool.quantize, nanotool.qfile, nanotool.inputs\n"
+        "import nanotool.passes, nanotool.quantization, nanotool.qfile, nanotool.inputs\n"
         "import nanotool.validate, nanotool.datasets, nanotool.simulate\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

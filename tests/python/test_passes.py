@@ -34,7 +34,7 @@ from nanotool.ir import (
 from nanotool.passes import PassRecord, drop, fold, fuse, layout, prepare
 from nanotool.passes.fuse import compose
 from nanotool.passes.layout import TO_DEVICE
-from nanotool.quantize import evaluate
+from nanotool.quantization import evaluate
 
 
 def kinds(graph: Graph) -> list[type[Op]]:

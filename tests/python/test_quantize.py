@@ -20,10 +20,10 @@ from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
 from nanotool.ir import INT8_MAX, INT8_MIN, Dense, Graph, LayerQuality, Node, QGraph
 from nanotool.passes import prepare
-from nanotool.quantize import OBSERVERS, evaluate, measure, quantize, worst_layer
-from nanotool.quantize.calibrate import Steps, calibrate
-from nanotool.quantize.observers import Histogram, mean_squared_error, percentile
-from nanotool.quantize.ranges import HEADROOM, activation, useful_range
+from nanotool.quantization import OBSERVERS, evaluate, measure, quantize, worst_layer
+from nanotool.quantization.calibrate import Steps, calibrate
+from nanotool.quantization.observers import Histogram, mean_squared_error, percentile
+from nanotool.quantization.ranges import HEADROOM, activation, useful_range
 from nanotool.simulate import simulate, simulate_all
 from nanotool.validate import validate
 

@@ -34,7 +34,7 @@ from nanotool.ir import (
 from nanotool.lower import lower
 from nanotool.passes import prepare
 from nanotool.plan import plan
-from nanotool.quantize import quantize
+from nanotool.quantization import quantize
 from nanotool.runtime import Runtime
 from nanotool.simulate import simulate
 

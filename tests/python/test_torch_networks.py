@@ -14,7 +14,7 @@ from random_nets import RandomNet
 from nanotool.inputs import to_device
 from nanotool.lower import lower
 from nanotool.plan import plan
-from nanotool.quantize import quantize
+from nanotool.quantization import quantize
 from nanotool.runtime import Runtime
 from nanotool.simulate import simulate
 

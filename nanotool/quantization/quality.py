@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nanotool.inputs import to_device
 from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Int8Array, LayerQuality, QGraph, QTensor
-from nanotool.quantize.evaluate import chunks, evaluate
+from nanotool.quantization.evaluate import chunks, evaluate
 from nanotool.simulate import simulate_all
 
 UNBOUNDED = (-math.inf, math.inf)

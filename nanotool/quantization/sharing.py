@@ -38,9 +38,9 @@ from nanotool.numerics import (
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
 )
-from nanotool.quantize.calibrate import Range
-from nanotool.quantize.quality import UNBOUNDED
-from nanotool.quantize.ranges import scales_output, with_headroom
+from nanotool.quantization.calibrate import Range
+from nanotool.quantization.quality import UNBOUNDED
+from nanotool.quantization.ranges import scales_output, with_headroom
 
 # Ops that only choose, average or move: their output has the input's scale and zero point.
 KEEPS_SCALE = (MaxPool2D, AveragePool2D, Reshape, Transpose, Slice, Pad, Resize)

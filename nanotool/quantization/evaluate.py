@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import UNCLAMPED, AveragePool2D, FloatArray, Graph, MaxPool2D
-from nanotool.quantize.float_ops import compute
+from nanotool.quantization.float_ops import compute
 
 _CHUNK_ELEMENTS = 8 * 2**20  # about what all tensors of a piece may hold
 

@@ -47,12 +47,19 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.passes.rewrite import unique
-from nanotool.quantize.calibrate import Progress, Range, Steps, as_batches, calibrate, passes_needed
-from nanotool.quantize.evaluate import real_numbers
-from nanotool.quantize.quality import UNBOUNDED, measure
-from nanotool.quantize.ranges import activation, useful_range
-from nanotool.quantize.sharing import Group, Sharing, joins, share
-from nanotool.quantize.weights import (
+from nanotool.quantization.calibrate import (
+    Progress,
+    Range,
+    Steps,
+    as_batches,
+    calibrate,
+    passes_needed,
+)
+from nanotool.quantization.evaluate import real_numbers
+from nanotool.quantization.quality import UNBOUNDED, measure
+from nanotool.quantization.ranges import activation, useful_range
+from nanotool.quantization.sharing import Group, Sharing, joins, share
+from nanotool.quantization.weights import (
     finest_output,
     matrix,
     natural_scales,

@@ -29,8 +29,8 @@ from nanotool.ir import (
     Transpose,
     Unary,
 )
-from nanotool.quantize.calibrate import Range
-from nanotool.quantize.quality import UNBOUNDED
+from nanotool.quantization.calibrate import Range
+from nanotool.quantization.quality import UNBOUNDED
 
 # Outside of these inputs the function's int8 output stays what it is at their end, so the range of
 # a tensor that only such functions read need not cover more. sigmoid(-6.24) is half of 1/256 and

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import Graph
-from nanotool.quantize.evaluate import chunks, evaluate
-from nanotool.quantize.observers import OBSERVERS, Histogram, MinMax
+from nanotool.quantization.evaluate import chunks, evaluate
+from nanotool.quantization.observers import OBSERVERS, Histogram, MinMax
 
 Range: TypeAlias = tuple[float, float]
 Progress: TypeAlias = Callable[[int, int], None]  # (steps done, steps in all)
