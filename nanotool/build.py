@@ -113,12 +113,18 @@ def build(
     `task`: the benchmark that it shall serve; None: the one that a model folder is made for, if
     any. `NanoError` if the model does not fit it.
     `weights`: where they are at run time, one of `board.weights`; "": as platformio.ini says.
+    A model folder is built as it was exported: with its own target and goal, `NanoError` if it has
+    none that fits the board, or another goal than the "size" or "speed" that is asked for.
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
     """
     given = model if isinstance(model, QGraph) else models.load_model(model)
     passes: list[PassRecord] = []
-    lowered, planned = prepare(given, board.target, optimize, passes)
+    folder = model if isinstance(model, Path) and model.is_dir() else None
+    target, goal = (board.target, optimize)
+    if folder is not None:
+        target, goal = _settings(folder, board, optimize)
+    lowered, planned = prepare(given, target, goal, passes)
     graph = lowered.graph
     if task is not None:
         mlperf.check(task, graph)
@@ -130,45 +136,64 @@ def build(
     cache = cache_dir()
     with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as temporary:
         exported = Path(temporary) / "model"
-        if isinstance(model, Path) and model.is_dir():
-            shutil.copytree(model, exported)
+        if folder is not None:
+            shutil.copytree(folder, exported)
         else:
             c.export([(lowered, planned)], exported)
         if task is not None:
             mlperf.configure(exported, task)
         project = _project()
-        folder = cache / "firmware" / _key(exported, board, project, weights)
-        rebuilt = not (folder / "build.json").is_file()
+        kept = cache / "firmware" / _key(exported, board, project, weights)
+        rebuilt = not (kept / "build.json").is_file()
         if rebuilt:
             with _workspace(project, board) as work:
                 # Another process may have built it while this one waited.
-                rebuilt = not (folder / "build.json").is_file()
+                rebuilt = not (kept / "build.json").is_file()
                 if rebuilt:
                     _stage(exported, work / "model")
                     _platformio(project, board, work, [], weights=weights, progress=progress)
-                    _keep(board, work, folder)
-            _forget_old(folder.parent)
-    os.utime(folder)
-    program, image = folder / "firmware.elf", folder / "firmware.bin"
-    linker_map = folder / "firmware.map"
+                    _keep(board, work, kept)
+            _forget_old(kept.parent)
+    os.utime(kept)
+    program, image = kept / "firmware.elf", kept / "firmware.bin"
+    linker_map = kept / "firmware.map"
     return BuildResult(
         board=board,
         graph=graph,
-        task=mlperf.configured(folder / "model"),
+        task=mlperf.configured(kept / "model"),
         lowered=lowered,
         plan=planned,
         passes=tuple(passes),
         weights=weights,
         elf=program,
         image=image if image.is_file() else None,
-        model_dir=folder / "model",
+        model_dir=kept / "model",
         map=linker_map if linker_map.is_file() else None,
-        stack=_recorded_frames(folder),
+        stack=_recorded_frames(kept),
         sizes=sizes(program, lowered),
         compiler=compiler(program),
         flags=producers(program),
         rebuilt=rebuilt,
     )
+
+
+def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:
+    """(target, goal) of the sources in the model folder `folder` that `board`'s compiler takes."""
+    goals = c.exported_for(folder) if c.is_model_folder(folder) else {}
+    target = board.target if board.target in goals else "portable"
+    again = f"nanotool export {folder}/{models.MODEL_FILE} -o {folder}"
+    if target not in goals:
+        raise NanoError(
+            f"{folder} was exported for {', '.join(goals) or 'nothing'}; {board.name} takes "
+            f"{' or '.join(dict.fromkeys((board.target, target)))}.",
+            f"Export it again, for all targets: {again}",
+        )
+    if optimize not in ("balanced", goals[target]):
+        raise NanoError(
+            f"{folder} was exported with --optimize {goals[target]}, not {optimize}.",
+            f"Leave --optimize out, or export it again: {again} --optimize {optimize}",
+        )
+    return target, goals[target]
 
 
 def flash(result: BuildResult, port: str = "", progress: Progress | None = None) -> None:

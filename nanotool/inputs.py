@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
-from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, QGraph, Shape
+from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
 
 
 def user_shape(graph: QGraph) -> Shape:
@@ -20,16 +20,17 @@ def user_shape(graph: QGraph) -> Shape:
     return tuple(shape)
 
 
-def to_device(graph: QGraph, x: NDArray[Any]) -> Int8Array:
-    """int8 [n, *input shape] in the device's layout, contiguous.
+def to_device(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
+    """[n, *input shape] in the device's layout and the input tensor's type, contiguous.
 
     ``x`` is n x the user's shape (C, H, W) or n x the device's shape (H, W, C); a shape that is
-    both is the user's. Floats are real values and get quantized by the input tensor's scale and
-    zero point, saturating; int8 is taken as raw quantized bytes. Raises NanoError for any other
-    shape or type, and for NaN.
+    both is the user's. Floats are real values: an int8 or uint8 input gets them quantized by its
+    scale and zero point, saturating, a float32 input as they are. int8 for an int8 input, and
+    uint8 for a uint8 one, are taken as raw quantized bytes. Raises NanoError for any other shape
+    or type, and for NaN.
     """
     data = np.asarray(x)
-    return np.ascontiguousarray(_quantized(graph, _turned(graph, data)))
+    return np.ascontiguousarray(_typed(graph, _turned(graph, data)))
 
 
 def _turned(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
@@ -50,19 +51,28 @@ def _text(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "()"
 
 
-def _quantized(graph: QGraph, data: NDArray[Any]) -> Int8Array:
-    if data.dtype == np.int8:
-        return data
+def _typed(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
     tensor = graph.input_tensor
+    real = tensor.dtype == "float32"
+    if data.dtype == DTYPES[tensor.dtype] and not real:
+        return data
     if data.dtype.kind != "f":
-        low, high = ((end - tensor.zero_point) * tensor.scale for end in (INT8_MIN, INT8_MAX))
-        raise NanoError(
-            f"The input has type {data.dtype}.",
-            f"Pass floats scaled as in training (this model covers {low:.4g} to {high:.4g}), or "
-            "int8 that is already quantized.",
-        )
+        raise NanoError(f"The input has type {data.dtype}.", _types_hint(graph))
     if np.isnan(data).any():
         raise NanoError("The input holds NaN.", "Check how the data were made.")
     # Infinities saturate; float64's range is enough for every quotient of float32s.
     limit = float(np.finfo(np.float32).max)
-    return tensor.quantize(np.clip(data.astype(np.float64), -limit, limit))
+    finite = np.clip(data.astype(np.float64), -limit, limit)
+    return finite.astype(np.float32) if real else tensor.quantize(finite)
+
+
+def _types_hint(graph: QGraph) -> str:
+    """What to pass instead."""
+    tensor = graph.input_tensor
+    if tensor.dtype == "float32":
+        return "Pass floats scaled as in training."
+    low, high = ((end - tensor.zero_point) * tensor.scale for end in ZERO_POINTS[tensor.dtype])
+    return (
+        f"Pass floats scaled as in training (this model covers {low:.4g} to {high:.4g}), or "
+        f"{tensor.dtype} that is already quantized."
+    )

@@ -337,14 +337,15 @@ class QTensor:
         """Bytes."""
         return self.size * DTYPES[self.dtype].itemsize
 
-    def quantize(self, real: NDArray[Any]) -> Int8Array:
-        """int8 of ``real``: halves away from zero, saturating; NaN is refused."""
+    def quantize(self, real: NDArray[Any]) -> NDArray[Any]:
+        """``real`` as this int8 or uint8 tensor holds it: halves away from zero, saturating; NaN
+        is refused."""
         scaled = np.asarray(real, np.float64) / self.scale
         if np.isnan(scaled).any():
             raise InvalidModel(f"Tensor {self.name}: the data contain NaN.")
         rounded = np.trunc(scaled + np.copysign(0.5, scaled)) + self.zero_point
-        clipped: Int8Array = np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
-        return clipped
+        clipped: NDArray[Any] = np.clip(rounded, *ZERO_POINTS[self.dtype])
+        return clipped.astype(DTYPES[self.dtype])
 
     def dequantize(self, q: NDArray[Any]) -> FloatArray:
         """The real values of ``q``."""

@@ -78,7 +78,7 @@ InputFile = Annotated[
     Path,
     typer.Option(
         "--input", "-i", metavar="X.npy", show_default=False,
-        help="N × input shape, floats (they get quantized) or raw int8.",
+        help="N × input shape, real numbers, or the model's own type (raw).",
     ),
 ]  # fmt: skip
 OutputFile = Annotated[

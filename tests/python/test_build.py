@@ -20,7 +20,9 @@ from nanotool.build import BuildError, build, cache_dir, flash
 from nanotool.doctor import COMPILERS
 from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import QGraph
+from nanotool.mlperf import find_task
 from nanotool.pipeline import prepare
+from nanotool.report import budgets
 
 GRAPH = random_graphs.random_graph(7, 3, ("conv2d", "dense"))
 OTHER = random_graphs.random_graph(8, 2, ("dense", "unary"))
@@ -94,6 +96,34 @@ def test_the_same_model_is_built_once(board: Board, tmp_path: Path) -> None:
     assert build(tmp_path / "net.nano", board).elf == first.elf
     assert build(export(GRAPH, tmp_path / "folder", board.target), board).elf == first.elf
     assert build(tmp_path / "folder", board).rebuilt is False
+
+
+@pytest.mark.skipif(shutil.which(COMPILERS["stm32"][0]) is None, reason="no Arm compiler")
+def test_a_folder_is_built_as_it_was_exported(tmp_path: Path) -> None:
+    """With its own target and goal, or not at all."""
+    c.export([prepare(GRAPH, "armv7em", "size")], tmp_path / "size")
+    built = build(tmp_path / "size", STM32)
+    assert (built.lowered.target, built.lowered.optimize) == ("armv7em", "size")
+    assert build(tmp_path / "size", STM32, optimize="size").elf == built.elf
+    built = build(export(GRAPH, tmp_path / "portable"), STM32)
+    assert built.lowered.target == "portable"
+    assert built.sizes.weight_bytes == built.lowered.weight_bytes
+    with pytest.raises(NanoError, match="--optimize balanced, not speed") as caught:
+        build(tmp_path / "portable", STM32, optimize="speed")
+    assert "nanotool export" in caught.value.hint
+    with pytest.raises(NanoError, match="exported for armv7em; native takes portable") as caught:
+        build(tmp_path / "size", NATIVE)
+    assert "nanotool export" in caught.value.hint
+
+
+@pytest.mark.skipif(shutil.which(COMPILERS["stm32"][0]) is None, reason="no Arm compiler")
+def test_the_input_buffer_of_a_float_benchmark_has_four_bytes_an_element() -> None:
+    models = Path(__file__).parent.parent / "models"
+    for task, size in ((find_task("ad"), 2560), (None, 640)):
+        built = build(models / "ad.tflite", STM32, task=task)
+        ram = budgets(built)[1]
+        assert dict(ram.parts)["input buffer"] == size
+        assert sum(size for _, size in ram.parts) >= built.sizes.ram_bytes
 
 
 def test_another_model_compiles_nothing_of_the_library_again(board: Board) -> None:

@@ -12,8 +12,8 @@ from nanotool.inputs import to_device, user_shape
 from nanotool.ir import QGraph, QTensor
 
 
-def graph(shape: tuple[int, ...], permutation: tuple[int, ...] = ()) -> QGraph:
-    tensor = QTensor("input", shape, 0.5, 3)
+def graph(shape: tuple[int, ...], permutation: tuple[int, ...] = (), dtype: str = "int8") -> QGraph:
+    tensor = QTensor("input", shape, *((1.0, 0) if dtype == "float32" else (0.5, 3)), dtype)
     return QGraph("g", {"input": tensor}, (), "input", "input", permutation)
 
 
@@ -55,6 +55,30 @@ def test_int8_is_raw() -> None:
     turned = np.zeros((1, 2, 4, 5), np.int8)
     turned[0, 1] = 9
     assert (to_device(IMAGE, turned)[..., 1] == 9).all()
+
+
+def test_a_uint8_input() -> None:
+    bytes_ = graph((4,), dtype="uint8")
+    raw = np.array([[0, 3, 128, 255]], np.uint8)
+    assert np.array_equal(to_device(bytes_, raw), raw)
+    y = to_device(bytes_, np.array([[-9.0, 0.25, 100.0, 1e9]], np.float32))
+    assert y.dtype == np.uint8
+    assert y.tolist() == [[0, 4, 203, 255]]
+    with pytest.raises(NanoError, match=r"int8.*-1\.5 to 126.*uint8 that is already"):
+        to_device(bytes_, raw.astype(np.int8))
+
+
+def test_a_float32_input() -> None:
+    """Real values stay what they are; infinities become the largest numbers."""
+    real = graph((4, 5, 2), (1, 2, 0), dtype="float32")
+    x = np.linspace(-3e3, 3e3, 40).reshape(1, 2, 4, 5)
+    y = to_device(real, x)
+    assert y.dtype == np.float32
+    assert y.flags.c_contiguous
+    assert np.array_equal(y, x.astype(np.float32).transpose(0, 2, 3, 1))
+    assert to_device(real, np.full_like(x, -np.inf))[0, 0, 0, 0] == np.finfo(np.float32).min
+    with pytest.raises(NanoError, match=r"int8.*Pass floats scaled as in training\.$"):
+        to_device(real, np.zeros((1, 2, 4, 5), np.int8))
 
 
 def test_no_samples() -> None:

@@ -181,6 +181,16 @@ def test_a_constant_that_is_read_twice_is_one(net: Net) -> None:
     assert graph.ops[0].inputs[1] == graph.ops[1].inputs[1] == "constant 3"
 
 
+@pytest.mark.parametrize("slope", [(), (1,), (1, 1, 1)])
+def test_one_slope_for_a_model_of_one_number(net: Net, slope: tuple[int, ...]) -> None:
+    source, target = net.tensor((1,)), net.tensor((1,))
+    net.add("PRELU", [source, net.operand(slope)], [target])
+    data = net.serialize([source], [target])
+    x = np.arange(-128, 128, dtype=np.int8)
+    ours = _simulated(convert.convert(file.read(data)), x)
+    np.testing.assert_array_equal(ours.reshape(-1), _tflm(data, x.reshape(-1, 1)).reshape(-1))
+
+
 def test_names_are_short_and_unique(net: Net) -> None:
     source, middle, target = (net.tensor((1, 8)) for _ in range(3))
     net.tensors[source][1]["Name"] = "same;and more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -17,6 +18,12 @@ _FIRST_LINE = 200  # bytes that are looked at
 def is_model_folder(folder: Path) -> bool:
     """Whether ``folder`` was written by `nanotool.backends.c.export`."""
     return (folder / "app_model.h").is_file() and _is_generated(folder / "app_model.h")
+
+
+def exported_for(folder: Path) -> dict[str, str]:
+    """What ``folder``, a model folder, was exported for: the goal by target."""
+    head = (folder / "app_model.h").read_text(errors="replace").split("*/")[0]
+    return dict(re.findall(r"options  target (\w+), optimize (\w+)", head))
 
 
 def check_replaceable(folder: Path) -> None:

@@ -240,12 +240,11 @@ def _arg_max(call: Call) -> None:
 
 
 def _operand_shape(call: Call, i: int) -> Shape:
-    """A constant operand loses all leading axes of 1 but the last, others the batch alone."""
+    """A constant operand loses all leading axes of 1, others the batch alone."""
     shape = call.shape(i)
     if call.given(i).data is not None:
-        while len(shape) > 1 and shape[0] == 1:
+        while shape and shape[0] == 1:
             shape = shape[1:]
-        return shape or (1,)
     return shape
 
 
