@@ -18,5 +18,6 @@
 #include "nano/ops.h"
 #include "nano/sequential.h"
 #include "nano/status.h"
+#include "nano/train.h"
 
 #endif
