@@ -1,9 +1,10 @@
 """QGraph -> Lowered: each operator becomes the call of one kernel, with its params struct filled.
 
 One small function an operator, found through a registry, in a module a family. Here the input's
-zero point is folded into the bias, reshapes vanish into aliases, unary functions become tables and
-what depends on constants only becomes one. The graph is validated, and then checked against what
-the kernels' parameters can hold: a model that lowers cannot fail on a device.
+zero point is folded into the bias, reshapes vanish into aliases, unary functions become tables,
+what depends on constants only becomes one and arrays of the same content are one, too. The graph is
+validated, and then checked against what the kernels' parameters can hold: a model that lowers
+cannot fail on a device.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from nanotool.ir import (
 from nanotool.lower import armv7em, elementwise, linear, move, rows, window  # noqa: F401  (register)
 from nanotool.lower.fuse import pair_up
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
+from nanotool.lower.share import share_arrays
 from nanotool.simulate import run_op
 from nanotool.targets import GOALS, find_target
 from nanotool.validate import validate
@@ -75,7 +77,7 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     return Lowered(
         graph=graph,
         target=target,
-        ops=tuple(ops),
+        ops=share_arrays(ops),
         buffers=MappingProxyType(buffers),
         input=graph.input,
         output=buffer_of[graph.output],

@@ -105,14 +105,20 @@ def _db_bytes(built: BuildResult) -> int:
 def layer_rows(lowered: Lowered, plan: Plan) -> tuple[LayerRow, ...]:
     """A row for each lowered op, in execution order."""
     written = {lowered.input: lowered.graph.input}  # buffer -> row that wrote it last
+    counted: set[str] = set()  # arrays: of those that layers share the first one has the bytes
     rows = []
     for op in lowered.ops:
-        rows.append(_row(lowered, plan, op, tuple(written[name] for name in op.inputs)))
+        arrays = {array.name: array for array in _arrays(op.params) if array.name not in counted}
+        counted |= set(arrays)
+        inputs = tuple(written[name] for name in op.inputs)
+        rows.append(_row(lowered, plan, op, inputs, sum(a.nbytes for a in arrays.values())))
         written[op.output] = op.name
     return tuple(rows)
 
 
-def _row(lowered: Lowered, plan: Plan, op: LoweredOp, inputs: tuple[str, ...]) -> LayerRow:
+def _row(
+    lowered: Lowered, plan: Plan, op: LoweredOp, inputs: tuple[str, ...], weight_bytes: int
+) -> LayerRow:
     graph, last = lowered.graph, op.output
     quality = next((row for row in graph.quality if row.tensor == last), None)
     return LayerRow(
@@ -121,7 +127,7 @@ def _row(lowered: Lowered, plan: Plan, op: LoweredOp, inputs: tuple[str, ...]) -
         inputs=inputs,
         shape=graph.tensors[last].shape,
         macs=op.macs,
-        weight_bytes=sum(array.nbytes for array in _arrays(op.params)),
+        weight_bytes=weight_bytes,
         offset=plan.buffers[op.output].offset,
         sqnr_db=None if quality is None else quality.sqnr_db,
         saturation=None if quality is None else quality.saturation,

@@ -12,6 +12,7 @@ from operators import OPERATORS, Draw, operator_graph
 from random_graphs import random_graph
 
 from nanotool import simulate, targets
+from nanotool.backends.c import emit
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import (
     Array,
@@ -32,6 +33,9 @@ from nanotool.ir import (
     Window,
 )
 from nanotool.lower import layer_names, lower, lowered_operators
+from nanotool.lower.share import share_arrays
+from nanotool.plan import plan
+from nanotool.report.collect import layer_rows
 
 
 def chain(*ops: tuple[Any, tuple[int, ...]], shape: tuple[int, ...] = (4, 5, 3)) -> QGraph:
@@ -119,6 +123,31 @@ def test_arrays_belong_to_nobody_else() -> None:
     array = lower(digits_cnn()).arrays()[0]
     with pytest.raises(ValueError, match="read-only"):
         array.data[0] = 1
+
+
+def test_arrays_of_the_same_content_are_in_flash_once() -> None:
+    """A layer used twice has one array of weights; the sources say who shares it, the report
+    counts it once. What has another type is no less another array."""
+    b = GraphBuilder("twice", (6, 6, 4))
+    b.conv2d("first", 4)
+    b.conv2d("second", 4)
+    graph = b.graph()
+    second = replace(graph.ops[1], weight=graph.ops[0].weight)
+    lowered = lower(replace(graph, ops=(graph.ops[0], second)))
+    names = [array.name for array in lowered.arrays()]
+    assert "first_weights" in names and "second_weights" not in names
+    weights = [fields(op.params)["weights"] for op in lowered.ops]
+    assert weights[0] is weights[1]
+    planned = plan(lowered)
+    rows = layer_rows(lowered, planned)
+    assert sum(row.weight_bytes for row in rows) == lowered.weight_bytes
+    text = emit.sources([(lowered, planned)])["twice_weights.c"].decode()
+    assert "first and 1 more: weights" in text
+    assert "second_weights" not in text
+    zeros = [Array(f"zeros{size}", np.zeros(8 // size, f"i{size}")) for size in (1, 2, 4)]
+    ops = [replace(lowered.ops[0], params=Struct("s", (("a", array),))) for array in zeros]
+    shared = [fields(op.params)["a"] for op in share_arrays([*ops, *ops])]
+    assert all(a is b for a, b in zip(shared, zeros * 2, strict=True))
 
 
 # --- Aliases --------------------------------------------------------------------------------------

@@ -340,12 +340,15 @@ def _weights_source(model: _Model) -> str:
 
 
 def _owners(lowered: Lowered) -> dict[str, str]:
-    """The op that first uses each array, by the array's name."""
-    owners: dict[str, str] = {}
+    """The op that first uses each array, and how many share it, by the array's name."""
+    users: dict[str, list[str]] = {}
     for index, op in enumerate(lowered.ops):
         for array in arrays_of(op.params):
-            owners.setdefault(array.name, f"{index}  {op.name}")
-    return owners
+            users.setdefault(array.name, []).append(f"{index}  {op.name}")
+    return {
+        name: first + (f" and {len(others)} more" if others else "")
+        for name, (first, *others) in users.items()
+    }
 
 
 # --- NAME_golden.h --------------------------------------------------------------------------------
