@@ -106,6 +106,23 @@ static void fold(const filters *f, int16_t zero_point, int32_t *folded) {
     }
 }
 
+/* Take a layer's parameters, `size` bytes, with the folded bias of its filters behind them.
+ * NANO_ERR_RANGE if a sum could overflow, NANO_ERR_MEMORY if they do not fit. */
+static nano_status take_filters(nano_sequential *seq, const filters *f, size_t size, void **params,
+                                const int32_t **bias) {
+    if (!sums_fit(f, seq->zero_point))
+        return NANO_ERR_RANGE;
+    uint8_t *const p =
+        (uint8_t *)nano_arena_alloc(seq->arena, size + f->count * sizeof(int32_t), STRUCT_ALIGN);
+    if (p == NULL)
+        return NANO_ERR_MEMORY;
+    int32_t *const folded = (int32_t *)(void *)(p + size);
+    fold(f, seq->zero_point, folded);
+    *params = p;
+    *bias = folded;
+    return NANO_OK;
+}
+
 /* The buffer that holds the newest output. */
 static uint32_t newest(const nano_sequential *seq) {
     return seq->op_count == 0 ? 0 : seq->ops[seq->op_count - 1].out;
@@ -172,16 +189,14 @@ nano_status nano_sequential_dense(nano_sequential *seq, const nano_dense_layer *
     if (rows > UINT16_MAX || elements(shape.h, shape.w, shape.c) == 0)
         return NANO_ERR_SHAPE;
     const filters f = {layer->weights, layer->bias, layer->out_features, seq->shape.c};
-    if (!sums_fit(&f, seq->zero_point))
-        return NANO_ERR_RANGE;
-    nano_dense_params *const p = (nano_dense_params *)nano_arena_alloc(
-        seq->arena, sizeof *p + f.count * sizeof(int32_t), STRUCT_ALIGN);
-    if (p == NULL)
-        return NANO_ERR_MEMORY;
-    int32_t *const folded = (int32_t *)(void *)(p + 1);
-    fold(&f, seq->zero_point, folded);
+    void *params;
+    const int32_t *bias;
+    status = take_filters(seq, &f, sizeof(nano_dense_params), &params, &bias);
+    if (status != NANO_OK)
+        return status;
+    nano_dense_params *const p = (nano_dense_params *)params;
     p->weights = layer->weights;
-    p->bias = folded;
+    p->bias = bias;
     p->requant = layer->output.requant;
     p->rows = (uint16_t)rows;
     p->in_features = f.size;
@@ -251,16 +266,14 @@ nano_status nano_sequential_conv2d(nano_sequential *seq, const nano_conv2d_layer
     const uint32_t area = (uint32_t)window.kernel_h * window.kernel_w;
     const filters f = {layer->weights, layer->bias, window.out_c,
                        area * (window.in_c / layer->groups)};
-    if (!sums_fit(&f, seq->zero_point))
-        return NANO_ERR_RANGE;
-    nano_conv2d_params *const p = (nano_conv2d_params *)nano_arena_alloc(
-        seq->arena, sizeof *p + f.count * sizeof(int32_t), STRUCT_ALIGN);
-    if (p == NULL)
-        return NANO_ERR_MEMORY;
-    int32_t *const folded = (int32_t *)(void *)(p + 1);
-    fold(&f, seq->zero_point, folded);
+    void *params;
+    const int32_t *bias;
+    status = take_filters(seq, &f, sizeof(nano_conv2d_params), &params, &bias);
+    if (status != NANO_OK)
+        return status;
+    nano_conv2d_params *const p = (nano_conv2d_params *)params;
     p->weights = layer->weights;
-    p->bias = folded;
+    p->bias = bias;
     p->requant = layer->output.requant;
     p->window = window;
     p->groups = layer->groups;

@@ -232,6 +232,34 @@ static void test_average_pool_extremes(void) {
     CHECK_EQUAL(100, out);
 }
 
+static void test_conv2d_max_pool(void) {
+    /* the sums are 12, 16, 24, 28; the pool's padding never wins */
+    static const int32_t bias[1] = {-100};
+    static const int8_t largest[4] = {-88, -84, -76, -72}, last[1] = {-72};
+    nano_conv2d_max_pool_params p = {small_conv(ones, bias),
+                                     {2, 2, 1, 2, 2, 1, 2, 2, 2, 2, 1, 1, 1, 1}};
+    int32_t scratch[1];
+    int8_t out[4];
+    const nano_io io = {{image, NULL}, out, scratch};
+    nano_conv2d_max_pool(&p, &io);
+    CHECK_BYTES(largest, out, 4);
+    const nano_window whole = {2, 2, 1, 1, 1, 1, 2, 2, 1, 1, 0, 0, 1, 1};
+    p.pool = whole;
+    nano_conv2d_max_pool(&p, &io);
+    CHECK_BYTES(last, out, 1);
+}
+
+static void test_conv2d_add(void) {
+    /* equal scales: the result is a + b - 3, less b's zero point of 2, and ends at 25 */
+    static const int8_t b[4] = {2, 3, 4, 5}, expected[4] = {9, 14, 23, 25};
+    const nano_factor half = {1 << 30, 0}, back = {1 << 30, -18};
+    const nano_conv2d_add_params p = {small_conv(ones, zeros), 2, half, half, back, {-3, -128, 25}};
+    int8_t scratch[1], out[4];
+    const nano_io io = {{image, b}, out, scratch};
+    nano_conv2d_add(&p, &io);
+    CHECK_BYTES(expected, out, 4);
+}
+
 static void test_table(void) {
     static int8_t table[256];
     int8_t values[5] = {-128, -1, 0, 1, 127};
@@ -414,6 +442,66 @@ static void test_conv2d_over_its_input(void) {
     }
 }
 
+static int8_t between[ROOM], addend[ROOM];
+static int32_t scratch[CHANNELS];
+
+/* A max pool over the output of a convolution. */
+static nano_window pick_pool(uint32_t *state, const nano_window *conv) {
+    nano_window w;
+    do {
+        w = pick_window(state, conv->out_c, conv->out_c, 0);
+        w.in_h = conv->out_h;
+        w.in_w = conv->out_w;
+        w.out_h = positions(w.in_h + w.pad_top, w.kernel_h, 1, w.stride_h);
+        w.out_w = positions(w.in_w + w.pad_left, w.kernel_w, 1, w.stride_w);
+    } while (w.out_h == 0 || w.out_w == 0);
+    return w;
+}
+
+/* Fused calls give the bytes of the two calls that they stand for. */
+static void test_conv2d_max_pool_at_random(void) {
+    uint32_t state = 20;
+    for (int n = 0; n < CASES; n++) {
+        nano_conv2d_max_pool_params p = {pick_conv2d(&state), {0}};
+        p.pool = pick_pool(&state, &p.conv.window);
+        const nano_pool_params pool = {p.pool, -128, 127};
+        const nano_io io = {{input, NULL}, actual, scratch};
+        run(nano_conv2d, &p.conv, input, between);
+        run(nano_max_pool, &pool, between, expected_bytes);
+        nano_conv2d_max_pool(&p, &io);
+        CHECK_BYTES(expected_bytes, actual, (size_t)output_size(&p.pool));
+    }
+}
+
+static nano_factor pick_factor(uint32_t *state, int32_t least, int32_t most) {
+    const nano_factor f = {(int32_t)(0x40000000u | (check_random(state) >> 2)),
+                           (int8_t)check_between(state, least, most)};
+    return f;
+}
+
+static void test_conv2d_add_at_random(void) {
+    uint32_t state = 21;
+    for (int n = 0; n < CASES; n++) {
+        const nano_conv2d_add_params p = {
+            pick_conv2d(&state),           pick_zero_point(&state),
+            pick_factor(&state, -3, -1),   pick_factor(&state, -3, -1),
+            pick_factor(&state, -20, -17), {pick_zero_point(&state), -99, 99}};
+        const uint32_t size = (uint32_t)output_size(&p.conv.window);
+        const nano_operands operands = {NULL, NULL, {1, 1, 1, size}, {0, 0, 0, 1}, {0, 0, 0, 1}};
+        const nano_add_params add = {operands,       p.conv.requant.zero_point,
+                                     p.b_zero_point, p.a_factor,
+                                     p.b_factor,     p.out_factor,
+                                     p.store};
+        const nano_io plain = {{between, addend}, expected_bytes, NULL};
+        const nano_io fused = {{input, addend}, actual, scratch};
+        fill(addend, (int32_t)size, &state);
+        run(nano_conv2d, &p.conv, input, between);
+        nano_add(&add, &plain);
+        nano_conv2d_add(&p, &fused);
+        CHECK_BYTES(expected_bytes, actual, size);
+    }
+}
+
 static int8_t packed[ROOM];
 
 /* A depthwise convolution at random: as pick_conv2d(), with weights of both layouts. */
@@ -579,12 +667,16 @@ int main(void) {
     RUN(test_max_pool);
     RUN(test_average_pool);
     RUN(test_average_pool_extremes);
+    RUN(test_conv2d_max_pool);
+    RUN(test_conv2d_add);
     RUN(test_table);
     RUN(test_transpose);
     RUN(test_dense_at_random);
     RUN(test_dense_over_its_input);
     RUN(test_conv2d_at_random);
     RUN(test_conv2d_over_its_input);
+    RUN(test_conv2d_max_pool_at_random);
+    RUN(test_conv2d_add_at_random);
     RUN(test_depthwise_conv2d_at_random);
     RUN(test_depthwise_conv2d_over_its_input);
     RUN(test_conv_transpose2d_at_random);
