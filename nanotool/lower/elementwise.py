@@ -106,14 +106,14 @@ def _binary(op: Binary, layer: Layer) -> Call:
     except KeyError:
         hint = f"Known are: {', '.join(sorted(lowering))}."
         raise InvalidModel(f"{layer.op.name}: no function {op.function!r}.", hint) from None
-    return _broadcast(f"nano_{op.function}", params, layer)
+    return broadcast(f"nano_{op.function}", params, layer)
 
 
 def _add(_function: str, layer: Layer) -> Struct:
     a, b = layer.inputs
     factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
     fields = (
-        *_operands(layer),
+        *operands(layer),
         ("a_factor", factor(factors.input1)),
         ("b_factor", factor(factors.input2)),
         ("out_factor", factor(factors.output)),
@@ -125,14 +125,14 @@ def _add(_function: str, layer: Layer) -> Struct:
 def _mul(_function: str, layer: Layer) -> Struct:
     a, b = layer.inputs
     ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
-    fields = (*_operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
+    fields = (*operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
     return Struct("nano_mul_params", fields)
 
 
 def _extremum(_function: str, layer: Layer) -> Struct:
     low, high = layer.op.clamp
-    operands = _operands(layer)[0]
-    return Struct("nano_extremum_params", (operands, ("min", low), ("max", high)))
+    both = operands(layer)[0]
+    return Struct("nano_extremum_params", (both, ("min", low), ("max", high)))
 
 
 @lowers(PRelu)
@@ -141,22 +141,22 @@ def _prelu(_op: PRelu, layer: Layer) -> Call:
     a, b = layer.inputs
     factors = numerics.prelu_parameters(a.scale, b.scale, layer.output.scale)
     fields = (
-        *_operands(layer),
+        *operands(layer),
         ("positive", factor(factors.positive)),
         ("negative", factor(factors.negative)),
         ("store", store(layer)),
     )
-    return _broadcast("nano_prelu", Struct("nano_prelu_params", fields), layer)
+    return broadcast("nano_prelu", Struct("nano_prelu_params", fields), layer)
 
 
-def _broadcast(kernel: str, params: Struct, layer: Layer) -> Call:
+def broadcast(kernel: str, params: Struct, layer: Layer) -> Call:
     """The call of a binary kernel: an element needs the two that it is made of."""
     reads = tuple(i for i, data in enumerate(layer.constants) if data is None)
     needs = (np.broadcast_to(positions(layer.inputs[i]), layer.output.shape) for i in reads)
     return Call(kernel, params, tuple(overlap(need.reshape(-1)) for need in needs), reads)
 
 
-def _operands(layer: Layer) -> Fields:
+def operands(layer: Layer) -> Fields:
     """The first fields of a binary kernel's params: nano_operands and the two zero points."""
     data = [
         None if one is None else layer.array("constant", one, "constant operand")
@@ -166,9 +166,8 @@ def _operands(layer: Layer) -> Fields:
         raise InvalidModel(
             f"{layer.op.name}: both of its inputs are constants.", "Fold it into a constant."
         )
-    strides = [_stretched(tensor, layer.output) for tensor in layer.inputs]
-    shape, (stride_a, stride_b) = merge_axes(layer.output.shape, *strides)
-    operands = Struct(
+    shape, (stride_a, stride_b) = _axes(layer)
+    struct = Struct(
         "nano_operands",
         (
             ("a", data[0]),
@@ -180,10 +179,22 @@ def _operands(layer: Layer) -> Fields:
     )
     a, b = layer.inputs
     return (
-        ("operands", operands),
+        ("operands", struct),
         ("a_zero_point", a.zero_point),
         ("b_zero_point", b.zero_point),
     )
+
+
+def _axes(layer: Layer) -> tuple[list[int], list[list[int]]]:
+    """(shape, strides of both operands) over as few axes as do."""
+    strides = [_stretched(tensor, layer.output) for tensor in layer.inputs]
+    return merge_axes(layer.output.shape, *strides)
+
+
+def runs_on(layer: Layer) -> bool:
+    """Whether both operands are read element by element along the last axis."""
+    _, strides = _axes(layer)
+    return all(steps and steps[-1] == 1 for steps in strides)
 
 
 def _stretched(tensor: QTensor, output: QTensor) -> list[int]:

@@ -133,6 +133,13 @@ def calls_of(layer: Layer) -> tuple[Call, ...]:
     return (answer,) if isinstance(answer, Call) else tuple(answer)
 
 
+def portable_call(layer: Layer) -> Call:
+    """The portable kernel's call for ``layer``, whose operator has just one."""
+    answer = _LOWERINGS[type(layer.op.op)](layer.op.op, layer)
+    assert isinstance(answer, Call)
+    return answer
+
+
 def lowered_operators() -> tuple[type[Op], ...]:
     """The operators that have a kernel, Reshape aside."""
     return tuple(_LOWERINGS)

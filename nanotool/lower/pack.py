@@ -73,6 +73,16 @@ def scaled(layer: Layer) -> Scaled | None:
     return Scaled(np.where(fixed[:, None], np.int8(0), weight), scales)
 
 
+def product_scale(layer: Layer, largest: int, ratio: numerics.Multiplier) -> tuple[int, int] | None:
+    """The scale in requant_dsp.h's layout, without a bias, of products of magnitude ``largest`` at
+    most that ``ratio`` makes outputs of; None if that would be wrong for some."""
+    multiplier, shift = ratio
+    numbers = (np.array([number], np.int64) for number in (-largest, largest, multiplier, shift))
+    if not _exact(layer.output.zero_point, _Channels(*numbers)).all():
+        return None
+    return -shift - 1, multiplier
+
+
 @dataclass(frozen=True, slots=True)
 class _Channels:
     """What requantization sees, a number an output channel."""

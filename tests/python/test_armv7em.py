@@ -17,7 +17,7 @@ from test_overlap import check
 from nanotool import simulate
 from nanotool.backends import c
 from nanotool.frontends.tflite.convert import load as load_tflite
-from nanotool.ir import Conv2D, Int8Array, QGraph, Window
+from nanotool.ir import AveragePool2D, Conv2D, Int8Array, MaxPool2D, QGraph, Window
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
@@ -128,6 +128,41 @@ def test_the_reference_models(name: str) -> None:
     assert np.array_equal(Runtime(small, planned).run(x[:2]), y[:2])
     portable = {"nano_dense", "nano_conv2d", "nano_conv2d_add"}
     assert portable.isdisjoint(op.kernel for op in lowered.ops)
+
+
+@pytest.mark.parametrize("operator", [MaxPool2D, AveragePool2D])
+def test_pools_of_every_remainder(operator: type[MaxPool2D | AveragePool2D]) -> None:
+    """Windows inside the image and beyond it; channels that are whole words and others."""
+    name = "max_pool" if operator is MaxPool2D else "average_pool"
+    windows = [w for w in WINDOWS if w.dilation == (1, 1)]
+    windows += [
+        Window((2, 2), (2, 2)),
+        Window((2, 2), (1, 3), (1, 0, 0, 1)),
+        Window((5, 9), (1, 2)),
+    ]
+    for window in windows:
+        for channels in (3, 4, 5, 6, 7, 8, 17):
+            for clamp in ((-128, 127), (-20, 50)):
+                graph = pool(operator(window), (10, 9, channels), clamp)
+                x = random_inputs(graph, 4)
+                for value in (-128, 127):
+                    x[0] = value
+                    kernel = f"nano_{name}_dsp" if channels > 3 else f"nano_{name}"
+                    assert differ(graph, x) == {kernel: 1}
+                check(graph, x, TARGET)
+    many = pool(operator(Window((17, 16))), (17, 16, 4), (-128, 127))  # 272 taps
+    assert differ(many, random_inputs(many, 2)) == {
+        "nano_max_pool_dsp" if operator is MaxPool2D else "nano_average_pool": 1
+    }
+
+
+def pool(
+    op: MaxPool2D | AveragePool2D, shape: tuple[int, int, int], clamp: tuple[int, int]
+) -> QGraph:
+    b = GraphBuilder("pool", shape)
+    b.plain("pool", op, (*op.window.output_size(*shape[:2]), shape[2]))
+    graph = b.graph()
+    return replace(graph, ops=(replace(graph.ops[0], clamp=clamp),))
 
 
 def test_overlaps_are_what_the_kernels_bear() -> None:

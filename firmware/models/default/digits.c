@@ -130,11 +130,11 @@ static const nano_dense_dsp_params digits_classifier = {
 static const nano_op digits_ops[] = {
     {.run = nano_conv2d_relu_dsp, .params = &digits_features_0,
      .in = {0, NANO_NONE}, .out = 0, .scratch = 6272, .out_size = 6272},
-    {.run = nano_max_pool, .params = &digits_features_2,
+    {.run = nano_max_pool_dsp, .params = &digits_features_2,
      .in = {0, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 1568},
     {.run = nano_conv2d_relu_dsp, .params = &digits_features_3,
      .in = {0, NANO_NONE}, .out = 0, .scratch = 3136, .out_size = 3136},
-    {.run = nano_max_pool, .params = &digits_features_5,
+    {.run = nano_max_pool_dsp, .params = &digits_features_5,
      .in = {0, NANO_NONE}, .out = 3136, .scratch = NANO_NONE, .out_size = 784},
     {.run = nano_dense_dsp, .params = &digits_classifier,
      .in = {3136, NANO_NONE}, .out = 1584, .scratch = 0, .out_size = 10},

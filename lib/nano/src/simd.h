@@ -1,9 +1,9 @@
 /* simd.h - the DSP instructions of Armv7E-M, and the same in C (internal).
  *
- * Each function is one instruction on a core that has it (Cortex-M4, M7, M33 with DSP) and plain C,
- * bit by bit the same, where NANO_SIMD_FALLBACK is 1: so the _dsp kernels also run on a host, under
- * its sanitizers. NANO_SIMD tells whether either holds; a variant's source is empty where it does
- * not.
+ * Each function is one instruction (nano_max8: two) on a core that has it (Cortex-M4, M7, M33 with
+ * DSP) and plain C, bit by bit the same, where NANO_SIMD_FALLBACK is 1: so the _dsp kernels also
+ * run on a host, under its sanitizers. NANO_SIMD tells whether either holds; a variant's source is
+ * empty where it does not.
  *
  * A word holds two signed halves, "low" in bits 0..15 and "high" in bits 16..31. In comments a.low
  * is the sign-extended half. Sums are modulo 2^32. */
@@ -148,12 +148,22 @@ NANO_OPERANDS_2(nano_pack_high, "pkhtb %0, %2, %1, asr #16", nano_halves, nano_h
 /* floor((a * b + 2^31) / 2^32), and the same + sum */
 NANO_OPERANDS_2(nano_smmulr, "smmulr %0, %1, %2", int32_t, int32_t, int32_t)
 NANO_OPERANDS_3(nano_smmlar, "smmlar %0, %1, %2, %3", int32_t, int32_t)
-/* a within -128..127; the same of floor(a / 2) */
+/* sum + floor(a * b.low / 2^16), and b.high */
+NANO_OPERANDS_3(nano_smlawb, "smlawb %0, %1, %2, %3", int32_t, nano_halves)
+NANO_OPERANDS_3(nano_smlawt, "smlawt %0, %1, %2, %3", int32_t, nano_halves)
+/* a within -128..127; the same of floor(a / 2), of floor(a / 2^20) */
 NANO_OPERAND_1(nano_ssat8, "ssat %0, #8, %1", int32_t, int32_t)
 NANO_OPERAND_1(nano_ssat8_asr1, "ssat %0, #8, %1, asr #1", int32_t, int32_t)
+NANO_OPERAND_1(nano_ssat8_asr20, "ssat %0, #8, %1, asr #20", int32_t, int32_t)
 /* a shifted by the lowest byte of count, which is at most 31; its other bytes do not matter */
 NANO_OPERANDS_2(nano_asr, "asr %0, %1, %2", int32_t, int32_t, int32_t)
 NANO_OPERANDS_2(nano_lsl, "lsl %0, %1, %2", int32_t, int32_t, int32_t)
+/* the larger of each of four signed bytes; two instructions: SSUB8 tells which, SEL takes them */
+static inline uint32_t nano_max8(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
 #undef NANO_OPERAND_1
 #undef NANO_OPERANDS_2
 #undef NANO_OPERANDS_3
@@ -182,17 +192,34 @@ static inline nano_halves nano_sxtab16(nano_halves a, uint32_t b) {
 static inline nano_halves nano_sxtab16_ror8(nano_halves a, uint32_t b) {
     return nano_sadd16(a, nano_sxtb16_ror8(b));
 }
+static inline uint32_t nano_max8(uint32_t a, uint32_t b) {
+    uint32_t larger = 0;
+    for (unsigned i = 0; i < 32; i += 8) {
+        const int a_wins = (int8_t)(uint8_t)(a >> i) >= (int8_t)(uint8_t)(b >> i);
+        larger |= ((a_wins ? a : b) >> i & 0xFFu) << i;
+    }
+    return larger;
+}
 static inline int32_t nano_smmulr(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
 }
 static inline int32_t nano_smmlar(int32_t a, int32_t b, int32_t sum) {
     return (int32_t)((uint32_t)sum + (uint32_t)nano_smmulr(a, b));
 }
+static inline int32_t nano_smlawb(int32_t a, nano_halves b, int32_t sum) {
+    return (int32_t)((uint32_t)sum + (uint32_t)((int64_t)a * nano_low(b) >> 16));
+}
+static inline int32_t nano_smlawt(int32_t a, nano_halves b, int32_t sum) {
+    return nano_smlawb(a, b >> 16, sum);
+}
 static inline int32_t nano_ssat8(int32_t a) {
     return a < -128 ? -128 : a > 127 ? 127 : a;
 }
 static inline int32_t nano_ssat8_asr1(int32_t a) {
     return nano_ssat8(a >> 1);
+}
+static inline int32_t nano_ssat8_asr20(int32_t a) {
+    return nano_ssat8(a >> 20);
 }
 static inline int32_t nano_asr(int32_t a, int32_t count) {
     return a >> (count & 0xFF);

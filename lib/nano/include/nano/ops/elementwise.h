@@ -47,6 +47,28 @@ typedef struct {
 } nano_mul_params;
 void nano_mul(const void *params, const nano_io *io);
 
+/* add, sub and mul with the DSP instructions of Armv7E-M, where lowering proved that they give the
+ * same bytes (nanotool/lower/armv7em/elementwise.py) and both operands run on along the last axis
+ * (stride 1).
+ * add: out = clamp((floor(a * a_scale / 2^8) + floor(b * b_scale / 2^8) + offset) / 2^20, rounded
+ * down); sub has a negative b_scale. The sum stays within int32. */
+typedef struct {
+    nano_operands operands;
+    int32_t a_scale, b_scale; /* 2^28 * scale / scale(out) */
+    int32_t offset;           /* 2^20 * (rounding + zero points) */
+    int16_t min, max;         /* clamp, -128..127 */
+} nano_add_dsp_params;
+void nano_add_dsp(const void *params, const nano_io *io);
+
+/* out = store(scale * (a - a_zero_point) * (b - b_zero_point)) */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    int32_t scale[2]; /* {e - 1, multiplier}, e a right shift of at least 1 (linear_dsp.h) */
+    nano_store store;
+} nano_mul_dsp_params;
+void nano_mul_dsp(const void *params, const nano_io *io);
+
 /* out = clamp(max(a, b)), clamp(min(a, b)); all three share scale and zero point. */
 typedef struct {
     nano_operands operands;

@@ -17,6 +17,10 @@ typedef struct {
 } nano_pool_params;
 void nano_max_pool(const void *params, const nano_io *io);
 void nano_average_pool(const void *params, const nano_io *io);
+/* The same with the DSP instructions of Armv7E-M, four channels at a time: at least 4 channels, and
+ * for the average at most 256 taps. */
+void nano_max_pool_dsp(const void *params, const nano_io *io);
+void nano_average_pool_dsp(const void *params, const nano_io *io);
 
 /* Mean over any axes: out[k0, k1] = store(scale(offset + sum_{r0,r1} in[k0*kept_stride[0]
  * + k1*kept_stride[1] + r0*reduced_stride[0] + r1*reduced_stride[1]])). Axes of the input that lie

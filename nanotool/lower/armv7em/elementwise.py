@@ -1,0 +1,88 @@
+"""Sums and products of two: lib/nano/include/nano/ops/elementwise.h."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool import numerics
+from nanotool.ir import INT8_MAX, INT8_MIN, Binary, Struct
+from nanotool.lower import pack
+from nanotool.lower.elementwise import broadcast, operands, runs_on
+from nanotool.lower.layer import Call, Layer, store, variant
+
+TARGET = "armv7em"
+_FRACTION = 20  # bits of a sum behind the point
+_PRODUCT = 8  # bits of a product that are dropped
+_INT32_LIMIT = 2**31
+_ALL = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # each int8
+
+
+@variant(TARGET, Binary)
+def _binary(op: Binary, layer: Layer) -> Call | None:
+    """add, sub and mul of rows."""
+    if not runs_on(layer):
+        return None
+    if op.function in ("add", "sub"):
+        return _add(layer, subtract=op.function == "sub")
+    return _mul(layer) if op.function == "mul" else None
+
+
+def _add(layer: Layer, *, subtract: bool) -> Call | None:
+    """Two products and a constant. For that it computes what the reference does there is no
+    formula: all pairs of int8 are tried."""
+    a, b = layer.inputs
+    scales = [
+        round(2 ** (_FRACTION + _PRODUCT) * tensor.scale / layer.output.scale) for tensor in (a, b)
+    ]
+    if subtract:
+        scales[1] = -scales[1]
+    if max(map(abs, scales)) >= _INT32_LIMIT:
+        return None
+    offset = _add_offset(layer, scales, _sums(layer, subtract=subtract))
+    if offset is None:
+        return None
+    low, high = layer.op.clamp
+    fields = (
+        operands(layer)[0],
+        ("a_scale", scales[0]),
+        ("b_scale", scales[1]),
+        ("offset", offset),
+        ("min", low),
+        ("max", high),
+    )
+    return broadcast("nano_add_dsp", Struct("nano_add_dsp_params", fields), layer)
+
+
+def _sums(layer: Layer, *, subtract: bool) -> NDArray[np.int64]:
+    """[256, 256]: the reference's output for each a and each b."""
+    a, b = layer.inputs
+    factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
+    first, second = (_ALL - a.zero_point)[:, None], (_ALL - b.zero_point)[None, :]
+    target, clamp = layer.output.zero_point, layer.op.clamp
+    q = numerics.add(first, second, factors, target, clamp, subtract=subtract)
+    return q.astype(np.int64)
+
+
+def _add_offset(layer: Layer, scales: list[int], q: NDArray[np.int64]) -> int | None:
+    """The constant with which nano_add_dsp() gives ``q`` for every pair; None if there is none. An
+    output at an end of the clamp may come from beyond it."""
+    low, high = layer.op.clamp
+    a, b = (_ALL * scale >> _PRODUCT for scale in scales)
+    sums = a[:, None] + b[None, :]
+    least = ((q << _FRACTION) - sums)[q > low].max(initial=-_INT32_LIMIT)
+    most = ((q + 1 << _FRACTION) - 1 - sums)[q < high].min(initial=_INT32_LIMIT - 1)
+    offset = int(least + most) // 2
+    fits = np.abs(sums).max() + abs(offset) < _INT32_LIMIT
+    return offset if least <= most and fits else None
+
+
+def _mul(layer: Layer) -> Call | None:
+    a, b = layer.inputs
+    ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
+    largest = [max(INT8_MAX - one.zero_point, one.zero_point - INT8_MIN) for one in (a, b)]
+    scale = pack.product_scale(layer, largest[0] * largest[1], ratio)
+    if scale is None:
+        return None
+    fields = (*operands(layer), ("scale", scale), ("store", store(layer)))
+    return broadcast("nano_mul_dsp", Struct("nano_mul_dsp_params", fields), layer)
