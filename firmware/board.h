@@ -4,6 +4,7 @@
 #ifndef BOARD_H
 #define BOARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Clocks, line and tick counter on; watchdogs off. Called once, first, with what main() got; a
@@ -49,6 +50,27 @@ void board_memory(board_memory_info *info); /* comes with zeros */
 
 /* The image in flash, for its CRC; size 0 where it cannot be read. */
 void board_image(const uint8_t **start, uint32_t *size);
+
+/* The store: memory apart from the image in which the program keeps what it has learned. It has
+ * flash's ways: erasing sets the bits of a sector to 1, programming sets bits to 0. The offsets
+ * below count from its first byte. */
+typedef struct {
+    uint32_t sector_size; /* bytes that are erased at once */
+    uint32_t sectors;     /* how many there are; 0: this board has no store */
+    uint32_t unit;        /* bytes that are programmed at once: a power of two, at most 32 */
+    const char *medium;   /* "flash"; "file" (native); "ram": lost with the power */
+} board_store_info;
+void board_store(board_store_info *info); /* comes with zeros */
+
+/* Read `size` bytes at `offset`, both of any value inside the store. False: could not be read. */
+bool board_store_read(uint32_t offset, void *to, uint32_t size);
+
+/* Program `size` bytes at `offset`, both multiples of the unit, where the store is erased. Reads
+ * back what it wrote. False: refused, failed, or other bytes are read. */
+bool board_store_program(uint32_t offset, const void *from, uint32_t size);
+
+/* Erase one sector. False: refused or failed. */
+bool board_store_erase(uint32_t sector);
 
 /* Start over as after power-on; does not return. */
 void board_reset(void);

@@ -33,6 +33,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 BOARD_CALLS = (
     *("init", "name", "core_hz", "getc", "putc", "flush", "ticks", "tick_source", "tick_hz"),
     *("micros", "memory", "image", "reset"),
+    *("store", "store_read", "store_program", "store_erase"),
 )
 TEST_STACK = 16384  # bytes on a bare board: suites keep tensors on the stack, firmware does not
 

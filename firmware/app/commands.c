@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "app_model.h"
 #include "format.h"
 #include "inference.h"
 #include "input.h"
@@ -22,6 +23,9 @@ const command commands[] = {
     {"layers", command_layers, "layers", "ticks and output CRC of every layer", 1},
     {"dump", command_dump, "dump [I]", "the output, or that of op I, as frames", 2},
     {"crc", command_crc, "crc", "CRC-32 of image, input and output", 1},
+#ifdef APP_TRAIN
+    {"train", command_train, "train WORD ...", "train the head: train help", 4},
+#endif
     {"reset", command_reset, "reset", "start over", 1},
     {NULL, NULL, NULL, NULL, 0},
 };
@@ -38,7 +42,7 @@ static bool command_help(unsigned count, char *const words[]) {
     return true;
 }
 
-bool ready_to_infer(void) {
+bool ready_to_run(void) {
     if (inference_status() != NANO_OK) {
         put_open("e");
         put_text("No model: ");
@@ -54,6 +58,16 @@ bool ready_to_infer(void) {
         put_unsigned(input_size());
         put_text(" bytes loaded");
         put_close();
+        return false;
+    }
+    return true;
+}
+
+bool ready_to_infer(void) {
+    if (!ready_to_run())
+        return false;
+    if (!inference_prepare()) {
+        put_error("No head: train put, train load or train reset");
         return false;
     }
     return true;

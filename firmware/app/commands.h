@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frame.h"
+
 /* Most words of any command, its name included. */
 #define MAX_WORDS 4u
 
@@ -40,10 +42,17 @@ bool command_dump(unsigned count, char *const words[]);
 bool command_crc(unsigned count, char *const words[]);
 bool command_reset(unsigned count, char *const words[]);
 
+/* commands_train.c; if app_model.h defines APP_TRAIN. */
+bool command_train(unsigned count, char *const words[]);
+void train_take_frame(const frame_view *frame); /* of type W: a piece of a head; answers it */
+
 /* load.c */
 bool command_db(unsigned count, char *const words[]);
 
-/* Can an inference run, the model being ready and the input whole? Else says why not. */
+/* Can the model run, being ready and the input whole? Else says why not. */
+bool ready_to_run(void);
+
+/* The same for an inference, which also needs the head, if there is one; makes it ready. */
 bool ready_to_infer(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "crc32.h"
 #include "format.h"
 #include "frame.h"
+#include "head.h"
 #include "inference.h"
 #include "input.h"
 #include "parse.h"
@@ -73,7 +74,7 @@ bool command_info(unsigned count, char *const words[]) {
     put_text_line("m-info-hash", model->hash);
     put_number_line("m-info-ops", model->op_count);
     put_tensor_line("m-info-input", &model->input);
-    put_tensor_line("m-info-output", &model->output);
+    put_tensor_line("m-info-output", inference_output_tensor());
     put_open("m-info-db");
     put_text(type_name(input_type()));
     put_text(" ");
@@ -95,6 +96,7 @@ bool command_mem(unsigned count, char *const words[]) {
     put_pair_line("m-mem-flash", memory.flash_used, memory.flash_size);
     if (memory.heap_size > 0)
         put_pair_line("m-mem-heap", memory.heap_peak, memory.heap_size);
+    head_put_memory();
     return true;
 }
 
@@ -174,7 +176,7 @@ bool command_dump(unsigned count, char *const words[]) {
     if (output == NULL)
         put_error("No results yet");
     else
-        put_dump(output, inference_model()->output.size, "-");
+        put_dump(output, inference_output_tensor()->size, "-");
     return true;
 }
 
@@ -191,13 +193,12 @@ static void put_crc_line(const char *tag, const void *bytes, uint32_t size) {
 bool command_crc(unsigned count, char *const words[]) {
     (void)count;
     (void)words;
-    const nano_model *const model = inference_model();
     const uint8_t *image;
     uint32_t image_size;
     board_image(&image, &image_size);
     put_crc_line("m-crc-image", image, image_size);
     put_crc_line("m-crc-input", input_whole() ? input_bytes() : NULL, input_size());
-    put_crc_line("m-crc-output", inference_output(), model->output.size);
+    put_crc_line("m-crc-output", inference_output(), inference_output_tensor()->size);
     return true;
 }
 

@@ -1,8 +1,11 @@
 /* inference.c - the model that the build chose (app_model.h), its memory and its state. */
 #include "inference.h"
 
+#include <stddef.h>
+
 #include "app_model.h"
 #include "board.h"
+#include "head.h"
 #include "input.h"
 
 #ifndef APP_PROFILE
@@ -15,8 +18,8 @@ static uint8_t app_arena[APP_ARENA_SIZE] NANO_ALIGNED;
 static struct {
     nano_net net;
     nano_status status;
-    bool answered; /* the arena holds an output */
-    bool within;   /* between inference_run_to() and inference_finish() */
+    const int8_t *output; /* the newest; NULL: there is none */
+    bool within;          /* between inference_run_to() and inference_finish() */
 } state;
 
 nano_status inference_init(void) {
@@ -26,6 +29,8 @@ nano_status inference_init(void) {
         state.status = nano_init(&state.net, &APP_MODEL, &arena);
     if (state.status == NANO_OK && !input_fits(&APP_MODEL.input))
         state.status = NANO_ERR_SHAPE;
+    if (state.status == NANO_OK)
+        state.status = head_init();
     return state.status;
 }
 
@@ -45,23 +50,35 @@ const char *inference_profile(void) {
     return APP_PROFILE;
 }
 
+const nano_tensor *inference_output_tensor(void) {
+    return head_output_tensor(&APP_MODEL.output);
+}
+
+bool inference_prepare(void) {
+    return head_prepare();
+}
+
 static void copy_in(void) {
     nano_rewind(&state.net);
     input_copy(&APP_MODEL.input, nano_input(&state.net));
 }
 
+/* What remains of the model, and the head. */
+static void complete(void) {
+    (void)nano_run(&state.net); /* refuses only a net that was never made ready */
+    state.output = head_run(nano_output(&state.net));
+}
+
 void inference_run(void) {
     copy_in();
-    (void)nano_run(&state.net); /* refuses only a net that was never made ready */
-    state.answered = true;
+    complete();
 }
 
 uint32_t inference_time(void) {
     copy_in();
     const uint32_t begin = board_ticks();
-    (void)nano_run(&state.net);
+    complete();
     const uint32_t end = board_ticks();
-    state.answered = true;
     return end - begin;
 }
 
@@ -79,13 +96,26 @@ const int8_t *inference_run_to(uint16_t last) {
     return nano_op_output(&state.net, last);
 }
 
+/* Where op `last` was the last one, nano_run() would begin anew. */
 void inference_finish(void) {
     if (state.within)
-        (void)nano_run(&state.net);
+        complete();
+    else
+        state.output = head_run(nano_output(&state.net));
     state.within = false;
-    state.answered = true;
 }
 
 const int8_t *inference_output(void) {
-    return state.answered ? nano_output(&state.net) : NULL;
+    return state.output;
+}
+
+const int8_t *inference_features(void) {
+    copy_in();
+    (void)nano_run(&state.net);
+    state.output = NULL;
+    return nano_output(&state.net);
+}
+
+void inference_forget(void) {
+    state.output = NULL;
 }

@@ -1,4 +1,7 @@
-/* inference.h - the model at work: its arena, its newest output. Its input comes from input.h. */
+/* inference.h - the model at work: its arena, its newest output. Its input comes from input.h.
+ *
+ * If app_model.h defines APP_TRAIN, the model computes features, and the head behind it (head.h)
+ * the output; an inference is both. */
 #ifndef APP_INFERENCE_H
 #define APP_INFERENCE_H
 
@@ -20,7 +23,15 @@ uint32_t inference_arena_size(void);
 /* What a benchmark calls the model ("kws01", APP_PROFILE); without one the model's name. */
 const char *inference_profile(void);
 
-/* One inference; the input must be whole. */
+/* The output's shape, scale and type: the model's, or those of the head as it was last quantized.
+ */
+const nano_tensor *inference_output_tensor(void);
+
+/* Do what has to be done once before inferences, and not in their time. False: the head is not
+ * whole. */
+bool inference_prepare(void);
+
+/* One inference; the input must be whole, inference_prepare() called. */
 void inference_run(void);
 
 /* As inference_run(). Returns the ticks that it took, without the copying in. */
@@ -34,7 +45,13 @@ void inference_watch(nano_observer observer, void *user);
 const int8_t *inference_run_to(uint16_t last);
 void inference_finish(void);
 
-/* The newest inference's output; NULL before the first one has ended. */
+/* The newest inference's output; NULL before the first one has ended, and after a call below. */
 const int8_t *inference_output(void);
+
+/* Run the model without the head: its output, the features, valid until the next run. */
+const int8_t *inference_features(void);
+
+/* The head is another one: there is no output any more. */
+void inference_forget(void);
 
 #endif

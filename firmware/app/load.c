@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "app_model.h"
 #include "commands.h"
 #include "format.h"
 #include "input.h"
@@ -93,6 +94,12 @@ static void refuse(const char *before, uint32_t value, const char *after) {
 }
 
 static void take(const frame_view *frame) {
+#ifdef APP_TRAIN
+    if (frame->type == 'W') {
+        train_take_frame(frame);
+        return;
+    }
+#endif
     const uint32_t begin = frame->offset == 0 ? 0 : input_loaded();
     if (frame->type != 'I') {
         refuse("Frame of type ", frame->type, " is not for the board");

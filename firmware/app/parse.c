@@ -40,6 +40,30 @@ bool parse_unsigned(const char *word, uint32_t largest, uint32_t *value) {
     return true;
 }
 
+/* Both the digits and the power of ten are below 2^24, so they are exact, and one division rounds.
+ */
+bool parse_decimal(const char *word, float *value) {
+    int32_t digits = 0, power = 1;
+    unsigned count = 0;
+    bool point = false;
+    for (; *word != '\0'; word++) {
+        const uint32_t digit = (uint32_t)(uint8_t)*word - '0';
+        if (*word == '.' && !point) {
+            point = true;
+        } else if (digit <= 9 && count < 7) {
+            digits = digits * 10 + (int32_t)digit;
+            power *= point ? 10 : 1;
+            count++;
+        } else {
+            return false;
+        }
+    }
+    if (count == 0)
+        return false;
+    *value = (float)digits / (float)power;
+    return true;
+}
+
 int parse_hex_digit(char digit) {
     if (digit >= '0' && digit <= '9')
         return digit - '0';

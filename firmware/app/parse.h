@@ -16,6 +16,11 @@ bool same_text(const char *a, const char *b);
  * is no such number. */
 bool parse_unsigned(const char *word, uint32_t largest, uint32_t *value);
 
+/* Read a decimal number without sign: at most seven digits, one point among them or none. The value
+ * is the float32 nearest to it, the same on every board. False, and *value untouched, if `word` is
+ * no such number. */
+bool parse_decimal(const char *word, float *value);
+
 /* The value of a hex digit of either case; -1 if `digit` is none. */
 int parse_hex_digit(char digit);
 

@@ -28,7 +28,7 @@ static float error;
 /* error = 1/n Σ ((output[i] - zero_point) * scale - input[i])², in float32, from first to last;
  * each operation rounded by itself. */
 void result_take(void) {
-    const nano_tensor *const tensor = &inference_model()->output;
+    const nano_tensor *const tensor = inference_output_tensor();
     const int8_t *const output = inference_output();
     const float *const input = (const float *)(const void *)input_bytes();
     float sum = 0.0f;
@@ -74,7 +74,7 @@ static void put_element(const nano_tensor *tensor, const void *output, uint32_t 
 }
 
 void put_result(void) {
-    const nano_tensor *const tensor = &inference_model()->output;
+    const nano_tensor *const tensor = inference_output_tensor();
     const uint32_t width = tensor->type == NANO_INT8 || tensor->type == NANO_UINT8 ? 1 : 4;
     put_open("m-results");
     for (uint32_t i = 0; i < tensor->size / width; i++) {

@@ -2,6 +2,7 @@
  *
  *     program           opens a pty and prints `serial: /dev/pts/N` on stdout
  *     program --stdio   talks on stdin and stdout; ends when stdin does
+ *     --store FILE      keeps the store (board.h) in this file, as NANO_STORE=FILE does: store.c
  *
  * SIGTERM, SIGINT and SIGHUP end it with exit status 0. */
 #ifndef _XOPEN_SOURCE
@@ -71,7 +72,7 @@ static void open_pty(void) {
 }
 
 static void usage(const char *program) {
-    fprintf(stderr, "usage: %s [--stdio]\n", program);
+    fprintf(stderr, "usage: %s [--stdio] [--store FILE]\n", program);
     exit(2);
 }
 
@@ -94,6 +95,8 @@ void board_init(int argc, char *argv[]) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--stdio") == 0)
             stdio = true;
+        else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
+            setenv("NANO_STORE", argv[++i], 1);
         else
             usage(argv[0]);
     }

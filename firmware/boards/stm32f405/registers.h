@@ -40,6 +40,25 @@
 #define FLASH_ACR_PREFETCH BIT(8)
 #define FLASH_ACR_ICACHE BIT(9)
 #define FLASH_ACR_DCACHE BIT(10)
+/* Its controller, by address: flash.c reaches it through access.h. */
+#define FLASH_ACR_ADDRESS UINT32_C(0x40023C00)
+#define FLASH_ACR_ICACHE_RESET BIT(11)
+#define FLASH_ACR_DCACHE_RESET BIT(12)
+#define FLASH_KEYR_ADDRESS UINT32_C(0x40023C04)
+#define FLASH_KEY1 UINT32_C(0x45670123)
+#define FLASH_KEY2 UINT32_C(0xCDEF89AB)
+#define FLASH_SR_ADDRESS UINT32_C(0x40023C0C)
+#define FLASH_SR_EOP BIT(0)
+#define FLASH_SR_ERRORS                                                                            \
+    (BIT(1) | UINT32_C(15) << 4) /* operation, protection, alignment, size, order */
+#define FLASH_SR_BUSY BIT(16)
+#define FLASH_CR_ADDRESS UINT32_C(0x40023C10)
+#define FLASH_CR_PROGRAM BIT(0)
+#define FLASH_CR_SECTOR_ERASE BIT(1)
+#define FLASH_CR_SECTOR 3                 /* shift of the sector's number */
+#define FLASH_CR_WORDS (UINT32_C(2) << 8) /* 32 bits at once: 2.7 V and more */
+#define FLASH_CR_START BIT(16)
+#define FLASH_CR_LOCK BIT(31)
 
 /* Device identity: revision in the upper half; what stays clocked for the debugger */
 #define DBGMCU_IDCODE REGISTER(0xE0042000u)

@@ -2,6 +2,7 @@
 #ifndef STM32F405_STARTUP_H
 #define STM32F405_STARTUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,5 +10,8 @@
 
 /* From link.ld: the stack's lowest address, and the one behind its highest. */
 extern uint32_t __stack_limit[], __stack_top[];
+
+/* Is there anything at this address? A bus fault means no. */
+bool startup_answers(const volatile uint32_t *address);
 
 #endif

@@ -16,4 +16,17 @@ void fake_clear(void);
 /* How often the app has asked for a reset. */
 extern unsigned fake_resets;
 
+/* The board's store, until fake_store_shape() of no bytes: sectors of a size, programmed by units.
+ */
+#define FAKE_STORE_MAX 4096u
+extern uint8_t fake_store_bytes[FAKE_STORE_MAX];
+void fake_store_shape(uint32_t sector_size, uint32_t sectors, uint32_t unit);
+
+/* Operations (a unit programmed, a sector erased) since fake_store_power(). */
+extern uint32_t fake_store_operations;
+
+/* Power on. Operation `cut` (1 is the next one, 0: none) is left unfinished, bits and bytes by
+ * chance from `seed`, and from there on the store neither answers nor changes. */
+void fake_store_power(uint32_t cut, uint32_t seed);
+
 #endif

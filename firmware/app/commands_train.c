@@ -1,0 +1,439 @@
+/* commands_train.c - learning over the line: `train WORD …` (docs/console.md). The input in `db` is
+ * the sample; its label comes with the command. */
+#include "commands.h"
+
+#include "app_model.h"
+
+#ifdef APP_TRAIN
+
+#include <stddef.h>
+#include <string.h>
+
+#include "crc32.h"
+#include "format.h"
+#include "frame.h"
+#include "head.h"
+#include "inference.h"
+#include "parse.h"
+
+#define MOST_RECALLED 10000u /* samples of one `train step` */
+
+/* What `train eval` has been asked since `train begin`. */
+static struct { uint32_t correct, total; } evaluated;
+
+static const char *const part_names[] = {"head", "optimizer",
+                                         "all"}; /* as nano_train_part counts */
+static const char *const origin_names[] = {"initial", "stored", "trained",
+                                           "void"}; /* head_origin */
+
+/* `TAG-[first second …]` */
+static void put_numbers(const char *tag, const uint32_t *numbers, unsigned count) {
+    put_open(tag);
+    for (unsigned i = 0; i < count; i++) {
+        put_text(i > 0 ? " " : "");
+        put_unsigned(numbers[i]);
+    }
+    put_close();
+}
+
+/* `e-[Not done: why]`, unless all went well. */
+static bool done(nano_status status) {
+    if (status == NANO_OK)
+        return true;
+    put_open("e");
+    put_text("Not done: ");
+    put_text(nano_status_text(status));
+    put_close();
+    return false;
+}
+
+/* Is the head whole? Else says so. */
+static bool whole(void) {
+    if (head_get_origin() != HEAD_VOID)
+        return true;
+    put_error("No head: train put, train load or train reset");
+    return false;
+}
+
+static bool parse_part(const char *word, nano_train_part *part) {
+    for (int i = NANO_TRAIN_SAVE_HEAD; i <= NANO_TRAIN_SAVE_ALL; i++) {
+        if (same_text(word, part_names[i])) {
+            *part = (nano_train_part)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `TAG-[PART BYTES CRC]` of what that part holds now. */
+static void put_part(const char *tag, nano_train_part part) {
+    size_t size;
+    const uint8_t *const bytes = nano_train_state(head_net(), part, &size);
+    put_open(tag);
+    put_text(part_names[part]);
+    put_text(" ");
+    put_unsigned((uint32_t)size);
+    put_text(" ");
+    put_hex(crc32_update(0, bytes, size), 8);
+    put_close();
+}
+
+/* Reads a label, and runs the model on the input. False: answered, or `usage` is to be shown. */
+static bool get_sample(const char *word, uint32_t *label, const int8_t **features, bool *usage) {
+    *usage = parse_unsigned(word, UINT16_MAX, label);
+    if (!*usage || !whole() || !ready_to_run())
+        return false;
+    if (*label >= head_net()->record->classes) {
+        put_open("e");
+        put_text("The head has classes 0 to ");
+        put_unsigned(head_net()->record->classes - 1u);
+        put_close();
+        return false;
+    }
+    *features = inference_features();
+    return true;
+}
+
+static bool train_status(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    const nano_train *const net = head_net();
+    const nano_train_record *const record = net->record;
+    const nano_train_config *const config = net->config;
+    const uint32_t most = config->layers[config->layer_count - 1].outputs;
+    const uint32_t classes[] = {record->classes, most};
+    const uint32_t steps[] = {record->steps, record->samples};
+    const uint32_t batch[] = {net->pending, net->recipe.batch};
+    const uint32_t replay[] = {record->replay_used, config->replay_slots, record->replay_seen};
+    const uint32_t eval[] = {evaluated.correct, evaluated.total};
+    uint32_t put[2];
+    head_get_put(&put[0], &put[1]);
+    put_open("m-train-config");
+    put_hex(nano_train_hash(config), 8);
+    put_close();
+    put_open("m-train-origin");
+    put_text(origin_names[head_get_origin()]);
+    put_close();
+    put_numbers("m-train-classes", classes, 2);
+    put_numbers("m-train-steps", steps, 2);
+    put_numbers("m-train-batch", batch, 2);
+    put_numbers("m-train-replay", replay, 3);
+    put_numbers("m-train-eval", eval, 2);
+    put_numbers("m-train-put", put, 2);
+    if (head_get_origin() != HEAD_VOID) {
+        for (int part = NANO_TRAIN_SAVE_HEAD; part <= NANO_TRAIN_SAVE_ALL; part++)
+            put_part("m-train-part", (nano_train_part)part);
+    }
+    return true;
+}
+
+static bool train_begin(unsigned count, char *const words[]) {
+    nano_train_recipe recipe = head_net()->recipe;
+    uint32_t batch = recipe.batch;
+    if (count > 2 && !parse_decimal(words[2], &recipe.rate))
+        return false;
+    if (count > 3 && !parse_unsigned(words[3], UINT16_MAX, &batch))
+        return false;
+    recipe.batch = (uint16_t)batch;
+    if (!whole() || !done(nano_train_set_recipe(head_net(), &recipe)))
+        return true;
+    evaluated.correct = evaluated.total = 0;
+    put_numbers("m-train-begin", &batch, 1);
+    return true;
+}
+
+/* The recipe's number of that name; NULL: there is none. */
+static float *recipe_number(nano_train_recipe *recipe, const char *name) {
+    if (same_text(name, "rate"))
+        return &recipe->rate;
+    if (same_text(name, "momentum"))
+        return &recipe->momentum;
+    if (same_text(name, "decay"))
+        return &recipe->weight_decay;
+    return same_text(name, "clip") ? &recipe->clip : NULL;
+}
+
+static bool train_set(unsigned count, char *const words[]) {
+    (void)count;
+    nano_train_recipe recipe = head_net()->recipe;
+    float *const number = recipe_number(&recipe, words[2]);
+    if (number == NULL || !parse_decimal(words[3], number))
+        return false;
+    if (whole() && done(nano_train_set_recipe(head_net(), &recipe))) {
+        uint32_t bits;
+        memcpy(&bits, number, sizeof bits);
+        put_open("m-train-set");
+        put_text(words[2]);
+        put_text(" ");
+        put_hex(bits, 8);
+        put_close();
+    }
+    return true;
+}
+
+/* Replay buffer and class means, where there are any. */
+static nano_status keep(const int8_t *features, uint16_t label) {
+    nano_status status = NANO_OK;
+    if (head_net()->config->class_means)
+        status = nano_train_add_to_mean(head_net(), features, label);
+    if (status == NANO_OK && head_net()->config->replay_slots > 0)
+        status = nano_train_remember(head_net(), features, label);
+    return status;
+}
+
+static bool train_sample(unsigned count, char *const words[]) {
+    (void)count;
+    uint32_t label;
+    const int8_t *features;
+    bool understood;
+    nano_train_result result;
+    if (!get_sample(words[2], &label, &features, &understood))
+        return understood;
+    if (!done(keep(features, (uint16_t)label)) ||
+        !done(nano_train_sample(head_net(), features, (uint16_t)label, &result)))
+        return true;
+    head_changed();
+    const uint32_t told[] = {label, result.predicted, (uint32_t)result.loss, result.stepped,
+                             head_net()->record->samples};
+    put_numbers("m-train-sample", told, 5);
+    return true;
+}
+
+static bool train_remember(unsigned count, char *const words[]) {
+    (void)count;
+    uint32_t label;
+    const int8_t *features;
+    bool understood;
+    if (!get_sample(words[2], &label, &features, &understood))
+        return understood;
+    if (done(keep(features, (uint16_t)label))) {
+        const nano_train_record *const record = head_net()->record;
+        const uint32_t told[] = {label, record->replay_used, record->replay_seen};
+        head_changed();
+        put_numbers("m-train-remember", told, 3);
+    }
+    return true;
+}
+
+static bool train_step(unsigned count, char *const words[]) {
+    uint32_t recalled = 0;
+    if (count > 2 && !parse_unsigned(words[2], MOST_RECALLED, &recalled))
+        return false;
+    if (!whole())
+        return true;
+    if (recalled > 0 && !done(nano_train_rehearse(head_net(), (uint16_t)recalled, NULL)))
+        return true;
+    if (done(nano_train_flush(head_net()))) {
+        const uint32_t told[] = {head_net()->record->steps, head_net()->record->samples};
+        put_numbers("m-train-step", told, 2);
+    }
+    head_changed();
+    return true;
+}
+
+/* `m-train-eval-[LABEL PREDICTED NEAREST LOSS]`; NEAREST is `-` without class means. */
+static void put_evaluation(uint32_t label, const nano_train_result *result, bool means,
+                           uint16_t nearest) {
+    put_open("m-train-eval");
+    put_unsigned(label);
+    put_text(" ");
+    put_unsigned(result->predicted);
+    put_text(" ");
+    if (means)
+        put_unsigned(nearest);
+    else
+        put_text("-");
+    put_text(" ");
+    put_unsigned((uint32_t)result->loss);
+    put_close();
+}
+
+static bool train_eval(unsigned count, char *const words[]) {
+    uint32_t label;
+    const int8_t *features;
+    bool understood;
+    nano_train_result result;
+    if (count == 2) {
+        const uint32_t told[] = {evaluated.correct, evaluated.total};
+        put_numbers("m-train-evals", told, 2);
+        return true;
+    }
+    if (!get_sample(words[2], &label, &features, &understood))
+        return understood;
+    if (!done(nano_train_evaluate(head_net(), features, (uint16_t)label, &result)))
+        return true;
+    uint16_t nearest = 0;
+    const bool means = head_net()->config->class_means &&
+                       nano_train_nearest_mean(head_net(), features, &nearest) == NANO_OK;
+    evaluated.total++;
+    evaluated.correct += result.predicted == label;
+    put_evaluation(label, &result, means, nearest);
+    return true;
+}
+
+static bool train_class(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    uint16_t label;
+    if (!whole() || !done(nano_train_add_class(head_net(), &label)))
+        return true;
+    head_changed();
+    const uint32_t told[] = {label, head_net()->record->classes};
+    put_numbers("m-train-class", told, 2);
+    return true;
+}
+
+static void refuse_store(store_status status) {
+    put_open("e");
+    put_text("Store: ");
+    put_text(store_status_text(status));
+    put_close();
+}
+
+static bool train_save(unsigned count, char *const words[]) {
+    nano_train_part part = NANO_TRAIN_SAVE_HEAD;
+    if (count > 2 && !parse_part(words[2], &part))
+        return false;
+    if (!whole())
+        return true;
+    const store_status status = head_save(part);
+    if (status == STORE_OK)
+        put_part("m-train-save", part);
+    else
+        refuse_store(status);
+    return true;
+}
+
+static bool train_load(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    const store_status status = head_load();
+    if (status == STORE_OK)
+        put_part("m-train-load", NANO_TRAIN_SAVE_HEAD);
+    else
+        refuse_store(status);
+    return true;
+}
+
+static bool train_reset(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    evaluated.correct = evaluated.total = 0;
+    head_reset();
+    put_part("m-train-reset", NANO_TRAIN_SAVE_HEAD);
+    return true;
+}
+
+static bool train_fetch(unsigned count, char *const words[]) {
+    nano_train_part part = NANO_TRAIN_SAVE_HEAD;
+    if (count > 2 && !parse_part(words[2], &part))
+        return false;
+    if (!whole())
+        return true;
+    size_t size;
+    const uint8_t *const bytes = nano_train_state(head_net(), part, &size);
+    for (size_t offset = 0; offset < size; offset += FRAME_MAX_DATA) {
+        const size_t rest = size - offset;
+        frame_send('T', (uint32_t)offset, &bytes[offset],
+                   (uint16_t)(rest < FRAME_MAX_DATA ? rest : FRAME_MAX_DATA));
+    }
+    put_part("m-train-fetch", part);
+    return true;
+}
+
+static bool train_put(unsigned count, char *const words[]) {
+    (void)count;
+    uint32_t size;
+    if (!parse_unsigned(words[2], UINT32_MAX, &size))
+        return false;
+    if (head_begin_put(size))
+        put_numbers("m-train-put", &size, 1);
+    else
+        put_error("No part of the head has this size: train status");
+    return true;
+}
+
+void train_take_frame(const frame_view *frame) {
+    uint32_t next, size;
+    head_get_put(&next, &size);
+    if (frame->offset == 0)
+        next = 0;
+    if (size == 0) {
+        put_error("Frame of a head that nobody awaits: begin with train put");
+    } else if (frame->offset != next || frame->size > size - next) {
+        put_open("e");
+        put_text("Frame out of place: the next byte is ");
+        put_unsigned(next);
+        put_text(" of ");
+        put_unsigned(size);
+        put_close();
+    } else {
+        const uint32_t told[] = {next, frame->size};
+        if (next == 0)
+            head_restart_put();
+        const nano_status status = head_put(frame->data, frame->size);
+        put_numbers("m-frame", told, 2);
+        if (status != NANO_MORE && done(status))
+            put_text("m-load-done\r\n");
+    }
+}
+
+static const struct {
+    const char *name;
+    command_handler run;
+    unsigned least, most; /* words, `train` and the name included */
+    const char *usage;
+} parts[] = {
+    {"status", train_status, 2, 2, ""},
+    {"begin", train_begin, 2, 4, " [RATE [BATCH]]"},
+    {"set", train_set, 4, 4, " rate|momentum|decay|clip VALUE"},
+    {"sample", train_sample, 3, 3, " LABEL"},
+    {"remember", train_remember, 3, 3, " LABEL"},
+    {"step", train_step, 2, 3, " [N]"},
+    {"eval", train_eval, 2, 3, " [LABEL]"},
+    {"class", train_class, 2, 2, ""},
+    {"save", train_save, 2, 3, " [head|optimizer|all]"},
+    {"load", train_load, 2, 2, ""},
+    {"reset", train_reset, 2, 2, ""},
+    {"fetch", train_fetch, 2, 3, " [head|optimizer|all]"},
+    {"put", train_put, 3, 3, " SIZE"},
+};
+
+static bool train_help(void) {
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        put_text("train ");
+        put_text(parts[i].name);
+        put_text(parts[i].usage);
+        put_line_end();
+    }
+    return true;
+}
+
+static void put_usage(unsigned part) {
+    put_open("e");
+    put_text("Usage: train ");
+    put_text(parts[part].name);
+    put_text(parts[part].usage);
+    put_close();
+}
+
+bool command_train(unsigned count, char *const words[]) {
+    if (count < 2)
+        return false;
+    if (inference_status() != NANO_OK) {
+        (void)done(inference_status());
+        return true;
+    }
+    if (count == 2 && same_text(words[1], "help"))
+        return train_help();
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (!same_text(words[1], parts[i].name))
+            continue;
+        if (count < parts[i].least || count > parts[i].most || !parts[i].run(count, words))
+            put_usage(i);
+        return true;
+    }
+    return false;
+}
+
+#endif
