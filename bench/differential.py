@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from nanotool.errors import NanoError
 from nanotool.ir import Binary, Conv2D, Op, Resize, Shape, Unary
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +34,10 @@ def run(first: int, count: int, samples: int) -> int:
     for number in range(first, first + count):
         graph = random_graph(number, kinds=ALL, tflite=True, borders=True)
         x = random_inputs(graph, samples, number)
-        found = differences(graph, x)
+        try:
+            found: object = differences(graph, x)
+        except NanoError as error:
+            found = error
         if found:
             faults += 1
             print(f"graph {number}: {found}", flush=True)
@@ -46,7 +50,7 @@ def run(first: int, count: int, samples: int) -> int:
         print(f"{name:24} {times:8,}")
     print(
         f"{count:,} graphs from number {first}, {sum(seen.values()):,} operators, {compared:,} "
-        f"bytes of output each way: {faults} graphs with a difference"
+        f"bytes of output each way: {faults} graphs with a difference or an error"
     )
     return faults
 

@@ -1,3 +1,71 @@
-"""nanotool: PyTorch or int8 .tflite in, C for microcontrollers out, proven byte for byte."""
+"""nanotool: PyTorch or int8 .tflite in, C for microcontrollers out, proven byte for byte.
+
+    quantize(model, data)  a PyTorch model becomes a QuantizedModel: run, export, report, save
+    SequentialModel        an int8 model built by hand, layer by layer
+    quantize_to_i8, ...    what builds the numbers for one
+
+docs/python-api.md is the guide. What is named here is imported when it is first used: neither
+`import nanotool` nor `SequentialModel` needs PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nanotool.api import QuantizedModel, load, quantize
+    from nanotool.errors import NanoError
+    from nanotool.sequential.calibration import (
+        calibrate_model,
+        compute_activation_scale_params,
+        compute_requant_params,
+        export_to_c,
+        quantize_to_i8,
+        quantize_weights,
+    )
+    from nanotool.sequential.model import SequentialModel
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "NanoError": "nanotool.errors",
+    "QuantizedModel": "nanotool.api",
+    "SequentialModel": "nanotool.sequential.model",
+    "calibrate_model": "nanotool.sequential.calibration",
+    "compute_activation_scale_params": "nanotool.sequential.calibration",
+    "compute_requant_params": "nanotool.sequential.calibration",
+    "export_to_c": "nanotool.sequential.calibration",
+    "load": "nanotool.api",
+    "quantize": "nanotool.api",
+    "quantize_to_i8": "nanotool.sequential.calibration",
+    "quantize_weights": "nanotool.sequential.calibration",
+}
+
+__all__ = [
+    "NanoError",
+    "QuantizedModel",
+    "SequentialModel",
+    "calibrate_model",
+    "compute_activation_scale_params",
+    "compute_requant_params",
+    "export_to_c",
+    "load",
+    "quantize",
+    "quantize_to_i8",
+    "quantize_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, each imported from its home at first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Every public name, imported yet or not."""
+    return sorted({*globals(), *_HOMES})

@@ -218,12 +218,17 @@ def _rounded(real: RealFunction) -> TableMaker:
     def values(source: QTensor, target: QTensor) -> NDArray[np.int64]:
         x = (INPUTS - source.zero_point).astype(np.float64) * source.scale
         with np.errstate(over="ignore", divide="ignore"):
-            scaled = np.clip(real(x) / target.scale, -1024, 1024)
-        whole = np.trunc(scaled)
-        nearest = whole + (scaled - whole >= 0.5) - (scaled - whole <= -0.5)
-        return np.asarray(nearest, np.int64) + target.zero_point
+            return _nearest(real(x), target)
 
     return values
+
+
+def _nearest(y: NDArray[np.float64], target: QTensor) -> NDArray[np.int64]:
+    """``y`` in units of ``target``, halves away from zero; not yet clamped to int8."""
+    scaled = np.clip(y / target.scale, -1024, 1024)
+    whole = np.trunc(scaled)
+    nearest = whole + (scaled - whole >= 0.5) - (scaled - whole <= -0.5)
+    return np.asarray(nearest, np.int64) + target.zero_point
 
 
 def _elu(source: QTensor, target: QTensor) -> NDArray[np.int64]:
@@ -276,6 +281,35 @@ def _gelu_tanh(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """The approximation that many networks are trained with: erf by tanh of a cubic."""
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
     return np.asarray(0.5 * x * (1 + np.tanh(inner)))
+
+
+def steps(q: NDArray[np.int64], factor: float, scale: float) -> NDArray[np.float64]:
+    """⌊q · factor · scale⌋ within -128..127: the entry of a table of 256 that ``q`` reads. The
+    product of the two numbers is taken in float32, so that it can be one in 2^-n exactly."""
+    entry = np.floor(q * float(np.float32(factor * scale)))
+    return np.asarray(np.clip(entry, INT8_MIN, INT8_MAX), np.float64)
+
+
+def _in_steps(family: str, function: RealFunction, per_one: int, factor: float) -> UnaryFunction:
+    """``function`` of x · factor / per_one, that argument rounded down to 1 / per_one."""
+
+    def values(source: QTensor, target: QTensor) -> NDArray[np.int64]:
+        x = steps(INPUTS - source.zero_point, factor, source.scale) / per_one
+        return _nearest(function(x), target)
+
+    def real(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        entry = np.asarray(np.clip(np.floor(x * factor), INT8_MIN, INT8_MAX), np.float64)
+        return function(entry / per_one)
+
+    return UnaryFunction(named(family, factor), real, values, in_tflm=False)
+
+
+def _sigmoid_steps(factor: float) -> UnaryFunction:
+    return _in_steps("sigmoid_steps", _sigmoid, 16, factor)
+
+
+def _tanh_steps(factor: float) -> UnaryFunction:
+    return _in_steps("tanh_steps", np.tanh, 32, factor)
 
 
 def _real_rsqrt(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -335,6 +369,8 @@ FUNCTIONS: dict[str, UnaryFunction] = {
 FAMILIES: dict[str, Callable[[float], UnaryFunction]] = {
     "elu": _elu_with,  # "elu" alone: alpha 1
     "leaky_relu": _leaky_relu,  # the slope where x < 0; may be negative or above 1
+    "sigmoid_steps": _sigmoid_steps,  # entries a real 1 of its input, in a table with 16 a real 1
+    "tanh_steps": _tanh_steps,  # the same, 32
 }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nanotool import unary
 from nanotool.backends import tflite as writer
 from nanotool.frontends.tflite import convert, file
+from nanotool.frontends.tflite.builder import MAX_SCALE
 from nanotool.ir import QGraph, Unary
 from nanotool.lower import lower
 from nanotool.plan import plan
@@ -46,8 +47,10 @@ def _run(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _imports(graph: QGraph) -> bool:
-    """Whether every function is written as an operator; a look-up table is not read back."""
-    return not any(
+    """Whether the importer takes it: every function is written as an operator (a look-up table is
+    not read back), every scale is one that real data may have."""
+    real = all(1 / MAX_SCALE <= tensor.scale <= MAX_SCALE for tensor in graph.tensors.values())
+    return real and not any(
         isinstance(op.op, Unary)
         and (
             not unary.definition(op.op.function).in_tflm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
@@ -73,8 +74,12 @@ class Walk:
     # --- Names and shapes ----------------------------------------------------------------------
 
     def refuse(self, what: str, hint: str) -> NoReturn:
-        """Raise UnsupportedOp for the current node."""
+        """Raise UnsupportedOp for the current node; its inputs' shapes are added if ``what`` tells
+        none."""
         assert self.current is not None
+        shapes = self.shapes_of_inputs(self.current)
+        if shapes and not re.search(r"\dx\d|\[\d|\(\d", what):
+            what += f" (on {shapes})"
         raise UnsupportedOp(module_path(self.current) or "model", what, hint)
 
     def unique_name(self, suffix: str = "") -> str:
@@ -314,6 +319,12 @@ class Walk:
         found = self.values.get(results)
         if isinstance(found, list):
             assert isinstance(index, int)
+            if found[index] is None and node.users:
+                self.refuse(
+                    f"the values of {operator_name(results)} along an axis of "
+                    f"{self.shapes_of_inputs(results)}",
+                    "Use x.amax((2, 3)) on N x C x H x W, or torch.maximum of two slices.",
+                )
             self.values[node] = found[index]
             self.roots[node] = self.roots.get(results, results)
 

@@ -1,9 +1,9 @@
 /* nano/ops/depthwise_dsp.h - depthwise convolutions with the DSP instructions of Armv7E-M.
  *
- * Same results as nano_depthwise_conv2d with 3 x 3 taps, multiplier 1, no dilation and at least
- * four channels, where lowering proved it (nanotool/lower/armv7em/depthwise.py). Four channels at a
- * time are widened into planes of their own, whose lines are the image's rows or, where that is
- * less work, its columns; a band of output lines at a time.
+ * Same results as nano_depthwise_conv2d with multiplier 1, no dilation and at least four channels,
+ * where lowering proved it (nanotool/lower/armv7em/depthwise.py). Four channels at a time are
+ * widened into planes of their own, whose lines are the image's rows or, where that is less work,
+ * its columns; a band of output lines at a time.
  *
  * Overlap: if the output lies over the input, or overlaps it from below, results are put over the
  * input, each channel over its own, and moved at the end. So any distance is fine where the output
@@ -18,19 +18,23 @@ extern "C" {
 #endif
 
 /* Scales are as in linear_dsp.h. A kernel's lines are its rows, or its columns.
- * scratch: 16 * pitch * lines bytes, lines = (band - 1) * (stride from line to line) + 3. */
+ * scratch: 16 * pitch * lines bytes, lines = (band - 1) * (stride from line to line) + (lines of
+ * the kernel); without 3x3 and 2 bytes more a weight. */
 typedef struct {
-    const int8_t *weights; /* [c][3 lines][4: taps 0 1 1 2] */
+    const int8_t
+        *weights; /* 3x3: [c][3 lines][4: taps 0 1 1 2]; else [c][lines][taps, made even] */
     const int32_t *scales; /* [c][2] */
-    nano_window window;    /* in_c == out_c >= 4; stride 1 or 2 along a line; dilation 1 */
+    nano_window window;    /* in_c == out_c >= 4; 3x3: stride 1 or 2 along a line; dilation 1 */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
     uint16_t pitch;        /* words a line: two inputs each, padding included */
     uint16_t band;         /* output lines that are computed together */
     int16_t in_zero_point; /* fills the padding */
     nano_store store;
 } nano_depthwise_conv2d_dsp_params;
+void nano_depthwise_conv2d_dsp(const void *params, const nano_io *io);
 void nano_depthwise_conv2d_3x3_dsp(const void *params, const nano_io *io);
 /* zero point of the output -128 only */
+void nano_depthwise_conv2d_relu_dsp(const void *params, const nano_io *io);
 void nano_depthwise_conv2d_3x3_relu_dsp(const void *params, const nano_io *io);
 
 #ifdef __cplusplus

@@ -9,6 +9,12 @@ static uint32_t along(const nano_depthwise_conv2d_dsp_params *p) {
     return p->columns ? p->window.stride_h : p->window.stride_w;
 }
 
+/* Bytes of weights a channel: lines of taps, whole words each. */
+static uint32_t weights(const nano_depthwise_conv2d_dsp_params *p) {
+    const uint32_t h = p->window.kernel_h, w = p->window.kernel_w;
+    return p->columns ? w * (h + h % 2) : h * (w + w % 2);
+}
+
 void nano_depthwise_conv2d_3x3_dsp(const void *params, const nano_io *io) {
     const nano_depthwise_conv2d_dsp_params *const p =
         (const nano_depthwise_conv2d_dsp_params *)params;
@@ -21,6 +27,18 @@ void nano_depthwise_conv2d_3x3_relu_dsp(const void *params, const nano_io *io) {
         (const nano_depthwise_conv2d_dsp_params *)params;
     nano_depthwise_planes(
         p, io, 12, along(p) == 1 ? nano_lines_3x3_relu_dsp : nano_lines_3x3_stride2_relu_dsp);
+}
+
+void nano_depthwise_conv2d_dsp(const void *params, const nano_io *io) {
+    const nano_depthwise_conv2d_dsp_params *const p =
+        (const nano_depthwise_conv2d_dsp_params *)params;
+    nano_depthwise_planes(p, io, weights(p), nano_lines_dsp);
+}
+
+void nano_depthwise_conv2d_relu_dsp(const void *params, const nano_io *io) {
+    const nano_depthwise_conv2d_dsp_params *const p =
+        (const nano_depthwise_conv2d_dsp_params *)params;
+    nano_depthwise_planes(p, io, weights(p), nano_lines_relu_dsp);
 }
 
 #endif

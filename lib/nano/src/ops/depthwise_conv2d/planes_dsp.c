@@ -11,7 +11,8 @@
 /* The layer's sizes by line, be lines rows or columns; steps in bytes of the image. */
 typedef struct {
     uint32_t channels, pitch, plane; /* words a line, words a plane */
-    uint32_t band, kernel, stride;   /* output lines at a time; from line to line */
+    uint32_t band, kernel, stride;   /* output lines at a time; of taps; from line to line */
+    uint32_t words;                  /* words a line of taps */
     uint32_t in_n, in_step, in_lines, in_line_step, pad, pad_lines;
     uint32_t out_n, out_step, out_lines, out_line_step, along; /* along: a line's stride */
     nano_halves zero;                                          /* the input's zero point, twice */
@@ -28,53 +29,48 @@ static void look(const nano_depthwise_conv2d_dsp_params *p, geometry *g) {
         g->in_lines = w->in_w, g->in_line_step = c, g->pad_lines = w->pad_left;
         g->out_n = w->out_h, g->out_step = w->out_w * c;
         g->out_lines = w->out_w, g->out_line_step = c;
-        g->kernel = w->kernel_w, g->stride = w->stride_w;
+        g->kernel = w->kernel_w, g->stride = w->stride_w, g->words = (w->kernel_h + 1u) / 2;
     } else {
         g->in_n = w->in_w, g->in_step = c, g->pad = w->pad_left, g->along = w->stride_w;
         g->in_lines = w->in_h, g->in_line_step = w->in_w * c, g->pad_lines = w->pad_top;
         g->out_n = w->out_w, g->out_step = c;
         g->out_lines = w->out_h, g->out_line_step = w->out_w * c;
-        g->kernel = w->kernel_h, g->stride = w->stride_h;
+        g->kernel = w->kernel_h, g->stride = w->stride_h, g->words = (w->kernel_w + 1u) / 2;
     }
     const uint32_t room = 2 * g->pitch - g->pad; /* what is behind no output needs */
     g->in_n = g->in_n < room ? g->in_n : room;
     g->plane = g->pitch * ((g->band - 1) * g->stride + g->kernel);
 }
 
-/* Two pixels of four channels (bytes 0 and 2, 1 and 3 as halves) become a word of each plane. */
-static inline void put(uint32_t *out, uint32_t plane, nano_halves a02, nano_halves a13,
-                       nano_halves b02, nano_halves b13) {
-    nano_store_word(out, nano_pack_low(a02, b02));
-    nano_store_word(out + plane, nano_pack_low(a13, b13));
-    nano_store_word(out + 2 * plane, nano_pack_high(a02, b02));
-    nano_store_word(out + 3 * plane, nano_pack_high(a13, b13));
+/* Two pixels of four channels become a word of each plane. */
+static inline void put(uint32_t *out, uint32_t plane, uint32_t a, uint32_t b) {
+    const uint32_t c01 = nano_pack_low(a, b), c23 = nano_pack_high(a, b);
+    nano_store_word(out, nano_sxtb16(c01));
+    nano_store_word(out + plane, nano_sxtb16_ror8(c01));
+    nano_store_word(out + 2 * plane, nano_sxtb16(c23));
+    nano_store_word(out + 3 * plane, nano_sxtb16_ror8(c23));
 }
 
 /* `pairs` times two pixels, `step` apart. */
 NOINLINE static void put_pairs(const int8_t *in, uint32_t step, uint32_t *out, uint32_t plane,
                                uint32_t pairs) {
-    const uint32_t *const end = out + pairs;
-    for (; out != end; in += 2 * step) {
-        const uint32_t a = nano_load_unaligned(in), b = nano_load_unaligned(in + step);
-        put(out++, plane, nano_sxtb16(a), nano_sxtb16_ror8(a), nano_sxtb16(b), nano_sxtb16_ror8(b));
-    }
+    for (const uint32_t *const end = out + pairs; out != end; in += 2 * step)
+        put(out++, plane, nano_load_unaligned(in), nano_load_unaligned(in + step));
 }
 
 /* A line of the image, from its first pixel on, into line `out` of the planes. */
 NOINLINE static void gather_line(const geometry *g, const int8_t *in, uint32_t *out) {
-    const nano_halves zero = g->zero;
+    const uint32_t zero = (uint8_t)g->zero * 0x01010101u; /* a pixel of zero points */
     uint32_t n = g->in_n;
     out += g->pad / 2;
     if (g->pad % 2 != 0) {
-        const uint32_t b = nano_load_unaligned(in);
-        put(out++, g->plane, zero, zero, nano_sxtb16(b), nano_sxtb16_ror8(b));
+        put(out++, g->plane, zero, nano_load_unaligned(in));
         in += g->in_step;
         n--;
     }
     put_pairs(in, g->in_step, out, g->plane, n / 2);
     if (n % 2 != 0) {
-        const uint32_t a = nano_load_unaligned(in + (n - 1) * g->in_step);
-        put(out + n / 2, g->plane, nano_sxtb16(a), nano_sxtb16_ror8(a), zero, zero);
+        put(out + n / 2, g->plane, nano_load_unaligned(in + (n - 1) * g->in_step), zero);
     }
 }
 
@@ -160,6 +156,8 @@ void nano_depthwise_planes(const nano_depthwise_conv2d_dsp_params *p, const nano
     job.pairs = 4 * pairs * g.along;
     job.next = (int32_t)(g.stride * job.pitch - job.pairs);
     job.out_next = (int32_t)(g.out_line_step - 2 * pairs * g.out_step);
+    job.stride = g.along, job.kernel = g.kernel, job.words = g.words;
+    job.widened = g.planes + PLANES * g.plane;
     fill(g.planes, PLANES * g.plane, g.zero);
     int8_t *const in = (int8_t *)(uintptr_t)io->in[0], *const out = (int8_t *)io->out;
     /* Never below the input, unless it is lost (see "Overlap" in nano/ops/depthwise_dsp.h). */

@@ -21,6 +21,11 @@ typedef struct {
     int32_t out_next; /* bytes from behind a line's pairs of outputs to the next line of outputs */
     uint32_t lines;   /* at least 1 */
     uint32_t odd;     /* 1: one output is left behind the pairs; else 0 */
+    /* From here on nano_lines_dsp() alone reads. */
+    uint32_t stride;      /* halves from the taps of an output to those of the next of its line */
+    uint32_t kernel;      /* lines of taps */
+    uint32_t words;       /* words a line of taps, the last half may be 0 */
+    nano_halves *widened; /* room for [kernel][words] */
 } nano_lines;
 
 typedef void (*nano_lines_function)(const nano_lines *lines);
@@ -30,6 +35,10 @@ void nano_lines_3x3_dsp(const nano_lines *lines);
 void nano_lines_3x3_relu_dsp(const nano_lines *lines);
 void nano_lines_3x3_stride2_dsp(const nano_lines *lines);
 void nano_lines_3x3_stride2_relu_dsp(const nano_lines *lines);
+
+/* Lines of any number of taps and any stride. It reads up to three outputs beyond a line's end. */
+void nano_lines_dsp(const nano_lines *lines);
+void nano_lines_relu_dsp(const nano_lines *lines);
 
 /* The whole layer. `lines` computes outputs from planes; a channel has `weights` bytes of weights.
  */

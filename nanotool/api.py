@@ -1,0 +1,284 @@
+"""`nanotool.quantize` and what it returns: one object from PyTorch to the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool import models, qfile
+from nanotool.errors import DeviceError, MissingTool, NanoError
+from nanotool.files import write_atomic
+from nanotool.identifiers import model_identifier
+from nanotool.inputs import to_device, user_shape
+from nanotool.ir import QGraph
+
+if TYPE_CHECKING:
+    from nanotool.boards import Board
+    from nanotool.runtime import Runtime
+
+
+def quantize(
+    model: Any,
+    calibration_data: Any,
+    *,
+    name: str = "model",
+    observer: str = "minmax",
+    labels: Iterable[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> QuantizedModel:
+    """The int8 form of a PyTorch ``model``.
+
+        >>> quantized = nanotool.quantize(model, images, name="digits")
+        >>> quantized.run(images[:3]).argmax(-1)
+        array([7, 2, 1])
+
+    ``model``: an nn.Module or a torch.export.ExportedProgram. ``calibration_data``: real inputs as
+    the model gets them in use, an array or a tensor N x input shape, or an iterable of batches; of
+    (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred serve well.
+    ``name`` becomes the name in C. ``observer``: how ranges are chosen, "minmax", "percentile" or
+    "mse". ``labels``: names of the output's classes. ``progress(done, total)`` is called now
+    and then.
+
+    Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
+    `NanoError` for unfit data; `MissingTool` without PyTorch.
+    """
+    try:
+        from nanotool import project  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingTool(
+            "nanotool.quantize needs PyTorch, which is not installed.",
+            "Run: pip install 'nanotool[torch]'",
+        ) from error
+    if hasattr(calibration_data, "detach"):
+        calibration_data = calibration_data.detach().cpu().numpy()
+    batches = project.to_batches(calibration_data)
+    source = project.Source(
+        model=model,
+        batches=batches,
+        example=batches[0][:2],
+        name=model_identifier(name),
+        labels=tuple(labels),
+    )
+    return QuantizedModel(project.quantize_source(source, observer, progress))
+
+
+def load(path: Path | str) -> QuantizedModel:
+    """The model in a .nano file, an int8 .tflite file, or an exported model folder.
+
+    Raises `NanoError` where there is none, `InvalidModel` where it contradicts itself.
+    """
+    return QuantizedModel(models.load_model(Path(path)))
+
+
+class QuantizedModel:
+    """An int8 model: simulate it, run it here or on a board, export it, report on it, save it.
+
+    Inputs are n x the shape that the PyTorch model takes (C, H, W), or the device's (H, W, C).
+    Floats are real values, as in training, and give real values; int8 is taken as it is, already
+    quantized, and gives int8. Outputs have the device's shape. ``str`` is a table of its layers.
+    """
+
+    def __init__(self, graph: QGraph) -> None:
+        self.graph = graph  # the integers: tensors, scales, weights, quality by layer
+        self._runtime: Runtime | None = None
+
+    @staticmethod
+    def load(path: Path | str) -> QuantizedModel:
+        """`nanotool.load`."""
+        return load(path)
+
+    # --- What it is -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Its name in C."""
+        return self.graph.name
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input, as PyTorch has it."""
+        return user_shape(self.graph)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of one output, on the device."""
+        return self.graph.output_tensor.shape
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the output's classes, if any."""
+        return self.graph.labels
+
+    @property
+    def hash(self) -> str:
+        """The digest that generated sources and the board tell: 16 hex digits."""
+        return qfile.graph_hash(self.graph)
+
+    def arena_size(self, target: str = "portable", optimize: str = "balanced") -> int:
+        """Bytes of RAM that the exported model works in, for one of `nanotool.targets`."""
+        from nanotool.pipeline import prepare  # noqa: PLC0415
+
+        return prepare(self.graph, target, optimize)[1].arena_size
+
+    def __repr__(self) -> str:
+        shapes = f"{list(self.input_shape)} -> {list(self.output_shape)}"
+        return f"<QuantizedModel {self.name} {shapes}, {len(self.graph.ops)} int8 ops, {self.hash}>"
+
+    def __str__(self) -> str:
+        """A table of the layers: shape, multiply-accumulates, weights, quantization noise."""
+        from nanotool.pipeline import prepare  # noqa: PLC0415
+        from nanotool.report import layer_rows  # noqa: PLC0415
+        from nanotool.report.text import decibel  # noqa: PLC0415
+
+        lowered, plan = prepare(self.graph)
+        lines = [repr(self)]
+        for row in layer_rows(lowered, plan):
+            shape = "x".join(map(str, row.shape))
+            noise = "" if row.sqnr_db is None else decibel(row.sqnr_db)
+            work = f"{row.macs:>12,} MAC {row.weight_bytes:>9,} B"
+            lines.append(f"  {row.name:<24} {shape:<12} {work} {noise:>10}")
+        total = f"{lowered.macs:,} MAC, {lowered.weight_bytes:,} B weights"
+        lines.append(f"  {total}, {plan.arena_size:,} B arena")
+        return "\n".join(lines)
+
+    # --- Running ----------------------------------------------------------------------------------
+
+    def simulate(self, x: Any) -> NDArray[Any]:
+        """Outputs [n, *output shape] from the NumPy reference, byte for byte as a board's."""
+        from nanotool.simulate import simulate  # noqa: PLC0415
+
+        data, real = self._inputs(x)
+        return self._answers(simulate(self.graph, data), real)
+
+    def run(
+        self,
+        x: Any,
+        board: str | None = None,
+        port: str | None = None,
+        *,
+        optimize: str = "balanced",
+    ) -> NDArray[Any]:
+        """Outputs [n, *output shape] from the C library, in this process or on a board.
+
+        ``board``: a name of `nanotool boards`. Its firmware is built and runs in an emulator, or on
+        the real board at ``port``, which must have been flashed with it. Every byte is compared
+        with the simulator's: `DeviceError` if any differs, with the layer that differs first.
+        """
+        data, real = self._inputs(x)
+        if board is None:
+            if self._runtime is None:
+                self._runtime = self._make_runtime()
+            return self._answers(self._runtime.run(data), real)
+        from nanotool.boards import find_board  # noqa: PLC0415
+
+        return self._answers(self._on_board(data, find_board(board), port, optimize), real)
+
+    def _make_runtime(self) -> Runtime:
+        from nanotool.pipeline import prepare  # noqa: PLC0415
+        from nanotool.runtime import Runtime  # noqa: PLC0415
+
+        return Runtime(*prepare(self.graph))
+
+    def _on_board(
+        self, data: NDArray[Any], board: Board, port: str | None, optimize: str
+    ) -> NDArray[Any]:
+        from nanotool import run  # noqa: PLC0415
+        from nanotool.bench import connect  # noqa: PLC0415
+        from nanotool.build import build  # noqa: PLC0415
+        from nanotool.pipeline import prepare  # noqa: PLC0415
+
+        firmware = Path() if port else build(self.graph, board, optimize=optimize).elf
+        lowered, _ = prepare(self.graph, board.target, optimize)
+        with connect(board, firmware, port) as device:
+            result = run.run(device, self.graph, lowered, data)
+        if result.mismatches:
+            raise DeviceError(run.verdict(result), "`nanotool bisect` looks into it.")
+        return result.outputs
+
+    def _inputs(self, x: Any) -> tuple[NDArray[Any], bool]:
+        """``x`` on the device, and whether answers are wanted as real values."""
+        array = x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
+        return to_device(self.graph, array), array.dtype.kind == "f"
+
+    def _answers(self, y: NDArray[Any], real: bool) -> NDArray[Any]:
+        return self.graph.output_tensor.dequantize(y) if real else y
+
+    # --- Leaving ----------------------------------------------------------------------------------
+
+    def export(
+        self,
+        folder: Path | str,
+        *,
+        targets: Sequence[str] = (),
+        optimize: str = "balanced",
+        golden: int = 4,
+    ) -> None:
+        """Write it as C sources, as ``nanotool export`` does.
+
+        ``targets``: kernels to use, default all. ``golden``: vectors of real inputs with their
+        outputs. The folder is replaced as a whole; `NanoError` where it holds other files.
+        """
+        from nanotool.backends import c  # noqa: PLC0415
+        from nanotool.pipeline import prepare  # noqa: PLC0415
+        from nanotool.targets import TARGETS  # noqa: PLC0415
+
+        pairs = [prepare(self.graph, target, optimize) for target in targets or TARGETS]
+        c.export(pairs, Path(folder), golden=golden)
+
+    def report(self, path: Path | str, board: str | None = None, port: str | None = None) -> None:
+        """Write one self-contained HTML page, as ``nanotool report`` does; with a ``board``,
+        measured on it where it is emulated here or attached to ``port``."""
+        from nanotool.report import collect, render  # noqa: PLC0415
+
+        if board is None:
+            from nanotool.passes.record import PassRecord  # noqa: PLC0415
+            from nanotool.pipeline import prepare  # noqa: PLC0415
+            from nanotool.plan import svg  # noqa: PLC0415
+
+            log: list[PassRecord] = []
+            lowered, plan = prepare(self.graph, log=log)
+            data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
+        else:
+            data = self._measured(board, port)
+        write_atomic(Path(path), render(data))
+
+    def _measured(self, board: str, port: str | None) -> Any:
+        """A report's data, with what the board's firmware takes and how fast it is."""
+        from nanotool.bench import bench  # noqa: PLC0415
+        from nanotool.boards import find_board  # noqa: PLC0415
+        from nanotool.build import build  # noqa: PLC0415
+        from nanotool.doctor import can_emulate  # noqa: PLC0415
+        from nanotool.plan import svg  # noqa: PLC0415
+        from nanotool.report import collect, with_bench, with_memory  # noqa: PLC0415
+
+        built = build(self.graph, find_board(board))
+        picture = svg(built.lowered, built.plan)
+        data = collect(built.lowered, built.plan, memory_svg=picture, passes=built.passes)
+        if port is None and not can_emulate(built.board):
+            return with_memory(data, built)
+        result = bench(built.graph, built.board, None, port, firmware=built)
+        return with_bench(data, result, built)
+
+    def save(self, path: Path | str) -> None:
+        """Write a .nano file, which every command and `nanotool.load` read."""
+        models.check_output(Path(path))
+        qfile.save(self.graph, path)
+
+    def to_tflite(self, path: Path | str | None = None) -> bytes:
+        """The model as an int8 .tflite file's content, also written to ``path`` if one is given.
+
+        TensorFlow Lite Micro computes the same bytes from it. Raises `UnsupportedOp` for what its
+        format has no operator for.
+        """
+        from nanotool.backends.tflite import write  # noqa: PLC0415
+
+        content = write(self.graph)
+        if path is not None:
+            if Path(path).suffix != models.TFLITE:
+                raise NanoError(f"{path} does not end in .tflite.", "Name it so.")
+            write_atomic(Path(path), content)
+        return content
