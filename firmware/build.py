@@ -6,10 +6,13 @@ share, the smaller code for app and port, and what C tests are linked with.
     pio run    src_dir's app and port (build_src_filter), the model, lib/nano
     pio test   one suite, the port if the board is bare, and as an archive the app without main(),
                tests/c/fake being its model and its board
+
+Linker scripts may include others by their place in boards/.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,8 +79,11 @@ def add_flags() -> None:
         CPPPATH=[str(firmware), str(project / "lib" / "nano" / "include")],
         CCFLAGS=machine,
         ASFLAGS=machine,
-        LINKFLAGS=[*machine, *words("custom_link_flags")],
+        LINKFLAGS=[*machine, *words("custom_link_flags"), f"-L{firmware / 'boards'}"],
     )
+    # SCons does not read what a linker script includes.
+    scripts = sorted(str(path) for path in (firmware / "boards").rglob("*.ld"))
+    env.Depends("$BUILD_DIR/firmware.elf", scripts)
     if sys.platform != "darwin":
         env.Append(LINKFLAGS=["-Wl,--gc-sections", '-Wl,-Map="$BUILD_DIR/${PROGNAME}.map"'])
 
@@ -90,7 +96,8 @@ def add_test_parts() -> None:
         archive = Path("$BUILD_DIR") / part
         env.Append(LIBS=[env.BuildLibrary(str(archive), str(folder), "+<*> -<main.c>")])
     if bare:
-        port = f"-<*> +<bare/> +<{board}/>"
+        folders = re.findall(r"\+<boards/([^>]*)>", str(env.GetProjectOption("build_src_filter")))
+        port = " ".join(["-<*>", *(f"+<{folder}>" for folder in folders)])
         env.BuildSources(str(Path("$BUILD_DIR") / "port"), str(firmware / "boards"), port)
         env.Append(CPPDEFINES=["CHECK_EMBEDDED"])
         env.Append(LINKFLAGS=[f"-Wl,--defsym=__stack_size={TEST_STACK}"])

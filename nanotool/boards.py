@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from serial.tools import list_ports
 
@@ -42,6 +42,26 @@ class Emulator:
     def program(self) -> str:
         """The program to run; "" if the environment should name it, but does not."""
         return os.environ.get(self.variable, "") if self.variable else self.command[0]
+
+
+def _qemu(
+    program: str,
+    *machine: str,
+    tick_units: Mapping[str, TickUnit],
+    icount: str = "shift=0,sleep=off",
+    boot: tuple[str, ...] = ("-kernel", "{elf}"),
+    **facts: Any,
+) -> Emulator:
+    """QEMU's `program` as the emulator of its `machine` (a name, and options). `icount`: by
+    default one instruction a virtual nanosecond, without waiting for the host's clock. `facts`:
+    more of the `Emulator`."""
+    quiet = ("-nic", "none", "-display", "none", "-monitor", "none", "-serial", "pty")
+    return Emulator(
+        command=(program, "-M", *machine, *quiet, "-icount", icount, *boot),
+        pty_pattern=r"char device redirected to (/dev/\S+)",
+        tick_units=MappingProxyType(tick_units),
+        **facts,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,66 +117,88 @@ STM32 = Board(
     target="armv7em",
     flash_size=1024 * 1024,
     ram_size=128 * 1024,
-    emulator=Emulator(
-        command=(
-            *("qemu-system-arm", "-M", "netduinoplus2", "-nographic", "-monitor", "none"),
-            # One instruction a virtual nanosecond and no waiting for the host's clock: TIM2 then
-            # ticks exactly once an instruction.
-            *("-icount", "shift=0,sleep=off", "-serial", "pty", "-kernel", "{elf}"),
-        ),
-        pty_pattern=r"char device redirected to (/dev/\S+)",
-        package="qemu-system-arm",
-        tick_units=MappingProxyType({"tim2": "instructions"}),
+    emulator=_qemu(
+        *("qemu-system-arm", "netduinoplus2"),
+        tick_units={"tim2": "instructions"},  # counts virtual nanoseconds
         exact_ticks=True,
+        package="qemu-system-arm",
     ),
     real=True,
 )
 
+
+def _simulated(name: str, title: str, flash: int, ram: int, emulator: Emulator) -> Board:
+    """A board that only QEMU has: all its names are one. `flash`, `ram`: KiB."""
+    return Board(
+        name=name,
+        title=title,
+        env=name,
+        firmware_name=name,
+        target="portable",
+        flash_size=flash * 1024,
+        ram_size=ram * 1024,
+        emulator=emulator,
+        real=False,
+    )
+
+
 # QEMU's lx60 with an LX106 core, which nobody ever made: Xtensa code without hardware.
-XTENSA_SIM = Board(
-    name="xtensa_sim",
-    title="emulated Xtensa LX106 (QEMU lx60)",
-    env="xtensa_sim",
-    firmware_name="xtensa_sim",
-    target="portable",
-    flash_size=1024 * 1024,
-    ram_size=512 * 1024,
-    emulator=Emulator(
-        command=(
-            *("qemu-system-xtensa", "-M", "lx60", "-cpu", "lx106", "-nic", "none"),
-            # 32 virtual ns an instruction: the firmware makes instructions of CCOUNT with it.
-            *("-display", "none", "-monitor", "none", "-icount", "shift=5,sleep=off"),
-            *("-serial", "pty", "-kernel", "{elf}"),
-        ),
-        pty_pattern=r"char device redirected to (/dev/\S+)",
-        package="qemu-system-misc",
-        tick_units=MappingProxyType({"icount": "instructions"}),
+XTENSA_SIM = _simulated(
+    "xtensa_sim",
+    "emulated Xtensa LX106 (QEMU lx60)",
+    flash=1024,
+    ram=512,
+    emulator=_qemu(
+        *("qemu-system-xtensa", "lx60", "-cpu", "lx106"),
+        tick_units={"icount": "instructions"},
+        icount="shift=5,sleep=off",  # the firmware makes instructions of CCOUNT with it
         exact_ticks=True,
+        package="qemu-system-misc",
     ),
-    real=False,
 )
 
 # QEMU's riscv32 virt board; the linker script gives it an ESP32-C3's memory.
-RISCV_VIRT = Board(
-    name="riscv_virt",
-    title="emulated RISC-V RV32IMC (QEMU virt)",
-    env="riscv_virt",
-    firmware_name="riscv_virt",
-    target="portable",
-    flash_size=4096 * 1024,
-    ram_size=400 * 1024,
-    emulator=Emulator(
-        command=(
-            *("qemu-system-riscv32", "-M", "virt", "-bios", "none", "-nic", "none"),
-            *("-display", "none", "-monitor", "none", "-icount", "shift=0,sleep=off"),
-            *("-serial", "pty", "-kernel", "{elf}"),
-        ),
-        pty_pattern=r"char device redirected to (/dev/\S+)",
-        package="qemu-system-misc",
-        tick_units=MappingProxyType({"minstret": "instructions"}),
+RISCV_VIRT = _simulated(
+    "riscv_virt",
+    "emulated RISC-V RV32IMC (QEMU virt)",
+    flash=4096,
+    ram=400,
+    emulator=_qemu(
+        *("qemu-system-riscv32", "virt", "-bios", "none"),
+        tick_units={"minstret": "instructions"},
         exact_ticks=True,
+        package="qemu-system-misc",
     ),
-    real=False,
+)
+
+
+def _mps(machine: str) -> Emulator:
+    """One of Arm's FPGA boards. The firmware makes instructions of a counter with the shift."""
+    return _qemu(
+        *("qemu-system-arm", machine),
+        tick_units={"icount": "instructions"},
+        icount="shift=6,sleep=off",
+        exact_ticks=True,
+        package="qemu-system-arm",
+    )
+
+
+MPS2_AN385 = _simulated(
+    *("mps2_an385", "emulated Cortex-M3 (QEMU mps2-an385)"),
+    flash=4096,
+    ram=4096,
+    emulator=_mps("mps2-an385"),
+)
+
+# The M55 has the DSP instructions, too.
+MPS3_AN547 = replace(
+    _simulated(
+        *("mps3_an547", "emulated Cortex-M55 (QEMU mps3-an547)"),
+        flash=512,
+        ram=512,
+        emulator=_mps("mps3-an547"),
+    ),
+    target="armv7em",
 )
 
 # Any ESP32 with 4 MB of flash, without ESP-IDF. Stock QEMU has no ESP32, Espressif's has.
@@ -168,13 +210,11 @@ ESP32_BARE = Board(
     target="portable",
     flash_size=4096 * 1024,
     ram_size=520 * 1024,
-    emulator=Emulator(
-        command=(
-            *("{emulator}", "-M", "esp32", "-nic", "none", "-display", "none", "-monitor", "none"),
-            *("-icount", "shift=3", "-drive", "file={flash},if=mtd,format=raw", "-serial", "pty"),
-        ),
-        pty_pattern=r"char device redirected to (/dev/\S+)",
-        tick_units=MappingProxyType({"ccount": "ticks"}),
+    emulator=_qemu(
+        *("{emulator}", "esp32"),
+        tick_units={"ccount": "ticks"},
+        icount="shift=3",
+        boot=("-drive", "file={flash},if=mtd,format=raw"),
         variable="QEMU_ESP32",
         flash_size=4096 * 1024,
         image_offset=0x1000,
@@ -188,7 +228,13 @@ ESP32_BARE = Board(
 ESP32 = replace(ESP32_BARE, name="esp32", title="ESP32 (Xtensa LX6)", env="esp32")
 
 BOARDS: Mapping[str, Board] = MappingProxyType(
-    {board.name: board for board in (NATIVE, STM32, ESP32, ESP32_BARE, XTENSA_SIM, RISCV_VIRT)}
+    {
+        board.name: board
+        for board in (
+            *(NATIVE, STM32, ESP32, ESP32_BARE),
+            *(XTENSA_SIM, RISCV_VIRT, MPS2_AN385, MPS3_AN547),
+        )
+    }
 )
 
 

@@ -32,6 +32,7 @@ import platformdirs
 from nanotool import mlperf, models, sources
 from nanotool.backends import c
 from nanotool.boards import Board
+from nanotool.doctor import COMPILERS
 from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
 from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import Lowered, Plan, QGraph
@@ -51,7 +52,6 @@ _SOURCE_SUFFIXES = {
     *(".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake", ".csv"),
     *(".defaults", ".esp32"),
 }
-_COMPILERS = ("gcc", "arm-none-eabi-gcc", "xtensa-lx106-elf-gcc", "riscv64-unknown-elf-gcc")
 
 
 class BuildError(NanoError):
@@ -274,7 +274,7 @@ def _key(model: Path, board: Board, project: Path, weights: str) -> str:
     for path in sorted(model.iterdir()):
         if path.suffix in {".c", ".h"}:
             _digest_file(digest, path.name, path)
-    for command in _COMPILERS:
+    for command in sorted({command for command, *_ in COMPILERS.values()}):
         if found := shutil.which(command):
             stat = Path(found).resolve().stat()
             digest.update(f"{found}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())

@@ -22,16 +22,16 @@ from nanotool.errors import NanoError
 
 # A board's compiler: the command, the Debian packages that bring it with its C headers, and
 # PlatformIO's own package of it, which serves as well.
+_ARM = ("arm-none-eabi-gcc", ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"))
+_XTENSA = ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",))
 COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "native": ("gcc", ("gcc", "libc6-dev"), ""),
-    "stm32": (
-        "arm-none-eabi-gcc",
-        ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),
-        "toolchain-gccarmnoneeabi",
-    ),
-    "xtensa_sim": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), ""),
-    "esp32": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), "toolchain-xtensa-esp-elf"),
-    "esp32_bare": ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",), ""),
+    "stm32": (*_ARM, "toolchain-gccarmnoneeabi"),
+    "mps2_an385": (*_ARM, ""),
+    "mps3_an547": (*_ARM, ""),
+    "esp32": (*_XTENSA, "toolchain-xtensa-esp-elf"),
+    "esp32_bare": (*_XTENSA, ""),
+    "xtensa_sim": (*_XTENSA, ""),
     "riscv_virt": ("riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf",), ""),
 }
 

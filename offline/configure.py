@@ -39,6 +39,8 @@ PLATFORMS = {
     "esp32_bare": "esp32_bare",
     "xtensa_sim": "bare",
     "riscv_virt": "bare",
+    "mps2_an385": "bare",
+    "mps3_an547": "bare",
 }
 # Environments that become other ones: ESP-IDF comes only from the registry.
 REPLACED = {"esp32": "esp32_bare"}

@@ -67,7 +67,7 @@ def test_only_the_asked_board_counts() -> None:
 def test_platformios_own_compiler_serves(tmp_path: Path) -> None:
     (tmp_path / "toolchain-gccarmnoneeabi").mkdir()
     computer = replace(without("arm-none-eabi-gcc"), platformio_packages=tmp_path)
-    assert healthy(examine(tuple(BOARDS.values()), computer))
+    assert healthy(examine([BOARDS["stm32"]], computer))
 
 
 def test_torch_is_optional_but_named() -> None:

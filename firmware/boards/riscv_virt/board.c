@@ -7,7 +7,7 @@
  * Ticks are executed instructions, exactly: minstret. One takes a virtual ns then. */
 #include "board.h"
 
-#include "common/startup.h"
+#include "common/counter.h"
 
 #define UART_BASE 0x10000000u
 #define UART_STRIDE 1
@@ -38,15 +38,12 @@
 
 extern const uint8_t __image_start[], __image_end[]; /* from link.ld */
 
-static struct {
-    uint32_t count; /* MTIME when `micros` was right */
-    uint32_t micros;
-} clock;
+static microsecond_counter micros;
 
 void board_init(int argc, char *argv[]) {
     (void)argc;
     (void)argv;
-    clock.count = MTIME_LOW;
+    micros.count = MTIME_LOW;
     uart_start();
     PLIC_PRIORITY(UART_INTERRUPT) = 1;
     PLIC_ENABLE = 1u << UART_INTERRUPT;
@@ -96,10 +93,7 @@ uint32_t board_tick_hz(void) {
 }
 
 uint32_t board_micros(void) {
-    const uint32_t passed = (MTIME_LOW - clock.count) / MTIME_MHZ;
-    clock.micros += passed;
-    clock.count += passed * MTIME_MHZ;
-    return clock.micros;
+    return counter_micros(&micros, MTIME_LOW, MTIME_MHZ);
 }
 
 void board_image(const uint8_t **start, uint32_t *size) {

@@ -7,13 +7,8 @@
 
 #include "clock.h"
 #include "registers.h"
-#include "startup.h"
 
 #define BAUD 115200u
-
-/* From link.ld: addresses, and two sizes in the shape of addresses. */
-extern const uint8_t __image_start[], __image_end[], __data_start[], __bss_end[];
-extern const uint8_t __flash_size[], __ram_size[];
 
 static clock_rates rates;
 static const volatile uint32_t *ticks; /* the register that counts */
@@ -65,26 +60,15 @@ uint32_t board_core_hz(void) {
     return rates.core;
 }
 
-/* Sleep until the line has something. The interrupt only ends the sleep: it is enabled here alone
- * and, being masked, never taken. (An emulated core that sleeps leaves the host's to others.) */
-static void wait_for_byte(void) {
-    __asm__ volatile("cpsid i" ::: "memory");
-    NVIC_ISER1 = NVIC1_USART1;
-    for (;;) {
-        NVIC_ICPR1 = NVIC1_USART1; /* of a byte that has been read; a new one sets it again */
-        if ((USART1_SR & (USART_SR_RXNE | USART_SR_ORE)) != 0)
-            break;
-        __asm__ volatile("dsb\n\twfi" ::: "memory");
-    }
-    NVIC_ICER1 = NVIC1_USART1;
-    __asm__ volatile("dsb\n\tisb\n\tcpsie i" ::: "memory");
+static bool line_has_something(void) {
+    return (USART1_SR & (USART_SR_RXNE | USART_SR_ORE)) != 0;
 }
 
 int board_getc(void) {
     for (;;) {
         const uint32_t status = USART1_SR;
         if ((status & (USART_SR_RXNE | USART_SR_ORE)) == 0) {
-            wait_for_byte();
+            core_sleep_until(line_has_something, USART1_INTERRUPT);
             continue;
         }
         const uint8_t byte = (uint8_t)USART1_DR; /* also ends an overrun */
@@ -93,15 +77,19 @@ int board_getc(void) {
     }
 }
 
-void board_putc(uint8_t byte) {
-    while ((USART1_SR & USART_SR_TXE) == 0) {
+/* Waits for some byte times at most: a fault may have something to tell before the line is on. */
+static void wait_for_line(uint32_t flag) {
+    for (uint32_t patience = 100000; patience > 0 && (USART1_SR & flag) == 0; patience--) {
     }
+}
+
+void board_putc(uint8_t byte) {
+    wait_for_line(USART_SR_TXE);
     USART1_DR = byte;
 }
 
 void board_flush(void) {
-    while ((USART1_SR & USART_SR_TC) == 0) {
-    }
+    wait_for_line(USART_SR_TC);
 }
 
 uint32_t board_ticks(void) {
@@ -118,33 +106,4 @@ uint32_t board_tick_hz(void) {
 
 uint32_t board_micros(void) {
     return TIM_CNT(TIM5_BASE);
-}
-
-static uint32_t stack_peak(void) {
-    const uint32_t *word = __stack_limit;
-    while (word < __stack_top && *word == STACK_PAINT)
-        word++;
-    return (uint32_t)(__stack_top - word) * sizeof *word;
-}
-
-void board_memory(board_memory_info *info) {
-    info->flash_size = (uint32_t)__flash_size;
-    info->flash_used = (uint32_t)(__image_end - __image_start);
-    info->ram_size = (uint32_t)__ram_size;
-    info->ram_static = (uint32_t)(__bss_end - __data_start);
-    info->stack_size = (uint32_t)(__stack_top - __stack_limit) * sizeof *__stack_limit;
-    info->stack_peak = stack_peak();
-}
-
-void board_image(const uint8_t **start, uint32_t *size) {
-    *start = __image_start;
-    *size = (uint32_t)(__image_end - __image_start);
-}
-
-void board_reset(void) {
-    __asm__ volatile("dsb");
-    SCB_AIRCR = SCB_AIRCR_SYSRESETREQ;
-    __asm__ volatile("dsb");
-    for (;;) {
-    }
 }

@@ -1,12 +1,8 @@
-/* registers.h - the few registers of the STM32F405 that the port touches (ST RM0090) and of its
- * Cortex-M4 core (Arm DDI 0403). */
+/* registers.h - the few registers of the STM32F405 that the port touches (ST RM0090). */
 #ifndef STM32F405_REGISTERS_H
 #define STM32F405_REGISTERS_H
 
-#include <stdint.h>
-
-#define REGISTER(address) (*(volatile uint32_t *)(address))
-#define BIT(n) (UINT32_C(1) << (n))
+#include "cortex_m/core.h"
 
 /* Reset and clock control */
 #define RCC_CR REGISTER(0x40023800u)
@@ -78,6 +74,7 @@
 #define USART_SR_TXE BIT(7)
 #define USART1_DR REGISTER(0x40011004u)
 #define USART1_BRR REGISTER(0x40011008u)
+#define USART1_INTERRUPT 37u
 #define USART1_CR1 REGISTER(0x4001100Cu)
 #define USART_CR1_RE BIT(2)
 #define USART_CR1_TE BIT(3)
@@ -93,25 +90,5 @@
 #define TIM_EGR_UG BIT(0)
 #define TIM_CNT(base) REGISTER((base) + 0x24u)
 #define TIM_PSC(base) REGISTER((base) + 0x28u)
-
-/* Core: debug and trace, system control */
-#define DWT_CTRL REGISTER(0xE0001000u)
-#define DWT_CTRL_CYCCNTENA BIT(0)
-#define DWT_CYCCNT REGISTER(0xE0001004u)
-#define NVIC_ISER1 REGISTER(0xE000E104u) /* enable, disable, forget interrupts 32..63 */
-#define NVIC_ICER1 REGISTER(0xE000E184u)
-#define NVIC_ICPR1 REGISTER(0xE000E284u)
-#define NVIC1_USART1 BIT(37 - 32)
-#define SCB_VTOR REGISTER(0xE000ED08u)
-#define SCB_AIRCR REGISTER(0xE000ED0Cu)
-#define SCB_AIRCR_SYSRESETREQ (UINT32_C(0x05FA0000) | BIT(2))
-#define SCB_SHCSR REGISTER(0xE000ED24u)
-#define SCB_SHCSR_FAULTS (BIT(16) | BIT(17) | BIT(18)) /* memory, bus, usage */
-#define SCB_CFSR REGISTER(0xE000ED28u)
-#define SCB_BFAR REGISTER(0xE000ED38u)
-#define SCB_CPACR REGISTER(0xE000ED88u)
-#define SCB_CPACR_FPU (UINT32_C(15) << 20)
-#define DEMCR REGISTER(0xE000EDFCu)
-#define DEMCR_TRCENA BIT(24)
 
 #endif

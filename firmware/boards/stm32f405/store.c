@@ -11,7 +11,6 @@
 
 #include "flash.h"
 #include "registers.h"
-#include "startup.h"
 
 #define UNIT 4u
 
@@ -41,9 +40,9 @@ static void use_flash(void) {
 }
 
 static void use_ram(void) {
-    if (startup_answers((const volatile uint32_t *)CCM))
+    if (core_answers((const volatile uint32_t *)CCM))
         store.ram = (uint8_t *)CCM;
-    else if (startup_answers((const volatile uint32_t *)BEHIND_SRAM))
+    else if (core_answers((const volatile uint32_t *)BEHIND_SRAM))
         store.ram = (uint8_t *)BEHIND_SRAM;
     SCB_CFSR = SCB_CFSR; /* a look at nothing was no fault */
     if (store.ram == NULL)

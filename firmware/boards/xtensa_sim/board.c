@@ -4,11 +4,11 @@
  *
  *     qemu-system-xtensa -M lx60 -cpu lx106 -icount shift=5,sleep=off -serial pty -kernel ELF
  *
- * Ticks are executed instructions, exactly. One takes 32 virtual ns then, and CCOUNT runs at the
- * emulated 40 MHz: after i instructions it holds c = floor(i * 32 / 25). One more instruction is
- * always one more count, so i = ceil(c * 25 / 32) is the only number that gives c. */
+ * Ticks are executed instructions, exactly: one takes 32 virtual ns then, and CCOUNT runs at the
+ * emulated 40 MHz. */
 #include "board.h"
 
+#include "common/counter.h"
 #include "core.h"
 
 #define UART_BASE 0xFD050020u
@@ -22,24 +22,18 @@
 #define FPGA_RESET_NOW 0xDEADu
 
 #define COUNT_MHZ 40u
+#define ICOUNT_SHIFT 5u
 #define TICK_HZ 31250000u /* 1 / 32 ns */
-
-/* Executed in the 2^32 counts after which CCOUNT starts over. */
-#define TICKS_A_WRAP (UINT32_C(25) << 27)
 
 extern const uint8_t __image_start[], __image_end[]; /* from link.ld */
 
-static struct {
-    uint32_t count;        /* CCOUNT when it was last read for ticks */
-    uint32_t wrapped;      /* ticks of its wraps, modulo 2^32 */
-    uint32_t micros_count; /* CCOUNT when `micros` was right */
-    uint32_t micros;
-} clock;
+static instruction_counter executed;
+static microsecond_counter micros;
 
 void board_init(int argc, char *argv[]) {
     (void)argc;
     (void)argv;
-    clock.count = clock.micros_count = core_ccount();
+    executed.count = micros.count = core_ccount();
     uart_start();
 }
 
@@ -75,11 +69,7 @@ void board_flush(void) {
 
 /* Exact if asked at least once in 3.3e9 instructions, which the emulator needs a minute for. */
 uint32_t board_ticks(void) {
-    const uint32_t count = core_ccount();
-    clock.wrapped += TICKS_A_WRAP & (0u - (uint32_t)(count < clock.count));
-    clock.count = count;
-    /* ceil(c * 25 / 32) = c - floor(c * 7 / 32) */
-    return clock.wrapped + count - 7u * (count >> 5) - (7u * (count & 31u) >> 5);
+    return counter_instructions(&executed, core_ccount(), 1000u / COUNT_MHZ, ICOUNT_SHIFT);
 }
 
 const char *board_tick_source(void) {
@@ -91,10 +81,7 @@ uint32_t board_tick_hz(void) {
 }
 
 uint32_t board_micros(void) {
-    const uint32_t passed = (core_ccount() - clock.micros_count) / COUNT_MHZ;
-    clock.micros += passed;
-    clock.micros_count += passed * COUNT_MHZ;
-    return clock.micros;
+    return counter_micros(&micros, core_ccount(), COUNT_MHZ);
 }
 
 void board_image(const uint8_t **start, uint32_t *size) {

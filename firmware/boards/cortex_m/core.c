@@ -1,14 +1,13 @@
-/* startup.c - from reset to main(), and what happens on a fault. */
+/* core.c - a Cortex-M core (Armv7-M and later) from reset to startup(), on a fault, and asleep. */
+#include "core.h"
+
 #include "board.h"
+#include "common/startup.h"
 
-#include "registers.h"
-#include "startup.h"
-
-/* From link.ld. */
-extern uint32_t __data_start[], __data_end[], __bss_start[], __bss_end[];
+/* From sections.ld. */
+extern uint32_t __data_start[], __data_end[];
 extern const uint32_t __data_load[];
-
-int main(int argc, char *argv[]);
+extern const uint8_t __image_start[], __image_end[];
 
 void reset_handler(void);
 void fault_handler(void);
@@ -16,7 +15,7 @@ void fault_report(uint32_t exception, uint32_t pc);
 
 typedef void (*vector)(void);
 
-/* The core's own exceptions. No interrupt is ever enabled, so the table ends there. */
+/* The core's own exceptions. No interrupt is ever taken, so the table ends there. */
 __attribute__((section(".vectors"), used)) static const struct {
     uint32_t *stack_top;
     vector reset, nmi, hard_fault, memory_fault, bus_fault, usage_fault, reserved[4];
@@ -35,32 +34,21 @@ __attribute__((section(".vectors"), used)) static const struct {
     .systick = fault_handler,
 };
 
-/* Everything below the stack pointer gets a pattern; where it is gone, the stack has been. */
-static void paint_stack(void) {
-    uint32_t *here;
-    __asm__ volatile("mov %0, sp" : "=r"(here));
-    for (uint32_t *word = __stack_limit; word < here; word++)
-        *word = STACK_PAINT;
-}
-
 void reset_handler(void) {
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     SCB_CPACR |= SCB_CPACR_FPU;
     __asm__ volatile("dsb\n\tisb");
+#endif
     SCB_VTOR = (uint32_t)&vectors;
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
     const uint32_t *from = __data_load;
     for (uint32_t *to = __data_start; to < __data_end; to++)
         *to = *from++;
-    for (uint32_t *to = __bss_start; to < __bss_end; to++)
-        *to = 0;
-    paint_stack();
-    (void)main(0, NULL);
-    board_flush();
-    board_reset(); /* main() of a test ends; an emulator stops here, a board runs it again */
+    startup();
 }
 
-/* The fault of the load in the middle ends behind it, with false. */
-__attribute__((naked)) bool startup_answers(const volatile uint32_t *address) {
+/* The fault of the load in the middle ends behind it, with false: fault_handler() sees to that. */
+__attribute__((naked)) bool core_answers(const volatile uint32_t *address) {
     (void)address;
     __asm__ volatile("probe_load:\n\t"
                      "ldr.w r0, [r0]\n\t"
@@ -97,36 +85,35 @@ __attribute__((naked)) void fault_handler(void) {
                      ".ltorg");
 }
 
-/* Sends without waiting for ever: the line may not be on. */
-static void send(char character) {
-    for (uint32_t patience = 100000; patience > 0; patience--) {
-        if ((USART1_SR & USART_SR_TXE) != 0) {
-            USART1_DR = (uint8_t)character;
-            return;
-        }
-    }
-}
-
-static void send_text(const char *text) {
-    while (*text != '\0')
-        send(*text++);
-}
-
-static void send_hex(uint32_t value) {
-    for (int shift = 28; shift >= 0; shift -= 4)
-        send("0123456789abcdef"[(value >> shift) & 15u]);
-}
-
-/* `exception` is the core's number: 3 hard fault, 4 memory, 5 bus, 6 usage. */
+/* `exception` is the core's number: 3 hard fault, 4 memory, 5 bus, 6 usage. CFSR has no bits where
+ * the message has it. */
 __attribute__((used)) void fault_report(uint32_t exception, uint32_t pc) {
-    send_text("\r\ne-[Fault ");
-    send((char)('0' + exception % 10u));
-    send_text(" at ");
-    send_hex(pc);
-    send_text(", CFSR ");
-    send_hex(SCB_CFSR);
-    send_text(", BFAR ");
-    send_hex(SCB_BFAR);
-    send_text("]\r\n");
-    board_reset();
+    startup_fault(exception << 28 | SCB_CFSR, pc, SCB_BFAR);
+}
+
+void core_sleep_until(bool (*ready)(void), uint32_t interrupt) {
+    const uint32_t bit = NVIC_BIT(interrupt);
+    __asm__ volatile("cpsid i" ::: "memory");
+    NVIC_ISER(interrupt) = bit;
+    for (;;) {
+        NVIC_ICPR(interrupt) = bit; /* of what is over; a new request sets it again */
+        if (ready())
+            break;
+        __asm__ volatile("dsb\n\twfi" ::: "memory");
+    }
+    NVIC_ICER(interrupt) = bit;
+    __asm__ volatile("dsb\n\tisb\n\tcpsie i" ::: "memory");
+}
+
+void board_image(const uint8_t **start, uint32_t *size) {
+    *start = __image_start;
+    *size = (uint32_t)(__image_end - __image_start);
+}
+
+void board_reset(void) {
+    __asm__ volatile("dsb");
+    SCB_AIRCR = SCB_AIRCR_SYSRESETREQ;
+    __asm__ volatile("dsb");
+    for (;;) {
+    }
 }
