@@ -76,7 +76,10 @@ def add_flags() -> None:
     """Flags for compiler and linker alike, and the linker's own."""
     machine = words("custom_machine_flags")
     env.Append(
-        CPPPATH=[str(firmware), str(project / "lib" / "nano" / "include")],
+        CPPPATH=[
+            *(str(firmware), str(firmware / "boards")),
+            str(project / "lib" / "nano" / "include"),
+        ],
         CCFLAGS=machine,
         ASFLAGS=machine,
         LINKFLAGS=[*machine, *words("custom_link_flags"), f"-L{firmware / 'boards'}"],
