@@ -46,13 +46,23 @@ def pytest(session: nox.Session, *arguments: str, **env: str) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """From a PyTorch model to the same bytes on two boards, with real digits."""
-    session.run(PYTHON, "-m", "examples.digits.demo", *session.posargs)
+    session.run(PYTHON, "-m", "examples.task06_digits", *session.posargs)
+
+
+@nox.session
+def tasks(session: nox.Session) -> None:
+    """The tasks of examples/, whole: nox -s tasks, or nox -s tasks -- 08 --record for one."""
+    chosen = [argument for argument in session.posargs if argument.isdigit()]
+    options = [argument for argument in session.posargs if argument not in chosen]
+    for path in sorted((ROOT / "examples").glob("task[0-9]*.py")):
+        if not chosen or any(path.stem.startswith(f"task{number}") for number in chosen):
+            session.run(PYTHON, "-m", f"examples.{path.stem}", *options)
 
 
 @nox.session
 def test(session: nox.Session) -> None:
     """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
-    for name in ("lint", "firmware", "ctest", "unit", "demo-short", "hil"):
+    for name in ("lint", "firmware", "ctest", "unit", "tasks-short", "hil"):
         session.notify(name)
 
 
@@ -85,10 +95,12 @@ def unit(session: nox.Session) -> None:
     pytest(session, "-q", "-n", "2", "-m", "not slow", *session.posargs)
 
 
-@nox.session(name="demo-short")
-def demo_short(session: nox.Session) -> None:
-    """The demo with little training and few images: the path, not the figures."""
-    session.run(PYTHON, "-m", "examples.digits.demo", "--short")
+@nox.session(name="tasks-short")
+def tasks_short(session: nox.Session) -> None:
+    """The tasks, the demo among them, with little training and few samples: the path, not the
+    figures."""
+    for path in sorted((ROOT / "examples").glob("task[0-9]*.py")):
+        session.run(PYTHON, "-m", f"examples.{path.stem}", "--short")
 
 
 @nox.session

@@ -78,6 +78,7 @@ class ReportData:
     memory_svg: str = ""  # the planner's picture, an <svg> element
     passes: tuple[tuple[str, str], ...] = ()  # (pass, before and after line by line)
     samples: tuple[Sample, ...] = ()
+    pictures: tuple[tuple[str, str], ...] = ()  # (heading, an <svg> element)
 
     @property
     def macs(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import torch
 from float_nets import device_order, reference
 from torch import nn
 
-from examples.digits.train import train
+from examples import fit, task06_digits
 from nanotool.datasets import Dataset, load_mnist
 from nanotool.errors import NanoError
 from nanotool.frontends.torch import capture
@@ -138,7 +139,9 @@ def test_error_of_small_vectors(seed: int) -> None:
 def test_trained_digits(mnist: Dataset) -> None:
     """A short training is enough: int8 is within 0.3 points of float, logits within 5 LSBs but for
     those of outliers, of which there may be one in a thousand."""
-    model, accuracy = train(epochs=1, data=mnist)
+    recipe = replace(task06_digits.TASK.recipe, epochs=1)
+    model = fit.fit(task06_digits.network, mnist, recipe)
+    accuracy = float((fit.predict(model, mnist.test_x) == mnist.test_y).mean())
     assert accuracy >= 0.95
     graph = int8_of(model, mnist.train_x[:CALIBRATION])
     y = simulate(graph, to_device(graph, mnist.test_x))

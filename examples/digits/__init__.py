@@ -1,1 +1,0 @@
-"""Handwritten digits (MNIST) with a small convolutional network."""
