@@ -125,6 +125,24 @@ def _exact(zero_point: int, channels: _Channels) -> NDArray[np.bool_]:
     return np.asarray(fits & (channels.shift <= -1))
 
 
+def ready_scales(packed: Scaled, zero_point: int) -> NDArray[np.int32]:
+    """int32 [out, 4]: ``packed.scales`` in the form of four words (requant_dsp.h), given the
+    output's zero point."""
+    first = packed.scales[:, 0].astype(np.int64)
+    shift = first & 0xFF
+    words = [shift, packed.scales[:, 1], 2 * (first >> 8), (2 * zero_point + 1) << shift]
+    return np.stack(words, axis=1).astype(np.int32)
+
+
+def with_scales(rows: NDArray[np.int16], scales: NDArray[np.int32]) -> NDArray[np.int16]:
+    """`quads` of pairs of rows, each with the scales [2, words] of both behind it, flat. The scales
+    of an odd row that is missing are 0."""
+    both = np.zeros((2 * len(rows), scales.shape[1]), np.int32)
+    both[: len(scales)] = scales
+    halves = both.astype("<i4").reshape(len(rows), -1).view("<i2")
+    return np.concatenate([rows.reshape(len(rows), -1), halves], axis=1).astype(np.int16)
+
+
 def row_pairs(rows: Int8Array) -> NDArray[np.int16] | None:
     """int16 [ceil(out / 2), terms]: 256 * odd row + even row; the last odd row may be missing (0).
 

@@ -28,11 +28,10 @@ NANO_STATIC_ASSERT(NANO_ABI == 1, digits_was_exported_for_NANO_ABI_1);
  * . free   x scratch   = read   # written   % written over what is read */
 
 /* 0  features.0  conv2d 3x3 stride 1 pad 1  28x28x1 -> 28x28x8, ReLU
- *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  160 B weights
+ *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  224 B weights
  *   arena 0..784 -> 0..6272  scratch 6272..7272 */
 static const nano_conv2d_dsp_params digits_features_0 = {
     .weights = digits_features_0_weights,
-    .scales = digits_features_0_scales,
     .window = {
         .in_h = 28, .in_w = 28, .in_c = 1,
         .out_h = 28, .out_w = 28, .out_c = 8,
@@ -68,11 +67,10 @@ static const nano_pool_params digits_features_2 = {
 };
 
 /* 2  features.3  conv2d 3x3 stride 1 pad 1  14x14x8 -> 14x14x16, ReLU
- *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,280 B weights
+ *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,408 B weights
  *   arena 0..1568 -> 0..3136  scratch 3136..5644 */
 static const nano_conv2d_dsp_params digits_features_3 = {
     .weights = digits_features_3_weights,
-    .scales = digits_features_3_scales,
     .window = {
         .in_h = 14, .in_w = 14, .in_c = 8,
         .out_h = 14, .out_w = 14, .out_c = 16,

@@ -15,10 +15,8 @@ extern "C" {
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
 
-extern const int16_t digits_features_0_weights[48];
-extern const int32_t digits_features_0_scales[16];
-extern const int16_t digits_features_3_weights[576];
-extern const int32_t digits_features_3_scales[32];
+extern const int16_t digits_features_0_weights[112];
+extern const int16_t digits_features_3_weights[704];
 extern const int16_t digits_classifier_weights[3920];
 extern const int32_t digits_classifier_scales[20];
 

@@ -29,6 +29,19 @@ static inline int32_t nano_requantize_relu_dsp(int32_t sum, const int32_t *scale
     return nano_ssat8_asr1(nano_asr(nano_smmlar(acc2, scale[1], round), scale[0]));
 }
 
+/* The same from four words in the order in which they are used, for kernels whose scales come with
+ * the weights: {e - 1, multiplier, 2 * bias, offset << (e - 1)}. */
+static inline int32_t nano_requantize_ready_dsp(int32_t sum, const int32_t *ready) {
+    const int32_t acc2 = (int32_t)(((uint32_t)sum << 1) + (uint32_t)ready[2]);
+    const int32_t round = ready[3] + (acc2 >> 31);
+    return nano_ssat8_asr1(nano_asr(nano_smmlar(acc2, ready[1], round), ready[0]));
+}
+
+static inline int32_t nano_requantize_ready_relu_dsp(int32_t sum, const int32_t *ready) {
+    const int32_t acc2 = (int32_t)(((uint32_t)sum << 1) + (uint32_t)ready[2]);
+    return nano_ssat8_asr1(nano_asr(nano_smmlar(acc2, ready[1], ready[3]), ready[0]));
+}
+
 /* Bring n bytes into low..high. */
 static inline void nano_clamp_dsp(int8_t *q, uint32_t n, int32_t low, int32_t high) {
     for (uint32_t i = 0; i < n; i++)

@@ -78,14 +78,17 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
     pairs = pack.row_pairs(rows.reshape(len(rows), terms))
     if pairs is None:
         return None
-    weights = pack.quads(pairs)
-    quads = weights.shape[1]
+    paired = pack.quads(pairs)
+    quads = paired.shape[1]
+    weights = pack.with_scales(paired, pack.ready_scales(packed, layer.output.zero_point))
     outputs = layer.output.shape[2]
     padded = _padded_bytes(op, layer, pitch)
-    note = "weights, 256 odd + even row: [out / 2][quads of kernel_h kernel_w in_c][4: 0 2 1 3]"
+    note = (
+        "[out / 2]: weights, 256 odd + even row [quads of kernel_h kernel_w in_c][4: 0 2 1 3],"
+        " then [2 outputs][shift - 1, multiplier, 2 bias, rounding] in words"
+    )
     fields = (
         ("weights", layer.array("weights", weights, note)),
-        ("scales", _scales(layer, packed)),
         ("window", window_struct(op.window, layer)),
         ("quads", quads),
         ("pitch", pitch),

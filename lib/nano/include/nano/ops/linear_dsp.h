@@ -28,16 +28,16 @@ typedef struct {
 void nano_dense_dsp(const void *params, const nano_io *io);
 void nano_dense_relu_dsp(const void *params, const nano_io *io); /* zero point -128 only */
 
-/* nano_conv2d in one group. Pixels are computed three by three, in raster order; all that three
- * need is read before any of them is written. A row of a window takes `pitch` terms: with the
- * weights of filling terms 0, either whole quads, which can be read where they lie in the image, or
- * no more than there are, and windows are copied.
+/* nano_conv2d in one group. Behind each pair of rows stand the scales of both, as they are used:
+ * words {e - 1, multiplier, 2 * bias, (2 * zero_point(out) + 1) << (e - 1)}. Pixels are computed
+ * three by three, in raster order; all that three need is read before any of them is written. A row
+ * of a window takes `pitch` terms: with the weights of filling terms 0, either whole quads, which
+ * can be read where they lie in the image, or no more than there are, and windows are copied.
  * scratch: 24 + 24 * quads bytes, and 12 * quads for copies of windows or, if `padded`, the image
  * with its padding, 3 bytes behind it, rounded up to 4: then all inputs are read before any output
  * is written. */
 typedef struct {
-    const int16_t *weights; /* [out_c / 2, rounded up][quads][4] */
-    const int32_t *scales;  /* [out_c][2] */
+    const int16_t *weights; /* [out_c / 2, rounded up]: [quads][4], then the scales [2][4 words] */
     nano_window window;
     uint16_t quads;  /* kernel_h * pitch / 4, rounded up */
     uint16_t pitch;  /* kernel_w * in_c, or that rounded up to a multiple of 4 */

@@ -175,31 +175,31 @@ static job begin(const nano_conv2d_dsp_params *p, const int8_t *in, uint32_t *in
     return j;
 }
 
-/* The last one of an odd number of outputs: the even row of a pair. */
-static void last_output(const nano_tile *t, uint32_t output,
-                        int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
-    const int16_t *const w = t->weights + output / 2 * t->quads * 4;
+/* The last one of an odd number of outputs: the even row of the pair at `weights`. */
+static void last_output(const nano_tile *t, const int16_t *weights, uint32_t output,
+                        int32_t (*requantize)(int32_t, const int32_t *)) {
+    int32_t ready[4];
+    for (uint32_t i = 0; i < 4; i++)
+        ready[i] = (int32_t)nano_load_word(weights + 4 * t->quads + 2 * i);
     for (uint32_t k = 0; k < PIXELS; k++) {
         const uint32_t *inputs = t->inputs + NANO_TILE_SUMS + k;
         int32_t sum = 0;
         for (uint32_t i = 0; i < 2 * t->quads; i++, inputs += PIXELS)
-            sum = nano_smlad(nano_sxtb16(nano_load_word(w + 2 * i)), *inputs, sum);
-        t->out[k][output] = (int8_t)requantize(sum, t->scales_end, t->offset);
+            sum = nano_smlad(nano_sxtb16(nano_load_word(weights + 2 * i)), *inputs, sum);
+        t->out[k][output] = (int8_t)requantize(sum, ready);
     }
 }
 
 /* All pixels, with one of the tile's two forms. */
 static inline void convolve(const nano_conv2d_dsp_params *p, const nano_io *io,
                             void (*tile)(const nano_tile *),
-                            int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
+                            int32_t (*requantize)(int32_t, const int32_t *)) {
     const uint32_t outputs = p->window.out_c;
     const uint32_t pixels = (uint32_t)p->window.out_h * p->window.out_w;
     uint32_t *const scratch = (uint32_t *)io->scratch, *const inputs = scratch + NANO_TILE_SUMS;
     job j = begin(p, (const int8_t *)io->in[0], inputs);
-    nano_tile t = {.scales = p->scales, .inputs = scratch, .quads = p->quads};
-    t.offset = 2 * p->store.zero_point + 1;
-    t.scales_end = p->scales + 4 * (outputs / 2);
-    t.weights = p->weights;
+    nano_tile t = {.inputs = scratch, .quads = p->quads, .weights = p->weights};
+    t.weights_end = p->weights + outputs / 2 * (4u * p->quads + NANO_TILE_SCALES);
     for (uint32_t i = 0; i < NANO_TILE_SUMS; i++)
         scratch[i] = 0;
     int8_t *out = (int8_t *)io->out;
@@ -212,7 +212,7 @@ static inline void convolve(const nano_conv2d_dsp_params *p, const nano_io *io,
         if (outputs > 1)
             tile(&t);
         if (outputs % 2 != 0)
-            last_output(&t, outputs - 1, requantize);
+            last_output(&t, t.weights_end, outputs - 1, requantize);
         out += count * outputs;
         left -= count;
     }
@@ -221,12 +221,12 @@ static inline void convolve(const nano_conv2d_dsp_params *p, const nano_io *io,
 }
 
 void nano_conv2d_dsp(const void *params, const nano_io *io) {
-    convolve((const nano_conv2d_dsp_params *)params, io, nano_tile_dsp, nano_requantize_dsp);
+    convolve((const nano_conv2d_dsp_params *)params, io, nano_tile_dsp, nano_requantize_ready_dsp);
 }
 
 void nano_conv2d_relu_dsp(const void *params, const nano_io *io) {
     convolve((const nano_conv2d_dsp_params *)params, io, nano_tile_relu_dsp,
-             nano_requantize_relu_dsp);
+             nano_requantize_ready_relu_dsp);
 }
 
 #endif

@@ -22,26 +22,29 @@ static void pair(const nano_tile *t, const int16_t *w, const uint32_t *inputs, i
     sums[1] = (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
 }
 
-static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
-    const int16_t *w = t->weights;
-    for (const int32_t *scales = t->scales; scales != t->scales_end; scales += 4) {
+static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_t *)) {
+    uint32_t output = 0;
+    for (const int16_t *w = t->weights; w != t->weights_end; output += 2) {
+        const int16_t *const scales = w + 4 * t->quads;
+        int32_t ready[8];
+        for (uint32_t i = 0; i < 8; i++)
+            ready[i] = (int32_t)nano_load_word(scales + 2 * i);
         for (uint32_t i = 0; i < NANO_TILE_PIXELS; i++) {
-            int8_t *const out = t->out[i] + (scales - t->scales) / 2;
             int32_t sums[2];
             pair(t, w, t->inputs + NANO_TILE_SUMS + i, sums);
-            out[0] = (int8_t)requantize(sums[0], scales, t->offset);
-            out[1] = (int8_t)requantize(sums[1], scales + 2, t->offset);
+            t->out[i][output] = (int8_t)requantize(sums[0], ready);
+            t->out[i][output + 1] = (int8_t)requantize(sums[1], ready + 4);
         }
-        w += 4 * t->quads;
+        w = scales + NANO_TILE_SCALES;
     }
 }
 
 void nano_tile_dsp(const nano_tile *t) {
-    tile(t, nano_requantize_dsp);
+    tile(t, nano_requantize_ready_dsp);
 }
 
 void nano_tile_relu_dsp(const nano_tile *t) {
-    tile(t, nano_requantize_relu_dsp);
+    tile(t, nano_requantize_ready_relu_dsp);
 }
 
 void nano_tile_widen_dsp(const nano_windows *w) {
@@ -86,44 +89,37 @@ void nano_tile_widen_dsp(const nano_windows *w) {
     "ssat " sum ", #8, " sum ", asr #1\n"
 /* Three pixels' outputs of one channel; whole - low is 256 times a sum, so asr #7 doubles it. */
 #define CHANNEL(scale, a, b, c, doubled)                                                           \
-    "ldrd r2, r3, [r1], #8\n"                                                                      \
-    "asr r10, r2, #7\n"                                                                            \
-    "lsl r11, r12, r2\n" scale(a, doubled) scale(b, doubled) scale(c, doubled)
+    "ldmia r0!, {r2, r3, r10, r11}\n" scale(a, doubled) scale(b, doubled) scale(c, doubled)
 
-/* The frame: out[3], scales, inputs, count, entry, offset, scales_end. The loop runs over eight
- * quads; its first round begins with as many of them as are left over. */
+/* The frame: out[3], inputs, rounds, entry, end of weights. The loop runs over eight quads; its
+ * first round begins with as many of them as are left over. */
 #define TILE(scale)                                                                                \
     __asm__("push {r4-r11, lr}\n"                                                                  \
-            "sub sp, #36\n"                                                                        \
-            "ldmia r0, {r4-r12}\n"                                                                 \
-            "rsb r1, r9, #0\n"                                                                     \
+            "sub sp, #28\n"                                                                        \
+            "ldmia r0, {r4-r10}\n"                                                                 \
+            "mov r0, r9\n"                                                                         \
+            "rsb r1, r8, #0\n"                                                                     \
             "and r1, #7\n" /* quads that the first round skips */                                  \
-            "add r2, r9, #7\n"                                                                     \
-            "lsr r2, #3\n" /* rounds */                                                            \
-            "adr r3, 2f\n"                                                                         \
+            "add r8, #7\n"                                                                         \
+            "lsr r8, #3\n" /* rounds */                                                            \
+            "adr r9, 2f\n"                                                                         \
             "mov lr, #68\n"                                                                        \
-            "mla r3, r1, lr, r3\n"                                                                 \
-            "add r3, #1\n" /* a Thumb address */                                                   \
-            "stmia sp, {r4-r8}\n"                                                                  \
-            "strd r2, r3, [sp, #20]\n"                                                             \
-            "strd r10, r11, [sp, #28]\n"                                                           \
-            "mov r0, r12\n"                                                                        \
-            "1: ldr r1, [sp, #16]\n"                                                               \
-            "ldrd lr, r12, [sp, #20]\n"                                                            \
+            "mla r9, r1, lr, r9\n"                                                                 \
+            "add r9, #1\n" /* a Thumb address */                                                   \
+            "stmia sp, {r4-r10}\n"                                                                 \
+            "1: ldr r1, [sp, #12]\n"                                                               \
+            "ldrd lr, r12, [sp, #16]\n"                                                            \
             "ldmia r1!, {r4-r9}\n"                                                                 \
             "bx r12\n"                                                                             \
             ".p2align 2\n"                                                                         \
             "2: .rept 8\n" QUAD ".endr\n"                                                          \
             "subs lr, #1\n"                                                                        \
             "bne.w 2b\n"                                                                           \
-            "ldr r1, [sp, #12]\n"                                                                  \
-            "ldr r12, [sp, #28]\n"                                                                 \
             "sub r7, r4\n"                                                                         \
             "sub r8, r5\n"                                                                         \
             "sub r9, r6\n" CHANNEL(scale, "r4", "r5", "r6", "lsl #1")                              \
-                CHANNEL(scale, "r7", "r8", "r9", "asr #7") "str r1, [sp, #12]\n"                   \
-                                                           "ldmia sp, {r10-r12}\n"                 \
-                                                           "ldr r2, [sp, #32]\n"                   \
+                CHANNEL(scale, "r7", "r8", "r9", "asr #7") "ldmia sp, {r10-r12}\n"                 \
+                                                           "ldr r2, [sp, #24]\n"                   \
                                                            "strb r4, [r10], #1\n"                  \
                                                            "strb r5, [r11], #1\n"                  \
                                                            "strb r6, [r12], #1\n"                  \
@@ -131,9 +127,9 @@ void nano_tile_widen_dsp(const nano_windows *w) {
                                                            "strb r8, [r11], #1\n"                  \
                                                            "strb r9, [r12], #1\n"                  \
                                                            "stmia sp, {r10-r12}\n"                 \
-                                                           "cmp r1, r2\n"                          \
+                                                           "cmp r0, r2\n"                          \
                                                            "bne.w 1b\n"                            \
-                                                           "add sp, #36\n"                         \
+                                                           "add sp, #28\n"                         \
                                                            "pop {r4-r11, pc}\n")
 
 __attribute__((naked)) void nano_tile_dsp(const nano_tile *tile __attribute__((unused))) {

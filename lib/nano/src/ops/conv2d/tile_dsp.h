@@ -14,13 +14,14 @@
  * them, so one instruction loads both. Assembly reads this struct by position. */
 typedef struct {
     int8_t *out[NANO_TILE_PIXELS]; /* the next output of each pixel */
-    const int32_t *scales;         /* of the next pair of outputs */
     const uint32_t *inputs;        /* [6 + 6 * quads] */
     uint32_t quads;
-    int32_t offset;            /* 2 * zero_point(out) + 1 */
-    const int32_t *scales_end; /* behind the last pair; there is at least one */
-    const int16_t *weights;    /* [pairs][quads][4] */
+    const int16_t *weights;     /* [pairs] of outputs: [quads][4], then NANO_TILE_SCALES */
+    const int16_t *weights_end; /* behind the last pair; there is at least one */
 } nano_tile;
+
+/* Halves of the scales of a pair: four words for each of both (nano_requantize_ready_dsp). */
+#define NANO_TILE_SCALES 16
 
 /* Compute the pairs of outputs of three pixels. relu: the output's zero point is -128. */
 void nano_tile_dsp(const nano_tile *tile);
