@@ -181,7 +181,7 @@ class QuantizedModel:
         from nanotool.pipeline import prepare  # noqa: PLC0415
         from nanotool.runtime import Runtime  # noqa: PLC0415
 
-        return Runtime(*prepare(self.graph))
+        return Runtime(*prepare(self.graph), fast=True)
 
     def _on_board(
         self, data: NDArray[Any], board: Board, port: str | None, optimize: str

@@ -41,6 +41,7 @@ HEADERS = (  # in order of inclusion
     *("ops/elementwise", "ops/linear", "ops/linear_dsp", "ops/move", "ops/pool", "ops/rows", "ops"),
     "sequential",
 )
+OWN_HEADERS, OWN_SOURCES = ("batch.h", "host.h"), ("batch.c", "host.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
 VARIANTS = (("NANO_SIMD_FALLBACK", "1"),)  # macros that bring the kernels of other targets, in C
 _QUOTED_LINES = 12  # of the compiler's output, when it fails
@@ -67,7 +68,7 @@ def declarations(header: str) -> str:
 
 def _cdef() -> str:
     include = lib_dir() / "include" / "nano"
-    paths = [*(include / f"{name}.h" for name in HEADERS), HERE / "batch.h"]
+    paths = [*(include / f"{name}.h" for name in HEADERS), *(HERE / name for name in OWN_HEADERS)]
     return "\n".join(declarations(path.read_text("utf-8")) for path in paths)
 
 
@@ -79,13 +80,23 @@ def library_sources() -> list[Path]:
     return sorted((lib_dir() / "src").rglob("*.c"))
 
 
+def _sources() -> list[Path]:
+    """All C files: the library's and our own."""
+    return [*library_sources(), *(HERE / name for name in OWN_SOURCES)]
+
+
+def _include_dirs() -> list[Path]:
+    """For them: the library's headers, its internal ones for host.c, and our own."""
+    return [lib_dir() / "include", lib_dir() / "src", HERE]
+
+
 def fingerprint() -> str:
     """A digest of everything that the extension is made from: 16 hex digits."""
     lib = lib_dir()
     digest = hashlib.sha256()
     paths = [path for part in ("include", "src") for path in (lib / part).rglob("*.[ch]")]
     named = [(path.relative_to(lib).as_posix(), path) for path in paths]
-    named += [(name, HERE / name) for name in ("batch.c", "batch.h", "build.py")]
+    named += [(name, HERE / name) for name in (*OWN_SOURCES, *OWN_HEADERS, "build.py")]
     for name, path in sorted(named):
         content = path.read_bytes()
         digest.update(f"{name} {len(content)}\n".encode() + content)
@@ -102,9 +113,9 @@ def _builder() -> FFI:
     builder.cdef(_cdef())
     builder.set_source(
         MODULE,
-        '#include "batch.h"',
-        sources=[relative(path) for path in (*library_sources(), HERE / "batch.c")],
-        include_dirs=[relative(lib_dir() / "include"), relative(HERE)],
+        "".join(f'#include "{name}"\n' for name in OWN_HEADERS),
+        sources=[relative(path) for path in _sources()],
+        include_dirs=[relative(path) for path in _include_dirs()],
         define_macros=[("NANOTOOL_FINGERPRINT", f'"{fingerprint()}"'), *VARIANTS],
         extra_compile_args=[] if os.name == "nt" else ["-O3", *WARNINGS],
     )
@@ -193,8 +204,8 @@ def _compile(folder: Path, verbose: bool) -> Path:
         *linker,
         *("-O3", "-fPIC", *WARNINGS, f'-DNANOTOOL_FINGERPRINT="{fingerprint()}"'),
         *(f"-D{name}={value}" for name, value in VARIANTS),
-        *(f"-I{path}" for path in (sysconfig.get_paths()["include"], lib_dir() / "include", HERE)),
-        *(str(path) for path in (generated, HERE / "batch.c", *library_sources())),
+        *(f"-I{path}" for path in (sysconfig.get_paths()["include"], *_include_dirs())),
+        *(str(path) for path in (generated, *_sources())),
         *("-o", str(product)),
     ]
     if verbose:

@@ -13,6 +13,7 @@ from nanotool.ir import DTYPES, Array, Int8Array, Lowered, LoweredOp, Plan, QTen
 from nanotool.lower import ABI
 from nanotool.qfile import graph_hash
 from nanotool.runtime.extension import load
+from nanotool.runtime.host import on_host
 
 CData: TypeAlias = Any  # cffi objects have no static types
 
@@ -25,8 +26,9 @@ class Runtime:
     Threads may share one: every call has an arena of its own, and C runs without Python's lock.
     """
 
-    def __init__(self, lowered: Lowered, plan: Plan) -> None:
-        """Fill the C structs. Raises `MissingTool` if the compiled library is missing or has not
+    def __init__(self, lowered: Lowered, plan: Plan, *, fast: bool = False) -> None:
+        """Fill the C structs. ``fast``: dense layers and convolutions that are lowered for the
+        portable kernels take this computer's vector instructions instead, to the same bytes. Raises `MissingTool` if the compiled library is missing or has not
         a kernel that ``lowered`` names, `InvalidModel` if a struct does not fit the library's."""
         extension = load()
         self._ffi, self._lib = extension.ffi, extension.lib
@@ -39,6 +41,7 @@ class Runtime:
         self._lowered = lowered
         self._input = lowered.graph.input_tensor
         self._output = lowered.graph.output_tensor
+        self._fast = fast
         self._keep: list[Any] = []  # what C points to, for as long as this object lives
         self._model = self._make_model(lowered, plan)
         self.arena_size = plan.arena_size
@@ -167,14 +170,16 @@ class Runtime:
         none = self._lib.NANO_NONE
         inputs = [plan.buffers[name].offset for name in op.inputs]
         out = plan.buffers[op.output]
-        if not hasattr(self._lib, op.kernel):
+        call = on_host(op) if self._fast else None
+        kernel, params = (op.kernel, op.params) if call is None else (call.kernel, call.params)
+        if not hasattr(self._lib, kernel):
             raise MissingTool(
                 f"{op.name}: the compiled C library has no kernel {op.kernel}.",
                 "Export the model with the nanotool that it is run with.",
             )
         return {
-            "run": self._ffi.addressof(self._lib, op.kernel),
-            "params": self._new(f"{op.params.ctype} *", self._fields(op.params)),
+            "run": self._ffi.addressof(self._lib, kernel),
+            "params": self._new(f"{params.ctype} *", self._fields(params)),
             "in": inputs + [none] * (self._lib.NANO_MAX_INPUTS - len(inputs)),
             "out": out.offset,
             "scratch": plan.scratch[index].offset if index in plan.scratch else none,
