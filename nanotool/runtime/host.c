@@ -15,8 +15,9 @@
 
 /* acc[0..7] = sum over `pairs` pairs of terms; w: [pairs][8][2]. */
 #if defined(__SSE2__)
-static void dot(const int16_t *patch, const int16_t *w, uint32_t pairs, int32_t acc[LANES]) {
+static inline void dot(const int16_t *patch, const int16_t *w, uint32_t pairs, int32_t acc[LANES]) {
     __m128i low = _mm_setzero_si128(), high = _mm_setzero_si128();
+#pragma GCC unroll 4
     for (uint32_t k = 0; k < pairs; k++) {
         int32_t pair;
         __builtin_memcpy(&pair, patch + 2 * k, sizeof pair);
@@ -29,7 +30,7 @@ static void dot(const int16_t *patch, const int16_t *w, uint32_t pairs, int32_t 
     _mm_storeu_si128((__m128i *)(void *)(acc + 4), high);
 }
 #else
-static void dot(const int16_t *patch, const int16_t *w, uint32_t pairs, int32_t acc[LANES]) {
+static inline void dot(const int16_t *patch, const int16_t *w, uint32_t pairs, int32_t acc[LANES]) {
     for (uint32_t i = 0; i < LANES; i++)
         acc[i] = 0;
     for (uint32_t k = 0; k < pairs; k++, patch += 2, w += 2 * LANES) {
@@ -39,7 +40,10 @@ static void dot(const int16_t *patch, const int16_t *w, uint32_t pairs, int32_t 
 }
 #endif
 
-static void widen(const int8_t *in, int16_t *out, uint32_t n) {
+static inline void widen(const int8_t *in, int16_t *out, uint32_t n) {
+    for (; n >= 8; n -= 8, in += 8, out += 8)
+        for (uint32_t i = 0; i < 8; i++)
+            out[i] = in[i];
     for (uint32_t i = 0; i < n; i++)
         out[i] = in[i];
 }
@@ -49,8 +53,8 @@ static uint32_t least(uint32_t a, uint32_t b) {
 }
 
 /* The inputs of output pixel (y, x) in the order of the weights; outside the image, zero points. */
-static void gather(const nano_conv2d_params *p, uint32_t y, uint32_t x, const int8_t *in,
-                   int16_t *patch) {
+static inline void gather(const nano_conv2d_params *p, uint32_t y, uint32_t x, const int8_t *in,
+                          int16_t *patch) {
     const nano_window *const window = &p->window;
     const nano_view v = nano_look(window, nano_clip_rows(window, y), y, x);
     const uint32_t n = window->in_c, row = window->kernel_w * n, terms = window->kernel_h * row;

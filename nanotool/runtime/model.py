@@ -27,9 +27,13 @@ class Runtime:
     """
 
     def __init__(self, lowered: Lowered, plan: Plan, *, fast: bool = False) -> None:
-        """Fill the C structs. ``fast``: dense layers and convolutions that are lowered for the
-        portable kernels take this computer's vector instructions instead, to the same bytes. Raises `MissingTool` if the compiled library is missing or has not
-        a kernel that ``lowered`` names, `InvalidModel` if a struct does not fit the library's."""
+        """Fill the C structs.
+
+        ``fast``: dense layers and convolutions that are lowered for the portable kernels take this
+        computer's vector instructions instead, to the same bytes. Raises `MissingTool` if the
+        compiled library is missing or has not a kernel that ``lowered`` names, `InvalidModel` if a
+        struct does not fit the library's.
+        """
         extension = load()
         self._ffi, self._lib = extension.ffi, extension.lib
         if self._lib.NANO_ABI != ABI:
