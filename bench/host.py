@@ -2,9 +2,10 @@
 
     python -m bench.host [MODEL] [--images 10000] [--rounds 5]
 
-Microseconds of processor time an image, the best of the rounds, one thread: the portable kernels, the ones that use
-this computer's vector instructions (`Runtime(fast=True)`, what `QuantizedModel.run` takes), and the
-NumPy simulator. Inputs are random bytes: the time does not depend on them. The three must agree.
+Microseconds of processor time an image, one thread, the best of the rounds: the portable kernels,
+the ones that use this computer's vector instructions (`Runtime(fast=True)`, what
+`QuantizedModel.run` takes), and the NumPy simulator. Inputs are random bytes: the time does not
+depend on them. The three must agree.
 """
 
 from __future__ import annotations
