@@ -8,6 +8,7 @@ Three parts that know nothing of each other's work: `parse` makes blocks from an
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -57,6 +59,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 LOCAL: Mapping[str, str] = MappingProxyType(
     {
         ":load": "FILE.npy [I]: send the file, or its I-th sample, as the input",
+        ":live": "FILE.npy [I]: run its samples one by one, from the I-th on, until Ctrl-C",
         ":raw": "show answers as they come over the line, or not",
         ":help": "this list",
         ":quit": "leave; so does Ctrl-D",
@@ -412,6 +415,8 @@ class Session:
             return False
         if command == ":load" and len(arguments) in {1, 2}:
             self._load(Path(arguments[0]), arguments[1] if len(arguments) == 2 else "0")
+        elif command == ":live" and len(arguments) in {1, 2}:
+            self._live(Path(arguments[0]), arguments[1] if len(arguments) == 2 else "0")
         elif command == ":raw" and not arguments:
             self.raw = not self.raw
             self.console.print("Answers as they come." if self.raw else "Answers made readable.")
@@ -423,12 +428,45 @@ class Session:
         return True
 
     def _load(self, path: Path, index: str) -> None:
-        if not re.fullmatch(r"\d{1,9}", index):
-            raise NanoError(f"{index!r} is no sample number.", "The first sample is 0.")
+        number = sample_number(index)
         self._get_in_step()
-        data = self.prepare(read_array(path.expanduser()), int(index))
+        data = self.prepare(read_array(path.expanduser()), number)
         self.link.load(data)
         self.console.print(f"Loaded {data.size:,} values. Next: infer 1 0")
+
+    def _live(self, path: Path, index: str) -> None:
+        """The classes' bars, redrawn after every inference, until the samples end or Ctrl-C."""
+        first = sample_number(index)
+        samples = read_array(path.expanduser())
+        self._get_in_step()
+        done = 0
+        with Live(console=self.console, auto_refresh=False) as picture:
+            try:
+                for number in itertools.count(first):
+                    self.link.load(self.prepare(samples, number))
+                    lines, _ = self.link.exchange("infer 1 0", LONG_TIMEOUT)
+                    done += 1
+                    parts = [view(block, self.labels) for block in parse(lines)]
+                    picture.update(Group(Text(f"sample {number}"), *parts), refresh=True)
+            except NoSampleError:
+                if not done:
+                    raise
+            except KeyboardInterrupt:
+                self._in_step = False  # its answer may still be on its way
+        if not self.console.is_terminal:
+            self.console.line()  # which Live adds on a terminal alone
+        self.console.print(f"{done:,} samples from {first} on.")
+
+
+def sample_number(text: str) -> int:
+    """The number of a sample as the user typed it; `NanoError` if it is none."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise NanoError(f"{text!r} is no sample number.", "The first sample is 0.")
+    return int(text)
+
+
+class NoSampleError(NanoError):
+    """A file holds fewer samples."""
 
 
 def prepare_from_board(link: Link) -> Prepare:
@@ -465,9 +503,11 @@ def prepare_from_model(graph: QGraph) -> Prepare:
 
 
 def pick(samples: Any, index: int) -> Any:
-    """``samples[index]``; `NanoError` if there are not so many."""
+    """``samples[index]``; `NoSampleError` if there are not so many."""
     if index >= len(samples):
-        raise NanoError(f"There is no sample {index}.", f"The file holds {len(samples)}, from 0.")
+        raise NoSampleError(
+            f"There is no sample {index}.", f"The file holds {len(samples)}, from 0."
+        )
     return samples[index]
 
 
@@ -534,7 +574,7 @@ def open_history(folder: Path | None = None) -> History:
 
 
 class BoardCompleter(Completer):
-    """Completes commands from the line's start, and the path behind :load."""
+    """Completes commands from the line's start, and the path behind :load and :live."""
 
     def __init__(self) -> None:
         self._paths = PathCompleter(expanduser=True, file_filter=_is_folder_or_npy)
@@ -542,8 +582,8 @@ class BoardCompleter(Completer):
     def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
         """See prompt_toolkit."""
         typed = document.text_before_cursor.lstrip()
-        if typed.startswith(":load "):
-            inner = Document(typed.removeprefix(":load ").lstrip())
+        if typed.startswith((":load ", ":live ")):
+            inner = Document(typed.partition(" ")[2].lstrip())
             yield from self._paths.get_completions(inner, event)
             return
         for name, what in (*COMMANDS.items(), *LOCAL.items()):

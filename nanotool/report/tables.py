@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nanotool.bench import BenchResult
-from nanotool.boards import Board, Port
+from nanotool.boards import Board, Emulator, Port
 from nanotool.doctor import Check
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
 from nanotool.quantization import worst_layer
@@ -164,10 +164,17 @@ def boards_table(boards: Sequence[tuple[Board, bool]]) -> Table:
             board.title,
             size(board.flash_size or None),
             size(board.ram_size or None),
-            "yes" if ready else f"no: {board.emulator.package} is missing",
+            "yes" if ready else f"no: {_missing(board.emulator)}",
             "yes" if board.real else "–",
         )
     return result
+
+
+def _missing(emulator: Emulator) -> str:
+    """What a board lacks that cannot be emulated here."""
+    if emulator.variable:
+        return f"{emulator.variable} names no emulator"
+    return f"{emulator.package} is missing"
 
 
 def ports_table(ports: Sequence[Port]) -> Table:

@@ -224,6 +224,53 @@ def test_load_with_the_model_at_hand(tmp_path: Path) -> None:
 INFO = ["m-info-input-[2x3 3f000000 1 int8]"]  # scale 0.5
 
 
+class LiveLink(ScriptedLink):
+    """Answers each inference with the input's first value as class 1; may be interrupted."""
+
+    def __init__(self, interrupted_at: int = -1) -> None:
+        super().__init__()
+        self.interrupted_at = interrupted_at
+        self.inputs: list[bytes] = []
+
+    def exchange(self, command: str, timeout: float | None = None) -> tuple[list[str], list[Any]]:
+        assert command == "infer 1 0"
+        if len(self.inputs) == self.interrupted_at:
+            raise KeyboardInterrupt
+        self.inputs.append(self.loaded)
+        return [f"m-results-[0.000,0.{self.loaded[0]:03d}]"], []
+
+
+def live(tmp_path: Path, link: LiveLink, arguments: str = "") -> tuple[Session, str]:
+    np.save(tmp_path / "x.npy", np.arange(12, dtype=np.int8).reshape(4, 3))
+    one, text = session(link, labels=("no", "yes"), prepare=terminal.pick)
+    assert one.execute(f":live {tmp_path / 'x.npy'} {arguments}")
+    return one, text.getvalue()
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_live_runs_every_sample(tmp_path: Path, first: int) -> None:
+    link = LiveLink()
+    one, text = live(tmp_path, link, str(first) if first else "")
+    assert link.inputs == [bytes(range(3 * i, 3 * i + 3)) for i in range(first, 4)]
+    assert one.failures == 0
+    assert "sample 3" in text and "yes" in text and "0.009" in text
+    assert f"{4 - first} samples from {first} on" in text
+
+
+def test_live_ends_with_ctrl_c_and_gets_in_step_again(tmp_path: Path) -> None:
+    link = LiveLink(interrupted_at=2)
+    one, text = live(tmp_path, link)
+    assert one.failures == 0 and "2 samples from 0 on" in text
+    one.execute(f":load {tmp_path / 'x.npy'}")
+    assert link.syncs == 1
+
+
+@pytest.mark.parametrize("index", ["4", "-1", "x"])
+def test_live_without_such_a_sample(tmp_path: Path, index: str) -> None:
+    one, text = live(tmp_path, LiveLink(), index)
+    assert one.failures == 1 and "sample" in text
+
+
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3)])
 def test_load_without_a_model(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float32).reshape(shape))
