@@ -49,3 +49,7 @@ nano_status nanotool_run_all(nano_net *net, size_t count, const int8_t *in,
     nano_observe(net, NULL, NULL);
     return status;
 }
+
+const nano_train_arithmetic *nanotool_arithmetic(int bytes) {
+    return bytes == 4 ? &nano_train_float32 : &nano_train_int16;
+}

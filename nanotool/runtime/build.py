@@ -39,7 +39,7 @@ MARKER = b"nanotool-sources:"  # before the digest, in the extension's bytes
 HEADERS = (  # in order of inclusion
     *("status", "config", "arena", "model", "ops/types", "ops/border", "ops/depthwise_dsp"),
     *("ops/elementwise", "ops/linear", "ops/linear_dsp", "ops/move", "ops/pool", "ops/rows", "ops"),
-    "sequential",
+    *("sequential", "train"),
 )
 OWN_HEADERS, OWN_SOURCES = ("batch.h", "host.h"), ("batch.c", "host.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
@@ -52,7 +52,8 @@ _QUOTED_LINES = 12  # of the compiler's output, when it fails
 
 def declarations(header: str) -> str:
     """A C header as cffi's parser takes it: without comments and preprocessor lines, but with the
-    constants. Integers keep their value, for array sizes; others are left to the compiler."""
+    constants. Integers keep their value, for array sizes; others are left to the compiler. Objects
+    (`extern`) are left out: cffi would have to know their whole type."""
     plain = re.sub(r"/\*.*?\*/", " ", header, flags=re.DOTALL).replace("\\\n", " ")
     plain = re.sub(r"#ifdef __cplusplus\n.*?\n#endif", "", plain, flags=re.DOTALL)
     lines = []
@@ -61,7 +62,7 @@ def declarations(header: str) -> str:
         if constant:
             name, value = constant.groups()
             lines.append(f"#define {name} {value if value.isdigit() else '...'}")
-        elif not line.lstrip().startswith("#"):
+        elif not line.lstrip().startswith(("#", "extern ")):
             lines.append(line)
     return "\n".join(lines)
 

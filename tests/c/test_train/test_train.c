@@ -1,0 +1,260 @@
+/* Training a head: it learns, in integers with the same bytes everywhere; what is refused changes
+ * nothing. */
+#include "../check/check.h"
+
+#include "nano/nano.h"
+
+#define FEATURES 12
+#define HIDDEN 8
+#define CLASSES 4
+#define SLOTS 15
+#define FLOAT_SIZE                                                                                 \
+    NANO_TRAIN_ARENA_SIZE(4u, FEATURES, HIDDEN, CLASSES, HIDDEN, 2u,                               \
+                          FEATURES *HIDDEN + HIDDEN * CLASSES, 2u, SLOTS, 1u)
+#define INT16_SIZE                                                                                 \
+    NANO_TRAIN_ARENA_SIZE(2u, FEATURES, HIDDEN, CLASSES, HIDDEN, 2u,                               \
+                          FEATURES *HIDDEN + HIDDEN * CLASSES, 1u, SLOTS, 1u)
+NANO_STATIC_ASSERT(INT16_SIZE < FLOAT_SIZE, integers_are_smaller);
+
+static uint8_t bytes[FLOAT_SIZE] NANO_ALIGNED;
+static uint8_t saved[FLOAT_SIZE + 1];
+static nano_arena arena;
+static nano_train head;
+
+static const nano_train_layer layers[2] = {{HIDDEN, 12, 8, NULL, NULL, 0, 0},
+                                           {CLASSES, 12, 0, NULL, NULL, 0, 0}};
+
+static nano_train_config config_of(const nano_train_arithmetic *arithmetic,
+                                   nano_train_optimizer optimizer) {
+    const nano_train_config config = {
+        "0123456789abcdef",
+        FEATURES,
+        3,
+        0.02f,
+        arithmetic,
+        NANO_TRAIN_CROSS_ENTROPY,
+        optimizer,
+        NANO_TRAIN_BALANCED,
+        SLOTS,
+        1,
+        2,
+        CLASSES,
+        layers,
+        7,
+        {0.05f, 0.9f, 0.001f, 0.9f, 0.999f, 1e-8f, 2.0f, NANO_TRAIN_COSINE, 5, 200, 1.0f, 4}};
+    return config;
+}
+
+/* The n-th sample: class n % CLASSES, a pattern of that class and noise. */
+static uint16_t sample(uint32_t n, int8_t features[FEATURES]) {
+    uint32_t pattern = 77 + n % CLASSES, noise = n * 2654435761u + 1;
+    for (int i = 0; i < FEATURES; i++)
+        features[i] = (int8_t)(check_between(&pattern, -80, 80) + check_between(&noise, -40, 40));
+    return (uint16_t)(n % CLASSES);
+}
+
+static void begin(const nano_train_config *config) {
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    CHECK_EQUAL(NANO_OK, nano_train_init(&head, config, &arena));
+}
+
+static void train(uint32_t from, uint32_t to) {
+    int8_t x[FEATURES];
+    for (uint32_t n = from; n < to; n++) {
+        const uint16_t label = sample(n, x);
+        CHECK_EQUAL(NANO_OK, nano_train_sample(&head, x, label, NULL));
+        CHECK_EQUAL(NANO_OK, nano_train_remember(&head, x, label));
+        CHECK_EQUAL(NANO_OK, nano_train_add_to_mean(&head, x, label));
+        CHECK_EQUAL(NANO_OK, nano_train_rehearse(&head, 1, NULL));
+    }
+    CHECK_EQUAL(NANO_OK, nano_train_flush(&head));
+}
+
+static uint32_t digest(const uint8_t *data, size_t size) {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ data[i]) * 16777619u;
+    return hash;
+}
+
+/* How many of 100 new samples each head gets right. */
+static void check_knowledge(int32_t least) {
+    int32_t real = 0, int8 = 0, nearest = 0;
+    int8_t x[FEATURES];
+    CHECK_EQUAL(NANO_OK, nano_train_quantize(&head));
+    for (uint32_t n = 1000; n < 1100; n++) {
+        const uint16_t label = sample(n, x);
+        nano_train_result result;
+        const int8_t *y;
+        uint16_t mean, best = 0;
+        CHECK_EQUAL(NANO_OK, nano_train_evaluate(&head, x, label, &result));
+        CHECK_EQUAL(NANO_OK, nano_train_infer(&head, x, &y));
+        CHECK_EQUAL(NANO_OK, nano_train_nearest_mean(&head, x, &mean));
+        for (uint16_t c = 1; c < CLASSES; c++)
+            best = y[c] > y[best] ? c : best;
+        real += result.predicted == label;
+        int8 += best == label;
+        nearest += mean == label;
+    }
+    CHECK(real >= least);
+    CHECK(int8 >= least);
+    CHECK(nearest >= least);
+}
+
+static void test_float32_learns(void) {
+    const nano_train_config config = config_of(&nano_train_float32, NANO_TRAIN_ADAM);
+    begin(&config);
+    CHECK_EQUAL(FLOAT_SIZE, arena.used);
+    CHECK_EQUAL(FLOAT_SIZE, nano_train_arena_size(&config));
+    train(0, 300);
+    CHECK_EQUAL(150, head.record->steps);
+    check_knowledge(97);
+}
+
+/* The digest is of all bytes that persist: the same on every target and with every compiler. */
+static void test_int16_learns_the_same_everywhere(void) {
+    const nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
+    static const uint32_t int8_head[2][3] = {{2911313253u, 462378870u, 3934132986u},
+                                             {3467358030u, 1230652690u, 4087613826u}};
+    size_t size = 0;
+    begin(&config);
+    CHECK_EQUAL(INT16_SIZE, arena.used);
+    train(0, 300);
+    const uint8_t *const state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    CHECK_EQUAL(nano_train_state_size(&head, NANO_TRAIN_SAVE_ALL), size);
+    CHECK_EQUAL(2964034947u, digest(state, size));
+    check_knowledge(97);
+    for (int l = 0; l < 2; l++) {
+        const nano_train_place *const p = &head.layer[l];
+        const uint32_t weights = (uint32_t)p->inputs * p->outputs;
+        CHECK_EQUAL(int8_head[l][0], digest((const uint8_t *)p->int8_weights, weights));
+        CHECK_EQUAL(int8_head[l][1], digest((const uint8_t *)p->int8_bias, 4u * p->outputs));
+        CHECK_EQUAL(int8_head[l][2], digest((const uint8_t *)p->multiplier, 4u * p->outputs));
+    }
+}
+
+/* Saved bytes may lie anywhere; a head that takes them over goes on as the first one did. */
+static void test_restored_from_any_address(void) {
+    const nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
+    size_t size = 0;
+    begin(&config);
+    train(0, 40);
+    const uint8_t *state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    for (size_t i = 0; i < size; i++)
+        saved[i + 1] = state[i];
+    train(40, 80);
+    (void)nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    const uint32_t expected = digest(state, size);
+    CHECK_EQUAL(NANO_OK, nano_train_reset(&head));
+    CHECK_EQUAL(NANO_OK, nano_train_restore(&head, saved + 1, size));
+    train(40, 80);
+    (void)nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    CHECK_EQUAL(expected, digest(state, size));
+    saved[1]++; /* the layout */
+    CHECK_EQUAL(NANO_ERR_ABI, nano_train_restore(&head, saved + 1, size));
+    CHECK_EQUAL(expected, digest(state, size));
+}
+
+static nano_status try_config(const nano_train_config *config) {
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    const nano_status status = nano_train_init(&head, config, &arena);
+    return arena.used == 0 || status == NANO_OK ? status : NANO_OK;
+}
+
+static void test_refused_configs(void) {
+    const nano_train_config good = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
+    nano_train_config c = good;
+    CHECK_EQUAL(NANO_OK, try_config(&c));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(NULL));
+    c.optimizer = NANO_TRAIN_ADAM;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(&c));
+    CHECK_EQUAL(0, nano_train_arena_size(&c));
+    c = good;
+    c.layers = NULL;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(&c));
+    c = good;
+    c.layer_count = 0;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(&c));
+    c = good;
+    c.backbone = NULL;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(&c));
+    c = good;
+    c.features = 0;
+    CHECK_EQUAL(NANO_ERR_SHAPE, try_config(&c));
+    c = good;
+    c.feature_scale = -1.0f;
+    CHECK_EQUAL(NANO_ERR_RANGE, try_config(&c));
+    c = good;
+    c.replay_slots = 1000;
+    CHECK_EQUAL(NANO_ERR_MEMORY, try_config(&c));
+}
+
+static void test_wrong_calls(void) {
+    nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_SGD);
+    int8_t x[FEATURES] = {0};
+    const int8_t *y;
+    uint16_t label;
+    size_t size;
+    config.replay_slots = 0;
+    config.class_means = 0;
+    config.classes = CLASSES - 1;
+    begin(&config);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_sample(NULL, x, 0, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_sample(&head, NULL, 0, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_sample(&head, x, CLASSES - 1, NULL));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_sample_target(&head, x, NULL, NULL));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_infer(&head, x, &y));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_remember(&head, x, 0));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_recall(&head, &y, &label));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_rehearse(&head, 1, NULL));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_add_to_mean(&head, x, 0));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_nearest_mean(&head, x, &label));
+    CHECK(nano_train_state(&head, (nano_train_part)3, &size) == NULL);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_restore(&head, saved, 10));
+    CHECK_EQUAL(NANO_OK, nano_train_sample(&head, x, 0, NULL));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_add_class(&head, NULL));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_set_recipe(&head, &config.recipe));
+    CHECK_EQUAL(NANO_OK, nano_train_flush(&head));
+    CHECK_EQUAL(NANO_OK, nano_train_add_class(&head, &label));
+    CHECK_EQUAL(CLASSES - 1, label);
+    CHECK_EQUAL(NANO_ERR_MEMORY, nano_train_add_class(&head, NULL));
+    config.recipe.batch = 0;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_set_recipe(&head, &config.recipe));
+    CHECK_EQUAL(4, head.recipe.batch);
+}
+
+/* Extreme features, rates and targets: nothing overflows (the sanitizers watch). */
+static void test_extremes(void) {
+    for (int arithmetic = 0; arithmetic < 2; arithmetic++) {
+        nano_train_config config =
+            config_of(arithmetic ? &nano_train_float32 : &nano_train_int16, NANO_TRAIN_MOMENTUM);
+        const float targets[CLASSES] = {3e38f, -3e38f, 1e-40f, 20000.0f};
+        int8_t x[FEATURES];
+        config.feature_scale = 1000.0f;
+        config.recipe.rate = 1000.0f;
+        config.recipe.weight_decay = 10.0f;
+        config.recipe.momentum = 0.999f;
+        config.recipe.clip = arithmetic ? 1.0f : 1e30f;
+        config.loss = NANO_TRAIN_MSE;
+        begin(&config);
+        for (int n = 0; n < 60; n++) {
+            for (int i = 0; i < FEATURES; i++)
+                x[i] = n % 3 == 0 ? -128 : 127;
+            CHECK_EQUAL(NANO_OK, n % 2 ? nano_train_sample(&head, x, 1, NULL)
+                                       : nano_train_sample_target(&head, x, targets, NULL));
+            const nano_status status = nano_train_quantize(&head);
+            CHECK(status == NANO_OK || status == NANO_ERR_RANGE);
+        }
+    }
+}
+
+int main(void) {
+    check_begin();
+    RUN(test_float32_learns);
+    RUN(test_int16_learns_the_same_everywhere);
+    RUN(test_restored_from_any_address);
+    RUN(test_refused_configs);
+    RUN(test_wrong_calls);
+    RUN(test_extremes);
+    return check_end();
+}
