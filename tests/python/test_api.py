@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,20 @@ def test_what_quantize_takes(net: nn.Sequential, images: torch.Tensor) -> None:
         whole.run(np.zeros((1, 2, 2), np.float32))
     with pytest.raises(NanoError, match=r"end in \.tflite"):
         whole.to_tflite("model.bin")
+
+
+@pytest.mark.parametrize("page", ["python-api.md", "coming-from-nano-rust.md"])
+def test_the_guides_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    """Every Python block of the page, in order."""
+    path = Path(__file__).parents[2] / "docs" / page
+    blocks = re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert isinstance(names["model"], SequentialModel)
+    names["model"].forward([0] * (64 if page == "python-api.md" else 784))
 
 
 # --- NANO-RUST's quick start ----------------------------------------------------------------------
