@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nox
@@ -18,7 +21,13 @@ nox.options.sessions = ["test"]
 ROOT = Path(__file__).parent
 PYTHON = sys.executable
 C_SOURCES = ("lib/nano/*.[ch]", "firmware/*.[ch]", "tests/c/*.[ch]")
-EMULATED = ("native", "stm32", "xtensa_sim", "riscv_virt")  # where test_hil runs without a board
+# Where test_hil runs without a board, and which of its tests; the longest first.
+BYTES_AND_TICKS = ("test_hil/test_outputs.py", "test_hil/test_timing.py")
+EMULATED = {
+    **dict.fromkeys(("stm32", "native", "xtensa_sim", "riscv_virt"), ("test_hil",)),
+    **dict.fromkeys(("mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
+}
+AT_ONCE = 2  # boards tested at the same time: each needs a core for its emulator or its compiler
 PLATFORMIO = {
     "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
     "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
@@ -106,9 +115,36 @@ def tasks_short(session: nox.Session) -> None:
 @nox.session
 def hil(session: nox.Session) -> None:
     """test_hil, on native and on every emulated board, or with --port=… --board=… on a real one."""
-    chosen = any(argument.startswith("--board") for argument in session.posargs)
-    for board in [[]] if chosen else [[f"--board={name}"] for name in EMULATED]:
-        pytest(session, "test_hil", "-m", "not slow", *board, *session.posargs)
+    if any(argument.startswith("--board") for argument in session.posargs):
+        pytest(session, "test_hil", "-m", "not slow", *session.posargs)
+        return
+    session.log(f"{len(EMULATED)} boards, {AT_ONCE} at once; a board's output follows its end")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = [pool.submit(hil_on, board, session.posargs) for board in EMULATED]
+        for done, run in enumerate(as_completed(runs), start=1):
+            board, status, seconds, output = run.result()
+            print(output, end="", flush=True)
+            passed = "passed" if status == 0 else f"FAILED with status {status}"
+            session.log(f"{board} {passed} in {seconds:.0f} s ({done} of {len(EMULATED)} boards)")
+    failed = [board for board, status, *_ in (run.result() for run in runs) if status != 0]
+    if failed:
+        session.error(f"test_hil failed on {', '.join(failed)}")
+
+
+def hil_on(board: str, arguments: Sequence[str]) -> tuple[str, int, float, str]:
+    """pytest in a process of its own, on one emulated board: the board, the process's status, its
+    seconds, its output."""
+    begin = time.monotonic()
+    command = [PYTHON, "-m", "pytest", *EMULATED[board], "-m", "not slow", f"--board={board}"]
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return board, done.returncode, time.monotonic() - begin, done.stdout
 
 
 @nox.session
