@@ -149,18 +149,14 @@ def hil_on(board: str, arguments: Sequence[str]) -> tuple[str, int, float, str]:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Instructions and bytes of the committed model on the emulated STM32."""
-    session.run(
-        PYTHON,
-        "-m",
-        "nanotool",
-        "bench",
-        "firmware/models/default",
-        "--board",
-        "stm32",
-        "--per-layer",
-        *session.posargs,
-    )
+    """Instructions and bytes of six models on the emulated boards, against bench/results.json."""
+    session.run(PYTHON, "-m", "bench.record", *session.posargs)
+
+
+@nox.session
+def gate(session: nox.Session) -> None:
+    """CI's part of bench: nothing may have become slower or larger on Cortex-M."""
+    session.run(PYTHON, "-m", "bench.record", "--gate")
 
 
 @nox.session

@@ -112,6 +112,33 @@ class BenchResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The layer whose change would bring most."""
+
+    layer: LayerBench
+    share: float  # of the model's ticks, 0..1
+    saved: float  # share of the model's ticks, were it as cheap a MAC as `best`
+    best: LayerBench  # the cheapest layer a MAC, of those with a share of the work
+
+
+def advice(result: BenchResult) -> Advice | None:
+    """The layer worth changing: the one that stands furthest above what the model's cheapest
+    layer takes for the same MACs. None where all take about the same, or where nothing counts."""
+    least = 0.02 * result.macs
+    working = [layer for layer in result.layers if layer.macs >= max(1, least)]
+    if not working or not result.ticks:
+        return None
+    best = min(working, key=lambda layer: layer.ticks / layer.macs)
+
+    def excess(layer: LayerBench) -> float:
+        return layer.ticks - layer.macs * best.ticks / best.macs
+
+    worst = max(result.layers, key=excess)
+    saved = excess(worst) / result.ticks
+    return Advice(worst, worst.ticks / result.ticks, saved, best) if saved >= 0.02 else None
+
+
 @contextmanager
 def connect(board: Board, firmware: Path, port: str | None = None) -> Iterator[Device]:
     """A device that runs `firmware`: the real one on `port`, which must have been flashed with

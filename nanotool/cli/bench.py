@@ -55,7 +55,7 @@ def command(
     Exit code 1 if any output byte differs from the simulator's.
     """
     from nanotool.bench import bench
-    from nanotool.report.tables import bench_facts, bench_layers, facts_table
+    from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
     built = build_firmware(model, board, optimize, task)
     x = None if input is None else load_input(built.graph, input)
@@ -68,5 +68,6 @@ def command(
         if per_layer:
             out().print()
             out().print(bench_layers(result))
+            out().print(bench_advice(result), markup=False, highlight=False)
     if result.mismatches:
         raise typer.Exit(1)

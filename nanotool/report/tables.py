@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from nanotool.bench import BenchResult
+from nanotool.bench import BenchResult, advice
 from nanotool.boards import Board, Emulator, Port
 from nanotool.doctor import Check
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
@@ -212,6 +212,20 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
         ("weights", f"{result.weight_bytes:,} B"),
         ("static RAM", f"{result.ram_bytes:,} B"),
         ("mismatches", f"{result.mismatches:,} bytes in {result.inputs:,} outputs"),
+    )
+
+
+def bench_advice(result: BenchResult) -> str:
+    """Which layer is worth changing, in words; empty if none stands out."""
+    found = advice(result)
+    if found is None:
+        return ""
+    layer, best, unit = found.layer, found.best, result.tick_unit
+    cost = f", {layer.ticks / layer.macs:.2f} a MAC" if layer.macs else ""
+    return (
+        f"Worth changing: {layer.name} ({layer.kernel}) takes {found.share:.0%} of the {unit}"
+        f"{cost}. At the {best.ticks / best.macs:.2f} a MAC of {best.name} "
+        f"the model would take {found.saved:.0%} less."
     )
 
 

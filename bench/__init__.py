@@ -1,0 +1,1 @@
+"""Measurements, and what they gave: `nox -s bench` runs `bench.record`."""

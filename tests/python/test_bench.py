@@ -1,0 +1,109 @@
+"""Benchmarks: the gate against the record, the layer worth changing, the tables and the picture."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from bench import picture, record, suite
+from nanotool.bench import BenchResult, LayerBench, advice
+from nanotool.lower import lower
+from nanotool.report.tables import bench_advice
+
+
+def result(*layers: LayerBench) -> BenchResult:
+    ticks, macs = sum(row.ticks for row in layers), sum(row.macs for row in layers)
+    return BenchResult(
+        model="m",
+        hash="0" * 16,
+        board="stm32",
+        emulated=True,
+        tick_unit="instructions",
+        ticks=ticks,
+        microseconds=None,
+        arena_bytes=1000,
+        stack_bytes=200,
+        code_bytes=9000,
+        weight_bytes=500,
+        ram_bytes=2000,
+        macs=macs,
+        inputs=1,
+        mismatches=0,
+        layers=layers,
+        compiler="GCC",
+    )
+
+
+def test_the_layer_furthest_above_the_cheapest_is_worth_changing() -> None:
+    found = advice(
+        result(
+            LayerBench("a", "nano_conv2d_dsp", 1000, 1000),
+            LayerBench("b", "nano_depthwise_conv2d_dsp", 900, 300),
+            LayerBench("c", "nano_softmax", 100, 0),
+        )
+    )
+    assert found is not None
+    assert (found.layer.name, found.best.name) == ("b", "a")
+    assert found.share == pytest.approx(0.45)
+    assert found.saved == pytest.approx(0.3)
+
+
+def test_a_layer_without_macs_can_be_the_one() -> None:
+    told = bench_advice(result(LayerBench("a", "k", 100, 100), LayerBench("pool", "p", 100, 0)))
+    assert "pool (p) takes 50% of the instructions. At" in told
+
+
+def test_no_advice_where_nothing_stands_out() -> None:
+    assert advice(result(LayerBench("a", "k", 100, 100), LayerBench("b", "k", 101, 100))) is None
+    assert advice(result(LayerBench("a", "k", 100, 0))) is None
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    row = {
+        **{"hash": "1", "macs": 100, "instructions": 1000, "arena_bytes": 200, "code_bytes": 3000},
+        **changes,
+    }
+    return {"compiler": "GCC 1", "flags": ["-O2"], "models": {"ad": row}}
+
+
+@pytest.mark.parametrize("what", record.WATCHED)
+def test_the_gate_closes_at_one_percent(what: str) -> None:
+    before = entry()
+    value = before["models"]["ad"][what]
+    assert not record.compare("b", entry(**{what: int(value * 1.01)}), before).worse
+    (line,) = record.compare("b", entry(**{what: int(value * 1.02)}), before).worse
+    assert what in line
+    assert "better" in record.compare("b", entry(**{what: value // 2}), before).notes[0]
+
+
+def test_other_conditions_are_said_and_not_compared() -> None:
+    for other in ({"compiler": "clang"}, {"flags": ["-O3"]}):
+        verdict = record.compare("b", {**entry(instructions=9999), **other}, entry())
+        assert not verdict.worse
+        assert "not compared" in verdict.notes[0]
+    assert "no record" in record.compare("b", entry(), None).notes[0]
+    assert "another model" in record.compare("b", entry(hash="2"), entry()).notes[0]
+
+
+def test_the_record_covers_every_board_and_model() -> None:
+    known = json.loads(record.RESULTS.read_text())
+    assert set(known) == set(suite.BOARDS)
+    for board in known.values():
+        assert set(board["models"]) == set(suite.MODELS)
+    assert record.RESULTS.with_suffix(".md").read_text() == record.markdown(known)
+
+
+def test_tables_and_picture_repeat() -> None:
+    known = json.loads(record.RESULTS.read_text())
+    text = record.markdown(known)
+    assert "| TFLM + CMSIS-NN |" in text
+    assert "582,950" in text
+    models = known["stm32"]["models"]
+    assert picture.per_layer(models) == picture.per_layer(copy.deepcopy(models))
+
+
+def test_the_mlp_is_what_peers_measured() -> None:
+    assert lower(suite.mlp()).macs == 62_080
