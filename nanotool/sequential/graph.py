@@ -113,7 +113,7 @@ class _Builder:
 
     def _weighted(self, name: str, layer: Weighted) -> None:
         op = Dense() if layer.window is None else Conv2D(layer.window)
-        tensor = QTensor(name, _shape(layer.target), layer.target.scale, 0)
+        tensor = QTensor(name, _shape(layer.target), layer.target.scale, layer.zero_point)
         weight, bias, scale = layer.weight, layer.bias, layer.weight_scale
         self._append(tensor, QOp(name, op, (self.end,), weight, scale, bias))
 

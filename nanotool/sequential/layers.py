@@ -111,8 +111,9 @@ class Weighted:
     target: Values
     weight: Int8Array  # [out][in], or [out][kh][kw][in], in the device's order
     bias: Int32Array  # [out], in units of the accumulator
-    weight_scale: FloatArray  # [1]
+    weight_scale: FloatArray  # [1], or one for each output
     window: Window | None = None  # None: dense over all elements
+    zero_point: int = 0  # of the output; only a trained layer has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,16 @@ class Flatten:
     target: Values
 
 
-Layer: TypeAlias = Weighted | MaxPool2D | Elementwise | Softmax | Flatten
+@dataclass(frozen=True, slots=True)
+class Trainable:
+    """A dense layer whose weights learn: `nanotool.sequential.trainable` has them. The last one."""
+
+    kind: str
+    source: Values
+    target: Values
+
+
+Layer: TypeAlias = Trainable | Weighted | MaxPool2D | Elementwise | Softmax | Flatten
 
 
 # --- Making them ----------------------------------------------------------------------------------

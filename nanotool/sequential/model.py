@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from nanotool.runtime.sequential import Refused, SequentialNet
 from nanotool.sequential import layers
 from nanotool.sequential.graph import to_graph
 from nanotool.sequential.layers import Int8Like, Layer, LayerError, Values
+
+if TYPE_CHECKING:
+    from nanotool.sequential.trainable import TrainableHead
 
 
 class SequentialModel:
@@ -53,6 +56,7 @@ class SequentialModel:
         self._arena_size = arena_size
         self._layers: tuple[Layer, ...] = ()
         self._net: SequentialNet | None = None  # None: there is nothing to compute
+        self._head: TrainableHead | None = None
 
     # --- Layers with weights ----------------------------------------------------------------------
 
@@ -107,6 +111,41 @@ class SequentialModel:
         window = _window((kh, kw), stride, padding)
         requant = (int(requant_m), int(requant_shift))
         self._conv2d(kernel, bias, (int(in_ch), int(out_ch)), window, requant)
+
+    def add_trainable_dense(
+        self,
+        in_features: int,
+        out_features: int,
+        weights: Any = None,
+        bias: Any = None,
+        *,
+        seed: int = 1,
+        rate: float = 0.05,
+    ) -> None:
+        """A dense layer that learns by `train_step`; it is the last one.
+
+        ``weights`` [out][in] and ``bias`` [out] in real numbers, an input being worth 1/128 a step
+        (1/127 behind sigmoid and tanh); without them random within ±1/sqrt(in), from ``seed``, and
+        0. ``rate``: the learning rate. It lies in the arena as on a board (nano/train.h), as
+        float32; `forward` uses its int8 form, whose outputs have a zero point: compare them with
+        each other, as `predict` does. `export` freezes it.
+        """
+        from nanotool.sequential.trainable import TrainableHead, trainable  # noqa: PLC0415
+
+        where = self._where("TrainableDense")
+        layer = trainable(where, self._output, int(in_features), int(out_features))
+        head = TrainableHead(where, layer, weights, bias, seed=seed, rate=rate)
+        self._add(layer, head)
+
+    def train_step(self, input_data: Int8Like, label: int) -> float:
+        """Learn from one input of class ``label``: one step of gradient descent on the
+        cross-entropy of the layer that `add_trainable_dense` added. Returns the loss before it."""
+        if self._head is None:
+            raise NanoError("The model has nothing that learns.", "Use add_trainable_dense().")
+        if not 0 <= label < self._output.size:
+            raise NanoError(f"label is {label}.", f"Classes are 0 to {self._output.size - 1}.")
+        flat = layers.int8("The input", "data", input_data, self._input.size)
+        return self._head.train(self._features(flat.reshape(1, -1))[0], int(label))
 
     def _dense(self, weights: Int8Like, bias: Int8Like, requant: tuple[int, int] | None) -> None:
         where = self._where("FrozenDense")
@@ -212,9 +251,15 @@ class SequentialModel:
 
     def _run(self, rows: Int8Array) -> Int8Array:
         """[n, output size] for ``rows`` [n, input size], in the user's order."""
-        if self._net is None:
-            return rows
-        return self._output.to_user(self._net.run(self._input.to_device(rows)))
+        features = self._features(rows)
+        if self._head is not None:
+            features = self._head.run(features)
+        return self._output.to_user(features)
+
+    def _features(self, rows: Int8Array) -> Int8Array:
+        """What comes out before a trainable layer, in the device's order."""
+        device = self._input.to_device(rows)
+        return device if self._net is None else self._net.run(device)
 
     # --- What it is -------------------------------------------------------------------------------
 
@@ -236,7 +281,8 @@ class SequentialModel:
         An exported model needs less, and says so itself (``NAME_ARENA_SIZE``): its parameters lie
         in flash and its tensors are planned.
         """
-        return 0 if self._net is None else self._net.used
+        backbone = 0 if self._net is None else self._net.used
+        return backbone + (0 if self._head is None else self._head.used)
 
     def __repr__(self) -> str:
         chain = " > ".join(self.layer_names()) or "no layers"
@@ -256,9 +302,9 @@ class SequentialModel:
 
         ``samples``: int8 inputs, n x the input's shape, for golden vectors.
         """
-        if self._net is None:
+        if self._net is None and self._head is None:
             raise NanoError("The model computes nothing.", "Add a layer, then export it.")
-        graph = to_graph(name, self._input, self._layers, tuple(labels))
+        graph = to_graph(name, self._input, self._frozen(), tuple(labels))
         if samples is None:
             return graph
         count = len(samples)
@@ -298,25 +344,39 @@ class SequentialModel:
     def _where(self, kind: str) -> str:
         return f"Layer {len(self._layers)} ({kind})"
 
-    def _add(self, layer: Layer) -> None:
+    def _frozen(self) -> tuple[Layer, ...]:
+        """The layers, a trainable one as it is now."""
+        if self._head is None:
+            return self._layers
+        return (*self._layers[:-1], self._head.frozen())
+
+    def _add(self, layer: Layer, head: TrainableHead | None = None) -> None:
         """Take ``layer``, if the C library does too."""
-        grown = (*self._layers, layer)
-        if all(isinstance(one, layers.Flatten) for one in grown):
-            self._layers = grown
-            return
         where = self._where(layer.kind)
+        if self._head is not None:
+            raise LayerError(f"{where}: a layer behind the one that learns.", "It is the last.")
+        grown = (*self._layers, layer)
+        self._net = self._built(where, grown, 0 if head is None else head.used)
+        self._layers, self._head = grown, head
+
+    def _built(self, where: str, grown: tuple[Layer, ...], taken: int) -> SequentialNet | None:
+        """The net of ``grown`` beside ``taken`` bytes of arena; None: there is nothing to run."""
+        fixed = tuple(one for one in grown if not isinstance(one, layers.Trainable))
+        computes = any(not isinstance(one, layers.Flatten) for one in fixed)
         try:
-            net = SequentialNet(self._input, grown, self._arena_size)
+            net = SequentialNet(self._input, fixed, None) if computes else None
         except Refused as error:
-            if not error.memory:
-                raise LayerError(f"{where}: {error.message}", _RANGE_HINT) from error
-            needed = SequentialNet(self._input, grown, None).used
+            raise LayerError(f"{where}: {error.message}", _RANGE_HINT) from error
+        needed = taken + (0 if net is None else net.used)
+        if self._arena_size is not None and needed > self._arena_size:
             raise LayerError(
                 f"{where}: with it the model needs {needed:,} bytes of arena, and arena_size is "
                 f"{self._arena_size:,}.",
                 f"Give SequentialModel an arena_size of {needed:,} or more.",
-            ) from error
-        self._net, self._layers = net, grown
+            )
+        if net is None or self._arena_size is None:
+            return net
+        return SequentialNet(self._input, fixed, self._arena_size - taken)
 
 
 _RANGE_HINT = "Sums of products and biases must stay within 32 bits, sizes within 65,535."

@@ -107,7 +107,7 @@ def test_the_guides_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: s
     for block in blocks:
         exec(block, names)
     assert isinstance(names["model"], SequentialModel)
-    names["model"].forward([0] * (64 if page == "python-api.md" else 784))
+    names["model"].forward([0] * (16 if page == "python-api.md" else 784))
 
 
 # --- NANO-RUST's quick start ----------------------------------------------------------------------

@@ -201,6 +201,77 @@ def small_cnn(rng: np.random.Generator, arena_size: int | None = None) -> Sequen
     return model
 
 
+# --- A layer that learns ------------------------------------------------------------------------
+
+
+def learner(rng: np.random.Generator, arena_size: int | None = None) -> SequentialModel:
+    model = SequentialModel([2, 4, 4], arena_size)
+    model.add_conv2d(random_bytes(rng, 3 * 2 * 3 * 3), [0, 0, 0], 2, 3, 3, 3, 1, 1)
+    model.add_tanh()
+    model.add_trainable_dense(48, 3, rate=0.1)
+    return model
+
+
+def test_a_head_learns_and_freezes(tmp_path: Path) -> None:
+    """Three classes of noisy patterns; then the exported model says what the learner says."""
+    rng = np.random.default_rng(8)
+    model = learner(rng)
+    patterns = rng.integers(-90, 91, (3, 2, 4, 4))
+    labels = rng.integers(0, 3, 300)
+    noisy = patterns[labels] + rng.integers(-40, 41, (300, 2, 4, 4))
+    x = np.clip(noisy, -128, 127).astype(np.int8)
+    before = model.forward(x[200:]).argmax(1)
+    losses = [
+        model.train_step(one, int(label)) for one, label in zip(x, labels[:200], strict=False)
+    ]
+    after = model.forward(x[200:])
+    assert np.mean(losses[-50:]) < 0.5 * np.mean(losses[:20])
+    assert np.mean(after.argmax(1) == labels[200:]) > 0.95 > np.mean(before == labels[200:])
+    assert model.predict(x[200]) == int(after[0].argmax())
+    assert model.layer_names()[-1] == "TrainableDense"
+    model.export(tmp_path / "model", "learnt")
+    graph = load_model(tmp_path / "model")
+    assert np.array_equal(simulate(graph, x[200:].transpose(0, 2, 3, 1)), after)
+
+
+def test_first_weights_are_the_users_or_the_seeds() -> None:
+    """Real numbers in C, H, W order: the outputs are those of the formula."""
+    rng = np.random.default_rng(9)
+    weights, x = rng.standard_normal((5, 24)), random_bytes(rng, 20, 2, 3, 4)
+    model = SequentialModel([2, 3, 4])
+    model.add_trainable_dense(24, 5, weights=weights, bias=[0, 1, 0, 0, 0])
+    real = (x.reshape(20, 24) / 128) @ weights.T + [0, 1, 0, 0, 0]
+    outputs = model.forward(x).astype(int)
+    slope = (outputs.max() - outputs.min()) / (real.max() - real.min())
+    shift = (outputs - slope * real).mean()
+    assert np.abs(outputs - slope * real - shift).max() < 4
+    one, same, other = (SequentialModel([24]) for _ in range(3))
+    for part, seed in ((one, 1), (same, 1), (other, 2)):
+        part.add_trainable_dense(24, 5, seed=seed)
+    flat = x.reshape(20, 24)
+    assert np.array_equal(one.forward(flat), same.forward(flat))
+    assert not np.array_equal(one.forward(flat), other.forward(flat))
+
+
+def test_errors_of_a_layer_that_learns() -> None:
+    rng = np.random.default_rng(0)
+    model = learner(rng)
+    with pytest.raises(LayerError, match="It is the last"):
+        model.add_relu()
+    with pytest.raises(NanoError, match="0 to 2"):
+        model.train_step(np.zeros(32, np.int8), 3)
+    with pytest.raises(LayerError, match="Its input has 9 elements"):
+        SequentialModel([9]).add_trainable_dense(8, 2)
+    with pytest.raises(LayerError, match="needs 2 x 9 finite"):
+        SequentialModel([9]).add_trainable_dense(9, 2, weights=[1.0])
+    with pytest.raises(NanoError, match="nothing that learns"):
+        SequentialModel([9]).train_step([0] * 9, 0)
+    needed = model.estimate_arena_size()
+    assert learner(rng, needed).estimate_arena_size() == needed
+    with pytest.raises(LayerError, match=rf"TrainableDense.*needs {needed:,} bytes"):
+        learner(rng, needed - 1)
+
+
 # --- Errors ---------------------------------------------------------------------------------------
 
 
