@@ -20,7 +20,7 @@ MODELS = Path(__file__).parent.parent / "models"
 KINDS = ("conv2d", "dense", "max_pool", "unary", "reshape", "pad")
 
 
-@examples(150)
+@examples(60)
 @given(graphs(KINDS, 8), st.integers(0, 2**16))
 def test_random_graphs(graph: QGraph, seed: int) -> None:
     """Kernels, strides, dilations, paddings, pools behind, outputs that are no multiple of 8."""
