@@ -30,6 +30,7 @@ typedef struct {
     int32_t first, final;       /* output columns whose windows are inside, as to columns */
     int32_t x, top;             /* the next pixel's column, its window's row */
     nano_windows windows;       /* those of three pixels side by side, in the image */
+    int32_t again, advance;     /* how often to move them on by `advance` bytes, before x is next */
 } job;
 
 /* `rows` rows of n bytes. */
@@ -99,21 +100,33 @@ static SELDOM void mixed_windows(job *j, uint32_t count) {
     nano_tile_widen_dsp(&mixed);
 }
 
-/* Bring in the windows of the next three of `count` pixels. */
-static void next_windows(job *j, uint32_t count) {
+/* Where the windows of three pixels side by side lie; and more of them, if the row has more. */
+static SELDOM void begin_run(job *j) {
     const nano_window *const w = &j->params->window;
-    const int32_t x = j->x, step = w->stride_w * w->in_c;
-    if (count < PIXELS || x < j->first || x + 2 > j->final || j->top < 0 || j->top > j->last_row) {
-        mixed_windows(j, count);
-        return;
-    }
-    const int8_t *at = j->in + j->top * j->row_bytes + x * step - j->pad_left * w->in_c;
-    j->windows.windows[0] = at;
-    j->windows.windows[1] = at + step;
-    j->windows.windows[2] = at + 2 * step;
-    j->x = x + PIXELS;
+    const int32_t step = w->stride_w * w->in_c;
+    const int8_t *const at = j->in + j->top * j->row_bytes + j->x * step - j->pad_left * w->in_c;
+    for (int32_t k = 0; k < (int32_t)PIXELS; k++)
+        j->windows.windows[k] = at + k * step;
+    j->x += PIXELS;
+    j->again = (j->final + 1 - j->x) / (int32_t)PIXELS;
+    j->x += j->again * (int32_t)PIXELS;
     if (j->x == j->out_w)
         next_row(j);
+}
+
+/* Bring in the windows of the next three of `count` pixels. */
+static inline void next_windows(job *j, uint32_t count) {
+    if (j->again > 0) {
+        j->again--;
+        for (uint32_t k = 0; k < PIXELS; k++)
+            j->windows.windows[k] += j->advance;
+    } else if (count < PIXELS || j->x < j->first || j->x + 2 > j->final || j->top < 0 ||
+               j->top > j->last_row) {
+        mixed_windows(j, count);
+        return;
+    } else {
+        begin_run(j);
+    }
     nano_tile_widen_dsp(&j->windows);
 }
 
@@ -172,6 +185,7 @@ static job begin(const nano_conv2d_dsp_params *p, const int8_t *in, uint32_t *in
     for (uint32_t k = 0; k < PIXELS; k++)
         j.windows.skips[k] = (uint32_t)(w->dilation_h * j.row_bytes - p->pitch);
     j.windows.inputs = inputs;
+    j.advance = (int32_t)PIXELS * w->stride_w * channels;
     return j;
 }
 
@@ -206,8 +220,8 @@ static inline void convolve(const nano_conv2d_dsp_params *p, const nano_io *io,
     for (uint32_t left = pixels; left != 0;) {
         const uint32_t count = left < PIXELS ? left : PIXELS;
         t.out[0] = out;
-        t.out[1] = count > 1 ? out + outputs : out;
-        t.out[2] = count > 2 ? t.out[1] + outputs : t.out[1];
+        t.out[1] = left > 1 ? out + outputs : out;
+        t.out[2] = left > 2 ? out + 2 * outputs : t.out[1];
         next_windows(&j, left);
         if (outputs > 1)
             tile(&t);
