@@ -20,8 +20,9 @@ SCALES = "scales [c][256 bias + shift - 1, multiplier]"
 PLANES = 4  # channels that are computed together
 BYTES = 4 * PLANES  # of scratch a word of a line
 _OUTPUTS = 4  # that are computed together where the kernel is not 3 x 3
-# Bytes of planes that bands of lines are cut for; one output line needs what it needs.
-ROOM = {"speed": 2**32, "balanced": 4096, "size": 1024}
+# Bytes of planes that bands of lines are cut for; one output line needs what it needs. More than
+# that is hardly faster: docs/performance.md.
+ROOM = {"speed": 4096, "balanced": 4096, "size": 1024}
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,19 +74,22 @@ NOINLINE static void gather_line(const geometry *g, const int8_t *in, uint32_t *
     }
 }
 
-static void fill(uint32_t *out, uint32_t n, uint32_t word) {
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = word;
+NOINLINE static void fill(uint32_t *out, uint32_t n, uint32_t word) {
+    for (; n >= 8; n -= 8, out += 8) {
+        out[0] = word, out[1] = word, out[2] = word, out[3] = word;
+        out[4] = word, out[5] = word, out[6] = word, out[7] = word;
+    }
+    for (; n > 0; n--)
+        *out++ = word;
 }
 
-static void copy(uint32_t *out, const uint32_t *in, uint32_t n) {
-    for (; n >= 2; n -= 2, in += 2, out += 2) {
-        const uint32_t a = in[0], b = in[1];
-        out[0] = a;
-        out[1] = b;
+NOINLINE static void copy(uint32_t *out, const uint32_t *in, uint32_t n) {
+    for (; n >= 4; n -= 4, in += 4, out += 4) {
+        const uint32_t a = in[0], b = in[1], c = in[2], d = in[3];
+        out[0] = a, out[1] = b, out[2] = c, out[3] = d;
     }
-    if (n > 0)
-        *out = *in;
+    for (; n > 0; n--)
+        *out++ = *in++;
 }
 
 /* Bring the lines of the band at output line `first` into the planes, from four channels of the
