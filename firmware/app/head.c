@@ -112,9 +112,11 @@ void head_reset(void) {
     become(HEAD_INITIAL);
 }
 
-/* The bytes stand in their place already. Refused, they are no head. */
+/* The bytes stand in their place already, the record in front of them. Refused, they are no head. */
 static nano_status take(uint32_t size, head_origin origin) {
-    const nano_status status = nano_train_restore(&head.net, place(), size);
+    nano_status status = NANO_ERR_ABI;
+    if (head.net.record->config == nano_train_hash(&APP_TRAIN))
+        status = nano_train_restore(&head.net, place(), size);
     if (status == NANO_OK) {
         head.put_size = head.put_done = 0;
         become(origin);

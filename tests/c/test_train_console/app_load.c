@@ -1,0 +1,4 @@
+/* app_load.c - load.c as the firmware with a trainable head has it. */
+#include "app.h"
+
+#include "load.c"
