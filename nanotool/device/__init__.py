@@ -12,6 +12,7 @@ from nanotool.device.client import (
 )
 from nanotool.device.emulators import open_board
 from nanotool.device.tensors import DbInfo, TensorInfo
+from nanotool.device.training import Trainer
 
 __all__ = [
     "Crcs",
@@ -24,5 +25,6 @@ __all__ = [
     "Layers",
     "Memory",
     "TensorInfo",
+    "Trainer",
     "open_board",
 ]

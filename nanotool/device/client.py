@@ -13,7 +13,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -90,6 +90,9 @@ class Memory:
     flash: int  # there is
     heap_peak: int = 0  # of a vendor's system, most ever used; our own firmware has no heap
     heap: int = 0  # there is
+    train: int = 0  # arena of a trainable head
+    store: int = 0  # where it is kept: there is
+    store_medium: str = ""  # "flash", "file"; "ram": lost with the power
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,7 @@ class Device:
         """Send one command; the lines of its answer without `m-ready`. See `exchange`."""
         return self.exchange(command, timeout)[0]
 
-    def _ask(
+    def ask(
         self,
         command: str,
         parse: Callable[[list[str], list[Frame]], T],
@@ -290,10 +293,10 @@ class Device:
             except DeviceGarbled as garbled:
                 if attempt == RETRIES - 1:
                     raise
-                self._resync(garbled)
+                self.resync(garbled)
         raise AssertionError("unreachable")
 
-    def _resync(self, why: DeviceGarbled) -> None:
+    def resync(self, why: DeviceGarbled) -> None:
         """Get in step again, or fail with `why` it was needed."""
         try:
             self.sync(max(2.0, self.timeout))
@@ -304,37 +307,39 @@ class Device:
 
     def info(self) -> Info:
         """What runs there: board, clock, model, shapes."""
-        self._info = self._ask("info", lambda lines, _: _parse_info(lines))
+        self._info = self.ask("info", lambda lines, _: _parse_info(lines))
         return self._info
 
     def mem(self) -> Memory:
         """What memory it takes."""
-        return self._ask("mem", lambda lines, _: _parse_memory(lines))
+        return self.ask("mem", lambda lines, _: _parse_memory(lines))
 
     def layers(self) -> Layers:
         """Run one inference on the loaded input; each op's ticks and its output's CRC."""
-        return self._ask("layers", lambda lines, _: _parse_layers(lines))
+        return self.ask("layers", lambda lines, _: _parse_layers(lines))
 
     def crc(self) -> Crcs:
         """CRCs of the image, the loaded input and the newest output."""
-        return self._ask("crc", lambda lines, _: _parse_crcs(lines))
+        return self.ask("crc", lambda lines, _: _parse_crcs(lines))
 
     def results(self) -> tuple[float, ...]:
         """What the board makes of the newest output, three decimals: its elements de-quantized, or
         the one number that a benchmark wants."""
-        return self._ask("results", lambda lines, _: _parse_results(lines))
+        return self.ask("results", lambda lines, _: _parse_results(lines))
 
     def timestamp(self) -> int:
         """Microseconds since start-up, modulo 2^32."""
-        return self._ask("timestamp", lambda lines, _: _int(_one(lines, r"m-lap-us-(\d{1,10})")[0]))
+        return self.ask(
+            "timestamp", lambda lines, _: integer(one_line(lines, r"m-lap-us-(\d{1,10})")[0])
+        )
 
     def output(self) -> Int8Array:
         """The newest output, flat: its bytes, whatever type it has."""
-        return self._ask("dump", lambda lines, got: _parse_dump("-", lines, got))
+        return self.ask("dump", lambda lines, got: _parse_dump("-", lines, got))
 
     def dump(self, index: int) -> Int8Array:
         """Run up to op `index` on the loaded input; that op's output, flat: its bytes."""
-        return self._ask(f"dump {index}", lambda lines, got: _parse_dump(str(index), lines, got))
+        return self.ask(f"dump {index}", lambda lines, got: _parse_dump(str(index), lines, got))
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -357,7 +362,7 @@ class Device:
             except DeviceGarbled as garbled:
                 if attempt == RETRIES - 1:
                     raise
-                self._resync(garbled)
+                self.resync(garbled)
         raise DeviceGarbled(
             f"The board did not take the input's {len(raw)} bytes whole: no `m-load-done`.",
             "Compare with `info`: is this the model's input size?",
@@ -376,12 +381,16 @@ class Device:
             done = "m-load-done" in lines
         return done
 
-    def _send_frame(self, frame: Frame) -> list[str]:
+    def send(self, frame: Frame) -> list[str]:
+        """Send one frame, once; the lines of its answer. See `exchange` for the errors."""
         what = f"frame at {frame.offset}"
+        self._write(frames.encode(frame))
+        return _sort(what, self._answer(what, min(self.timeout, 2.0)))[0]
+
+    def _send_frame(self, frame: Frame) -> list[str]:
         for attempt in range(RETRIES):
-            self._write(frames.encode(frame))
             try:
-                return _sort(what, self._answer(what, min(self.timeout, 2.0)))[0]
+                return self.send(frame)
             except DeviceRefused as refused:
                 if attempt == RETRIES - 1:
                     raise DeviceGarbled(refused.message, "Check the cable and the rate.") from None
@@ -389,7 +398,7 @@ class Device:
 
     def infer(self, n: int = 1, warmup: int = 0, *, timeout: float | None = None) -> int:
         """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took."""
-        return self._ask(f"infer {n} {warmup}", lambda lines, _: _parse_lap(lines), timeout)
+        return self.ask(f"infer {n} {warmup}", lambda lines, _: _parse_lap(lines), timeout)
 
     def run(self, data: bytes | NDArray[Any], *, timeout: float | None = None) -> Int8Array:
         """Load `data`, infer once, and fetch the output: see `load` and `output`."""
@@ -438,7 +447,7 @@ def _sort(command: str, items: Sequence[Item]) -> tuple[list[str], list[Frame]]:
     return lines, [item for item in items if isinstance(item, Frame)]
 
 
-def _one(lines: Sequence[str], pattern: str) -> tuple[str, ...]:
+def one_line(lines: Sequence[str], pattern: str) -> tuple[str, ...]:
     """The groups of the one line that matches `pattern` whole."""
     found = [match for line in lines if (match := re.fullmatch(pattern, line))]
     if len(found) != 1:
@@ -448,7 +457,8 @@ def _one(lines: Sequence[str], pattern: str) -> tuple[str, ...]:
     return found[0].groups()
 
 
-def _int(text: str, base: int = 10) -> int:
+def integer(text: str, base: int = 10) -> int:
+    """The number that `text` says; it must fit 32 bits, signed or unsigned."""
     value = int(text, base)
     if not -(1 << 31) <= value < (1 << 32):
         raise DeviceGarbled(f"The number {text} does not fit 32 bits.")
@@ -456,9 +466,9 @@ def _int(text: str, base: int = 10) -> int:
 
 
 def _tensor_info(text: tuple[str, ...]) -> TensorInfo:
-    shape = tuple(_int(extent) for extent in text[0].split("x"))
+    shape = tuple(integer(extent) for extent in text[0].split("x"))
     (scale,) = struct.unpack(">f", bytes.fromhex(text[1]))
-    info = TensorInfo(shape, float(scale), _int(text[2]), text[3])
+    info = TensorInfo(shape, float(scale), integer(text[2]), text[3])
     low, high = ZERO_POINTS.get(info.dtype, (0, 0))
     if not (np.isfinite(scale) and scale > 0 and low <= info.zero_point <= high):
         raise DeviceGarbled(f"The board reports an impossible tensor: {info}.")
@@ -468,7 +478,7 @@ def _tensor_info(text: tuple[str, ...]) -> TensorInfo:
 
 
 def _db_info(text: tuple[str, ...], tensor: TensorInfo) -> DbInfo:
-    info = DbInfo(text[0], _int(text[1]))
+    info = DbInfo(text[0], integer(text[1]))
     if info.nbytes != tensor.size * DTYPES[info.dtype].itemsize:
         raise DeviceGarbled(f"The board reports an impossible buffer for {tensor}: {info}.")
     return info
@@ -476,7 +486,7 @@ def _db_info(text: tuple[str, ...], tensor: TensorInfo) -> DbInfo:
 
 def _parse_info(lines: Sequence[str]) -> Info:
     def field(name: str, pattern: str) -> tuple[str, ...]:
-        return _one(lines, rf"m-info-{name}-\[{pattern}\]")
+        return one_line(lines, rf"m-info-{name}-\[{pattern}\]")
 
     dtype = f"({'|'.join(DTYPES)})"
     tensor = rf"(\d{{1,9}}(?:x\d{{1,9}}){{0,3}}) ([0-9a-f]{{8}}) (-?\d{{1,3}}) {dtype}"
@@ -484,32 +494,36 @@ def _parse_info(lines: Sequence[str]) -> Info:
     taken = _tensor_info(field("input", tensor))
     return Info(
         version=field("version", r"([\w.+-]{1,40})")[0],
-        abi=_int(field("abi", r"(\d{1,10})")[0]),
+        abi=integer(field("abi", r"(\d{1,10})")[0]),
         board=field("board", r"([\w-]{1,40})")[0],
-        clock_hz=_int(field("clock", r"(\d{1,10})")[0]),
+        clock_hz=integer(field("clock", r"(\d{1,10})")[0]),
         tick_source=source,
-        tick_hz=_int(tick_hz),
+        tick_hz=integer(tick_hz),
         model=field("model", r"(\w{1,200})")[0],
         hash=field("hash", r"([0-9a-f]{16})")[0],
-        ops=_int(field("ops", r"(\d{1,5})")[0]),
+        ops=integer(field("ops", r"(\d{1,5})")[0]),
         input=taken,
         output=_tensor_info(field("output", tensor)),
         db=_db_info(field("db", rf"{dtype} (\d{{1,10}})"), taken),
-        frame_bytes=_int(field("frame", r"(\d{1,10})")[0]),
+        frame_bytes=integer(field("frame", r"(\d{1,10})")[0]),
     )
 
 
 def _parse_memory(lines: Sequence[str]) -> Memory:
     def numbers(name: str, count: int) -> list[int]:
         pattern = " ".join([r"(\d{1,10})"] * count)
-        return [_int(text) for text in _one(lines, rf"m-mem-{name}-\[{pattern}\]")]
+        return [integer(text) for text in one_line(lines, rf"m-mem-{name}-\[{pattern}\]")]
 
     (arena,), (db,) = numbers("arena", 1), numbers("db", 1)
     static, ram = numbers("static", 2)
     stack_peak, stack = numbers("stack", 2)
     flash_used, flash = numbers("flash", 2)
     heap_peak, heap = numbers("heap", 2) if any("m-mem-heap" in line for line in lines) else (0, 0)
-    return Memory(arena, db, static, ram, stack_peak, stack, flash_used, flash, heap_peak, heap)
+    memory = Memory(arena, db, static, ram, stack_peak, stack, flash_used, flash, heap_peak, heap)
+    if not any("m-mem-train" in line for line in lines):
+        return memory
+    medium, store = one_line(lines, r"m-mem-store-\[(\w{1,20}) (\d{1,10})\]")
+    return replace(memory, train=numbers("train", 1)[0], store=integer(store), store_medium=medium)
 
 
 def _parse_layers(lines: Sequence[str]) -> Layers:
@@ -518,17 +532,17 @@ def _parse_layers(lines: Sequence[str]) -> Layers:
     for line in lines:
         if match := pattern.fullmatch(line):
             index, ticks, crc, name = match.groups()
-            layers.append(LayerTicks(_int(index), _int(ticks), _int(crc, 16), name))
-    count, total = _one(lines, r"m-layers-\[(\d{1,5}) (\d{1,10})\]")
-    if [layer.index for layer in layers] != list(range(_int(count))):
+            layers.append(LayerTicks(integer(index), integer(ticks), integer(crc, 16), name))
+    count, total = one_line(lines, r"m-layers-\[(\d{1,5}) (\d{1,10})\]")
+    if [layer.index for layer in layers] != list(range(integer(count))):
         raise DeviceGarbled(f"`layers` answered {len(layers)} of {count} layers.")
-    return Layers(tuple(layers), _int(total))
+    return Layers(tuple(layers), integer(total))
 
 
 def _parse_crcs(lines: Sequence[str]) -> Crcs:
     def crc(name: str) -> int | None:
-        text = _one(lines, rf"m-crc-{name}-\[([0-9a-f]{{8}}|-)\]")[0]
-        return None if text == "-" else _int(text, 16)
+        text = one_line(lines, rf"m-crc-{name}-\[([0-9a-f]{{8}}|-)\]")[0]
+        return None if text == "-" else integer(text, 16)
 
     return Crcs(crc("image"), crc("input"), crc("output"))
 
@@ -540,29 +554,33 @@ def _parse_lap(lines: Sequence[str]) -> int:
             "Expected two `m-lap-us-T` and `m-infer-done`, heard "
             f"{_quote([Text(line) for line in lines])}."
         )
-    begin, end = (_int(_one([lap], r"m-lap-us-(\d{1,10})")[0]) for lap in laps)
+    begin, end = (integer(one_line([lap], r"m-lap-us-(\d{1,10})")[0]) for lap in laps)
     return (end - begin) % (1 << 32)
 
 
 def _parse_results(lines: Sequence[str]) -> tuple[float, ...]:
     number = r"-?\d{1,40}\.\d{3}"
-    (text,) = _one(lines, rf"m-results-\[({number}(?:,{number})*)\]")
+    (text,) = one_line(lines, rf"m-results-\[({number}(?:,{number})*)\]")
     return tuple(float(value) for value in text.split(","))
 
 
 def _parse_dump(index: str, lines: Sequence[str], got: Sequence[Frame]) -> Int8Array:
-    size_text, crc_text = _one(lines, rf"m-dump-\[{index} (\d{{1,10}}) ([0-9a-f]{{8}})\]")
+    announced = one_line(lines, rf"m-dump-\[{index} (\d{{1,10}}) ([0-9a-f]{{8}})\]")
+    return np.frombuffer(join_frames("dump", announced, got), np.int8)
+
+
+def join_frames(command: str, announced: tuple[str, ...], got: Sequence[Frame]) -> bytes:
+    """The bytes that came as frames, checked against their announced size and CRC."""
+    size, crc = announced
     data = bytearray()
     for frame in got:
         if frame.type != frames.TENSOR or frame.offset != len(data):
             raise DeviceGarbled(
-                f"`dump` sent a frame for offset {frame.offset} after {len(data)} bytes."
+                f"`{command}` sent a frame for offset {frame.offset} after {len(data)} bytes."
             )
         data += frame.data
         if len(data) > MAX_TENSOR:
-            raise DeviceGarbled(f"`dump` sent more than {MAX_TENSOR} bytes.")
-    if len(data) != _int(size_text) or zlib.crc32(data) != _int(crc_text, 16):
-        raise DeviceGarbled(
-            f"`dump` sent {len(data)} bytes, announced {size_text} with CRC {crc_text}."
-        )
-    return np.frombuffer(bytes(data), np.int8)
+            raise DeviceGarbled(f"`{command}` sent more than {MAX_TENSOR} bytes.")
+    if len(data) != integer(size) or zlib.crc32(data) != integer(crc, 16):
+        raise DeviceGarbled(f"`{command}` sent {len(data)} bytes, announced {size} with CRC {crc}.")
+    return bytes(data)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from cobs import cobs
 
 DELIMITER = 0x00
-INPUT, TENSOR = ord("I"), ord("T")
+INPUT, TENSOR, HEAD = ord("I"), ord("T"), ord("W")
 MAX_DATA = 256  # bytes of data in one frame
 _HEADER, _CRC = 1 + 4, 4
 MAX_ENCODED = cobs.max_encoded_length(_HEADER + MAX_DATA + _CRC)
@@ -29,7 +29,7 @@ _READY = b"m-ready\r\n"
 class Frame:
     """A piece of a tensor: `data` belongs at `offset`."""
 
-    type: int  # INPUT or TENSOR
+    type: int  # INPUT, TENSOR or HEAD
     offset: int  # bytes, 0..2^32-1
     data: bytes  # 1..MAX_DATA bytes
 
