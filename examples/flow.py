@@ -31,28 +31,22 @@ import nanotool
 from examples import fit, show
 from examples.outcome import BoardOutcome, FoldOutcome, Outcome
 from examples.task import Task
-from nanotool import pipeline, runtime
-from nanotool.backends import c
+from nanotool.api import QuantizedModel
 from nanotool.bench import bench, connect
 from nanotool.boards import BOARDS, Board
 from nanotool.build import BuildResult, build
 from nanotool.datasets import Dataset
 from nanotool.errors import NanoError
 from nanotool.files import write_atomic
-from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
-from nanotool.ir import Int8Array, QGraph
-from nanotool.passes import prepare
+from nanotool.ir import Int8Array
 from nanotool.plan import svg
-from nanotool.qfile import save
-from nanotool.quantization import quantize
 from nanotool.report import collect, render, sample_rows, with_bench
 from nanotool.run import run
-from nanotool.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "bench" / "tasks"
-CALIBRATION, BATCH = 1000, 100
+CALIBRATION = 1000
 SIMULATED = 200  # samples on which the NumPy simulator checks the C library in this process
 SHORT_SAMPLES, SHORT_TRAIN, SHORT_TEST = 20, 8000, 1000
 
@@ -111,19 +105,16 @@ def trained(task: Task, data: Dataset, number: int, fresh: bool, show: Show) -> 
     return model
 
 
-def quantized(task: Task, model: torch.nn.Module, data: Dataset) -> QGraph:
-    """The int8 graph, calibrated on training samples taken evenly."""
+def quantized(task: Task, model: torch.nn.Module, data: Dataset) -> QuantizedModel:
+    """The int8 model, calibrated on training samples taken evenly."""
     x = data.train_x[:: max(1, len(data.train_x) // CALIBRATION)][:CALIBRATION]
-    graph = prepare(capture(model, torch.tensor(x[:2]), name=task.name))
-    batches = [x[at : at + BATCH] for at in range(0, len(x), BATCH)]
-    source = f"torch: {inspect.getmodulename(inspect.getfile(task.network))}"
-    return quantize(graph, batches, labels=data.labels, source=source)
+    return nanotool.quantize(model, x, name=task.name, labels=data.labels)
 
 
-def on_pc(graph: QGraph, x: Int8Array) -> NDArray[np.int64]:
+def on_pc(model: QuantizedModel, x: Int8Array) -> NDArray[np.int64]:
     """The class of each sample by the C library in this process, checked against the simulator."""
-    outputs = runtime.Runtime(*pipeline.prepare(graph)).run(x)
-    if not np.array_equal(outputs[:SIMULATED], simulate(graph, x[:SIMULATED])):
+    outputs = model.run(x)
+    if not np.array_equal(outputs[:SIMULATED], model.simulate(x[:SIMULATED])):
         raise NanoError("The C library and the simulator disagree on this PC.")
     return classes(outputs)
 
@@ -139,9 +130,9 @@ def one_fold(task: Task, data: Dataset, number: int, fresh: bool, steps: Steps) 
     with steps.step(f"Train the float network{where}") as show:
         model = trained(task, data, number, fresh, show)
     with steps.step(f"Quantize, all {len(data.test_x):,} test samples through the C library"):
-        graph = quantized(task, model, data)
-        answers = on_pc(graph, to_device(graph, data.test_x))
-    return FoldOutcome(data, graph, fit.predict(model, data.test_x), answers)
+        int8_model = quantized(task, model, data)
+        answers = on_pc(int8_model, to_device(int8_model.graph, data.test_x))
+    return FoldOutcome(data, int8_model, fit.predict(model, data.test_x), answers)
 
 
 def on_board(
@@ -158,11 +149,11 @@ def on_board(
 def proven(task: Task, fold: FoldOutcome, samples: int, steps: Steps) -> list[BoardOutcome]:
     """Firmware for each board, and what it answered."""
     chosen = np.linspace(0, len(fold.data.test_x) - 1, samples).astype(int)
-    x, truth = to_device(fold.graph, fold.data.test_x[chosen]), fold.data.test_y[chosen]
+    x, truth = to_device(fold.model.graph, fold.data.test_x[chosen]), fold.data.test_y[chosen]
     outcomes = []
     for board in (BOARDS[name] for name in task.boards):
         with steps.step(f"Build the firmware: {board.title}"):
-            firmware = build(fold.graph, board)
+            firmware = build(fold.model.graph, board)
         with steps.step(f"{samples} test samples over the line: {board.title}") as progress:
             outcomes.append(on_board(board, firmware, x, truth, progress))
     return outcomes
@@ -186,7 +177,7 @@ def write_report(outcome: Outcome) -> None:
         mismatches=last.answers.mismatches,
         samples=sample_rows(
             firmware.graph,
-            to_device(fold.graph, data.test_x[:12]),
+            to_device(fold.model.graph, data.test_x[:12]),
             [data.labels[int(y)] for y in data.test_y],
         ),
         pictures=(("Confusion matrix, test part, int8", picture),),
@@ -203,9 +194,8 @@ def perform(task: Task, settings: Settings, steps: Steps) -> Outcome:
     data = (_part(data[0]),) if settings.short else data
     folds = [one_fold(task, d, n, settings.fresh, steps) for n, d in enumerate(data)]
     with steps.step("Export C"):
-        graph = folds[0].graph
-        save(graph, folder(task) / f"{task.name}.nano")
-        c.export([pipeline.prepare(graph)], folder(task) / task.name)
+        folds[0].model.save(folder(task) / f"{task.name}.nano")
+        folds[0].model.export(folder(task) / task.name)
     boards = proven(task, folds[0], settings.samples, steps)
     outcome = Outcome(task, tuple(folds), tuple(boards), folder(task) / "report.html")
     with steps.step("Confusion matrix, report"):

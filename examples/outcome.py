@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.task import Task
+from nanotool.api import QuantizedModel
 from nanotool.bench import BenchResult
 from nanotool.boards import Board
 from nanotool.build import BuildResult
 from nanotool.datasets import Dataset
-from nanotool.ir import QGraph
 from nanotool.run import RunResult
 
 
@@ -23,7 +23,7 @@ class FoldOutcome:
     """One fold's networks, float and int8, on its whole test part."""
 
     data: Dataset
-    graph: QGraph
+    model: QuantizedModel
     float_answers: NDArray[np.int64]  # class numbers
     int8_answers: NDArray[np.int64]
 
