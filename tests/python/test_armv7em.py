@@ -225,11 +225,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return objects
 
 
+SHAPED = ("conv2d", "depthwise_conv2d", "max_pool", "average_pool", "binary")
+
+
 @pytest.mark.parametrize("seed", range(16))
 def test_exported_models_under_the_sanitizers(
     library: list[Path], tmp_path: Path, seed: int
 ) -> None:
-    graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else ("conv2d", "max_pool"))
+    graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else SHAPED)
     x = random_inputs(graph, 8, seed)
     lowered = lower(graph, TARGET)
     c.export([(lowered, plan(lowered))], tmp_path / "model")
