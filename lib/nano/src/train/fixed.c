@@ -1,16 +1,6 @@
 /* fixed.c - integers that stand for reals: see fixed.h. */
 #include "fixed.h"
 
-#include "../requant.h"
-
-uint32_t nano_train_random(uint32_t *state) {
-    *state += 0x9E3779B9u;
-    uint32_t x = *state;
-    x = (x ^ x >> 16) * 0x7FEB352Du;
-    x = (x ^ x >> 15) * 0x846CA68Bu;
-    return x ^ x >> 16;
-}
-
 uint32_t nano_train_random_below(uint32_t *state, uint32_t count) {
     uint32_t high, low;
     nano_wide_product(nano_train_random(state), count, &high, &low);
@@ -133,45 +123,6 @@ nano_train_factor nano_train_root(nano_train_factor a) {
             result.mantissa = trial;
     }
     return result;
-}
-
-/* magnitude * factor as whole part and fraction * 2^32; the whole part saturates. */
-static uint32_t split(uint32_t magnitude, nano_train_factor factor, uint32_t *fraction) {
-    uint32_t high, low;
-    nano_wide_product(magnitude, factor.mantissa, &high, &low);
-    const int32_t left = factor.exponent;
-    *fraction = 0;
-    if (left == 0) {
-        *fraction = low;
-        return high;
-    }
-    if (left > 0) {
-        if ((high | low) == 0)
-            return 0;
-        if (left > 31 || high >> (31 - left) != 0)
-            return INT32_MAX;
-        *fraction = low << left;
-        return high << left | low >> (32 - left);
-    }
-    const int32_t right = -left;
-    if (right < 32) {
-        *fraction = high << (32 - right) | low >> right;
-        return high >> right;
-    }
-    if (right < 64)
-        *fraction = high >> (right - 32);
-    return 0;
-}
-
-int32_t nano_train_scale(int32_t value, nano_train_factor factor, uint32_t random) {
-    const uint32_t magnitude = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
-    uint32_t fraction;
-    uint32_t whole = split(magnitude, factor, &fraction);
-    if (whole >= (uint32_t)INT32_MAX)
-        whole = (uint32_t)INT32_MAX;
-    else
-        whole += random < fraction;
-    return value < 0 ? -(int32_t)whole : (int32_t)whole;
 }
 
 int32_t nano_train_add(int32_t a, int32_t b) {

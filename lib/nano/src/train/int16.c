@@ -4,8 +4,6 @@
  * Random words are drawn in a fixed order and number, whatever the values are. */
 #include "work.h"
 
-#include "../requant.h"
-
 #define ERROR_BITS 12                       /* of a hidden layer, and of squares */
 #define LARGEST_FEATURE 255                 /* |q - zero point| */
 #define LARGEST_HIDDEN 4095                 /* of an activation behind a ReLU */
@@ -209,7 +207,9 @@ static void accumulate(const nano_train_place *place, const int16_t *error, uint
     int32_t *gradient = (int32_t *)place->gradient;
     int32_t *const bias = gradient + nano_train_weights(place);
     for (uint32_t o = 0; o < active; o++) {
-        for (uint32_t i = 0; i < place->inputs; i++)
+        for (uint32_t i = 0; i < place->inputs && shift == 0; i++)
+            gradient[i] += error[o] * input[i];
+        for (uint32_t i = 0; i < place->inputs && shift != 0; i++)
             gradient[i] += rounded(error[o] * input[i], shift);
         bias[o] += error[o];
         gradient += place->inputs;

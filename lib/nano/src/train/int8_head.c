@@ -22,6 +22,13 @@ static nano_train_number weight_at(const nano_train *head, uint32_t l, uint32_t 
                                             i);
 }
 
+/* |a| < |b| of two numbers of a layer: they have the same exponent, or are normalized floats. */
+static int is_less(nano_train_number a, nano_train_number b) {
+    if (a.mantissa == 0 || b.mantissa == 0)
+        return b.mantissa != 0;
+    return a.exponent != b.exponent ? a.exponent < b.exponent : a.mantissa < b.mantissa;
+}
+
 /* --- Scales ------------------------------------------------------------------------------------
  */
 
@@ -62,12 +69,12 @@ static grid output_grid(const nano_train *head, uint32_t l) {
  * vanish (2^-28). */
 static float weight_scale(const nano_train *head, uint32_t l, uint32_t o, grid in, grid out) {
     const nano_train_place *const place = &head->layer[l];
-    nano_train_double most = {0, 0};
+    nano_train_number most = {0, 0, 0};
     for (uint32_t i = 0; i < place->inputs; i++) {
-        const nano_train_double w = real_of(weight_at(head, l, o * place->inputs + i));
-        most = nano_train_double_less(most, w) ? w : most;
+        const nano_train_number w = weight_at(head, l, o * place->inputs + i);
+        most = is_less(most, w) ? w : most;
     }
-    nano_train_double scale = nano_train_double_ratio(most, nano_train_double_of(127, 0));
+    nano_train_double scale = nano_train_double_ratio(real_of(most), nano_train_double_of(127, 0));
     const nano_train_double tiny = nano_train_double_of(1, LEAST_SCALE_EXPONENT);
     const nano_train_double source = nano_train_double_of_float(in.scale);
     nano_train_double reach =
