@@ -151,12 +151,14 @@ def hil_on(board: str, arguments: Sequence[str]) -> tuple[str, int, float, str]:
 def bench(session: nox.Session) -> None:
     """Instructions and bytes of six models on the emulated boards, against bench/results.json."""
     session.run(PYTHON, "-m", "bench.record", *session.posargs)
+    session.run(PYTHON, "-m", "bench.training")
 
 
 @nox.session
 def gate(session: nox.Session) -> None:
     """CI's part of bench: nothing may have become slower or larger on Cortex-M."""
     session.run(PYTHON, "-m", "bench.record", "--gate")
+    session.run(PYTHON, "-m", "bench.training")
 
 
 @nox.session

@@ -253,7 +253,7 @@ nano_status nano_train_sample_target(nano_train *head, const int8_t *features, c
 /* Update the weights from an unfinished mini-batch; nothing if there is none. */
 nano_status nano_train_flush(nano_train *head);
 
-/* Loss and prediction of the head as it is now; nothing is learnt. */
+/* Loss and prediction of the head as it is now; nothing is learnt but the outputs' range. */
 nano_status nano_train_evaluate(nano_train *head, const int8_t *features, uint16_t label,
                                 nano_train_result *result);
 
@@ -323,7 +323,8 @@ size_t nano_train_state_size(const nano_train *head, nano_train_part part);
 const uint8_t *nano_train_state(nano_train *head, nano_train_part part, size_t *size);
 
 /* Take saved bytes over: record, weights and whatever part they hold; what they do not hold
- * begins anew, and so does the mini-batch. Quantize again for inference. NANO_ERR_ABI: of another
+ * begins anew (without moments that the optimizer needs, the count of steps, too), and so does the
+ * mini-batch. The recipe stays. Quantize again for inference. NANO_ERR_ABI: of another
  * layout or config. NANO_ERR_ARGUMENT: of no part's size, or with values out of range. */
 nano_status nano_train_restore(nano_train *head, const uint8_t *bytes, size_t size);
 
