@@ -76,9 +76,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help="write the reference anew")
     arguments = parser.parse_args()
-    found = {"compiler": compiler(), "unit": "instructions; arena: bytes", "heads": measure()}
+    heads = measure()
+    found = {"compiler": compiler(), "unit": "instructions; arena: bytes", "heads": heads}
     print(f"{'':28}" + "".join(f"{call:>14}" for call in CALLS))
-    for name, counts in found["heads"].items():
+    for name, counts in heads.items():
         print(f"{name:28}" + "".join(f"{counts[call]:>14,}" for call in CALLS))
     if arguments.record:
         RECORD.write_text(json.dumps(found, indent=2) + "\n", "utf-8")

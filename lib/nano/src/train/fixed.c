@@ -125,6 +125,10 @@ nano_train_factor nano_train_root(nano_train_factor a) {
     return result;
 }
 
+int32_t nano_train_scale_to_nearest(int32_t value, nano_train_factor factor) {
+    return nano_train_scale(value, factor, NANO_TRAIN_NEAREST);
+}
+
 int32_t nano_train_add(int32_t a, int32_t b) {
     const int32_t limit = ((int32_t)1 << 30) - 1;
     const int32_t x = a < -limit ? -limit : a > limit ? limit : a;

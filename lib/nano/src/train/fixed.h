@@ -91,6 +91,9 @@ static inline int32_t nano_train_scale(int32_t value, nano_train_factor factor, 
     return value < 0 ? -(int32_t)whole : (int32_t)whole;
 }
 
+/* The same to nearest, as a call. */
+int32_t nano_train_scale_to_nearest(int32_t value, nano_train_factor factor);
+
 /* a + b, saturating at +-(2^30 - 1), so that differences fit. */
 int32_t nano_train_add(int32_t a, int32_t b);
 

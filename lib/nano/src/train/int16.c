@@ -41,7 +41,7 @@ static void start_weights(nano_train *head, uint32_t l, uint32_t count) {
         nano_train_over(nano_train_factor_of(1, head->config->layers[l].weight_bits - 31), root);
     for (uint32_t i = 0; i < count; i++) {
         const int32_t bits = (int32_t)(nano_train_random(&head->record->random) ^ 0x80000000u);
-        weights[i] = (int16_t)clamp16(nano_train_scale(bits, bound, NANO_TRAIN_NEAREST));
+        weights[i] = (int16_t)clamp16(nano_train_scale_to_nearest(bits, bound));
     }
 }
 
@@ -100,7 +100,7 @@ static void forward_layer(nano_train *head, uint32_t l) {
         nano_train_shifted(input_unit(head, l), (int32_t)c.shift + 16 - layer->weight_bits);
     for (uint32_t o = 0; o < active; o++) {
         const int32_t sum = dot(w, (const int16_t *)place->input, place->inputs, c);
-        out[o] = nano_train_add(nano_train_scale(sum, unit, NANO_TRAIN_NEAREST), bias[o]);
+        out[o] = nano_train_add(nano_train_scale_to_nearest(sum, unit), bias[o]);
         nano_train_observe(place->range, out[o]);
         w += place->inputs;
     }
@@ -158,7 +158,7 @@ static int32_t cross_entropy(nano_train *head, uint16_t label) {
 /* A finite float as an integer of 2^-16, within +-2^30. */
 static int32_t fixed(float value) {
     const nano_train_factor magnitude = nano_train_factor_of_float(value);
-    const int32_t whole = nano_train_scale((int32_t)1 << 16, magnitude, NANO_TRAIN_NEAREST);
+    const int32_t whole = nano_train_scale_to_nearest((int32_t)1 << 16, magnitude);
     const int negative = nano_train_float_bits(value) >> 31 != 0;
     return nano_train_add(negative ? -whole : whole, 0);
 }
