@@ -112,7 +112,8 @@ void head_reset(void) {
     become(HEAD_INITIAL);
 }
 
-/* The bytes stand in their place already, the record in front of them. Refused, they are no head. */
+/* The bytes stand in their place already, the record in front of them. Refused, they are no head.
+ */
 static nano_status take(uint32_t size, head_origin origin) {
     nano_status status = NANO_ERR_ABI;
     if (head.net.record->config == nano_train_hash(&APP_TRAIN))

@@ -1,5 +1,5 @@
-/* app.h - stands in for app_model.h where the app's sources are compiled once more, for a model with
- * a trainable head.
+/* app.h - stands in for app_model.h where the app's sources are compiled once more, for a model
+ * with a trainable head.
  *
  *     op 0  halve  out[i] = in[i] / 2, 8 -> 8, the features
  *     head  8 -> 5 -> 3, at most 4 classes; int16, momentum; 6 samples of replay; class means */

@@ -1,5 +1,5 @@
-/* Learning over the line: every reply, every refusal, power cuts in the middle of a save, a head that
- * comes in pieces. */
+/* Learning over the line: every reply, every refusal, power cuts in the middle of a save, a head
+ * that comes in pieces. */
 #include "../check/check.h"
 
 #include <stdbool.h>
@@ -196,16 +196,48 @@ static void test_one_more_class(void) {
 /* Whatever is refused changes nothing. */
 static void test_refusals(void) {
     static const char *const wrong[] = {
-        "train%", "train x%", "train sample%", "train sample x%", "train sample 4%",
-        "train sample -1%", "train sample 65536%", "train sample 1 1%", "train remember 4%",
-        "train step x%", "train step 10001%", "train eval 4%", "train eval 0 0%",
-        "train begin x%", "train begin 0%", "train begin 0.00000001%", "train begin 1.2.3%",
-        "train begin 0.1 0%", "train begin 0.1 1025%", "train begin 0.1 65537%", "train set%",
-        "train set rate%", "train set rate x%", "train set rate 0%", "train set speed 1%",
-        "train set momentum 1%", "train set clip .%", "train save x%", "train save head x%",
-        "train fetch most%", "train fetch 1%", "train put%", "train put x%", "train put 0%",
-        "train put 63%", "train put 4294967295%", "train load x%", "train reset x%",
-        "train class x%", "train status x%", "train sam\x01ple 1%", "trainsample 1%",
+        "train%",
+        "train x%",
+        "train sample%",
+        "train sample x%",
+        "train sample 4%",
+        "train sample -1%",
+        "train sample 65536%",
+        "train sample 1 1%",
+        "train remember 4%",
+        "train step x%",
+        "train step 10001%",
+        "train eval 4%",
+        "train eval 0 0%",
+        "train begin x%",
+        "train begin 0%",
+        "train begin 0.00000001%",
+        "train begin 1.2.3%",
+        "train begin 0.1 0%",
+        "train begin 0.1 1025%",
+        "train begin 0.1 65537%",
+        "train set%",
+        "train set rate%",
+        "train set rate x%",
+        "train set rate 0%",
+        "train set speed 1%",
+        "train set momentum 1%",
+        "train set clip .%",
+        "train save x%",
+        "train save head x%",
+        "train fetch most%",
+        "train fetch 1%",
+        "train put%",
+        "train put x%",
+        "train put 0%",
+        "train put 63%",
+        "train put 4294967295%",
+        "train load x%",
+        "train reset x%",
+        "train class x%",
+        "train status x%",
+        "train sam\x01ple 1%",
+        "trainsample 1%",
     };
     uint32_t noise = 3;
     load(1, &noise);
