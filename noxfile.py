@@ -6,8 +6,10 @@ nox -l lists them; `nox -s hil -- --port=/dev/ttyUSB0 --board=stm32` hands argum
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -28,6 +30,14 @@ EMULATED = {
     **dict.fromkeys(("mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
 }
 AT_ONCE = 2  # boards tested at the same time: each needs a core for its emulator or its compiler
+# What a program does with an installed nanotool: the model that it carries, through the C library.
+INSTALLED = """
+import nanotool
+from nanotool.sources import default_model_dir, in_checkout
+assert not in_checkout(), nanotool.__file__
+model = nanotool.load(default_model_dir())
+assert (model.run(model.graph.samples) == model.simulate(model.graph.samples)).all()
+"""
 PLATFORMIO = {
     "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
     "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
@@ -71,7 +81,7 @@ def tasks(session: nox.Session) -> None:
 @nox.session
 def test(session: nox.Session) -> None:
     """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
-    for name in ("lint", "firmware", "ctest", "unit", "tasks-short", "hil"):
+    for name in ("lint", "firmware", "ctest", "unit", "tasks-short", "hil", "package"):
         session.notify(name)
 
 
@@ -170,7 +180,16 @@ def full(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """The wheel, with the C extension and the C sources inside."""
-    session.run(
-        PYTHON, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", "."
-    )
+    """The wheel, with the C extension and the C sources inside: built, then used elsewhere."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    session.run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", ".")
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run(*pip, "install", "--no-deps", "--target", f"{folder}/installed", str(wheel))
+        nanotool, installed = (PYTHON, "-m", "nanotool"), {"PYTHONPATH": f"{folder}/installed"}
+        with session.chdir(folder):
+            session.run(PYTHON, "-c", INSTALLED, env=installed)
+            session.run(*nanotool, "new", "app", "--kind", "cmake", env=installed)
+            session.run(*nanotool, "export", "app/model", "-o", "exported", env=installed)
+    session.log(f"dist/{wheel.name} works where it is installed")

@@ -15,7 +15,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 SOURCES = (
     *("lib/nano", "firmware", "offline", "platformio.ini", "CMakeLists.txt", "partitions.csv"),
-    *("sdkconfig.defaults", "sdkconfig.defaults.esp32"),
+    *(path.name for path in sorted(ROOT.glob("sdkconfig.defaults*"))),
 )
 IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*")
 

@@ -34,6 +34,11 @@ def firmware_dir() -> Path:
     return project_dir() / "firmware"
 
 
+def default_model_dir() -> Path:
+    """The committed model, a digits classifier, as exported."""
+    return firmware_dir() / "models" / "default"
+
+
 def in_checkout() -> bool:
     """Whether the sources are a checkout's own, not a wheel's copy."""
     return project_dir() == _PACKAGE.parent

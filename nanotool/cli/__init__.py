@@ -20,6 +20,7 @@ from nanotool.cli import (
     export,
     flash,
     info,
+    new,
     plan,
     quantize,
     report,
@@ -44,7 +45,7 @@ app = typer.Typer(
     ),
 )
 for panel, modules in (
-    (MODEL_PANEL, (quantize, export, info, plan)),
+    (MODEL_PANEL, (quantize, export, new, info, plan)),
     (RUN_PANEL, (simulate, build, flash, run, bench, console, bisect)),
     (LOOK_PANEL, (report, boards, doctor, version)),
 ):

@@ -34,7 +34,7 @@ from nanotool.simulate import registry
 from nanotool.targets import TARGETS
 
 COMMANDS = (
-    *("quantize", "export", "info", "plan", "simulate", "build", "flash", "run", "bench"),
+    *("quantize", "export", "new", "info", "plan", "simulate", "build", "flash", "run", "bench"),
     *("bisect", "console", "report", "boards", "doctor", "version"),
 )
 SOURCE = """
@@ -665,3 +665,17 @@ def test_the_whole_way_on_native(
     page = tmp_path / "r.html"
     assert cli("report", model, "-b", "native", "-o", page).code == 0
     assert "nanoseconds" in page.read_text()
+
+
+def test_new_tells_what_comes_next(cli: Cli, tmp_path: Path) -> None:
+    model = tmp_path / "small.nano"
+    qfile.save(small(), model)
+    project = tmp_path / "project"
+    done = cli("new", project, "--kind", "cmake", "--model", model)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        *(f"cd {project}", "cmake -S . -B build", "cmake --build build", "build/app")
+    ]
+    assert (project / "model" / "small.h").is_file()
+    again = cli("new", project)
+    assert again.code == 1 and "is not empty" in again.err

@@ -1,0 +1,56 @@
+"""`nanotool new`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nanotool.cli.common import Goal, examples, load, note, out
+
+EPILOG = examples(
+    "nanotool new myproject",
+    "nanotool new myproject --kind cmake --model digits.nano",
+    "nanotool new myproject --kind esp-idf --model kws.tflite",
+)
+
+
+class KindName(str, Enum):
+    """The build systems."""
+
+    platformio = "platformio"
+    esp_idf = "esp-idf"
+    cmake = "cmake"
+    arduino = "arduino"
+
+
+def command(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The project: a new folder.", show_default=False),
+    ],
+    kind: Annotated[
+        KindName, typer.Option("--kind", "-k", help="Its build system.")
+    ] = KindName.platformio,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", show_default=False,
+            help="A .nano or .tflite file, or a model folder. [default: the digits model]",
+        ),
+    ] = None,
+    optimize: Goal = "balanced",
+) -> None:  # fmt: skip
+    """Start a project of your own that runs a model."""
+    from nanotool.scaffold import find_kind, new_project
+    from nanotool.sources import default_model_dir
+
+    chosen = find_kind(kind.value)
+    graph = load(default_model_dir() if model is None else model)
+    new_project(graph, folder, chosen, optimize)
+    note(f"Wrote {folder}/: {graph.name} with {chosen.title}. Next:")
+    out().print(f"cd {folder}", soft_wrap=True)
+    for step in chosen.steps:
+        out().print(step, soft_wrap=True)

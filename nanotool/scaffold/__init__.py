@@ -1,0 +1,196 @@
+"""What `nanotool new` writes: a project that runs a model, for a build system of the user's choice.
+
+Every project holds the C library, the model as `nanotool export` writes it, and a program that runs
+the model's golden vectors and compares every byte. Nothing in it refers to nanotool's own place.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nanotool.backends import c
+from nanotool.errors import NanoError
+from nanotool.identifiers import c_string, model_identifier
+from nanotool.ir import QGraph
+from nanotool.pipeline import prepare
+from nanotool.sources import lib_dir
+from nanotool.targets import TARGETS
+
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A build system, and where its projects have things. Paths are relative to the project."""
+
+    name: str
+    title: str  # for people
+    library: str  # the folder of the C library
+    model: str  # the model folder; `nanotool export` may replace it
+    files: Mapping[str, str]  # path -> template
+    steps: tuple[str, ...]  # the commands that come next, run in the project
+    arduino: bool = False  # the library's headers stand beside its sources
+
+
+_README = {"README.md": "README.md.j2"}
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Kind(
+                name="platformio",
+                title="PlatformIO",
+                library="lib/nano",
+                model="lib/model",
+                files=_README
+                | {"platformio.ini": "platformio/platformio.ini.j2", "src/main.cpp": "main.cpp.j2"},
+                steps=("pio run -e native -t exec", "pio run -e esp32 -t upload -t monitor"),
+            ),
+            Kind(
+                name="esp-idf",
+                title="ESP-IDF",
+                library="components/nano",
+                model="components/model/src",
+                files=_README
+                | {
+                    "CMakeLists.txt": "esp-idf/CMakeLists.txt.j2",
+                    "components/model/CMakeLists.txt": "esp-idf/model/CMakeLists.txt.j2",
+                    "main/CMakeLists.txt": "esp-idf/main/CMakeLists.txt.j2",
+                    "main/main.c": "main.c.j2",
+                },
+                steps=("idf.py set-target esp32", "idf.py build flash monitor"),
+            ),
+            Kind(
+                name="cmake",
+                title="CMake",
+                library="nano",
+                model="model",
+                files=_README
+                | {"CMakeLists.txt": "cmake/CMakeLists.txt.j2", "main.c": "main.c.j2"},
+                steps=("cmake -S . -B build", "cmake --build build", "build/app"),
+            ),
+            Kind(
+                name="arduino",
+                title="Arduino",
+                library="libraries/nano",
+                model="libraries/model/src",
+                files=_README
+                | {
+                    "app/app.ino": "main.cpp.j2",
+                    "libraries/nano/src/nano.h": "arduino/nano.h.j2",
+                    "libraries/model/library.properties": "arduino/library.properties.j2",
+                },
+                steps=(
+                    "arduino-cli compile --libraries libraries --fqbn arduino:mbed_nano:nano33ble "
+                    "app",
+                ),
+                arduino=True,
+            ),
+        )
+    }
+)
+
+
+def find_kind(name: str) -> Kind:
+    """The kind called ``name``; `NanoError` names those there are."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise NanoError(
+            f"There is no kind of project {name!r}.", f"Kinds: {', '.join(KINDS)}."
+        ) from None
+
+
+def new_project(graph: QGraph, folder: Path, kind: Kind, optimize: str = "balanced") -> None:
+    """Make ``folder`` a project of ``kind`` that runs ``graph``: whole, or not at all.
+
+    Raises `NanoError` where the folder holds anything, or cannot be written.
+    """
+    place = folder.resolve()
+    _check_free(folder, place)
+    fresh = place.with_name(f".{place.name}.new-{secrets.token_hex(6)}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh.mkdir()
+        _fill(fresh, graph, kind, optimize)
+        fresh.replace(place)  # an empty folder gives way, any other does not
+    except OSError as error:
+        raise NanoError(
+            f"Cannot write {folder}: {error.strerror or error}.",
+            "Nothing was left behind. Choose a new folder where you may write.",
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _check_free(folder: Path, place: Path) -> None:
+    if place.is_dir() and not any(place.iterdir()):
+        return
+    if place.exists():
+        what = "is not empty" if place.is_dir() else "is a file"
+        raise NanoError(f"{folder} {what}.", "Name a new folder: `nanotool new` replaces nothing.")
+
+
+def _fill(folder: Path, graph: QGraph, kind: Kind, optimize: str) -> None:
+    _copy_library(folder / kind.library, arduino=kind.arduino)
+    pairs = [prepare(graph, target, optimize) for target in TARGETS]
+    c.export(pairs, folder / kind.model)
+    values = _values(pairs[0][0].graph, kind)
+    for name, template in kind.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_environment().get_template(template).render(values), "utf-8")
+
+
+def _copy_library(folder: Path, *, arduino: bool) -> None:
+    """The C library; an Arduino library has one folder for headers and sources, src."""
+    origin = lib_dir()
+    if not arduino:
+        # Not copy2: an installed nanotool's files may be read-only.
+        shutil.copytree(origin, folder, ignore=_IGNORED, copy_function=shutil.copyfile)
+        return
+    for part in ("src", "include"):
+        shutil.copytree(
+            origin / part,
+            folder / "src",
+            ignore=_IGNORED,
+            copy_function=shutil.copyfile,
+            dirs_exist_ok=True,
+        )
+    for name in ("library.properties", "LICENSE"):
+        shutil.copyfile(origin / name, folder / name)
+
+
+def _values(graph: QGraph, kind: Kind) -> dict[str, object]:
+    """What the templates name."""
+    name, output = model_identifier(graph.name), graph.output_tensor
+    named = output.dtype == "int8" and output.size == len(graph.labels)
+    return {
+        "kind": kind,
+        "name": name,
+        "macro": name.upper(),
+        "input": graph.input_tensor,
+        "output": output,
+        "labels": [c_string(label) for label in graph.labels] if named else [],
+    }
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("nanotool.scaffold", "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,
+    )

@@ -1,0 +1,170 @@
+"""`nanotool new`: its projects build outside the tree, and run without a differing byte."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from handmade import GraphBuilder
+
+from nanotool import scaffold
+from nanotool.errors import NanoError
+from nanotool.ir import QGraph
+from nanotool.models import load_model
+from nanotool.scaffold import KINDS, find_kind, new_project
+from nanotool.sources import default_model_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+CMAKE = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+# What app.ino calls of Arduino's core, on a computer.
+ARDUINO_H = """
+#include <stdio.h>
+struct Serial_ {
+    void begin(unsigned long) {}
+    void print(const char *text) { fputs(text, stdout); }
+};
+extern Serial_ Serial;
+void delay(unsigned long);
+void setup();
+void loop();
+"""
+
+
+def digits() -> QGraph:
+    return load_model(default_model_dir())
+
+
+def hostile() -> QGraph:
+    """Class names and a model name that C would stumble over."""
+    builder = GraphBuilder("new", (4,))
+    builder.dense("fc", 3)
+    return replace(builder.graph(), labels=('a "quote"', "100 %d", "??/\n*/"))
+
+
+def run(*command: object, cwd: Path) -> str:
+    """What ``command`` prints; fails with all of it."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_cmake(tmp_path: Path) -> None:
+    if CMAKE is None:
+        pytest.skip("there is no cmake: pip install --group test")
+    project = tmp_path / "a project"
+    new_project(digits(), project, find_kind("cmake"))
+    run(CMAKE, "-S", ".", "-B", "build", "-DCMAKE_BUILD_TYPE=Debug", cwd=project)
+    run(CMAKE, "--build", "build", "-j", "2", cwd=project)
+    lines = run(project / "build" / "app", cwd=tmp_path).splitlines()
+    assert lines[-1] == "digits OK"
+    assert lines[0] == "vector 0: 7, 0 bytes differ" and len(lines) == 5
+
+
+def test_platformio(tmp_path: Path) -> None:
+    """Under the stand-ins of offline/, as far from the registry as CI is."""
+    project = tmp_path / "project"
+    new_project(digits(), project, find_kind("platformio"))
+    own = tmp_path / "stand-ins"
+    own.mkdir()
+    shutil.copy(ROOT / "platformio.ini", own)
+    run(sys.executable, ROOT / "offline/configure.py", "--offline", "--project", own, cwd=tmp_path)
+    stand_ins = configparser.ConfigParser(interpolation=None)
+    stand_ins.read(own / "platformio_override.ini")
+    native = "".join(f"{key} = {value}\n" for key, value in stand_ins["env:native"].items())
+    # The project's own file, with the platform replaced: the last file that names a key wins.
+    (project / "native.ini").write_text(
+        f"[platformio]\ncore_dir = {stand_ins['platformio']['core_dir']}\n[env:native]\n{native}"
+    )
+    (project / "test.ini").write_text(
+        "[platformio]\nextra_configs =\n  platformio.ini\n  native.ini\n"
+    )
+    pio = (sys.executable, "-m", "platformio", "run", "-c", "test.ini", "-e", "native")
+    run(*pio, cwd=project)
+    (program,) = (project / ".pio").rglob("program")
+    assert run(program, cwd=tmp_path).splitlines()[-1] == "digits OK"
+
+
+def test_arduino(tmp_path: Path) -> None:
+    """As Arduino compiles it: each library with its src on the path, the sketch as C++."""
+    project = tmp_path / "project"
+    new_project(digits(), project, find_kind("arduino"))
+    (tmp_path / "Arduino.h").write_text(ARDUINO_H)
+    (tmp_path / "main.cpp").write_text(
+        '#include "Arduino.h"\nSerial_ Serial;\nvoid delay(unsigned long) {}\n'
+        "int main() { setup(); loop(); return 0; }\n"
+    )
+    folders = [project / "libraries" / name / "src" for name in ("nano", "model")]
+    includes = [f"-I{folder}" for folder in (*folders, tmp_path)]
+    sources = [path for folder in folders for path in folder.rglob("*.c")]
+    run("cc", "-c", *WARNINGS, *includes, *sources, cwd=tmp_path)
+    sketch = project / "app" / "app.ino"
+    main = ("-x", "c++", sketch, tmp_path / "main.cpp", "-x", "none")
+    run("c++", *WARNINGS, *includes, *main, *tmp_path.glob("*.o"), "-o", "app", cwd=tmp_path)
+    assert run(tmp_path / "app", cwd=tmp_path).splitlines()[-1] == "digits OK"
+
+
+def test_esp_idf(tmp_path: Path) -> None:
+    """The components say what they need, and the program compiles; ESP-IDF itself is not here."""
+    project = tmp_path / "project"
+    new_project(hostile(), project, find_kind("esp-idf"))
+    components = project / "components"
+    assert "nano" in (components / "model" / "CMakeLists.txt").read_text()
+    assert {path.name for path in components.iterdir()} == {"nano", "model"}
+    includes = [f"-I{components}/nano/include", f"-I{components}/model/src"]
+    main = project / "main" / "main.c"
+    run("cc", *WARNINGS, *includes, "-fsyntax-only", main, cwd=tmp_path)
+    assert "void app_main(void)" in main.read_text() and "int main" not in main.read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_what_every_project_has(tmp_path: Path, kind: scaffold.Kind) -> None:
+    project = tmp_path / "project"
+    new_project(hostile(), project, kind)
+    assert (project / kind.model / "model_new_golden.h").is_file()
+    assert (project / kind.library / "LICENSE").is_file()
+    readme = (project / "README.md").read_text()
+    assert all(step in readme for step in kind.steps)
+    texts = [path.read_text() for path in project.rglob("*") if path.suffix in {".md", ".txt"}]
+    assert not any("{{" in text or str(ROOT) in text for text in texts)
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]
+
+
+def test_an_empty_folder_is_taken_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    new_project(hostile(), project, find_kind("cmake"))
+    (project / "main.c").write_text("mine")
+    with pytest.raises(NanoError, match="is not empty"):
+        new_project(hostile(), project, find_kind("cmake"))
+    assert (project / "main.c").read_text() == "mine"
+    with pytest.raises(NanoError, match="is a file"):
+        new_project(hostile(), project / "main.c", find_kind("cmake"))
+
+
+def test_a_project_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nanotool.backends.c.export", full)
+    with pytest.raises(NanoError, match="No space left"):
+        new_project(hostile(), tmp_path / "project", find_kind("cmake"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_kind_names_the_known_ones() -> None:
+    with pytest.raises(NanoError, match="platformio, esp-idf, cmake, arduino"):
+        find_kind("make")
