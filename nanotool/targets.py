@@ -25,6 +25,14 @@ class Target:
     name: str
     title: str  # for people
     guard: str  # C preprocessor condition that holds where the kernels can be compiled; "": always
+    # The target whose kernels serve where this one has none of its own: all of them run here, too.
+    # So its guard holds, too, wherever this one's does, which therefore is asked first.
+    base: str = ""
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Its own name, then those of the targets whose kernels serve."""
+        return (self.name, *(TARGETS[self.base].lineage if self.base else ()))
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
@@ -38,6 +46,12 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             name="armv7em",
             title="Cortex-M4, M7 and M33 with the DSP instructions",
             guard="defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP",
+        ),
+        "armv81m": Target(
+            name="armv81m",
+            title="Cortex-M55 and M85 with the vectors of MVE",
+            guard="defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)",
+            base="armv7em",
         ),
     }
 )

@@ -24,7 +24,15 @@ from nanotool.ir import (
     Slice,
     Transpose,
 )
-from nanotool.lower import armv7em, elementwise, linear, move, rows, window  # noqa: F401  (register)
+from nanotool.lower import (  # noqa: F401  (register)
+    armv7em,
+    armv81m,
+    elementwise,
+    linear,
+    move,
+    rows,
+    window,
+)
 from nanotool.lower.fuse import pair_up
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
 from nanotool.lower.share import share_arrays

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.ir import Array, Int8Array, Op, QOp, QTensor, Struct, Value
 from nanotool.numerics import Multiplier
+from nanotool.targets import find_target
 
 UINT16_MAX = 2**16 - 1
 INT32_MAX = 2**31 - 1
@@ -112,8 +113,10 @@ def variant(target: str, operator: type) -> Callable[[_AnyVariant], _AnyVariant]
 
 
 def faster_call(layer: Layer) -> Call | None:
-    """The call of the target's own kernel for ``layer``; None if the portable one is to run."""
-    variants = _VARIANTS.get((layer.target, type(layer.op.op)), ())
+    """The call of the target's own kernel for ``layer``, or of one of those targets whose kernels
+    serve it; None if the portable one is to run."""
+    targets = find_target(layer.target).lineage
+    variants = [one for name in targets for one in _VARIANTS.get((name, type(layer.op.op)), ())]
     calls = (faster(layer.op.op, layer) for faster in variants)
     return next((call for call in calls if call is not None), None)
 

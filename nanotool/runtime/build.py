@@ -37,9 +37,10 @@ MODULE = "nanotool.runtime._nano"
 COMMAND = f"{shlex.quote(sys.executable)} -m nanotool.runtime.build"
 MARKER = b"nanotool-sources:"  # before the digest, in the extension's bytes
 HEADERS = (  # in order of inclusion
-    *("status", "config", "arena", "model", "ops/types", "ops/border", "ops/depthwise_dsp"),
-    *("ops/elementwise", "ops/linear", "ops/linear_dsp", "ops/move", "ops/pool", "ops/rows", "ops"),
-    *("sequential", "train"),
+    *("status", "config", "arena", "model", "ops/types", "ops/border"),
+    *("ops/depthwise_dsp", "ops/depthwise_mve", "ops/elementwise"),
+    *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
+    *("ops/rows", "ops", "sequential", "train"),
 )
 OWN_HEADERS, OWN_SOURCES = ("batch.h", "host.h"), ("batch.c", "host.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")

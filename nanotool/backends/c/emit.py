@@ -85,7 +85,8 @@ class _Model:
 
 
 def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[Lowered, Plan], ...]:
-    """The variants, each target once, the one that any compiler takes last."""
+    """The variants, each target once: a target before the one that it is based on, whose guard
+    holds for it, too, and last the one that any compiler takes."""
     if not lowered_and_plans:
         raise InvalidModel("There is nothing to export.", "Name at least one target.")
     targets = [lowered.target for lowered, _ in lowered_and_plans]
@@ -94,7 +95,11 @@ def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[L
     unguarded = [target for target in targets if not find_target(target).guard]
     if len(unguarded) > 1:
         raise InvalidModel(f"Targets {' and '.join(unguarded)} fit every compiler.", "Choose one.")
-    return tuple(sorted(lowered_and_plans, key=lambda pair: not find_target(pair[0].target).guard))
+    def place(pair: tuple[Lowered, Plan]) -> int:
+        target = find_target(pair[0].target)
+        return -len(target.lineage) if target.guard else 0
+
+    return tuple(sorted(lowered_and_plans, key=place))
 
 
 # --- What every file has --------------------------------------------------------------------------

@@ -41,9 +41,11 @@
 
 #include "nano/ops/border.h"
 #include "nano/ops/depthwise_dsp.h"
+#include "nano/ops/depthwise_mve.h"
 #include "nano/ops/elementwise.h"
 #include "nano/ops/linear.h"
 #include "nano/ops/linear_dsp.h"
+#include "nano/ops/linear_mve.h"
 #include "nano/ops/move.h"
 #include "nano/ops/pool.h"
 #include "nano/ops/rows.h"

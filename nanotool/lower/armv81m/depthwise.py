@@ -1,0 +1,170 @@
+"""Depthwise convolutions: lib/nano/include/nano/ops/depthwise_mve.h."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
+from nanotool.lower.armv81m import pack
+from nanotool.lower.layer import UINT16_MAX, Call, Layer, store, variant
+from nanotool.lower.linear import is_depthwise
+from nanotool.lower.pack import scaled
+from nanotool.lower.window import window_struct
+
+TARGET = "armv81m"
+CHANNELS = 8  # that are computed together
+# Bytes of planes that bands are cut for; one band needs what it needs.
+ROOM = {"speed": 2**32, "balanced": 4096, "size": 1024}
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """A layer's geometry with the image's rows, or its ``columns``, as lines."""
+
+    columns: bool
+    stride: int
+    padding: tuple[int, int]  # before the first line, before a line's first element
+    in_lines: int
+    out_lines: int
+    inputs: int  # of a line
+    outputs: int
+
+    @property
+    def band_lines(self) -> int:
+        """The output lines of a band."""
+        return 2 if self.stride == 1 else 1
+
+    @property
+    def bands(self) -> int:
+        """The bands of all output lines."""
+        return -(-self.out_lines // self.band_lines)
+
+    @property
+    def pitch(self) -> int:
+        """Words a band: all of the line, and all that is read of it: for every two outputs four
+        words; with stride 2 nine for four, and the next four begin with the ninth."""
+        if self.stride == 1:
+            read = self.outputs + self.outputs % 2 + 2
+        else:
+            read = -(-self.outputs // 4) * 8 + 2
+        return max(read, self.padding[1] + self.inputs)
+
+    @property
+    def plane(self) -> int:
+        """Bytes of a band of one channel."""
+        return 4 * self.pitch
+
+    @property
+    def work(self) -> int:
+        """About how many instructions a channel takes."""
+        windows = -(-self.outputs // 2) if self.stride == 1 else -(-self.outputs // 4) * 2
+        return self.bands * (15 + 18 * windows)
+
+    def together(self, room: int) -> int:
+        """The bands that are computed together, about the same number every time."""
+        fit = min(room // CHANNELS, UINT16_MAX // CHANNELS) // self.plane
+        largest = max(1, min(fit, self.bands))
+        return -(-self.bands // -(-self.bands // largest))
+
+
+def _lines(window: Window, layer: Layer) -> Iterator[_Lines]:
+    """Rows as lines, then columns."""
+    in_size, out_size = layer.input.shape[:2], layer.output.shape[:2]
+    for columns, (across, along) in ((False, (0, 1)), (True, (1, 0))):
+        yield _Lines(
+            columns,
+            window.stride[0],
+            (window.padding[across], window.padding[along]),
+            in_size[across],
+            out_size[across],
+            in_size[along],
+            out_size[along],
+        )
+
+
+def _holds_in_place(lines: _Lines, bands: int, layer: Layer) -> bool:
+    """Whether no outputs of some bands, put over the input pixel by pixel, meet a pixel that a
+    later band reads."""
+    (in_h, in_w), (out_h, out_w) = layer.input.shape[:2], layer.output.shape[:2]
+    for first in range(bands, lines.bands, bands):
+        end = first * lines.band_lines  # the lines written so far
+        read = 2 * first + 2 - lines.padding[0]  # two lines are in the planes
+        if read >= lines.in_lines:
+            break
+        if lines.columns:
+            harmless = (in_h, in_w) == (out_h, out_w) and end <= read
+        else:
+            harmless = end * out_w <= read * in_w
+        if not harmless:
+            return False
+    return True
+
+
+def _choose(window: Window, layer: Layer, in_place: bool) -> tuple[_Lines, int] | None:
+    """The geometry of least work whose planes fit the room, or else that of the smallest planes;
+    and how many bands it takes together."""
+    room = ROOM[layer.optimize]
+    choices = []
+    for lines in _lines(window, layer):
+        bands = lines.together(room)
+        if in_place and not _holds_in_place(lines, bands, layer):
+            bands = lines.bands
+        plane = lines.plane * bands
+        if CHANNELS * plane <= UINT16_MAX:
+            choices.append((max(CHANNELS * plane - room, 0), lines.work, lines, bands))
+    if not choices:
+        return None
+    return min(choices, key=lambda choice: choice[:2])[2:]
+
+
+def _weights(weight: Int8Array, columns: bool) -> NDArray[np.int8]:
+    """int8 [c, 3 along a line, 4]: of lines 0, 1, 2, and 0."""
+    taps = weight.reshape(-1, 3, 3)
+    along = taps if columns else taps.transpose(0, 2, 1)
+    return np.pad(along, ((0, 0), (0, 0), (0, 1)))
+
+
+@variant(TARGET, Conv2D)
+def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
+    """Eight channels at a time, in planes; over the input if the output fits there."""
+    window, channels = op.window, layer.output.shape[2]
+    if not is_depthwise(op, layer) or channels != layer.input.shape[2] or channels < CHANNELS:
+        return None
+    if window.dilation != (1, 1) or window.kernel != (3, 3) or max(window.padding[:2]) > 2:
+        return None
+    if window.stride not in ((1, 1), (2, 2)):
+        return None
+    in_place = layer.output.size <= layer.input.size
+    choice = _choose(window, layer, in_place)
+    packed = scaled(layer)
+    if packed is None or choice is None:
+        return None
+    lines, bands = choice
+    words = pack.scale_words(packed)
+    fields = (
+        (
+            "weights",
+            layer.array(
+                "weights", _weights(packed.weight, lines.columns), "weights [c][3 along][4: lines]"
+            ),
+        ),
+        ("scales", layer.array("scales", words, "scales [c][256 bias + (-shift & 255), factor]")),
+        ("window", window_struct(window, layer)),
+        ("columns", int(lines.columns)),
+        ("pitch", lines.pitch),
+        ("bands", bands),
+        ("in_zero_point", layer.input.zero_point),
+        ("store", store(layer)),
+    )
+    relu = "_relu" if layer.output.zero_point == INT8_MIN else ""
+    return Call(
+        f"nano_depthwise_conv2d_3x3{relu}_mve",
+        Struct("nano_depthwise_conv2d_mve_params", fields),
+        (0 if in_place else None,),
+        macs=layer.output.size * 9,
+        scratch=CHANNELS * lines.plane * bands,
+    )

@@ -1,0 +1,43 @@
+"""Weights and scales packed for MVE: lib/nano/src/requant_mve.h, lib/nano/include/nano/ops/*_mve.h.
+
+What makes scaling in few instructions exact is proved in `nanotool.lower.pack`; the two kinds of
+kernels demand the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.ir import Array, Int8Array
+from nanotool.lower.layer import Layer
+from nanotool.lower.pack import Scaled
+
+LANES = 4  # outputs of a block
+STEP = 16  # terms that are multiplied at once
+
+
+def steps(terms: int) -> int:
+    """How many steps hold ``terms``."""
+    return -(-terms // STEP)
+
+
+def weights(rows: Int8Array) -> Int8Array:
+    """int8 [blocks, steps, 4, 16] of ``rows`` [out, terms], zeros where there are none."""
+    fill = ((0, -len(rows) % LANES), (0, -rows.shape[1] % STEP))
+    padded = np.pad(rows, fill).reshape(-1, LANES, steps(rows.shape[1]), STEP)
+    return np.ascontiguousarray(padded.transpose(0, 2, 1, 3))
+
+
+def scale_words(packed: Scaled) -> NDArray[np.int32]:
+    """int32 [out, 2]: 256 * bias + (-e modulo 256), multiplier."""
+    first, multiplier = packed.scales[:, 0].astype(np.int64), packed.scales[:, 1]
+    right = (first & 0xFF) + 1
+    return np.stack([(first >> 8) * 256 + (-right & 0xFF), multiplier], axis=1).astype(np.int32)
+
+
+def scales(layer: Layer, packed: Scaled) -> Array:
+    """int32 [blocks, 2, 4]: `scale_words` of four outputs side by side."""
+    words = np.pad(scale_words(packed), ((0, -len(packed.scales) % LANES), (0, 0)))
+    note = "scales [out / 4][4: 256 bias + (-shift & 255)][4: multiplier]"
+    return layer.array("scales", words.reshape(-1, LANES, 2).transpose(0, 2, 1), note)
