@@ -28,11 +28,23 @@ class Scaled:
     """A layer's weights and how its sums become outputs, as the kernels in few instructions do it.
 
     ``weight`` [out, terms] differs from the layer's in channels whose output is the same for every
-    input: those rows are 0 here. ``scales`` int32 [out, 2] is the layout of requant_dsp.h.
+    input: those rows are 0 here.
     """
 
     weight: Int8Array
-    scales: NDArray[np.int32]
+    bias: NDArray[np.int32]  # the input's zero point folded in
+    multiplier: NDArray[np.int32]
+    right: NDArray[np.int32]  # the right shift, at least 1
+
+    @property
+    def short(self) -> bool:
+        """Whether biases fit the 24 bits that `scales` have for them."""
+        return bool((np.abs(self.bias) < _HALF_LIMIT).all())
+
+    @property
+    def scales(self) -> NDArray[np.int32]:
+        """int32 [out, 2], the layout of requant_dsp.h."""
+        return np.stack([self.bias * 256 + self.right - 1, self.multiplier], axis=1)
 
 
 def reach(rows: Int8Array) -> tuple[Int64Array, Int64Array]:
@@ -44,7 +56,13 @@ def reach(rows: Int8Array) -> tuple[Int64Array, Int64Array]:
 
 def scaled(layer: Layer) -> Scaled | None:
     """``layer``'s weights and scales; None if requantization in few instructions would be wrong
-    for some of its channels."""
+    for some of its channels, or if their biases are not `Scaled.short`."""
+    packed = scaled_wide(layer)
+    return packed if packed is not None and packed.short else None
+
+
+def scaled_wide(layer: Layer) -> Scaled | None:
+    """As `scaled`, for kernels that have a word for each bias."""
     assert layer.op.weight is not None
     assert layer.op.weight_scale is not None
     weight = layer.op.weight.reshape(len(layer.op.weight), -1)
@@ -62,15 +80,15 @@ def scaled(layer: Layer) -> Scaled | None:
     )
     answer = _constants(layer, channels)
     fixed = answer >= INT8_MIN
-    exact = _exact(layer.output.zero_point, channels) & (np.abs(bias) < _HALF_LIMIT)
+    exact = _exact(layer.output.zero_point, channels)
     if not (fixed | exact).all():
         return None
     # A constant q: 4 (q - zero_point) times 1/2, then shifted right by 1.
     bias = np.where(fixed, 4 * (answer - layer.output.zero_point), bias)
     factor = np.where(fixed, 2**30, channels.multiplier)
     right = np.where(fixed, 1, -channels.shift)
-    scales = np.stack([bias * 256 + right - 1, factor], axis=1).astype(np.int32)
-    return Scaled(np.where(fixed[:, None], np.int8(0), weight), scales)
+    rows = np.where(fixed[:, None], np.int8(0), weight)
+    return Scaled(rows, *(one.astype(np.int32) for one in (bias, factor, right)))
 
 
 def product_scale(layer: Layer, largest: int, ratio: numerics.Multiplier) -> tuple[int, int] | None:

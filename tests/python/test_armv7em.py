@@ -27,9 +27,11 @@ MODELS = Path(__file__).parent.parent / "models"
 TARGET = "armv7em"
 
 
-def differ(graph: QGraph, x: Int8Array) -> Counter[str]:
+def differ(
+    graph: QGraph, x: Int8Array, target: str = TARGET, optimize: str = "balanced"
+) -> Counter[str]:
     """The kernels that ran; fails where one wrote another byte than the simulator."""
-    lowered = lower(graph, TARGET)
+    lowered = lower(graph, target, optimize)
     expected = simulate.simulate_all(graph, x)
     outputs = Runtime(lowered, plan(lowered)).run_all(x)
     for op, values in zip(lowered.ops, outputs, strict=True):
@@ -181,8 +183,8 @@ def test_overlaps_are_what_the_kernels_bear() -> None:
 FLAGS = (
     *("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
     *("-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    # The guard of the exported sources, and C instead of the instructions.
-    *("-D__ARM_FEATURE_DSP=1", "-DNANO_SIMD_FALLBACK=1"),
+    # The guards of the exported sources, and C instead of the instructions.
+    *("-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_MVE=1", "-DNANO_SIMD_FALLBACK=1"),
 )
 MAIN = """
 #include <stdio.h>
@@ -228,19 +230,25 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 SHAPED = ("conv2d", "depthwise_conv2d", "max_pool", "average_pool", "binary")
 
 
+def run_exported(
+    library: list[Path], folder: Path, graph: QGraph, x: Int8Array, target: str
+) -> None:
+    """Fails unless ``graph``, exported for ``target`` and compiled, gives the simulator's bytes."""
+    lowered = lower(graph, target)
+    c.export([(lowered, plan(lowered))], folder / "model")
+    main, program = folder / "main.c", folder / "program"
+    main.write_text("#define _ISOC11_SOURCE\n" + MAIN)
+    sources = sorted((folder / "model").glob("*.c"))
+    compile_c(f"-I{folder / 'model'}", main, *sources, *library, "-o", program)
+    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    y = np.frombuffer(done.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
+    assert np.array_equal(y, simulate.simulate(graph, x))
+
+
 @pytest.mark.parametrize("seed", range(16))
 def test_exported_models_under_the_sanitizers(
     library: list[Path], tmp_path: Path, seed: int
 ) -> None:
     graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else SHAPED)
-    x = random_inputs(graph, 8, seed)
-    lowered = lower(graph, TARGET)
-    c.export([(lowered, plan(lowered))], tmp_path / "model")
-    main, program = tmp_path / "main.c", tmp_path / "program"
-    main.write_text("#define _ISOC11_SOURCE\n" + MAIN)
-    sources = sorted((tmp_path / "model").glob("*.c"))
-    compile_c(f"-I{tmp_path / 'model'}", main, *sources, *library, "-o", program)
-    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    y = np.frombuffer(done.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
-    assert np.array_equal(y, simulate.simulate(graph, x))
+    run_exported(library, tmp_path, graph, random_inputs(graph, 8, seed), TARGET)

@@ -24,6 +24,7 @@ def every_pair(
     scales: tuple[float, float, float],
     zero_points: Three,
     clamp: tuple[int, int] = (INT8_MIN, INT8_MAX),
+    target: str = TARGET,
 ) -> Counter[str]:
     """The kernels that ran ``function`` of each int8 and each int8 as the simulator does it; scales
     and zero points are those of both operands and of the result."""
@@ -33,23 +34,25 @@ def every_pair(
         for name, scale, zero_point in zip(("a", "b", "y"), scales, zero_points, strict=True)
     }
     op = QOp("y", Binary(function), ("a", "b"), clamp=clamp)
-    return differ(QGraph("pairs", tensors, (op,), "a", "y", constants={"b": b[0]}), a)
+    return differ(QGraph("pairs", tensors, (op,), "a", "y", constants={"b": b[0]}), a, target)
 
 
+@pytest.mark.parametrize("target", [TARGET, "armv81m"])
 @pytest.mark.parametrize("function", ["add", "sub", "mul"])
-def test_every_pair_of_bytes(function: str) -> None:
+def test_every_pair_of_bytes(function: str, target: str) -> None:
     """Zero points anywhere; scales alike and not; with and without a ReLU."""
     rng = np.random.default_rng(len(function))
     ran: Counter[str] = Counter()
     for case in range(24):
         a, b = (float(x) for x in rng.uniform(0.01, 0.1, 2))
         b = a if case % 4 == 0 else b
-        target = a * b * rng.uniform(2, 100) if function == "mul" else a + b * rng.uniform(0.1, 2)
+        scale = a * b * rng.uniform(2, 100) if function == "mul" else a + b * rng.uniform(0.1, 2)
         za, zb, zero_point = (int(z) for z in rng.integers(-128, 128, 3))
         zero_point = -128 if case % 2 else zero_point
         clamp = (-128, 127) if case % 3 else (zero_point, 127)
-        ran += every_pair(function, (a, b, target), (za, zb, zero_point), clamp)
-    assert ran[f"nano_{'add' if function == 'sub' else function}_dsp"] >= 21, ran
+        ran += every_pair(function, (a, b, scale), (za, zb, zero_point), clamp, target)
+    kernel = f"nano_{'add' if function == 'sub' else function}"
+    assert ran[f"{kernel}_dsp" if target == TARGET else f"{kernel}_mve"] >= 21, ran
 
 
 def test_sums_that_no_constant_gives() -> None:
@@ -57,13 +60,15 @@ def test_sums_that_no_constant_gives() -> None:
     assert every_pair("add", (0.5, 0.5, 1.0), (0, 0, 0)) == {"nano_add": 1}
 
 
+@pytest.mark.parametrize("target", [TARGET, "armv81m"])
 @pytest.mark.parametrize("function", ["add", "sub", "mul"])
-def test_random_operands(function: str) -> None:
+def test_random_operands(function: str, target: str) -> None:
     """Operands that stretch, constants, rows of every length."""
     fast = 0
     for seed in range(40):
         graph = operator_graph(function, seed)
         x = inputs_of(graph, 5, seed)
-        fast += any(kernel.endswith("_dsp") for kernel in differ(graph, x))
-        check(graph, x, TARGET)
+        kernels = differ(graph, x, target)
+        fast += any(kernel.endswith(("_dsp", "_mve")) for kernel in kernels)
+        check(graph, x, target)
     assert fast >= 7

@@ -154,10 +154,14 @@ static inline nano_words nano_mul4(nano_words a, nano_words b) {
 static inline nano_words nano_add4_all(nano_words a, int32_t b) {
     return vaddq_n_s32(a, b);
 }
-/* a << 20, floor(a / 2^8), a < 0 ? -1 : 0 */
-static inline nano_words nano_shift20(nano_words a) {
-    return vshlq_n_s32(a, 20);
+static inline nano_words nano_mul4_all(nano_words a, int32_t b) {
+    return vmulq_n_s32(a, b);
 }
+/* floor(a * 2^s), s within -31..0 */
+static inline nano_words nano_shift4_all(nano_words a, int32_t s) {
+    return vshlq_r_s32(a, s);
+}
+/* floor(a / 2^8), a < 0 ? -1 : 0 */
 static inline nano_words nano_asr8(nano_words a) {
     return vshrq_n_s32(a, 8);
 }
@@ -296,8 +300,11 @@ static inline nano_words nano_mul4(nano_words a, nano_words b) {
 static inline nano_words nano_add4_all(nano_words a, int32_t b) {
     return nano_add4(a, nano_fill4(b));
 }
-static inline nano_words nano_shift20(nano_words a) {
-    NANO_LANES(nano_words, 4, (int32_t)((uint32_t)a.lane[i] << 20));
+static inline nano_words nano_mul4_all(nano_words a, int32_t b) {
+    return nano_mul4(a, nano_fill4(b));
+}
+static inline nano_words nano_shift4_all(nano_words a, int32_t s) {
+    NANO_LANES(nano_words, 4, a.lane[i] >> -s);
 }
 static inline nano_words nano_asr8(nano_words a) {
     NANO_LANES(nano_words, 4, a.lane[i] >> 8);

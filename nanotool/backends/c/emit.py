@@ -95,6 +95,7 @@ def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[L
     unguarded = [target for target in targets if not find_target(target).guard]
     if len(unguarded) > 1:
         raise InvalidModel(f"Targets {' and '.join(unguarded)} fit every compiler.", "Choose one.")
+
     def place(pair: tuple[Lowered, Plan]) -> int:
         target = find_target(pair[0].target)
         return -len(target.lineage) if target.guard else 0

@@ -15,7 +15,7 @@ TARGET = "armv7em"
 _FRACTION = 20  # bits of a sum behind the point
 _PRODUCT = 8  # bits of a product that are dropped
 _INT32_LIMIT = 2**31
-_ALL = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # each int8
+ALL = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # each int8
 
 
 @variant(TARGET, Binary)
@@ -39,7 +39,8 @@ def _add(layer: Layer, *, subtract: bool) -> Call | None:
         scales[1] = -scales[1]
     if max(map(abs, scales)) >= _INT32_LIMIT:
         return None
-    offset = _add_offset(layer, scales, _sums(layer, subtract=subtract))
+    terms = [ALL * scale >> _PRODUCT for scale in scales]
+    offset = sum_offset(layer, terms, every_sum(layer, subtract=subtract), _FRACTION)
     if offset is None:
         return None
     low, high = layer.op.clamp
@@ -54,34 +55,43 @@ def _add(layer: Layer, *, subtract: bool) -> Call | None:
     return broadcast("nano_add_dsp", Struct("nano_add_dsp_params", fields), layer)
 
 
-def _sums(layer: Layer, *, subtract: bool) -> NDArray[np.int64]:
+def every_sum(layer: Layer, *, subtract: bool) -> NDArray[np.int64]:
     """[256, 256]: the reference's output for each a and each b."""
     a, b = layer.inputs
     factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
-    first, second = (_ALL - a.zero_point)[:, None], (_ALL - b.zero_point)[None, :]
+    first, second = (ALL - a.zero_point)[:, None], (ALL - b.zero_point)[None, :]
     target, clamp = layer.output.zero_point, layer.op.clamp
     q = numerics.add(first, second, factors, target, clamp, subtract=subtract)
     return q.astype(np.int64)
 
 
-def _add_offset(layer: Layer, scales: list[int], q: NDArray[np.int64]) -> int | None:
-    """The constant with which nano_add_dsp() gives ``q`` for every pair; None if there is none. An
+def sum_offset(
+    layer: Layer, terms: list[NDArray[np.int64]], q: NDArray[np.int64], fraction: int
+) -> int | None:
+    """The constant which, added to the sum of a term for each a and one for each b, makes it ``q``
+    with ``fraction`` bits behind the point, rounded down, for every pair; None if there is none. An
     output at an end of the clamp may come from beyond it."""
     low, high = layer.op.clamp
-    a, b = (_ALL * scale >> _PRODUCT for scale in scales)
-    sums = a[:, None] + b[None, :]
-    least = ((q << _FRACTION) - sums)[q > low].max(initial=-_INT32_LIMIT)
-    most = ((q + 1 << _FRACTION) - 1 - sums)[q < high].min(initial=_INT32_LIMIT - 1)
+    sums = terms[0][:, None] + terms[1][None, :]
+    least = ((q << fraction) - sums)[q > low].max(initial=-_INT32_LIMIT)
+    most = ((q + 1 << fraction) - 1 - sums)[q < high].min(initial=_INT32_LIMIT - 1)
     offset = int(least + most) // 2
     fits = np.abs(sums).max() + abs(offset) < _INT32_LIMIT
     return offset if least <= most and fits else None
 
 
+def largest_product(layer: Layer) -> int:
+    """The largest magnitude of a product of two operands less their zero points."""
+    first, second = (
+        max(INT8_MAX - one.zero_point, one.zero_point - INT8_MIN) for one in layer.inputs
+    )
+    return first * second
+
+
 def _mul(layer: Layer) -> Call | None:
     a, b = layer.inputs
     ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
-    largest = [max(INT8_MAX - one.zero_point, one.zero_point - INT8_MIN) for one in (a, b)]
-    scale = pack.product_scale(layer, largest[0] * largest[1], ratio)
+    scale = pack.product_scale(layer, largest_product(layer), ratio)
     if scale is None:
         return None
     fields = (*operands(layer), ("scale", scale), ("store", store(layer)))

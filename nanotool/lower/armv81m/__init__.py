@@ -4,4 +4,4 @@ As `nanotool.lower.armv7em`, whose kernels serve where none here does: these cor
 instructions, too (`Target.base` says so).
 """
 
-from nanotool.lower.armv81m import depthwise, linear  # noqa: F401  (registers)
+from nanotool.lower.armv81m import depthwise, elementwise, linear  # noqa: F401  (registers)

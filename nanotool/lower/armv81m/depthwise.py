@@ -12,7 +12,7 @@ from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
 from nanotool.lower.armv81m import pack
 from nanotool.lower.layer import UINT16_MAX, Call, Layer, store, variant
 from nanotool.lower.linear import is_depthwise
-from nanotool.lower.pack import scaled
+from nanotool.lower.pack import scaled_wide
 from nanotool.lower.window import window_struct
 
 TARGET = "armv81m"
@@ -140,19 +140,14 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
         return None
     in_place = layer.output.size <= layer.input.size
     choice = _choose(window, layer, in_place)
-    packed = scaled(layer)
+    packed = scaled_wide(layer)
     if packed is None or choice is None:
         return None
     lines, bands = choice
-    words = pack.scale_words(packed)
+    weights = _weights(packed.weight, lines.columns)
     fields = (
-        (
-            "weights",
-            layer.array(
-                "weights", _weights(packed.weight, lines.columns), "weights [c][3 along][4: lines]"
-            ),
-        ),
-        ("scales", layer.array("scales", words, "scales [c][256 bias + (-shift & 255), factor]")),
+        ("weights", layer.array("weights", weights, "weights [c][3 along a line][4: lines 0 1 2]")),
+        ("scales", pack.scale_triples(layer, packed)),
         ("window", window_struct(window, layer)),
         ("columns", int(lines.columns)),
         ("pitch", lines.pitch),

@@ -7,7 +7,6 @@ kernels demand the same.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanotool.ir import Array, Int8Array
 from nanotool.lower.layer import Layer
@@ -29,15 +28,15 @@ def weights(rows: Int8Array) -> Int8Array:
     return np.ascontiguousarray(padded.transpose(0, 2, 1, 3))
 
 
-def scale_words(packed: Scaled) -> NDArray[np.int32]:
-    """int32 [out, 2]: 256 * bias + (-e modulo 256), multiplier."""
-    first, multiplier = packed.scales[:, 0].astype(np.int64), packed.scales[:, 1]
-    right = (first & 0xFF) + 1
-    return np.stack([(first >> 8) * 256 + (-right & 0xFF), multiplier], axis=1).astype(np.int32)
-
-
 def scales(layer: Layer, packed: Scaled) -> Array:
-    """int32 [blocks, 2, 4]: `scale_words` of four outputs side by side."""
-    words = np.pad(scale_words(packed), ((0, -len(packed.scales) % LANES), (0, 0)))
+    """int32 [blocks, 2, 4]: 256 * bias + (-e modulo 256) of four outputs, then multipliers."""
+    words = np.stack([packed.bias * 256 + (-packed.right & 0xFF), packed.multiplier], axis=1)
+    words = np.pad(words, ((0, -len(words) % LANES), (0, 0)))
     note = "scales [out / 4][4: 256 bias + (-shift & 255)][4: multiplier]"
     return layer.array("scales", words.reshape(-1, LANES, 2).transpose(0, 2, 1), note)
+
+
+def scale_triples(layer: Layer, packed: Scaled) -> Array:
+    """int32 [out, 3]: bias, multiplier, -e."""
+    words = np.stack([packed.bias, packed.multiplier, -packed.right], axis=1)
+    return layer.array("scales", words, "scales [c][bias, multiplier, -shift]")

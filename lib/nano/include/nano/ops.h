@@ -43,6 +43,7 @@
 #include "nano/ops/depthwise_dsp.h"
 #include "nano/ops/depthwise_mve.h"
 #include "nano/ops/elementwise.h"
+#include "nano/ops/elementwise_mve.h"
 #include "nano/ops/linear.h"
 #include "nano/ops/linear_dsp.h"
 #include "nano/ops/linear_mve.h"

@@ -21,7 +21,7 @@ extern "C" {
  * scratch: 32 * pitch * bands bytes. */
 typedef struct {
     const int8_t *weights; /* [c][3 along a line][4: lines 0 1 2, 0] */
-    const int32_t *scales; /* [c][2]: 256 * bias + (-shift modulo 256), multiplier */
+    const int32_t *scales; /* [c][3]: bias, multiplier, -shift; a right shift of at least 1 */
     nano_window window;    /* in_c == out_c >= 8; stride 1, 1 or 2, 2; dilation 1; padding <= 2 */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
     uint16_t pitch;        /* words a band, padding included */

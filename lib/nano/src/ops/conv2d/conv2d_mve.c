@@ -27,12 +27,14 @@ typedef struct {
     nano_taps rows;                /* of the next pixel's window, inside the image */
 } job;
 
-/* Along one axis: which outputs' windows are inside, [*begin, *end). */
+/* Along one axis: the windows of outputs *begin..*end - 1 are inside; of none if *end == *begin. */
 static void inside(uint32_t outputs, uint32_t stride, uint32_t pad, uint32_t span, uint32_t size,
                    uint32_t *begin, uint32_t *end) {
     const uint32_t fit = size + pad >= span ? (size + pad - span) / stride + 1 : 0;
     *begin = (pad + stride - 1) / stride;
     *end = fit < outputs ? fit : outputs;
+    if (*end < *begin)
+        *end = *begin;
 }
 
 static job begin(const nano_conv2d_mve_params *p, const int8_t *in) {
@@ -50,7 +52,7 @@ static job begin(const nano_conv2d_mve_params *p, const int8_t *in) {
            &j.top, &j.bottom);
     inside(w->out_w, w->stride_w, w->pad_left, w->kernel_w, w->in_w, &j.left, &j.right);
     if (w->dilation_w != 1)
-        j.right = 0;
+        j.right = j.left;
     j.rows = nano_clip_rows(w, 0);
     return j;
 }

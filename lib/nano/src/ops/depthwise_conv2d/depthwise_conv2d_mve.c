@@ -159,8 +159,8 @@ static FORCED_INLINE void one_line(scaling s, const int8_t *patch, nano_bytes w,
 static FORCED_INLINE void outputs(const geometry *g, const nano_depthwise_conv2d_mve_params *p,
                                   uint32_t k, const int8_t *plane, int8_t *out, uint32_t n,
                                   int relu) {
-    const int32_t *const scales = p->scales + 2 * k;
-    const scaling s = {scales[0] >> 8, scales[1], scales[0], p->store.zero_point};
+    const int32_t *const scales = p->scales + 3 * k;
+    const scaling s = {scales[0], scales[1], scales[2], p->store.zero_point};
     const nano_bytes w = nano_load_few(p->weights + 12 * k, 12);
     const uint32_t line = g->out_line_step, step = g->out_step;
     if (g->stride == 2) {

@@ -1,0 +1,71 @@
+"""Sums, products and maxima: lib/nano/include/nano/ops/elementwise_mve.h."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nanotool import numerics
+from nanotool.ir import Binary, MaxPool2D, Struct
+from nanotool.lower import pack
+from nanotool.lower.armv7em.elementwise import ALL, every_sum, largest_product, sum_offset
+from nanotool.lower.elementwise import broadcast, operands, runs_on
+from nanotool.lower.layer import Call, Layer, factor, portable_call, store, variant
+
+TARGET = "armv81m"
+CHANNELS = 4  # of a pool, at least
+_FRACTIONS = range(24, 15, -1)  # bits of a sum behind the point
+
+
+@variant(TARGET, Binary)
+def _binary(op: Binary, layer: Layer) -> Call | None:
+    """add, sub and mul of rows."""
+    if not runs_on(layer):
+        return None
+    if op.function in ("add", "sub"):
+        return _add(layer, subtract=op.function == "sub")
+    return _mul(layer) if op.function == "mul" else None
+
+
+def _add(layer: Layer, *, subtract: bool) -> Call | None:
+    """Two products and a constant, with as many bits behind the point as all pairs of int8 have
+    the reference's results with."""
+    a, b = layer.inputs
+    results = every_sum(layer, subtract=subtract)
+    ratios = [
+        a.scale / layer.output.scale,
+        (-b.scale if subtract else b.scale) / layer.output.scale,
+    ]
+    low, high = layer.op.clamp
+    for fraction in _FRACTIONS:
+        scales = [round(2**fraction * ratio) for ratio in ratios]
+        offset = sum_offset(layer, [ALL * scale for scale in scales], results, fraction)
+        if offset is not None:
+            fields = (
+                operands(layer)[0],
+                ("a_scale", scales[0]),
+                ("b_scale", scales[1]),
+                ("offset", offset),
+                ("right", fraction),
+                ("min", low),
+                ("max", high),
+            )
+            return broadcast("nano_add_mve", Struct("nano_add_mve_params", fields), layer)
+    return None
+
+
+def _mul(layer: Layer) -> Call | None:
+    a, b = layer.inputs
+    ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
+    if pack.product_scale(layer, largest_product(layer), ratio) is None:
+        return None
+    fields = (*operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
+    return broadcast("nano_mul_mve", Struct("nano_mul_mve_params", fields), layer)
+
+
+@variant(TARGET, MaxPool2D)
+def _max_pool(_op: MaxPool2D, layer: Layer) -> Call | None:
+    """With the portable kernel's parameters, as that of armv7em."""
+    if layer.output.shape[2] < CHANNELS:
+        return None
+    call = portable_call(layer)
+    return replace(call, kernel=f"{call.kernel}_mve")
