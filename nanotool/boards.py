@@ -190,7 +190,6 @@ MPS2_AN385 = _simulated(
     emulator=_mps("mps2-an385"),
 )
 
-# The M55 has the DSP instructions, too.
 MPS3_AN547 = replace(
     _simulated(
         *("mps3_an547", "emulated Cortex-M55 (QEMU mps3-an547)"),
@@ -198,7 +197,7 @@ MPS3_AN547 = replace(
         ram=512,
         emulator=_mps("mps3-an547"),
     ),
-    target="armv7em",
+    target="armv81m",
 )
 
 # Any ESP32 with 4 MB of flash, without ESP-IDF. Stock QEMU has no ESP32, Espressif's has.

@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target armv81m, optimize balanced
  * options  target armv7em, optimize balanced
  * options  target portable, optimize balanced */
 #ifndef DIGITS_WEIGHTS_H
@@ -13,7 +14,16 @@
 extern "C" {
 #endif
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
+
+extern const int8_t digits_features_0_weights[128];
+extern const int32_t digits_features_0_scales[16];
+extern const int8_t digits_features_3_weights[1280];
+extern const int32_t digits_features_3_scales[32];
+extern const int8_t digits_classifier_weights[9408];
+extern const int32_t digits_classifier_scales[24];
+
+#elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
 
 extern const int16_t digits_features_0_weights[112];
 extern const int16_t digits_features_3_weights[704];
