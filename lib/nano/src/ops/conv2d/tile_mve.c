@@ -39,6 +39,8 @@ void nano_tile_relu_mve(const nano_tile_mve_job *job) {
     "vldrb.u8 q3, [r11], #16\n" mac " r2, q0, q3\n" mac " r10, q1, q3\n"                           \
     "vldrb.u8 q2, [r11], #16\n" mac " r4, q0, q2\n" mac " r12, q1, q2\n"                           \
     "vldrb.u8 q3, [r11], #16\n" mac " r6, q0, q3\n" mac " lr, q1, q3\n"
+#define SET STEP("vmladav.s8")
+#define ADD STEP("vmladava.s8")
 /* Where negative sums matter: less 1 in these lanes. */
 #define SIGN                                                                                       \
     "vshr.s32 q1, q2, #31\n"                                                                       \
@@ -69,39 +71,37 @@ void nano_tile_relu_mve(const nano_tile_mve_job *job) {
             "stmia sp, {r3, r5, r7, r8}\n"                                                         \
             "strd r2, r4, [sp, #16]\n"                                                             \
             "vdup.16 q4, r6\n"                                                                     \
-            "1: ldmia sp, {r3, r5, r7}\n" STEP(                                                    \
-                "vmladav.s8") "ldr pc, [sp, #12]\n"                                                \
-                              ".p2align 2\n"                                                       \
-                              "2: .rept 4\n" STEP("vmladava.s8") ".endr\n"                         \
-                                                                 "subs r7, #1\n"                   \
-                                                                 "bne 2b\n"                        \
-                                                                 "3: vmov q2[2], q2[0], r0, r4\n"  \
-                                                                 "vmov q2[3], q2[1], r2, r6\n"     \
-                                                                 "vmov q3[2], q3[0], r8, r12\n"    \
-                                                                 "vmov q3[3], q3[1], r10, lr\n"    \
-                                                                 "vldrw.u32 q0, [r9], #16\n"       \
-                                                                 "vshr.s32 q1, q0, #8\n"           \
-                                                                 "vadd.i32 q2, q2, q1\n"           \
-                                                                 "vadd.i32 q3, q3, q1\n"           \
-                                                                 "vldrw.u32 q1, [r9], #16\n"       \
-                                                                 "vqrdmulh.s32 q2, q2, q1\n"       \
-                                                                 "vqrdmulh.s32 q3, q3, q1\n" sign  \
-                                                                 "vrshl.s32 q2, q2, q0\n"          \
-                                                                 "vrshl.s32 q3, q3, q0\n"          \
-                                                                 "vqmovnb.s32 q2, q2\n"            \
-                                                                 "vqmovnt.s32 q2, q3\n"            \
-                                                                 "ldrd r2, r4, [sp, #16]\n"        \
-                                                                 "vqadd.s16 q2, q2, q4\n"          \
-                                                                 "vqmovnb.s16 q2, q2\n"            \
-                                                                 "add r2, r1\n"                    \
-                                                                 "vstrb.32 q2, [r1], #4\n"         \
-                                                                 "vshr.u32 q2, q2, #16\n"          \
-                                                                 "vstrb.32 q2, [r2]\n"             \
-                                                                 "cmp r9, r4\n"                    \
-                                                                 "bne.w 1b\n"                      \
-                                                                 "add sp, #24\n"                   \
-                                                                 "vpop {d8-d9}\n"                  \
-                                                                 "pop {r4-r11, pc}\n")
+            "1: ldmia sp, {r3, r5, r7}\n" SET "ldr pc, [sp, #12]\n"                                \
+            ".p2align 2\n"                                                                         \
+            "2: .rept 4\n" ADD ".endr\n"                                                           \
+            "subs r7, #1\n"                                                                        \
+            "bne 2b\n"                                                                             \
+            "3: vmov q2[2], q2[0], r0, r4\n"                                                       \
+            "vmov q2[3], q2[1], r2, r6\n"                                                          \
+            "vmov q3[2], q3[0], r8, r12\n"                                                         \
+            "vmov q3[3], q3[1], r10, lr\n"                                                         \
+            "vldrw.u32 q0, [r9], #16\n"                                                            \
+            "vshr.s32 q1, q0, #8\n"                                                                \
+            "vadd.i32 q2, q2, q1\n"                                                                \
+            "vadd.i32 q3, q3, q1\n"                                                                \
+            "vldrw.u32 q1, [r9], #16\n"                                                            \
+            "vqrdmulh.s32 q2, q2, q1\n"                                                            \
+            "vqrdmulh.s32 q3, q3, q1\n" sign "vrshl.s32 q2, q2, q0\n"                              \
+            "vrshl.s32 q3, q3, q0\n"                                                               \
+            "vqmovnb.s32 q2, q2\n"                                                                 \
+            "vqmovnt.s32 q2, q3\n"                                                                 \
+            "ldrd r2, r4, [sp, #16]\n"                                                             \
+            "vqadd.s16 q2, q2, q4\n"                                                               \
+            "vqmovnb.s16 q2, q2\n"                                                                 \
+            "add r2, r1\n"                                                                         \
+            "vstrb.32 q2, [r1], #4\n"                                                              \
+            "vshr.u32 q2, q2, #16\n"                                                               \
+            "vstrb.32 q2, [r2]\n"                                                                  \
+            "cmp r9, r4\n"                                                                         \
+            "bne.w 1b\n"                                                                           \
+            "add sp, #24\n"                                                                        \
+            "vpop {d8-d9}\n"                                                                       \
+            "pop {r4-r11, pc}\n")
 
 __attribute__((naked)) void nano_tile_mve(const nano_tile_mve_job *job __attribute__((unused))) {
     TILE(SIGN);

@@ -29,6 +29,8 @@ typedef struct {
     "vldrb.u8 q2, [r1], #16\n" mac " r2, q0, q2\n"                                                 \
     "vldrb.u8 q1, [r1], #16\n" mac " r4, q0, q1\n"                                                 \
     "vldrb.u8 q2, [r1], #16\n" mac " r6, q0, q2\n"
+#define SET STEP("vmladav.s8")
+#define ADD STEP("vmladava.s8")
 /* Where negative sums matter: q2 less 1 in these lanes. */
 #define SIGN                                                                                       \
     "vshr.s32 q1, q2, #31\n"                                                                       \
@@ -38,25 +40,22 @@ typedef struct {
 #define BLOCKS(sign)                                                                               \
     __asm__("push {r4-r11, lr}\n"                                                                  \
             "ldmia r0, {r1, r5, r7-r12}\n"                                                         \
-            "1: mov r3, r12\n" STEP("vmladav.s8") "cbz r7, 2f\n" STEP(                             \
-                "vmladava.s8") "2: wls lr, r8, 4f\n"                                               \
-                               "3:\n" STEP("vmladava.s8")                                          \
-                                   STEP("vmladava.s8") "le lr, 3b\n"                               \
-                                                       "4: vmov q2[2], q2[0], r0, r4\n"            \
-                                                       "vmov q2[3], q2[1], r2, r6\n"               \
-                                                       "vldrw.u32 q0, [r9], #16\n"                 \
-                                                       "vshr.s32 q1, q0, #8\n"                     \
-                                                       "vadd.i32 q2, q2, q1\n"                     \
-                                                       "vldrw.u32 q1, [r9], #16\n"                 \
-                                                       "vqrdmulh.s32 q2, q2, q1\n" sign            \
-                                                       "vrshl.s32 q2, q2, q0\n"                    \
-                                                       "vadd.i32 q2, q2, r10\n"                    \
-                                                       "vqmovnb.s32 q2, q2\n"                      \
-                                                       "vqmovnb.s16 q2, q2\n"                      \
-                                                       "vstrb.32 q2, [r5], #4\n"                   \
-                                                       "cmp r9, r11\n"                             \
-                                                       "bne 1b\n"                                  \
-                                                       "pop {r4-r11, pc}\n")
+            "1: mov r3, r12\n" SET "cbz r7, 2f\n" ADD "2: wls lr, r8, 4f\n"                        \
+            "3:\n" ADD ADD "le lr, 3b\n"                                                           \
+            "4: vmov q2[2], q2[0], r0, r4\n"                                                       \
+            "vmov q2[3], q2[1], r2, r6\n"                                                          \
+            "vldrw.u32 q0, [r9], #16\n"                                                            \
+            "vshr.s32 q1, q0, #8\n"                                                                \
+            "vadd.i32 q2, q2, q1\n"                                                                \
+            "vldrw.u32 q1, [r9], #16\n"                                                            \
+            "vqrdmulh.s32 q2, q2, q1\n" sign "vrshl.s32 q2, q2, q0\n"                              \
+            "vadd.i32 q2, q2, r10\n"                                                               \
+            "vqmovnb.s32 q2, q2\n"                                                                 \
+            "vqmovnb.s16 q2, q2\n"                                                                 \
+            "vstrb.32 q2, [r5], #4\n"                                                              \
+            "cmp r9, r11\n"                                                                        \
+            "bne 1b\n"                                                                             \
+            "pop {r4-r11, pc}\n")
 
 __attribute__((naked)) static void blocks(const job *j __attribute__((unused))) {
     BLOCKS(SIGN);
