@@ -128,13 +128,13 @@ STM32 = Board(
 
 
 def _simulated(name: str, title: str, flash: int, ram: int, emulator: Emulator) -> Board:
-    """A board that only QEMU has: all its names are one. `flash`, `ram`: KiB."""
+    """A board that only QEMU has, without SIMD: all its names are one. `flash`, `ram`: KiB."""
     return Board(
         name=name,
         title=title,
         env=name,
         firmware_name=name,
-        target="portable",
+        target="scalar",
         flash_size=flash * 1024,
         ram_size=ram * 1024,
         emulator=emulator,
@@ -206,7 +206,7 @@ ESP32_BARE = Board(
     title="ESP32 (Xtensa LX6), bare metal",
     env="esp32_bare",
     firmware_name="esp32",
-    target="portable",
+    target="scalar",
     flash_size=4096 * 1024,
     ram_size=520 * 1024,
     emulator=_qemu(

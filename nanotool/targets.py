@@ -42,6 +42,14 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             title="any C99 compiler",
             guard="",
         ),
+        "scalar": Target(
+            name="scalar",
+            title="32-bit cores without SIMD: Xtensa, RISC-V, Cortex-M0 and M3",
+            guard=(
+                "defined(__XTENSA__) || defined(__riscv) || "
+                "(defined(__arm__) && !defined(__ARM_FEATURE_DSP))"
+            ),
+        ),
         "armv7em": Target(
             name="armv7em",
             title="Cortex-M4, M7 and M33 with the DSP instructions",

@@ -31,6 +31,7 @@ from nanotool.lower import (  # noqa: F401  (register)
     linear,
     move,
     rows,
+    scalar,
     window,
 )
 from nanotool.lower.fuse import pair_up

@@ -40,7 +40,7 @@ HEADERS = (  # in order of inclusion
     *("status", "config", "arena", "model", "ops/types", "ops/border"),
     *("ops/depthwise_dsp", "ops/depthwise_mve", "ops/elementwise"),
     *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
-    *("ops/elementwise_mve", "ops/rows", "ops", "sequential", "train"),
+    *("ops/elementwise_mve", "ops/rows", "ops/scalar", "ops", "sequential", "train"),
 )
 OWN_HEADERS, OWN_SOURCES = ("batch.h", "host.h"), ("batch.c", "host.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")

@@ -3,6 +3,7 @@
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
  * options  target armv81m, optimize balanced
+ * options  target scalar, optimize balanced
  * options  target armv7em, optimize balanced
  * options  target portable, optimize balanced */
 #ifndef APP_MODEL_H

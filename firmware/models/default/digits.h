@@ -3,12 +3,14 @@
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
  * options  target armv81m, optimize balanced
+ * options  target scalar, optimize balanced
  * options  target armv7em, optimize balanced
  * options  target portable, optimize balanced
  * input    28x28x1 int8, real = 0.00392157 * (q + 128)
  * output   10 int8, real = 0.192271 * (q - 21)
  * classes  0 0, 1 1, 2 2, 3 3, 4 4, 5 5, 6 6, 7 7, 8 8, 9 9
  * cost     290,080 MAC, 11,104 bytes of weights, 6,336 bytes of arena (armv81m)
+ * cost     290,080 MAC, 10,904 bytes of weights, 6,308 bytes of arena (scalar)
  * cost     290,080 MAC, 9,552 bytes of weights, 7,272 bytes of arena (armv7em)
  * cost     290,080 MAC, 9,370 bytes of weights, 1,660 bytes of arena (portable) */
 #ifndef DIGITS_H
@@ -25,6 +27,10 @@ extern "C" {
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
 
 #define DIGITS_ARENA_SIZE 6336u
+
+#elif defined(__XTENSA__) || defined(__riscv) || (defined(__arm__) && !defined(__ARM_FEATURE_DSP))  /* target scalar */
+
+#define DIGITS_ARENA_SIZE 6308u
 
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
 

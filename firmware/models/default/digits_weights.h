@@ -3,6 +3,7 @@
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
  * options  target armv81m, optimize balanced
+ * options  target scalar, optimize balanced
  * options  target armv7em, optimize balanced
  * options  target portable, optimize balanced */
 #ifndef DIGITS_WEIGHTS_H
@@ -22,6 +23,15 @@ extern const int8_t digits_features_3_weights[1280];
 extern const int32_t digits_features_3_scales[32];
 extern const int8_t digits_classifier_weights[9408];
 extern const int32_t digits_classifier_scales[24];
+
+#elif defined(__XTENSA__) || defined(__riscv) || (defined(__arm__) && !defined(__ARM_FEATURE_DSP))  /* target scalar */
+
+extern const uint8_t digits_features_0_weights[72];
+extern const int32_t digits_features_0_scales[16];
+extern const uint8_t digits_features_3_weights[1152];
+extern const int32_t digits_features_3_scales[32];
+extern const uint8_t digits_classifier_weights[9408];
+extern const int32_t digits_classifier_scales[20];
 
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
 

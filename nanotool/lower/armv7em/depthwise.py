@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,31 +10,20 @@ from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
 from nanotool.lower import pack
-from nanotool.lower.layer import UINT16_MAX, Call, Layer, store, variant
+from nanotool.lower.layer import Call, Layer, store, variant
 from nanotool.lower.linear import is_depthwise
+from nanotool.lower.lines import PLANES, Lines, choose, in_place
 from nanotool.lower.window import window_struct
 
 TARGET = "armv7em"
 SCALES = "scales [c][256 bias + shift - 1, multiplier]"
-PLANES = 4  # channels that are computed together
 BYTES = 4 * PLANES  # of scratch a word of a line
 _OUTPUTS = 4  # that are computed together where the kernel is not 3 x 3
-# Bytes of planes that bands of lines are cut for; one output line needs what it needs. More than
-# that is hardly faster: docs/performance.md.
-ROOM = {"speed": 4096, "balanced": 4096, "size": 1024}
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
-    """A layer's geometry with the image's rows, or its ``columns``, as lines."""
-
-    columns: bool
-    kernel: tuple[int, int]  # (lines, taps of each)
-    stride: tuple[int, int]  # (from line to line, along one)
-    padding: tuple[int, int]  # before the first line, before a line's first element
-    in_lines: int
-    out_lines: int
-    outputs: int  # of a line
+class _Lines(Lines):
+    """Lines of halves."""
 
     @property
     def is_3x3(self) -> bool:
@@ -54,72 +42,17 @@ class _Lines:
         return ((outputs - 1) * self.stride[1] + self.kernel[1]) // 2 + 1
 
     @property
-    def work(self) -> int:
-        """About how many instructions a channel takes."""
+    def work(self) -> tuple[int, int]:
+        """The kernel for 3 x 3 goes before the other one."""
         if self.is_3x3:
-            return self.out_lines * (20 + 29 * (self.outputs // 2) + 20 * (self.outputs % 2))
+            return 0, self.out_lines * (20 + 29 * (self.outputs // 2) + 20 * (self.outputs % 2))
         four = self.kernel[0] * (8 + 12 * self.words) + 60
-        return self.out_lines * (20 + four * -(-self.outputs // _OUTPUTS))
+        return 1, self.out_lines * (20 + four * -(-self.outputs // _OUTPUTS))
 
     def scratch(self, band: int) -> int:
         """Bytes of planes for ``band`` output lines, and of weights as halves."""
-        planes = BYTES * self.pitch * ((band - 1) * self.stride[0] + self.kernel[0])
+        planes = BYTES * self.pitch * self.line_count(band)
         return planes + (0 if self.is_3x3 else 4 * self.kernel[0] * self.words)
-
-    def band(self, room: int) -> int:
-        """The output lines that are computed together, in bands of about the same size."""
-        largest = next((n for n in range(self.out_lines, 1, -1) if self.scratch(n) <= room), 1)
-        bands = -(-self.out_lines // largest)
-        return -(-self.out_lines // bands)
-
-
-def _lines(window: Window, layer: Layer) -> Iterator[_Lines]:
-    """Rows as lines, then columns."""
-    in_size, out_size = layer.input.shape[:2], layer.output.shape[:2]
-    for columns, (across, along) in ((False, (0, 1)), (True, (1, 0))):
-        yield _Lines(
-            columns,
-            (window.kernel[across], window.kernel[along]),
-            (window.stride[across], window.stride[along]),
-            (window.padding[across], window.padding[along]),
-            in_size[across],
-            out_size[across],
-            out_size[along],
-        )
-
-
-def _holds_in_place(lines: _Lines, band: int, layer: Layer) -> bool:
-    """Whether no band's outputs, put over the input pixel by pixel, meet a pixel that a later band
-    reads."""
-    (in_h, in_w), (out_h, out_w) = layer.input.shape[:2], layer.output.shape[:2]
-    for end in range(band, lines.out_lines, band):
-        read = (end - 1) * lines.stride[0] + lines.kernel[0] - lines.padding[0]
-        if read >= lines.in_lines:
-            break
-        if lines.columns:
-            harmless = (in_h, in_w) == (out_h, out_w) and end <= read
-        else:
-            harmless = end * out_w <= read * in_w
-        if not harmless:
-            return False
-    return True
-
-
-def _choose(window: Window, layer: Layer, in_place: bool) -> tuple[_Lines, int] | None:
-    """The geometry of least work whose planes fit the room, or else that of the smallest planes;
-    and its band. The kernel for 3 x 3 goes before the other one."""
-    room = ROOM[layer.optimize]
-    choices = []
-    for lines in _lines(window, layer):
-        band = lines.band(room)
-        if in_place and not _holds_in_place(lines, band, layer):
-            band = lines.out_lines
-        if lines.pitch <= UINT16_MAX:
-            excess = max(lines.scratch(band) - room, 0)
-            choices.append((not lines.is_3x3, excess, lines.work, lines, band))
-    if not choices:
-        return None
-    return min(choices, key=lambda choice: choice[:3])[3:]
 
 
 def _weights(weight: Int8Array, window: Window, lines: _Lines) -> tuple[NDArray[np.int8], str]:
@@ -143,8 +76,7 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
         return None
     if window.padding[0] >= window.kernel[0] or window.padding[1] >= window.kernel[1]:
         return None
-    in_place = layer.output.size <= layer.input.size
-    choice = _choose(window, layer, in_place)
+    choice = choose(_Lines, window, layer)
     packed = pack.scaled(layer)
     if packed is None or choice is None:
         return None
@@ -167,7 +99,7 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
     return Call(
         f"nano_depthwise_conv2d{size}{relu}_dsp",
         Struct("nano_depthwise_conv2d_dsp_params", fields),
-        (0 if in_place else None,),
+        (0 if in_place(layer) else None,),
         macs=layer.output.size * math.prod(window.kernel),
         scratch=lines.scratch(band),
     )

@@ -50,6 +50,7 @@
 #include "nano/ops/move.h"
 #include "nano/ops/pool.h"
 #include "nano/ops/rows.h"
+#include "nano/ops/scalar.h"
 #include "nano/ops/types.h"
 
 #endif

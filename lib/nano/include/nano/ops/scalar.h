@@ -1,0 +1,72 @@
+/* nano/ops/scalar.h - sums of products for 32-bit cores without SIMD instructions.
+ *
+ * Same results as their portable forms in linear.h, where lowering proved it
+ * (nanotool/lower/scalar). Weights are stored 128 larger, as bytes without sign, in blocks of four
+ * rows; the rows that the last block lacks are filled. Scales are, for each output,
+ * {256 * bias + e - 1, multiplier}: e is a right shift of at least 1, the bias has
+ * -(zero_point(in) + 128) * sum(weights) folded in. At most 2^15 terms are summed, and
+ * accumulators are below 2^23; those of a depthwise convolution, and where `wide` is 0, below 2^20.
+ */
+#ifndef NANO_OPS_SCALAR_H
+#define NANO_OPS_SCALAR_H
+
+#include "nano/ops/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* nano_dense. Two rows of inputs are read whole before their outputs are written.
+ * scratch: in_features bytes, twice that if there are several rows. */
+typedef struct {
+    const uint8_t *weights; /* [out_features / 4, rounded up][in_features][4] */
+    const int32_t *scales;  /* [out_features][2] */
+    uint16_t rows;
+    uint16_t in_features;
+    uint16_t out_features;
+    uint16_t wide; /* 1: an accumulator may reach 2^20 */
+    nano_store store;
+} nano_dense_scalar_params;
+void nano_dense_scalar(const void *params, const nano_io *io);
+
+/* nano_conv2d in one group. Pixels are computed two by two, in raster order; all that two need is
+ * read before any of them is written.
+ * scratch: 2 * kernel_h * kernel_w * in_c bytes. */
+typedef struct {
+    const uint8_t *weights; /* [out_c / 4, rounded up][kernel_h][kernel_w][in_c][4] */
+    const int32_t *scales;  /* [out_c][2] */
+    nano_window window;
+    uint16_t wide;         /* 1: an accumulator may reach 2^20 */
+    int16_t in_zero_point; /* fills the padding */
+    nano_store store;
+} nano_conv2d_scalar_params;
+void nano_conv2d_scalar(const void *params, const nano_io *io);
+
+/* nano_depthwise_conv2d with 3 x 3 taps, multiplier 1, no dilation and at least four channels. Four
+ * channels at a time are copied into planes of their own, whose lines are the image's rows or,
+ * where that is less work, its columns; a band of output lines at a time. Here weights are as they
+ * are.
+ *
+ * Overlap: if the output lies over the input, or overlaps it from below, results are put over the
+ * input, each channel over its own, and moved at the end. So any distance is fine where the output
+ * has no more pixels than the input, and the input is lost then.
+ * scratch: 4 * together * (outputs a line) + 4 * pitch * lines bytes, where lines =
+ * (band - 1) * (stride from line to line) + 3. */
+typedef struct {
+    const int8_t *weights; /* [c][3 lines][3] */
+    const int32_t *scales; /* [c][2] */
+    nano_window window;    /* in_c == out_c >= 4; dilation 1 */
+    uint16_t along;        /* stride along a line: 1 or 2 */
+    uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
+    uint16_t pitch;        /* bytes a line: an input each, padding included */
+    uint16_t band;         /* output lines whose inputs are brought in together */
+    uint16_t together;     /* output lines of a channel that are computed together */
+    int16_t in_zero_point; /* fills the padding */
+    nano_store store;
+} nano_depthwise_conv2d_scalar_params;
+void nano_depthwise_conv2d_3x3_scalar(const void *params, const nano_io *io);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

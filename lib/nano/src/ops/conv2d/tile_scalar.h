@@ -1,0 +1,54 @@
+/* tile_scalar.h - sums of products, one or two windows by four outputs at a time (internal).
+ *
+ * Inputs and weights are stored 128 larger, as bytes without sign, which every core loads in one
+ * instruction:
+ *     sum x * w = sum (x + 128) * (w + 128) - 128 * sum (x + 128) - 128 * sum w
+ * Lowering folds the last term into the bias; the one before it is a window's, and where its sums
+ * begin. With at most 2^15 terms nothing leaves int32 on the way. */
+#ifndef NANO_TILE_SCALAR_H
+#define NANO_TILE_SCALAR_H
+
+#include "../../requant_scalar.h"
+
+/* 1: the inputs of two windows stand side by side, so that a weight is loaded once for both. For
+ * that a core needs more than Armv6-M's eight registers. */
+#ifndef NANO_TILE_PAIRED
+#if defined(__ARM_ARCH_6M__)
+#define NANO_TILE_PAIRED 0
+#else
+#define NANO_TILE_PAIRED 1
+#endif
+#endif
+
+/* Windows that are read before the outputs of any of them are written. */
+#define NANO_TILE_WINDOWS 2
+
+typedef struct {
+    const uint8_t *weights; /* [outputs / 4, rounded up][terms][4] */
+    const int32_t *scales;  /* [outputs][2] */
+    uint8_t *inputs;        /* [terms][windows]; not paired: [windows][terms] */
+    uint32_t terms, outputs;
+    uint32_t windows; /* 1 or 2 */
+    uint32_t wide;    /* 1: scaling is (requant_scalar.h) */
+    nano_store store;
+    int32_t sums[NANO_TILE_WINDOWS]; /* where each window's sums begin */
+    int8_t *out;                     /* [windows][outputs] */
+} nano_tile_scalar;
+
+/* The tile's next `windows` windows are about to be brought in. */
+static inline void nano_tile_begin(nano_tile_scalar *tile, uint32_t windows) {
+    tile->windows = windows;
+    tile->sums[0] = 0;
+    tile->sums[1] = 0;
+}
+
+/* Bring in n inputs of window k, as its terms from `first` on; or n times the zero point. */
+void nano_tile_put(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in,
+                   uint32_t n);
+void nano_tile_fill(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t zero_point,
+                    uint32_t n);
+
+/* All outputs of the windows that were brought in. */
+void nano_tile_compute(const nano_tile_scalar *tile);
+
+#endif

@@ -1,0 +1,75 @@
+"""Dense layers and convolutions: lib/nano/include/nano/ops/scalar.h."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanotool.ir import Array, Conv2D, Dense, Struct
+from nanotool.lower.layer import UINT16_MAX, Call, Layer, in_chunks, overlap, store, variant
+from nanotool.lower.scalar import pack
+from nanotool.lower.window import window_needs, window_struct
+
+TARGET = "scalar"
+WINDOWS = 2  # that are read before the outputs of any of them are written
+MOST_TERMS = 2**15  # 255 * 255 times as many fit int32
+
+
+def _weights(layer: Layer, packed: pack.Packed, terms: str) -> Array:
+    note = f"weights + 128: [out / 4][{terms}][4]"
+    return layer.array("weights", pack.fours(packed.weight), note)
+
+
+@variant(TARGET, Dense)
+def _dense(_op: Dense, layer: Layer) -> Call | None:
+    """One or two rows by four outputs at a time."""
+    inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
+    rows = layer.input.size // inputs
+    packed = pack.packed(layer)
+    if layer.optimize == "size" or packed is None:
+        return None
+    if inputs > MOST_TERMS or max(rows, outputs) > UINT16_MAX:
+        return None
+    fields = (
+        ("weights", _weights(layer, packed, "in_features")),
+        ("scales", packed.scales_array(layer)),
+        ("rows", rows),
+        ("in_features", inputs),
+        ("out_features", outputs),
+        ("wide", int(packed.wide)),
+        ("store", store(layer)),
+    )
+    needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
+    return Call(
+        "nano_dense_scalar",
+        Struct("nano_dense_scalar_params", fields),
+        (overlap(in_chunks(needs, WINDOWS * outputs)),),
+        macs=layer.output.size * inputs,
+        scratch=min(rows, WINDOWS) * inputs,
+    )
+
+
+@variant(TARGET, Conv2D)
+def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
+    """Two pixels by four outputs at a time, one group of channels."""
+    if op.groups != 1 or layer.optimize == "size":
+        return None
+    packed = pack.packed(layer)
+    if packed is None or packed.weight.shape[1] > MOST_TERMS:
+        return None
+    outputs, terms = packed.weight.shape
+    fields = (
+        ("weights", _weights(layer, packed, "kernel_h kernel_w in_c")),
+        ("scales", packed.scales_array(layer)),
+        ("window", window_struct(op.window, layer)),
+        ("wide", int(packed.wide)),
+        ("in_zero_point", layer.input.zero_point),
+        ("store", store(layer)),
+    )
+    needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
+    return Call(
+        "nano_conv2d_scalar",
+        Struct("nano_conv2d_scalar_params", fields),
+        (overlap(in_chunks(needs, WINDOWS * outputs)),),
+        macs=layer.output.size * terms,
+        scratch=WINDOWS * terms,
+    )

@@ -1,0 +1,213 @@
+"""The kernels for 32-bit cores without SIMD instructions: every byte the simulator's.
+
+What runs them in the same way as those of Armv7E-M is in test_armv7em.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handmade import GraphBuilder
+from operators import OPERATORS, inputs_of, operator_graph
+from random_graphs import KINDS, random_graph, random_inputs
+from test_armv7em import MAIN, MODELS, compile_c, convolution, differ
+from test_armv7em import WINDOWS as CONVOLUTIONS
+from test_armv7em_depthwise import WINDOWS as DEPTHWISE
+from test_armv7em_depthwise import depthwise
+from test_overlap import Memory, check, wrong_at
+
+from nanotool import simulate
+from nanotool.backends import c
+from nanotool.frontends.tflite.convert import load as load_tflite
+from nanotool.ir import Int8Array, QGraph, Window
+from nanotool.lower import lower
+from nanotool.plan import plan
+from nanotool.runtime import Runtime
+from nanotool.sources import lib_dir
+
+TARGET = "scalar"
+DENSE, CONV2D, LINES = "nano_dense_scalar", "nano_conv2d_scalar", "nano_depthwise_conv2d_3x3_scalar"
+
+
+def kernel(graph: QGraph, x: Int8Array, optimize: str = "balanced") -> str:
+    """The kernel of ``graph``'s only op; fails where it wrote another byte than the simulator."""
+    (name,) = differ(graph, x, TARGET, optimize)
+    return name
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_models(block: int) -> None:
+    kernels: Counter[str] = Counter()
+    for seed in range(50 * block, 50 * block + 50):
+        graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else KINDS)
+        kernels += differ(graph, random_inputs(graph, 6, seed), TARGET)
+    assert min(kernels[DENSE], kernels[CONV2D]) >= 10, kernels
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_every_operator(kind: str) -> None:
+    for seed in range(8):
+        graph = operator_graph(kind, seed)
+        differ(graph, inputs_of(graph, 5, seed), TARGET)
+
+
+@pytest.mark.parametrize("window", CONVOLUTIONS, ids=str)
+def test_convolutions_of_every_remainder(window: Window) -> None:
+    """Terms that are whole fours and others, blocks that are full and others, pairs of pixels and
+    one that is left."""
+    for channels in (1, 2, 3, 5, 8):
+        for outputs in (1, 2, 3, 4, 9):
+            for width in (7, 8):
+                graph = convolution((5, width, channels), outputs, window, relu=width == 8)
+                assert kernel(graph, random_inputs(graph, 4)) == CONV2D
+
+
+def test_dense_layers_of_every_remainder() -> None:
+    for inputs in (*range(1, 10), 63, 64, 65, 200):
+        for outputs in range(1, 10):
+            b = GraphBuilder("dense", (1 + outputs % 3, inputs), seed=inputs)
+            b.dense("dense", outputs, relu=bool(outputs % 2))
+            assert kernel(b.graph(), random_inputs(b.graph(), 4)) == DENSE
+
+
+@pytest.mark.parametrize("window", DEPTHWISE, ids=str)
+def test_depthwise_convolutions_of_every_size(window: Window) -> None:
+    """Lines of one output and more; channels that are whole words and others; rows and columns as
+    lines; in one band and in several."""
+    seen = set()
+    for height, width in [(1, 1), (2, 3), (3, 3), (4, 9), (9, 4), (25, 5), (12, 12), (40, 33)]:
+        if min(window.output_size(height, width)) < 1:
+            continue
+        for channels in (4, 5, 6, 8):
+            graph = depthwise((height, width, channels), window, channels % 2 == 0, channels)
+            seen.add(kernel(graph, random_inputs(graph, 4)))
+    assert seen == {LINES}
+
+
+@pytest.mark.parametrize("terms", [64, 65, 512, 515])
+@pytest.mark.parametrize("weight", [127, -127])
+def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int) -> None:
+    """Accumulators up to 2^20 and beyond, of both signs, in both forms of the scaling."""
+    b = GraphBuilder("extreme", (2, terms))
+    b.dense("dense", 4, relu=False)
+    graph = b.graph()
+    rows = np.tile(np.array([-weight, weight], np.int8), (4, terms // 2 + 1))[:, :terms]
+    scale = np.full(4, 40 * graph.output_tensor.scale / graph.input_tensor.scale / terms / 127**2)
+    op = replace(graph.ops[0], weight=rows, weight_scale=scale.astype(np.float32))
+    graph = replace(graph, ops=(op,))
+    signs = np.resize([-1, 1], (2, 2, terms)) * np.array([[[128]], [[-128]]])
+    x = np.clip(signs, -128, 127).astype(np.int8)
+    assert kernel(graph, x) == DENSE
+    (call,) = lower(graph, TARGET).ops
+    assert dict(call.params.fields)["wide"] == int(terms > 64)  # 64 * 127 * 128 < 2^20
+
+
+def test_what_is_not_proved_takes_the_portable_kernel() -> None:
+    """A scale that shifts left; accumulators beyond 2^23; more terms than sums hold; small memory
+    wanted."""
+    b = GraphBuilder("steep", (3,))
+    b.dense("dense", 2)
+    graph, x = b.graph(), random_inputs(b.graph(), 4)
+    assert kernel(graph, x) == DENSE
+    assert kernel(graph, x, "size") == "nano_dense"
+    scale = np.array([2.0 * graph.output_tensor.scale / graph.input_tensor.scale], np.float32)
+    assert kernel(replace(graph, ops=(replace(graph.ops[0], weight_scale=scale),)), x) == (
+        "nano_dense"
+    )
+    for terms, weight in ((700, 127), (2**15 + 1, 1)):
+        b = GraphBuilder("long", (terms,))
+        b.dense("dense", 1)
+        graph = b.graph()
+        rows = np.full((1, terms), weight, np.int8)
+        graph = replace(graph, ops=(replace(graph.ops[0], weight=rows),))
+        assert kernel(graph, random_inputs(graph, 2)) == "nano_dense"
+
+
+@pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
+def test_the_reference_models(name: str) -> None:
+    """TFLite Micro's answers, within the memory that each is promised."""
+    graph = load_tflite(MODELS / f"{name}.tflite")
+    golden = np.load(MODELS / f"{name}_golden.npz")
+    lowered = lower(graph, TARGET)
+    planned = plan(lowered)
+    x = golden["x"].reshape(-1, *graph.input_tensor.shape)
+    y = Runtime(lowered, planned).run(x)
+    assert np.array_equal(y.reshape(golden["y"].shape), golden["y"])
+    assert planned.arena_size <= {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}[name]
+    portable = {"nano_dense", "nano_conv2d", "nano_conv2d_add"}
+    assert portable.isdisjoint(op.kernel for op in lowered.ops)
+
+
+def test_overlaps_are_what_the_kernels_bear() -> None:
+    """One byte closer than stated something is overwritten too early, in most nets."""
+    tight = wrong = 0
+    for seed in range(60):
+        graph = random_graph(seed, kinds=("conv2d", "dense"), layers=2)
+        counts = check(graph, random_inputs(graph, 6, seed), TARGET)
+        tight, wrong = tight + counts[0], wrong + counts[1]
+    assert tight >= 20
+    assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
+
+
+def test_a_depthwise_output_may_lie_anywhere_below_the_input() -> None:
+    for number, window in enumerate(DEPTHWISE):
+        for shape in ((5, 6, 5), (14, 5, 4), (9, 16, 8)):
+            graph = depthwise(shape, window, seed=number)
+            lowered = lower(graph, TARGET)
+            (op,) = lowered.ops
+            fits = graph.output_tensor.size <= graph.input_tensor.size
+            assert op.overlaps == (0 if fits else None,)
+            x = random_inputs(graph, 2, number)
+            y = simulate.simulate(graph, x)
+            samples = [{"input": x[i].tobytes(), op.output: y[i].tobytes()} for i in range(len(x))]
+            memory = Memory(lowered)
+            size = graph.output_tensor.nbytes
+            for distance in (0, 1, 4, size - 1, size) if fits else (size,):
+                assert not wrong_at(memory, [0], "input", distance, samples), (window, distance)
+
+
+# --- Exported, under the sanitizers ---------------------------------------------------------------
+
+OPERATOR_FOLDERS = ("conv2d", "dense", "depthwise_conv2d")
+
+
+@pytest.fixture(scope="module", params=[1, 0], ids=["paired", "one by one"])
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Objects of the library, with the inputs of two windows side by side or not (Armv6-M)."""
+    build = tmp_path_factory.mktemp("library")
+    source = lib_dir() / "src"
+    files = [source / f"{name}.c" for name in ("arena", "model", "status")]
+    for folder in OPERATOR_FOLDERS:
+        files += sorted((source / "ops" / folder).glob("*.c"))
+    objects = []
+    for number, file in enumerate(files):
+        objects.append(build / f"{number}.o")
+        compile_c(f"-DNANO_TILE_PAIRED={request.param}", "-c", file, "-o", objects[-1])
+    return objects
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_exported_models_under_the_sanitizers(
+    library: list[Path], tmp_path: Path, seed: int
+) -> None:
+    if seed % 2:
+        graph = random_graph(seed, kinds=("conv2d", "dense"))
+    else:
+        graph = depthwise((13, 10 - seed, 4 + seed // 2), DEPTHWISE[seed], seed % 4 == 0, seed)
+    x = random_inputs(graph, 8, seed)
+    lowered = lower(graph, TARGET)
+    c.export([(lowered, plan(lowered))], tmp_path / "model")
+    main, program = tmp_path / "main.c", tmp_path / "program"
+    main.write_text("#define _ISOC11_SOURCE\n" + MAIN)
+    sources = sorted((tmp_path / "model").glob("*.c"))
+    guard = "-D__riscv=1"  # what the exported sources ask for
+    compile_c(guard, f"-I{tmp_path / 'model'}", main, *sources, *library, "-o", program)
+    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    y = np.frombuffer(done.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
+    assert np.array_equal(y, simulate.simulate(graph, x))
