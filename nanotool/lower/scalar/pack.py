@@ -57,7 +57,7 @@ def _fits(form: tuple[int, int], largest: int, right: int, zero_point: int) -> b
     bits, dropped = form
     unit = 2 ** (31 - dropped)  # one, in what is summed up
     rounding = abs(2 * zero_point + 1) * 2 ** (right - 1) + 2
-    return largest < 2**bits and (largest + rounding) * unit < _INT32_LIMIT
+    return bool(largest < 2**bits and (largest + rounding) * unit < _INT32_LIMIT)
 
 
 def fours(rows: Int8Array) -> NDArray[np.uint8]:
