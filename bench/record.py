@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench import picture, suite
+from nanotool import peers
 from nanotool.bench import BenchResult, bench
 from nanotool.boards import find_board
 from nanotool.build import build
@@ -115,12 +116,12 @@ def compare(board: str, measured: dict[str, Any], recorded: dict[str, Any] | Non
 def markdown(results: Results) -> str:
     """The tables of docs: one of the Cortex-M4 with the peers, one of all boards."""
     lines = ["<!-- made by nox -s bench -- --record -->", "", "### Cortex-M4, with others", ""]
-    peers = list(suite.PEERS)
-    lines.append(f"| | MACs | **nano** | {' | '.join(peers)} | published cycles | arena | code |")
-    lines.append("|---|" + "---:|" * (len(peers) + 5))
+    engines = list(peers.INSTRUCTIONS)
+    lines.append(f"| | MACs | **nano** | {' | '.join(engines)} | published cycles | arena | code |")
+    lines.append("|---|" + "---:|" * (len(engines) + 5))
     for model, now in results["stm32"]["models"].items():
-        cells = [f"{suite.PEERS[peer].get(model, 0):,}" for peer in peers]
-        cells += [f"{suite.PUBLISHED_CYCLES.get(model, 0):,}"]
+        cells = [f"{peers.INSTRUCTIONS[name].get(model, 0):,}" for name in engines]
+        cells += [f"{peers.PUBLISHED_CYCLES.get(model, 0):,}"]
         cells = [f"{now['macs']:,}", f"**{now['instructions']:,}**", *cells]
         cells += [f"{now['arena_bytes']:,}", f"{now['code_bytes']:,}"]
         told = " | ".join("–" if cell == "0" else cell for cell in cells)

@@ -1,4 +1,4 @@
-"""What is measured: six models, and what others need for the same work."""
+"""What is measured: six models. What others need for the same work is in nanotool.peers."""
 
 from __future__ import annotations
 
@@ -64,29 +64,4 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "mlp": "MLP 416-128-64-10",
         "digits": "digits, CNN 8-16",
     }
-)
-
-# Instructions on a Cortex-M4 (Armv7E-M) under QEMU, gcc 12.2 -O2, measured in 2026 with the peers'
-# own sources: TFLM with CMSIS-NN on mps2-an386, TinyEngine's and NANO-RUST's kernels likewise.
-PEERS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {
-        "TFLM + CMSIS-NN": MappingProxyType(
-            {
-                "ad": 582_950,
-                "kws": 7_699_319,
-                "ic": 29_864_390,
-                "vww": 24_101_962,
-                "mlp": 128_600,
-                "digits": 1_570_300,
-            }
-        ),
-        "TinyEngine": MappingProxyType({"ad": 770_353, "vww": 19_725_799, "mlp": 177_246}),
-        "NANO-RUST": MappingProxyType({"mlp": 753_040, "digits": 5_936_840}),
-    }
-)
-
-# Core cycles, not instructions: the best of MLPerf Tiny v1.1 to v1.3 (2023 to 2025) on a
-# NUCLEO-L4R5ZI at 120 MHz.
-PUBLISHED_CYCLES: Mapping[str, int] = MappingProxyType(
-    {"ad": 486_000, "kws": 5_180_000, "ic": 19_800_000, "vww": 10_700_000}
 )

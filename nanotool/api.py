@@ -232,36 +232,16 @@ class QuantizedModel:
     def report(self, path: Path | str, board: str | None = None, port: str | None = None) -> None:
         """Write one self-contained HTML page, as ``nanotool report`` does; with a ``board``,
         measured on it where it is emulated here or attached to ``port``."""
-        from nanotool.report import collect, render  # noqa: PLC0415
-
-        if board is None:
-            from nanotool.passes.record import PassRecord  # noqa: PLC0415
-            from nanotool.pipeline import prepare  # noqa: PLC0415
-            from nanotool.plan import svg  # noqa: PLC0415
-
-            log: list[PassRecord] = []
-            lowered, plan = prepare(self.graph, log=log)
-            data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
-        else:
-            data = self._measured(board, port)
-        write_atomic(Path(path), render(data))
-
-    def _measured(self, board: str, port: str | None) -> Any:
-        """A report's data, with what the board's firmware takes and how fast it is."""
-        from nanotool.bench import bench  # noqa: PLC0415
         from nanotool.boards import find_board  # noqa: PLC0415
         from nanotool.build import build  # noqa: PLC0415
-        from nanotool.doctor import can_emulate  # noqa: PLC0415
-        from nanotool.plan import svg  # noqa: PLC0415
-        from nanotool.report import collect, with_bench, with_memory  # noqa: PLC0415
+        from nanotool.report import render  # noqa: PLC0415
+        from nanotool.report.about import about_firmware, about_model  # noqa: PLC0415
 
-        built = build(self.graph, find_board(board))
-        picture = svg(built.lowered, built.plan)
-        data = collect(built.lowered, built.plan, memory_svg=picture, passes=built.passes)
-        if port is None and not can_emulate(built.board):
-            return with_memory(data, built)
-        result = bench(built.graph, built.board, None, port, firmware=built)
-        return with_bench(data, result, built)
+        if board is None:
+            data = about_model(self.graph)
+        else:
+            data = about_firmware(self.graph, build(self.graph, find_board(board)), port)
+        write_atomic(Path(path), render(data))
 
     def save(self, path: Path | str) -> None:
         """Write a .nano file, which every command and `nanotool.load` read."""

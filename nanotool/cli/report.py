@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nanotool.cli.common import (
+    Goal,
     Model,
     OptionalBoard,
     Port,
@@ -17,7 +18,6 @@ from nanotool.cli.common import (
     load,
     note,
     out,
-    plan_model,
     progress,
 )
 
@@ -35,34 +35,26 @@ def command(
     ],
     board: OptionalBoard = None,
     port: Port = None,
+    optimize: Goal = "balanced",
     weights: Weights = "",
 ) -> None:
     """Write one HTML page about a model; with a board, measured on it.
 
     A board that is neither attached nor emulated here is not measured; its memory is told.
     """
-    from nanotool.bench import bench
-    from nanotool.doctor import can_emulate
     from nanotool.files import write_atomic
-    from nanotool.passes.record import PassRecord
-    from nanotool.plan import svg
-    from nanotool.report import collect, render, with_bench, with_memory
+    from nanotool.report import render
+    from nanotool.report.about import about_firmware, about_model
     from nanotool.report.tables import budget_table
 
+    graph = load(model)
     if board is None:
-        log: list[PassRecord] = []
-        lowered, plan = plan_model(load(model), "portable", log=log)
-        data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
+        data = about_model(graph, optimize)
     else:
-        built = build_firmware(model, board, weights=weights)
-        picture = svg(built.lowered, built.plan)
-        data = collect(built.lowered, built.plan, memory_svg=picture, passes=built.passes)
-        if port or can_emulate(built.board):
-            with progress(f"Measuring on {built.board.name}") as show:
-                result = bench(built.graph, built.board, None, port, firmware=built, progress=show)
-            data = with_bench(data, result, built)
-        else:
-            data = with_memory(data, built)
+        built = build_firmware(model, board, optimize, weights=weights)
+        with progress(f"Measuring on {built.board.name}") as show:
+            data = about_firmware(graph, built, port, progress=show)
+        if data.ticks is None:
             note(f"No emulator for {built.board.name} and no --port: nothing is measured.")
         if data.budgets:
             out().print(budget_table(data.budgets))

@@ -13,11 +13,12 @@ from nanotool.report.collect import (
     with_memory,
     with_ticks,
 )
-from nanotool.report.data import Budget, LayerRow, ReportData, Sample
+from nanotool.report.data import Budget, GoalRow, LayerRow, ReportData, Sample
 from nanotool.report.html import render
 
 __all__ = [
     "Budget",
+    "GoalRow",
     "LayerRow",
     "ReportData",
     "Sample",

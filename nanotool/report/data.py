@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nanotool.ir import Shape
+from nanotool.peers import Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,19 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class GoalRow:
+    """What one goal of `--optimize` takes. Unmeasured numbers are None."""
+
+    goal: str
+    target: str
+    arena_bytes: int
+    weight_bytes: int
+    code_bytes: int | None = None
+    ticks: int | None = None  # one inference, in `ReportData.tick_unit`
+    chosen: bool = False  # the report is about this one
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """All that a report can show; what is empty is left out of the page."""
 
@@ -78,6 +92,8 @@ class ReportData:
     memory_svg: str = ""  # the planner's picture, an <svg> element
     passes: tuple[tuple[str, str], ...] = ()  # (pass, before and after line by line)
     samples: tuple[Sample, ...] = ()
+    goals: tuple[GoalRow, ...] = ()
+    peers: tuple[Peer, ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()  # (heading, an <svg> element)
 
     @property

@@ -10,8 +10,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from handmade import digits_cnn
+from handmade import GraphBuilder, digits_cnn
 
+from bench.suite import MODELS
+from nanotool import peers
 from nanotool.ir import (
     Binary,
     Concat,
@@ -26,6 +28,7 @@ from nanotool.ir import (
     Window,
 )
 from nanotool.lower import lower
+from nanotool.peers import peers_of
 from nanotool.plan import plan, svg
 from nanotool.report import (
     Budget,
@@ -36,6 +39,7 @@ from nanotool.report import (
     graph_svg,
     render,
 )
+from nanotool.report.about import about_model
 from nanotool.report.collect import sample_rows, with_ticks
 from nanotool.report.describe import describe
 from nanotool.report.html import picture, worst_layer
@@ -290,3 +294,32 @@ def test_numbers_as_text() -> None:
 @pytest.mark.parametrize(("share", "blocks"), [(0, ""), (1, "████"), (2, "████"), (0.125, "▌")])
 def test_bars(share: float, blocks: str) -> None:
     assert bar(share, 4) == blocks
+
+
+# --- what others need, what goals cost ------------------------------------------------------------
+
+
+def test_the_networks_of_the_suite_are_known() -> None:
+    known = {model: peers_of(load()) for model, load in MODELS.items()}
+    assert all(known.values())
+    assert {peer.engine for peer in known["mlp"]} == {*peers.INSTRUCTIONS}
+    assert [peer.cycles for peer in known["ic"]] == [None, 19_800_000]
+    assert known["vww"][1].arena_bytes == 60_728
+    trained_anew = replace(digits_cnn(), name="mine")
+    assert [peer.instructions for peer in peers_of(trained_anew)] == [1_570_300, 5_936_840]
+    assert peers_of(GraphBuilder("other", (4,)).graph()) == ()
+
+
+def test_a_report_tells_what_goals_cost() -> None:
+    data = about_model(MODELS["ad"]())
+    rows = {(row.target, row.goal): row for row in data.goals}
+    assert set(rows) == {
+        ("portable", "all goals"),
+        *(("armv7em", goal) for goal in ("balanced", "speed", "size")),
+    }
+    assert rows["portable", "all goals"].arena_bytes == data.arena_bytes
+    assert rows["armv7em", "size"].arena_bytes < rows["armv7em", "speed"].arena_bytes
+    text = Page(render(data)).text
+    assert "What --optimize costs" in text and "770,353" in text and "486,000 cycles" in text
+    measured = with_ticks(data, [1] * len(data.layers), 264_192, "instructions")
+    assert "2.2 ×" in Page(render(measured)).text

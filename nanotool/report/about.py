@@ -1,0 +1,104 @@
+"""Everything a report says about a model: alone, or with a firmware and the board that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from nanotool.bench import bench
+from nanotool.build import BuildResult, build
+from nanotool.doctor import can_emulate
+from nanotool.ir import QGraph
+from nanotool.passes.record import PassRecord
+from nanotool.peers import BOARD, peers_of
+from nanotool.pipeline import prepare
+from nanotool.plan import svg
+from nanotool.report.collect import collect, with_bench, with_memory
+from nanotool.report.data import GoalRow, ReportData
+from nanotool.targets import GOALS, TARGETS
+
+Progress = Callable[[int, int], None]
+
+
+def about_model(graph: QGraph, optimize: str = "balanced") -> ReportData:
+    """What is known without a board, of the portable kernels; what each goal costs, of all."""
+    log: list[PassRecord] = []
+    lowered, plan = prepare(graph, "portable", optimize, log)
+    data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
+    return replace(data, goals=_planned_goals(graph, optimize), peers=peers_of(graph))
+
+
+def about_firmware(
+    graph: QGraph,
+    built: BuildResult,
+    port: str | None = None,
+    *,
+    progress: Progress | None = None,
+) -> ReportData:
+    """``graph`` as ``built`` for its board: measured where the board is attached to
+    ``port`` or emulated here, else with its memory only. The goals that it was not built for are
+    measured as well where the board is emulated."""
+    board = built.board
+    picture = svg(built.lowered, built.plan)
+    data = collect(built.lowered, built.plan, memory_svg=picture, passes=built.passes)
+    if port or can_emulate(board):
+        result = bench(built.graph, board, None, port, firmware=built, progress=progress)
+        data = with_bench(data, result, built)
+    else:
+        data = with_memory(data, built)
+    return replace(
+        data,
+        goals=_built_goals(data, built, measured=not port and can_emulate(board)),
+        peers=peers_of(graph) if board.name == BOARD else (),
+    )
+
+
+def _planned_goals(graph: QGraph, optimize: str) -> tuple[GoalRow, ...]:
+    """Arena and weights for every target and goal; a target whose goals are all the same has one
+    row."""
+    rows = []
+    for target in TARGETS:
+        for goal in GOALS if _has_goals(target) else (optimize,):
+            lowered, plan = prepare(graph, target, goal)
+            rows.append(
+                GoalRow(
+                    goal if _has_goals(target) else "all goals",
+                    target=target,
+                    arena_bytes=plan.arena_size,
+                    weight_bytes=lowered.weight_bytes,
+                )
+            )
+    return tuple(rows)
+
+
+def _built_goals(data: ReportData, built: BuildResult, *, measured: bool) -> tuple[GoalRow, ...]:
+    """What each goal takes on the board; empty where they do not differ."""
+    target = built.lowered.target
+    if not _has_goals(target):
+        return ()
+    rows = []
+    for goal in GOALS:
+        chosen = goal == built.lowered.optimize
+        firmware = built if chosen else build(built.graph, built.board, optimize=goal)
+        ticks = data.ticks if chosen else None
+        if measured and not chosen:
+            samples = built.graph.samples
+            one = None if samples is None else samples[:1]
+            ticks = bench(built.graph, built.board, one, firmware=firmware).ticks
+        rows.append(
+            GoalRow(
+                goal,
+                target=target,
+                arena_bytes=firmware.plan.arena_size,
+                weight_bytes=firmware.sizes.weight_bytes,
+                code_bytes=firmware.sizes.code_bytes,
+                ticks=ticks,
+                chosen=chosen,
+            )
+        )
+    return tuple(rows)
+
+
+def _has_goals(target: str) -> bool:
+    """Whether goals differ: where there is one kernel an operator they do not."""
+    return bool(TARGETS[target].guard)
