@@ -81,7 +81,7 @@ def tasks(session: nox.Session) -> None:
 @nox.session
 def test(session: nox.Session) -> None:
     """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
-    for name in ("lint", "firmware", "ctest", "unit", "tasks-short", "hil", "package"):
+    for name in ("lint", "firmware", "ctest", "unit", "notebooks", "tasks-short", "hil", "package"):
         session.notify(name)
 
 
@@ -112,6 +112,18 @@ def ctest(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The Python tests: differential, property and end-to-end."""
     pytest(session, "-q", "-n", "2", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """The notebooks of examples/, from first cell to last; `-- --record [01 ...]` keeps outputs."""
+    if "--record" in session.posargs:
+        numbers = [argument for argument in session.posargs if argument != "--record"]
+        session.run(PYTHON, "-m", "examples.notebooks", *numbers)
+        return
+    # A cell may take 120 s. pytest-embedded wants every test to be a function, which these are not.
+    options = ("-q", "-n", "2", "-p", "no:pytest_embedded", "--nbmake", "--nbmake-timeout=120")
+    pytest(session, *options, *session.posargs, *tracked("examples/*.ipynb"))
 
 
 @nox.session(name="tasks-short")

@@ -26,11 +26,12 @@ def fit(
     data: Dataset,
     recipe: Recipe,
     progress: Progress | None = None,
+    threads: int = THREADS,
 ) -> nn.Module:
     """A trained network in eval mode. Torch's global random state and thread count are as before
     afterwards; ``progress`` counts batches."""
     x, y = torch.tensor(data.train_x), torch.tensor(data.train_y)
-    with _reproducible(recipe.seed):
+    with _reproducible(recipe.seed, threads):
         model = network().train()
         optimizer = torch.optim.AdamW(
             model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -64,13 +65,13 @@ def _batches(count: int, recipe: Recipe) -> Iterator[torch.Tensor]:
 
 
 @contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
+def _reproducible(seed: int, threads: int) -> Iterator[None]:
     """Fixed random numbers and threads inside; as before afterwards."""
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        torch.set_num_threads(THREADS)
+        torch.set_num_threads(threads)
         try:
             yield
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)

@@ -124,6 +124,13 @@ class QuantizedModel:
 
         return prepare(self.graph, target, optimize)[1].arena_size
 
+    def memory_plan(self, target: str = "portable", optimize: str = "balanced") -> str:
+        """A picture, in text, of what lies where in the arena while the model runs."""
+        from nanotool.pipeline import prepare  # noqa: PLC0415
+        from nanotool.plan import draw  # noqa: PLC0415
+
+        return draw(*prepare(self.graph, target, optimize))
+
     def __repr__(self) -> str:
         shapes = f"{list(self.input_shape)} -> {list(self.output_shape)}"
         return f"<QuantizedModel {self.name} {shapes}, {len(self.graph.ops)} int8 ops, {self.hash}>"
@@ -153,6 +160,16 @@ class QuantizedModel:
 
         data, real = self._inputs(x)
         return self._answers(simulate(self.graph, data), real)
+
+    def simulate_layers(self, x: Any) -> dict[str, NDArray[Any]]:
+        """What every layer gives, by its name, [n, *shape on the device] each, the input among
+        them: the names are those of ``graph.tensors``, most of them of the PyTorch modules."""
+        from nanotool.simulate import simulate_all  # noqa: PLC0415
+
+        data, real = self._inputs(x)
+        every = simulate_all(self.graph, data)
+        tensors = self.graph.tensors
+        return {name: tensors[name].dequantize(q) if real else q for name, q in every.items()}
 
     def run(
         self,

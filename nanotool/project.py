@@ -67,7 +67,7 @@ def float_graph(source: Source) -> Graph:
     """The source's model as captured, before any pass."""
     if isinstance(source.model, torch.export.ExportedProgram):
         return capture_program(source.model, source.name)
-    return capture(source.model, torch.from_numpy(source.example), source.name)
+    return capture(source.model, torch.tensor(source.example), source.name)
 
 
 def quantize_source(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -34,6 +34,18 @@ class Dataset:
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
+
+    def first(self, train: int, test: int) -> Dataset:
+        """The same with only the first samples of either part."""
+        recordings = self.test_recordings
+        return replace(
+            self,
+            train_x=self.train_x[:train],
+            train_y=self.train_y[:train],
+            test_x=self.test_x[:test],
+            test_y=self.test_y[:test],
+            test_recordings=None if recordings is None else recordings[:test],
+        )
 
 
 def ignore_progress(done: int, total: int) -> None:

@@ -83,9 +83,25 @@ def test_from_torch_to_every_output(
     assert "little" in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_a_look_inside(net: nn.Sequential, images: torch.Tensor) -> None:
+    """Every layer's values near those of PyTorch, as real values or as integers."""
+    model = nanotool.quantize(net, images)
+    layers = model.simulate_layers(images)
+    assert set(layers) == set(model.graph.tensors)
+    with torch.no_grad():
+        tanh = net[:5](images).permute(0, 2, 3, 1).numpy()
+    assert np.abs(layers["4"] - tanh).max() < 0.05
+    assert np.array_equal(layers[model.graph.output], model.run(images))
+    raw = model.simulate_layers(np.zeros((1, 1, 10, 10), np.int8))
+    assert {y.dtype for y in raw.values()} == {np.dtype(np.int8)}
+    assert f"{model.arena_size():,} bytes of arena" in model.memory_plan()
+
+
 def test_what_quantize_takes(net: nn.Sequential, images: torch.Tensor) -> None:
-    """Arrays, batches, a DataLoader's pairs."""
-    whole = nanotool.quantize(net, images.numpy())
+    """Arrays (read-only ones, too, as data sets are), batches, a DataLoader's pairs."""
+    fixed = images.numpy().copy()
+    fixed.setflags(write=False)
+    whole = nanotool.quantize(net, fixed)
     pairs = [(images[:32], torch.zeros(32)), (images[32:], torch.zeros(32))]
     assert nanotool.quantize(net, pairs).hash == whole.hash
     with pytest.raises(NanoError, match="empty"):

@@ -84,6 +84,9 @@ def test_images_labels_and_progress(small: bytes) -> None:
     assert "CC BY-SA" in data.licence
     assert not data.train_x.flags.writeable
     assert steps == [(0, 2), (1, 2), (2, 2)]
+    few = data.first(train=3, test=2)
+    assert (few.train_x.shape[0], few.train_y.tolist(), len(few.test_x)) == (3, [0, 1, 2], 2)
+    assert (len(few.test_y), few.labels) == (2, data.labels)
 
 
 def test_offline_after_the_first_time(small: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from nanotool.pipeline import prepare
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+READMES = [ROOT / "README.md", ROOT / "examples" / "README.md"]
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -53,7 +54,7 @@ def test_the_arenas_are_those_of_the_planner() -> None:
         assert f"{plan.arena_size:,}" == ours, name
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *DOCS], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*READMES, *DOCS], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if "://" in target:
