@@ -25,7 +25,7 @@ def about_model(graph: QGraph, optimize: str = "balanced") -> ReportData:
     log: list[PassRecord] = []
     lowered, plan = prepare(graph, "portable", optimize, log)
     data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
-    return replace(data, goals=_planned_goals(graph, optimize), peers=peers_of(graph))
+    return replace(data, goals=_planned_goals(graph), peers=peers_of(graph))
 
 
 def about_firmware(
@@ -53,21 +53,18 @@ def about_firmware(
     )
 
 
-def _planned_goals(graph: QGraph, optimize: str) -> tuple[GoalRow, ...]:
-    """Arena and weights for every target and goal; a target whose goals are all the same has one
+def _planned_goals(graph: QGraph) -> tuple[GoalRow, ...]:
+    """Arena and weights for every target and goal; a target whose goals take the same has one
     row."""
-    rows = []
+    rows: list[GoalRow] = []
     for target in TARGETS:
-        for goal in GOALS if _has_goals(target) else (optimize,):
-            lowered, plan = prepare(graph, target, goal)
-            rows.append(
-                GoalRow(
-                    goal if _has_goals(target) else "all goals",
-                    target=target,
-                    arena_bytes=plan.arena_size,
-                    weight_bytes=lowered.weight_bytes,
-                )
-            )
+        planned = [(goal, *prepare(graph, target, goal)) for goal in GOALS]
+        costs = [(plan.arena_size, lowered.weight_bytes) for _, lowered, plan in planned]
+        named = [goal for goal, *_ in planned] if len(set(costs)) > 1 else ["all goals"]
+        rows += [
+            GoalRow(goal, target, arena, weights)
+            for goal, (arena, weights) in zip(named, costs, strict=False)
+        ]
     return tuple(rows)
 
 
