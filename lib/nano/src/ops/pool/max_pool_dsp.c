@@ -7,7 +7,7 @@
 static void fours_2x2(const nano_view *v, const int8_t *in, int8_t *out, uint32_t count,
                       uint32_t low) {
     const int8_t *right = in + v->step, *below = in + v->row_step, *last = below + v->step;
-    for (const int8_t *const end = in + 4 * count; in != end; out += 4) {
+    for (int8_t *const end = out + 4 * count; out != end; out += 4) {
         uint32_t best = nano_max8(nano_load_unaligned(in), low);
         best = nano_max8(best, nano_load_unaligned(right));
         best = nano_max8(best, nano_load_unaligned(below));
