@@ -111,9 +111,7 @@ class Int16Twin:
         p = (((e >> less) << 15) + divisor // 2) // divisor
         error = p - (np.arange(len(y)) == label) * 2**15
         behind = int(y.max() - y[label])
-        loss = fixed.INT32_MAX
-        if behind < 2046 << 16:
-            loss = behind * 16 + fixed.log(total, 30 - lost)
+        loss = min(behind * 16 + fixed.log(total, 30 - lost), fixed.INT32_MAX)
         return loss, np.clip(error, -INT16_MAX, INT16_MAX)
 
     def _squares(self, y: Int64Array, target: Int64Array) -> tuple[int, Int64Array]:

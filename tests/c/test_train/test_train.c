@@ -24,6 +24,11 @@ static nano_train head;
 static const nano_train_layer layers[2] = {{HIDDEN, 12, 8, NULL, NULL, 0, 0},
                                            {CLASSES, 12, 0, NULL, NULL, 0, 0}};
 
+#define FAR_CLASSES 16
+static const int32_t far_bias[FAR_CLASSES] = {
+    1 - 2048 * 65536 /* and the others 0 */
+};
+
 static nano_train_config config_of(const nano_train_arithmetic *arithmetic,
                                    nano_train_optimizer optimizer) {
     const nano_train_config config = {
@@ -189,6 +194,23 @@ static void test_refused_configs(void) {
     CHECK_EQUAL(NANO_ERR_MEMORY, try_config(&c));
 }
 
+/* Sizes are 32-bit numbers: a head whose own would wrap is refused, and gets no small arena. */
+static void test_sizes_do_not_wrap(void) {
+    static const nano_train_layer square[1] = {{NANO_TRAIN_MAX_WIDTH, 0, 0, NULL, NULL, 0, 0}};
+    static const nano_train_layer waist[2] = {{4096, 0, 0, NULL, NULL, 0, 0},
+                                              {NANO_TRAIN_MAX_WIDTH, 0, 0, NULL, NULL, 0, 0}};
+    nano_train_config c = config_of(&nano_train_float32, NANO_TRAIN_ADAM);
+    c.features = NANO_TRAIN_MAX_WIDTH;
+    c.layer_count = 1;
+    c.layers = square;
+    CHECK_EQUAL(NANO_ERR_SHAPE, try_config(&c));
+    CHECK_EQUAL(0, nano_train_arena_size(&c));
+    c.layer_count = 2;
+    c.layers = waist;
+    c.replay_slots = UINT16_MAX;
+    CHECK_EQUAL(NANO_ERR_SHAPE, try_config(&c));
+}
+
 static void test_wrong_calls(void) {
     nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_SGD);
     int8_t x[FEATURES] = {0};
@@ -240,12 +262,32 @@ static void test_extremes(void) {
         for (int n = 0; n < 60; n++) {
             for (int i = 0; i < FEATURES; i++)
                 x[i] = n % 3 == 0 ? -128 : 127;
-            CHECK_EQUAL(NANO_OK, n % 2 ? nano_train_sample(&head, x, 1, NULL)
-                                       : nano_train_sample_target(&head, x, targets, NULL));
+            nano_train_result result;
+            CHECK_EQUAL(NANO_OK, n % 2 ? nano_train_sample(&head, x, 1, &result)
+                                       : nano_train_sample_target(&head, x, targets, &result));
+            CHECK(result.loss >= 0);
             const nano_status status = nano_train_quantize(&head);
             CHECK(status == NANO_OK || status == NANO_ERR_RANGE);
         }
     }
+}
+
+/* A label whose output is almost 2048 below many others: the loss saturates. */
+static void test_loss_saturates(void) {
+    static const nano_train_layer one[1] = {{FAR_CLASSES, 0, 0, NULL, far_bias, 0, 0}};
+    nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_SGD);
+    const int8_t x[FEATURES] = {0};
+    nano_train_result result;
+    config.layer_count = 1;
+    config.layers = one;
+    config.classes = FAR_CLASSES;
+    config.replay_slots = 0;
+    config.class_means = 0;
+    begin(&config);
+    for (int32_t i = 0; i < FAR_CLASSES * FEATURES; i++)
+        ((int16_t *)head.layer[0].weights)[i] = 0;
+    CHECK_EQUAL(NANO_OK, nano_train_evaluate(&head, x, 0, &result));
+    CHECK_EQUAL(INT32_MAX, result.loss);
 }
 
 int main(void) {
@@ -254,7 +296,9 @@ int main(void) {
     RUN(test_int16_learns_the_same_everywhere);
     RUN(test_restored_from_any_address);
     RUN(test_refused_configs);
+    RUN(test_sizes_do_not_wrap);
     RUN(test_wrong_calls);
     RUN(test_extremes);
+    RUN(test_loss_saturates);
     return check_end();
 }

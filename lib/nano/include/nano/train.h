@@ -12,7 +12,7 @@
  *     nano_train_quantize(&head);                   // int8, for the ordinary dense kernel
  *     nano_train_infer(&head, nano_output(&backbone), &logits);
  *
- * A call that fails has changed nothing. */
+ * A call that fails has changed nothing, but nano_train_quantize(). */
 #ifndef NANO_TRAIN_H
 #define NANO_TRAIN_H
 
@@ -32,6 +32,9 @@ extern "C" {
  * products can leave int32. */
 #define NANO_TRAIN_MAX_LAYERS 4
 #define NANO_TRAIN_MAX_WIDTH 16384
+
+/* Most weights of all layers: then no size can leave 32 bits. */
+#define NANO_TRAIN_MAX_WEIGHTS ((uint32_t)1 << 26)
 
 /* Most samples of one mini-batch. */
 #define NANO_TRAIN_MAX_BATCH 1024
@@ -217,8 +220,8 @@ uint32_t nano_train_hash(const nano_train_config *config);
 
 /* Take the memory and begin with the config's weights, recipe and seed. `config` and the arena's
  * bytes must outlive `head`. NANO_ERR_ARGUMENT (a NULL, a number out of range, Adam in int16),
- * NANO_ERR_RANGE (a scale that is not positive and finite), NANO_ERR_SHAPE (a width),
- * NANO_ERR_MEMORY. */
+ * NANO_ERR_RANGE (a scale that is not positive and finite), NANO_ERR_SHAPE (a width, or
+ * too many weights), NANO_ERR_MEMORY. */
 nano_status nano_train_init(nano_train *head, const nano_train_config *config, nano_arena *arena);
 
 /* All as after nano_train_init(), replay buffer and class means empty; the recipe stays. */
@@ -233,7 +236,9 @@ nano_status nano_train_set_recipe(nano_train *head, const nano_train_recipe *rec
 
 /* What became of a sample. */
 typedef struct {
-    int32_t loss;       /* before the update, 2^-20: loss / 1048576; saturates at 2047 */
+    int32_t loss;       /* before the update, 2^-20: loss / 1048576. 2^31 - 1: 2048 or more, or
+                           float32 numbers that are none any more. In integers each square of
+                           NANO_TRAIN_MSE is at most that */
     uint16_t predicted; /* the largest output before the update; the first of equals */
     uint8_t stepped;    /* 1: the mini-batch was full and the weights were updated */
 } nano_train_result;
@@ -245,8 +250,9 @@ typedef struct {
 nano_status nano_train_sample(nano_train *head, const int8_t *features, uint16_t label,
                               nano_train_result *result);
 
-/* The same with real targets, one for each active output; NANO_TRAIN_MSE only, else
- * NANO_ERR_STATE. In integers a target is taken to 2^-16 within +-16384. */
+/* The same with real targets, one for each active output, NANO_ERR_ARGUMENT for one that is not
+ * finite; NANO_TRAIN_MSE only, else NANO_ERR_STATE. In integers a target is taken to 2^-16 within
+ * +-16384. */
 nano_status nano_train_sample_target(nano_train *head, const int8_t *features, const float *target,
                                      nano_train_result *result);
 
@@ -257,7 +263,8 @@ nano_status nano_train_flush(nano_train *head);
 nano_status nano_train_evaluate(nano_train *head, const int8_t *features, uint16_t label,
                                 nano_train_result *result);
 
-/* The learning rate's factor of step `step`, 2^-31 (2^31 is 1): schedule and warm-up. */
+/* The learning rate's factor of step `step`, 2^-31 (2^31 is 1): schedule and warm-up of a recipe
+ * that nano_train_set_recipe() takes. */
 uint32_t nano_train_rate_factor(const nano_train_recipe *recipe, uint32_t step);
 
 /* Activate one more class, whose weights, bias and moments are 0. `label` gets its number; may be
@@ -284,7 +291,9 @@ nano_status nano_train_rehearse(nano_train *head, uint16_t count, nano_train_res
 
 /* Quantize weights per output channel, as nanotool's quantizer does. The outputs' ranges are the
  * config's, or those observed (they shrink by 1/64 a step, so that old extremes fade) and those
- * over the replay buffer, with 1/16 of headroom at the last layer. Integers alone. */
+ * over the replay buffer, with 1/16 of headroom at the last layer. Integers alone. NANO_ERR_RANGE
+ * if outputs are so small, as to their weights, that no multiplier fits: then there is no int8 head
+ * until the next call succeeds. */
 nano_status nano_train_quantize(nano_train *head);
 
 /* Run the int8 head. `outputs` is set to its int8 outputs, one for each class active when it was
@@ -314,12 +323,13 @@ typedef enum {
     NANO_TRAIN_SAVE_ALL = 2        /* and the replay buffer */
 } nano_train_part;
 
-/* Bytes of that part; 0 for no such part. */
+/* Bytes of that part; 0 for no such part, or for `head` NULL. */
 size_t nano_train_state_size(const nano_train *head, nano_train_part part);
 
 /* The bytes that must persist: they lie in the arena and change with every call. `size` gets their
  * number. They begin with a nano_train_record; an unfinished mini-batch is not in them. NULL for no
- * such part. No checksum is among them: whoever stores them adds one. */
+ * such part, or for an argument that is NULL. No checksum is among them: whoever stores them adds
+ * one. */
 const uint8_t *nano_train_state(nano_train *head, nano_train_part part, size_t *size);
 
 /* Take saved bytes over: record, weights and whatever part they hold; what they do not hold

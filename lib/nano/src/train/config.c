@@ -94,8 +94,8 @@ nano_status nano_train_measure(const nano_train_config *config, nano_train_sizes
             return NANO_ERR_SHAPE;
         if (!layer_is_possible(layer))
             return NANO_ERR_ARGUMENT;
-        if (sizes->weights > ((uint32_t)1 << 27) - inputs * layer->outputs)
-            return NANO_ERR_SHAPE; /* more than 4 GB in all */
+        if (inputs * layer->outputs > NANO_TRAIN_MAX_WEIGHTS - sizes->weights)
+            return NANO_ERR_SHAPE; /* 17 * 2^26 bytes, means and replay of 2^30 each: below 2^32 */
         sizes->weights += inputs * layer->outputs;
         sizes->hidden += sizes->outputs;
         sizes->outputs = layer->outputs;

@@ -32,7 +32,7 @@ static float dot(const float *a, const float *b, uint32_t n) {
     return sum;
 }
 
-/* value * 2^bits as an integer, saturating (NaN: the lower end). */
+/* value * scale as an integer, cut off, saturating (NaN: the lower end). */
 static int32_t fixed(float value, float scale) {
     const float scaled = value * scale;
     if (!(scaled > -2147483648.0f))
@@ -116,6 +116,8 @@ static float squares(nano_train *head, uint16_t label, const float *target) {
 static int32_t loss(nano_train *head, uint16_t label, const float *target) {
     const float value = head->config->loss == NANO_TRAIN_MSE ? squares(head, label, target)
                                                              : cross_entropy(head, label);
+    if (!(value < 2048.0f)) /* NaN, too: the head has diverged */
+        return INT32_MAX;
     return fixed(value + 4.76837158203125e-7f, 1048576.0f); /* to nearest: half a unit more */
 }
 

@@ -150,9 +150,10 @@ static int32_t cross_entropy(nano_train *head, uint16_t label) {
         error[o] = (int16_t)clamp16(o == label ? p - MIDDLE(15) : p);
     }
     const int32_t behind = max - y[label];
-    if (behind >= (int32_t)2046 << 16)
+    if (behind >= (int32_t)2048 << 16)
         return INT32_MAX;
-    return behind * 16 + nano_train_log(sum, 30 - lost);
+    const uint32_t loss = (uint32_t)behind * 16u + (uint32_t)nano_train_log(sum, 30 - lost);
+    return loss > (uint32_t)INT32_MAX ? INT32_MAX : (int32_t)loss; /* it is below 2058 * 2^20 */
 }
 
 /* A finite float as an integer of 2^-16, within +-2^30. */
