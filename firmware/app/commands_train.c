@@ -221,13 +221,15 @@ static bool train_step(unsigned count, char *const words[]) {
         return false;
     if (!whole())
         return true;
+    const bool learns = recalled > 0 || head_net()->pending > 0;
     if (recalled > 0 && !done(nano_train_rehearse(head_net(), (uint16_t)recalled, NULL)))
         return true;
     if (done(nano_train_flush(head_net()))) {
         const uint32_t told[] = {head_net()->record->steps, head_net()->record->samples};
         put_numbers("m-train-step", told, 2);
     }
-    head_changed();
+    if (learns)
+        head_changed();
     return true;
 }
 

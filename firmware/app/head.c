@@ -136,6 +136,8 @@ store_status head_save(nano_train_part part) {
 store_status head_load(void) {
     uint32_t size;
     const store_status status = store_load(nano_train_hash(&APP_TRAIN), place(), room(), &size);
+    if (status == STORE_FAILED)
+        head_reset(); /* some of it may be the stored one's */
     if (status != STORE_OK)
         return status;
     return take(size, HEAD_STORED) == NANO_OK ? STORE_OK : STORE_OTHER;

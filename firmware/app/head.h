@@ -43,13 +43,20 @@ nano_train *head_net(void);
 void head_changed(void);
 
 /* Where its weights come from. */
-typedef enum { HEAD_INITIAL, HEAD_STORED, HEAD_TRAINED, HEAD_VOID } head_origin;
+typedef enum {
+    HEAD_INITIAL, /* the config's, or random where it has none */
+    HEAD_STORED,
+    HEAD_TRAINED, /* trained since, or from the line */
+    HEAD_VOID     /* nowhere: a put is under way, and the weights are no whole */
+} head_origin;
 head_origin head_get_origin(void);
 
 /* Back to the initial weights. */
 void head_reset(void);
 
-/* Keep that part in the store; get it from there. A load that fails has changed nothing. */
+/* Keep that part in the store; get it from there. Where nothing of this model is stored, a load has
+ * changed nothing; what cannot be read to its end, or is refused by nano_train_restore(), leaves
+ * the initial head: there is no room for a second one. */
 store_status head_save(nano_train_part part);
 store_status head_load(void);
 

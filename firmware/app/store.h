@@ -39,11 +39,12 @@ const char *store_status_text(store_status status);
 uint32_t store_capacity(void);
 
 /* Read the newest good record that has this key and at most `room` bytes to `to`; `size` gets their
- * number. All checks come before the first byte is written to `to`. */
+ * number. All checks come before the first byte is written to `to`: only STORE_FAILED, a read that
+ * broke off, may have changed what is there. */
 store_status store_load(uint32_t key, void *to, uint32_t room, uint32_t *size);
 
-/* Make `size` (>= 1) bytes at `from` the newest record. If it fails, the records of before count.
- */
+/* Make `size` (>= 1) bytes at `from` the newest record. If it fails, the newest record of this key
+ * is still what it was; if there was none, the newest of all. */
 store_status store_save(uint32_t key, const void *from, uint32_t size);
 
 #endif

@@ -56,6 +56,5 @@
 #define CACHE_PAGE(entry) REGISTER(0x3FF10000u + 4u * (entry))
 #define CACHE_PAGES 64u
 #define CACHE_NO_PAGE 0x100u
-#define CACHE_PAGE_SIZE 0x10000u
 
 #endif

@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FLASH_SECTORS 12u
-
 typedef enum {
     FLASH_OK = 0,
     FLASH_ABSENT = -1,  /* there is no controller: it is emulated */

@@ -120,17 +120,12 @@ static inline int32_t nano_high(nano_halves a) {
 #define NANO_LH (nano_low(a) * nano_high(b))
 #define NANO_HL (nano_high(a) * nano_low(b))
 #define NANO_HH (nano_high(a) * nano_high(b))
-/* sum + a.low * b.low + a.high * b.high, and without a sum; the halves' names: of a, then of b */
+/* sum + a.low * b.low + a.high * b.high; one half of each, with and without a sum: b bottom, t top,
+ * of a, then of b */
 NANO_PRODUCTS(nano_smlad, "smlad %0, %1, %2, %3", (uint32_t)NANO_LL + (uint32_t)NANO_HH)
-NANO_PRODUCTS(nano_smladx, "smladx %0, %1, %2, %3", (uint32_t)NANO_LH + (uint32_t)NANO_HL)
-NANO_PRODUCTS(nano_smlabb, "smlabb %0, %1, %2, %3", NANO_LL)
 NANO_PRODUCTS(nano_smlabt, "smlabt %0, %1, %2, %3", NANO_LH)
 NANO_PRODUCTS(nano_smlatb, "smlatb %0, %1, %2, %3", NANO_HL)
-NANO_PRODUCTS(nano_smlatt, "smlatt %0, %1, %2, %3", NANO_HH)
-NANO_PRODUCT(nano_smuad, "smuad %0, %1, %2", (uint32_t)NANO_LL + (uint32_t)NANO_HH)
 NANO_PRODUCT(nano_smulbb, "smulbb %0, %1, %2", NANO_LL)
-NANO_PRODUCT(nano_smulbt, "smulbt %0, %1, %2", NANO_LH)
-NANO_PRODUCT(nano_smultb, "smultb %0, %1, %2", NANO_HL)
 NANO_PRODUCT(nano_smultt, "smultt %0, %1, %2", NANO_HH)
 
 #if NANO_SIMD_NATIVE

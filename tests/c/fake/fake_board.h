@@ -22,6 +22,9 @@ extern unsigned fake_resets;
 extern uint8_t fake_store_bytes[FAKE_STORE_MAX];
 void fake_store_shape(uint32_t sector_size, uint32_t sectors, uint32_t unit);
 
+/* Reads of more bytes break off half-way. UINT32_MAX, as it begins: none does. */
+extern uint32_t fake_store_longest_read;
+
 /* Operations (a unit programmed, a sector erased) since fake_store_power(). */
 extern uint32_t fake_store_operations;
 

@@ -266,6 +266,8 @@ static void test_save_and_load(void) {
     CHECK(begins("train load%", "m-train-load-[head "));
     CHECK(whole_crc() == all);
     CHECK_EQUAL(HEAD_STORED, head_get_origin());
+    CHECK(begins("train step%", "m-train-step-[")); /* nothing is pending: it stays as it is */
+    CHECK_EQUAL(HEAD_STORED, head_get_origin());
     CHECK(right(4) >= 28);
     CHECK_EQUAL(NANO_OK, inference_init()); /* as after power-on */
     CHECK(whole_crc() == all);
@@ -377,6 +379,20 @@ static void test_a_wrong_head_from_the_line(void) {
     CHECK(right(4) >= 28);
 }
 
+/* A flash that breaks off while a head is read leaves no mixture of two heads. */
+static void test_a_load_breaks_off(void) {
+    CHECK(begins("train save head%", "m-train-save-[head "));
+    teach(4, 8);
+    fake_store_longest_read = 100; /* of the checks' pieces, but not of the head */
+    CHECK(answers("train load%", "e-[Store: the flash failed]\r\nm-ready\r\n"));
+    CHECK_EQUAL(HEAD_INITIAL, head_get_origin());
+    const uint32_t got = whole_crc();
+    say("train reset%");
+    CHECK(got == whole_crc());
+    fake_store_longest_read = UINT32_MAX;
+    CHECK(begins("train load%", "m-train-load-[head "));
+}
+
 int main(void) {
     check_begin();
     RUN(test_start);
@@ -387,5 +403,6 @@ int main(void) {
     RUN(test_power_cuts);
     RUN(test_a_head_from_the_line);
     RUN(test_a_wrong_head_from_the_line);
+    RUN(test_a_load_breaks_off);
     return check_end();
 }

@@ -5,7 +5,6 @@
 #include "work.h"
 
 #define ERROR_BITS 12                       /* of a hidden layer, and of squares */
-#define LARGEST_FEATURE 255                 /* |q - zero point| */
 #define LARGEST_HIDDEN 4095                 /* of an activation behind a ReLU */
 #define MIDDLE(bits) ((int32_t)1 << (bits)) /* 1 with `bits` fractional bits */
 
