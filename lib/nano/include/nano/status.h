@@ -6,7 +6,8 @@
 extern "C" {
 #endif
 
-/* Errors are negative and never renumbered; a call that returns one has changed nothing. */
+/* Errors are negative and never renumbered; a call that returns one has changed nothing, unless its
+ * comment says what. */
 typedef enum {
     NANO_MORE = 1,           /* nano_step(): ops remain */
     NANO_OK = 0,             /* done */
@@ -14,7 +15,7 @@ typedef enum {
     NANO_ERR_MEMORY = -2,    /* the arena has not enough room left */
     NANO_ERR_ALIGNMENT = -3, /* the buffer is not aligned to NANO_ALIGN */
     NANO_ERR_ABI = -4,       /* the model was generated for another NANO_ABI */
-    NANO_ERR_SHAPE = -5,     /* a layer does not fit the shape of the one before it */
+    NANO_ERR_SHAPE = -5,     /* a layer does not fit the one before it, or is too large */
     NANO_ERR_STATE = -6,     /* calls in the wrong order */
     NANO_ERR_RANGE = -7 /* a scale, multiplier or shift that the integer kernels cannot express */
 } nano_status;

@@ -12,7 +12,7 @@
  *     nano_train_quantize(&head);                   // int8, for the ordinary dense kernel
  *     nano_train_infer(&head, nano_output(&backbone), &logits);
  *
- * A call that fails has changed nothing, but nano_train_quantize(). */
+ * A call that fails has changed nothing, except nano_train_quantize(). */
 #ifndef NANO_TRAIN_H
 #define NANO_TRAIN_H
 
@@ -93,7 +93,8 @@ typedef struct {
     const void *weights;     /* [outputs][inputs], float or int16_t, where training begins;
                                 NULL: uniform in +-1/sqrt(inputs), from the seed */
     const void *bias;        /* [outputs], float or int32_t; NULL: 0 */
-    int32_t low, high;       /* int8 range of the outputs, real * 2^16; both 0: as observed */
+    int32_t low, high;       /* int8 range of the outputs, real * 2^16, low <= 0 <= high; both 0: as
+                                observed */
 } nano_train_layer;
 
 typedef struct nano_train nano_train;
@@ -212,7 +213,8 @@ struct nano_train {
 size_t nano_train_arena_size(const nano_train_config *config);
 
 /* A number that differs where saved bytes mean something else: backbone, shapes, arithmetic,
- * optimizer, replay buffer; not recipe, seed or initial weights. */
+ * optimizer, replay buffer; not recipe, seed or initial weights. Of a config that nano_train_init()
+ * takes. */
 uint32_t nano_train_hash(const nano_train_config *config);
 
 /* --- Life --------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ nano_train_double nano_train_double_of(uint64_t mantissa, int32_t exponent);
 /* A finite float > 0 that is not subnormal. */
 nano_train_double nano_train_double_of_float(float value);
 
-/* a * b, two whole numbers or two floats: exact where it is below 2^53. */
+/* a * b, exact: of two whole numbers, below 2^53; of two floats as nano_train_double_of_float()
+ * takes them. */
 nano_train_double nano_train_double_whole_product(uint32_t a, uint32_t b);
 nano_train_double nano_train_double_product(float a, float b);
 

@@ -32,7 +32,7 @@ uint32_t nano_train_random_below(uint32_t *state, uint32_t count);
 uint32_t nano_train_float_bits(float value);
 float nano_train_float_of(uint32_t bits);
 
-/* mantissa * 2^exponent; the magnitude of a finite float; a quotient of whole numbers. */
+/* mantissa * 2^exponent; the magnitude of a finite float. */
 nano_train_factor nano_train_factor_of(uint32_t mantissa, int32_t exponent);
 nano_train_factor nano_train_factor_of_float(float value);
 

@@ -4,9 +4,9 @@
  * Random words are drawn in a fixed order and number, whatever the values are. */
 #include "work.h"
 
-#define ERROR_BITS 12                       /* of a hidden layer, and of squares */
-#define LARGEST_HIDDEN 4095                 /* of an activation behind a ReLU */
-#define MIDDLE(bits) ((int32_t)1 << (bits)) /* 1 with `bits` fractional bits */
+#define ERROR_BITS 12                    /* of a hidden layer, and of squares */
+#define LARGEST_HIDDEN 4095              /* of an activation behind a ReLU */
+#define ONE(bits) ((int32_t)1 << (bits)) /* 1 with `bits` fractional bits */
 
 static int32_t clamp16(int32_t value) {
     return value < -INT16_MAX ? -INT16_MAX : value > INT16_MAX ? INT16_MAX : value;
@@ -146,7 +146,7 @@ static int32_t cross_entropy(nano_train *head, uint16_t label) {
     for (uint32_t o = 0; o < classes; o++) {
         const uint32_t e = nano_train_exp((uint32_t)(max - y[o])) >> lost >> less;
         const int32_t p = (int32_t)(((e << 15) + divisor / 2) / divisor);
-        error[o] = (int16_t)clamp16(o == label ? p - MIDDLE(15) : p);
+        error[o] = (int16_t)clamp16(o == label ? p - ONE(15) : p);
     }
     const int32_t behind = max - y[label];
     if (behind >= (int32_t)2048 << 16)
@@ -178,7 +178,7 @@ static int32_t squares(nano_train *head, uint16_t label, const float *target) {
     const int32_t classes = (int32_t)head->record->classes;
     uint32_t sum = 0;
     for (int32_t o = 0; o < classes; o++) {
-        const int32_t hit = o == (int32_t)label ? MIDDLE(16) : 0;
+        const int32_t hit = o == (int32_t)label ? ONE(16) : 0;
         const int32_t distance = y[o] - (target != NULL ? fixed(target[o]) : hit);
         const int32_t half = distance < 0 ? -4 * classes : 4 * classes;
         const int32_t bounded = nano_train_add(distance, 0); /* leaves room for the half */

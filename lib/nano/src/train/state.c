@@ -113,9 +113,11 @@ static int observations_fit(const nano_train *head, const uint8_t *bytes) {
 static int replay_fits(const nano_train *head, const nano_train_record *record,
                        const uint8_t *bytes) {
     const uint32_t classes = head->layer[head->config->layer_count - 1].outputs;
+    if (head->replay_labels == NULL)
+        return 1;
     const size_t offset =
         (size_t)((const uint8_t *)head->replay_labels - (const uint8_t *)head->record);
-    for (uint32_t c = 0; head->replay_labels != NULL && c < classes; c++) {
+    for (uint32_t c = 0; c < classes; c++) {
         uint32_t count = 0;
         for (size_t slot = 0; slot < record->replay_used; slot++) {
             uint16_t label;

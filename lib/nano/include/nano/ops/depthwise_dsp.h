@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* Scales are as in linear_dsp.h. A kernel's lines are its rows, or its columns.
+/* Scales and alignment are as in linear_dsp.h. A kernel's lines are its rows, or its columns.
  * scratch: 16 * pitch * lines bytes, lines = (band - 1) * (stride from line to line) + (lines of
  * the kernel); without 3x3 and 2 bytes more a weight. */
 typedef struct {

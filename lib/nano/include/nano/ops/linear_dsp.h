@@ -4,7 +4,8 @@
  * (nanotool/lower/pack.py). Weights are pairs of rows: a half is 256 * odd row + even row. Terms
  * stand in quads of four, whose order is 0, 2, 1, 3 (what SXTB16 makes of four bytes); a last quad
  * is filled with zeros. Scales are, for each output, {256 * bias + e - 1, multiplier}: e is a right
- * shift of at least 1, the bias has -zero_point(in) * sum(weights) folded in. */
+ * shift of at least 1, the bias has -zero_point(in) * sum(weights) folded in. Arrays are read word
+ * by word: NANO_WORD_ALIGNED. */
 #ifndef NANO_OPS_LINEAR_DSP_H
 #define NANO_OPS_LINEAR_DSP_H
 
