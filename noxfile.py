@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -29,7 +29,7 @@ EMULATED = {
     **dict.fromkeys(("stm32", "native", "xtensa_sim", "riscv_virt"), ("test_hil",)),
     **dict.fromkeys(("mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
 }
-AT_ONCE = 2  # boards tested at the same time: each needs a core for its emulator or its compiler
+AT_ONCE = 2  # commands at the same time: each needs a core, for a compiler or an emulator
 # What a program does with an installed nanotool: the model that it carries, through the C library.
 INSTALLED = """
 import nanotool
@@ -52,14 +52,47 @@ def tracked(*patterns: str) -> list[str]:
     return [n for n in names if not n.startswith("firmware/models/") and (ROOT / n).is_file()]
 
 
-def pio(session: nox.Session, *arguments: str) -> None:
-    """Run PlatformIO in the checkout."""
-    session.run(PYTHON, "-m", "platformio", *arguments, env=PLATFORMIO)
-
-
 def pytest(session: nox.Session, *arguments: str, **env: str) -> None:
     """Run pytest with the project's settings."""
     session.run(PYTHON, "-m", "pytest", *arguments, env=env)
+
+
+def side_by_side(session: nox.Session, commands: Mapping[str, Sequence[str]]) -> None:
+    """Run commands of Python, AT_ONCE at a time; the output of each, named by its key, follows its
+    end. The session fails if any of them does."""
+    session.log(f"{len(commands)} runs, {AT_ONCE} at once; the output of each follows its end")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = {pool.submit(timed, command): name for name, command in commands.items()}
+        failed = []
+        for done, run in enumerate(as_completed(runs), start=1):
+            name, (status, seconds, output) = runs[run], run.result()
+            print(output, end="", flush=True)
+            passed = "passed" if status == 0 else f"FAILED with status {status}"
+            session.log(f"{name} {passed} in {seconds:.0f} s ({done} of {len(runs)})")
+            if status != 0:
+                failed.append(name)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+def timed(command: Sequence[str]) -> tuple[int, float, str]:
+    """Python with arguments, in a process of its own: its status, seconds and output."""
+    begin = time.monotonic()
+    done = subprocess.run(
+        [PYTHON, *command],
+        cwd=ROOT,
+        env={**os.environ, **PLATFORMIO},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, time.monotonic() - begin, done.stdout
+
+
+def task_modules() -> list[str]:
+    """The tasks of examples/, as `python -m` takes them."""
+    return [f"examples.{path.stem}" for path in sorted((ROOT / "examples").glob("task[0-9]*.py"))]
 
 
 @nox.session
@@ -73,9 +106,9 @@ def tasks(session: nox.Session) -> None:
     """The tasks of examples/, whole: nox -s tasks, or nox -s tasks -- 08 --record for one."""
     chosen = [argument for argument in session.posargs if argument.isdigit()]
     options = [argument for argument in session.posargs if argument not in chosen]
-    for path in sorted((ROOT / "examples").glob("task[0-9]*.py")):
-        if not chosen or any(path.stem.startswith(f"task{number}") for number in chosen):
-            session.run(PYTHON, "-m", f"examples.{path.stem}", *options)
+    for module in task_modules():
+        if not chosen or any(f".task{number}" in module for number in chosen):
+            session.run(PYTHON, "-m", module, *options)
 
 
 @nox.session
@@ -98,14 +131,16 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def firmware(session: nox.Session) -> None:
     """The committed default model as firmware, for every board."""
-    pio(session, "run", *(part for board in (*EMULATED, "esp32") for part in ("-e", board)))
+    boards = [*EMULATED, "esp32"]
+    runs = {name: ("-m", "platformio", "run", "-e", name) for name in boards}
+    side_by_side(session, runs)
 
 
 @nox.session
 def ctest(session: nox.Session) -> None:
     """The C unit tests, on the host under sanitizers and on the emulated STM32."""
-    pio(session, "test", "-e", "native")
-    pio(session, "test", "-e", "stm32")
+    runs = {name: ("-m", "platformio", "test", "-e", name) for name in ("native", "stm32")}
+    side_by_side(session, runs)
 
 
 @nox.session
@@ -130,8 +165,7 @@ def notebooks(session: nox.Session) -> None:
 def tasks_short(session: nox.Session) -> None:
     """The tasks, the demo among them, with little training and few samples: the path, not the
     figures."""
-    for path in sorted((ROOT / "examples").glob("task[0-9]*.py")):
-        session.run(PYTHON, "-m", f"examples.{path.stem}", "--short")
+    side_by_side(session, {name: ("-m", name, "--short") for name in task_modules()})
 
 
 @nox.session
@@ -140,33 +174,9 @@ def hil(session: nox.Session) -> None:
     if any(argument.startswith("--board") for argument in session.posargs):
         pytest(session, "test_hil", "-m", "not slow", *session.posargs)
         return
-    session.log(f"{len(EMULATED)} boards, {AT_ONCE} at once; a board's output follows its end")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = [pool.submit(hil_on, board, session.posargs) for board in EMULATED]
-        for done, run in enumerate(as_completed(runs), start=1):
-            board, status, seconds, output = run.result()
-            print(output, end="", flush=True)
-            passed = "passed" if status == 0 else f"FAILED with status {status}"
-            session.log(f"{board} {passed} in {seconds:.0f} s ({done} of {len(EMULATED)} boards)")
-    failed = [board for board, status, *_ in (run.result() for run in runs) if status != 0]
-    if failed:
-        session.error(f"test_hil failed on {', '.join(failed)}")
-
-
-def hil_on(board: str, arguments: Sequence[str]) -> tuple[str, int, float, str]:
-    """pytest in a process of its own, on one emulated board: the board, the process's status, its
-    seconds, its output."""
-    begin = time.monotonic()
-    command = [PYTHON, "-m", "pytest", *EMULATED[board], "-m", "not slow", f"--board={board}"]
-    done = subprocess.run(
-        [*command, *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return board, done.returncode, time.monotonic() - begin, done.stdout
+    command = ("-m", "pytest", "-m", "not slow", *session.posargs)
+    runs = {b: (*command, f"--board={b}", *tests) for b, tests in EMULATED.items()}
+    side_by_side(session, runs)
 
 
 @nox.session
