@@ -114,7 +114,17 @@ def tasks(session: nox.Session) -> None:
 @nox.session
 def test(session: nox.Session) -> None:
     """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
-    for name in ("lint", "firmware", "ctest", "unit", "notebooks", "tasks-short", "hil", "package"):
+    for name in (
+        "lint",
+        "firmware",
+        "ctest",
+        "unit",
+        "notebooks",
+        "tasks-short",
+        "hil",
+        "docs",
+        "package",
+    ):
         session.notify(name)
 
 
@@ -198,6 +208,13 @@ def full(session: nox.Session) -> None:
     """What takes longer than CI has: slow tests and many more random examples."""
     examples = os.environ.get("NANO_EXAMPLES", "20")
     pytest(session, "-n", "2", *session.posargs, NANO_EXAMPLES=examples)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """docs/ as a site, in build/site; a link that leads nowhere fails."""
+    session.run(PYTHON, "-m", "mkdocs", "build", "--strict", "--clean", "--quiet")
+    session.log("build/site/index.html")
 
 
 @nox.session

@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import nanotool
+from bench import task_table
 from examples import fit, show
 from examples.outcome import BoardOutcome, FoldOutcome, Outcome
 from examples.task import Task
@@ -238,11 +239,12 @@ def verdict(outcome: Outcome) -> str:
 
 
 def record(outcome: Outcome) -> Path:
-    """Keep the figures in bench/tasks."""
+    """Keep the figures in bench/tasks, and show them in docs/tasks.md."""
     path = RECORDS / f"{outcome.task.name}.json"
     RECORDS.mkdir(parents=True, exist_ok=True)
     figures = {"nanotool": nanotool.__version__, "torch": torch.__version__, **outcome.to_json()}
     write_atomic(path, json.dumps(figures, indent=2) + "\n")
+    task_table.update()
     return path
 
 

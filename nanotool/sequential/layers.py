@@ -109,7 +109,7 @@ class Weighted:
     kind: str
     source: Values
     target: Values
-    weight: Int8Array  # [out][in], or [out][kh][kw][in], in the device's order
+    weight: Int8Array  # [out, in], or [out, kh, kw, in], in the device's order
     bias: Int32Array  # [out], in units of the accumulator
     weight_scale: FloatArray  # [1], or one for each output
     window: Window | None = None  # None: dense over all elements
@@ -189,7 +189,7 @@ def dense(
     bias: Int8Like,
     requant: tuple[int, int] | None,
 ) -> Weighted:
-    """Over all elements of ``source``, C, H, W order; ``weights`` [out][in], ``bias`` [out]."""
+    """Over all elements of ``source``, C, H, W order; ``weights`` [out, in], ``bias`` [out]."""
     offsets = int8(where, "bias", bias)
     outputs, inputs = offsets.size, source.size
     if not 0 < outputs <= MAX_DIMENSION:
@@ -213,7 +213,7 @@ def conv2d(  # noqa: PLR0917
     window: Window,
     requant: tuple[int, int] | None,
 ) -> Weighted:
-    """``kernel`` [out][in][kh][kw]; ``channels`` (in, out)."""
+    """``kernel`` [out, in, kh, kw]; ``channels`` (in, out)."""
     _check_image(where, source)
     if channels[0] != source.shape[0]:
         raise LayerError(

@@ -63,7 +63,7 @@ class SequentialModel:
     def add_dense(self, weights: Int8Like, bias: Int8Like) -> None:
         """A dense layer over all elements of its input.
 
-        ``weights``: [out][in], rows one behind the other, or an array of that size; ``bias``: one
+        ``weights``: [out, in], rows one behind the other, or an array of that size; ``bias``: one
         for each output, in its units. out = clamp(acc / 2^(7 + ceil(log2 in)) + bias), rounded to
         the nearest.
         """
@@ -87,7 +87,7 @@ class SequentialModel:
         stride: int,
         padding: int,
     ) -> None:
-        """A convolution; ``kernel``: [out_ch][in_ch][kh][kw]. Zeros stand around the image.
+        """A convolution; ``kernel``: [out_ch, in_ch, kh, kw]. Zeros stand around the image.
 
         Its sums shrink by 2^(7 + ceil(log2(in_ch · kh · kw))), as in `add_dense`.
         """
@@ -124,7 +124,7 @@ class SequentialModel:
     ) -> None:
         """A dense layer that learns by `train_step`; it is the last one.
 
-        ``weights`` [out][in] and ``bias`` [out] in real numbers, an input being worth 1/128 a step
+        ``weights`` [out, in] and ``bias`` [out] in real numbers, an input being worth 1/128 a step
         (1/127 behind sigmoid and tanh); without them random within ±1/sqrt(in), from ``seed``, and
         0. ``rate``: the learning rate. It lies in the arena as on a board (nano/train.h), as
         float32; `forward` uses its int8 form, whose outputs have a zero point: compare them with

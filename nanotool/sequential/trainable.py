@@ -41,7 +41,7 @@ class TrainableHead:
         seed: int = 1,
         rate: float = 0.05,
     ) -> None:
-        """``weights`` [out][in] and ``bias`` [out] in real numbers, C, H, W order; None: random
+        """``weights`` [out, in] and ``bias`` [out] in real numbers, C, H, W order; None: random
         within ±1/sqrt(in), from ``seed``; 0."""
         self._layer = layer
         self._lock = threading.Lock()

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any, cast
 
+import click
+import numpy as np
 import pytest
+import typer
 
+from bench import task_table
 from nanotool import unary
 from nanotool.backends.tflite import EMITTERS
 from nanotool.backends.tflite.file import VERSIONS
+from nanotool.cli import app, main
 from nanotool.frontends.tflite.operators import RULES
 from nanotool.frontends.tflite.schema import OPERATORS
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
+from nanotool.sources import lib_dir
 
 ROOT = Path(__file__).parents[2]
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+NOXFILE = (ROOT / "noxfile.py").read_text()
 READMES = [ROOT / "README.md", ROOT / "examples" / "README.md"]
+
+
+def tracked(pattern: str) -> list[Path]:
+    """The files of the repository that match, new ones included."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", pattern]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return sorted(path for name in listing.stdout.split() if (path := ROOT / name).is_file())
+
+
+PAGES = tracked("*.md")
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -54,15 +75,144 @@ def test_the_arenas_are_those_of_the_planner() -> None:
         assert f"{plan.arena_size:,}" == ours, name
 
 
-@pytest.mark.parametrize("page", [*READMES, *DOCS], ids=lambda page: page.name)
+# --- Links ----------------------------------------------------------------------------------------
+
+
+def prose(page: Path) -> str:
+    """The page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name behind #, as GitHub and MkDocs make it of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose(page))):
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
         assert file.exists(), target
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.M)
-            slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
-            assert anchor in slugs, target
+        assert not anchor or anchor in anchors(file), target
+
+
+# --- Commands -------------------------------------------------------------------------------------
+
+
+def code_lines(page: Path) -> list[str]:
+    """Every line of code: fenced or indented blocks, and `code` within a line."""
+    text = page.read_text("utf-8")
+    fenced = re.findall(r"^```(?:sh|text)?\n(.*?)^```$", text, re.M | re.S)
+    lines = [line.strip() for block in fenced for line in block.splitlines()]
+    lines += [line.strip() for line in re.findall(r"^ {4}(\S.*)$", prose(page), re.M)]
+    return lines + re.findall(r"`([^`\n]+)`", prose(page))
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {"--help", "-h"} | {
+        name for p in command.params for name in (*p.opts, *p.secondary_opts)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist_with_their_options(page: Path) -> None:
+    commands = cast(Any, typer.main.get_command(app)).commands
+    sessions = set(
+        re.findall(r"^@nox\.session(?:\(name=\"([\w-]+)\"\))?\ndef (\w+)", NOXFILE, re.M)
+    )
+    named = {name or function for name, function in sessions}
+    for line in code_lines(page):
+        for words in re.findall(r"(?:^|&& )nanotool ([a-z].*?)(?= +#| {2,}|$)", line):
+            name, *rest = shlex.split(words.split("…")[0].rstrip("\\"))
+            assert name in commands, line
+            used = {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+            assert used <= options_of(commands[name]), line
+        for session in re.findall(r"(?:nox -s|\./dev) ([a-z][\w-]*)", line):
+            assert session in named | {"setup"}, line
+        for environment in re.findall(r"pio (?:run|test) -e (\w+)", line):
+            assert f"[env:{environment}]" in (ROOT / "platformio.ini").read_text(), line
+
+
+# --- Blocks that run ------------------------------------------------------------------------------
+
+# Pages whose Python blocks run: the first two in test_api, the others below.
+RUN = ("docs/python-api.md", "docs/coming-from-nano-rust.md", "docs/tutorial.md", "README.md")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+
+
+def test_every_python_block_is_run_somewhere() -> None:
+    assert {str(page.relative_to(ROOT)) for page in PAGES if blocks(page, "python")} <= set(RUN)
+
+
+def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **swaps: str) -> list[str]:
+    """Write the page's Python files, then run its nanotool commands in order; returns them.
+
+    A board is emulated, so a line with a port is not run, nor is one that waits for a person."""
+    for block in blocks(page, "python"):
+        (folder / block.split()[1]).write_text(block)
+    done = []
+    monkeypatch.chdir(folder)
+    for line in "".join(blocks(page, "sh")).splitlines():
+        if not line.startswith("nanotool ") or "--port" in line or line.split()[1] in INTERACTIVE:
+            continue
+        words = [swaps.get(word, word) for word in shlex.split(line, comments=True)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        assert not leaving.value.code, line
+        done.append(line.split()[1])
+    return done
+
+
+INTERACTIVE = ("console", "doctor")  # the latter's exit code is this computer's
+
+
+def test_the_tutorial_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run_page(ROOT / "docs" / "tutorial.md", tmp_path, monkeypatch)
+    assert done == [
+        "quantize",
+        "info",
+        "plan",
+        "simulate",
+        "run",
+        "bench",
+        "report",
+        "new",
+        "export",
+    ]
+    printed = capsys.readouterr().out
+    assert "float accuracy: 100%" in printed and "0 bytes differ" in printed
+    assert np.load(tmp_path / "answers.npy").shape == (30, 3)
+    assert (tmp_path / "my_gestures" / "CMakeLists.txt").is_file()
+
+
+def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the native board, which is quicker; its C compiles with what `export` wrote."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((3, 1, 8, 8), np.float32))
+    shutil.copy(ROOT / "tests" / "models" / "kws.tflite", tmp_path)
+    done = run_page(ROOT / "README.md", tmp_path, monkeypatch, stm32="native")
+    assert {"quantize", "bench", "run", "export", "report"} <= set(done)
+    (block,) = blocks(ROOT / "README.md", "c")
+    (tmp_path / "classify.c").write_text(f"#include <string.h>\n{block}")
+    includes = ("-I", str(tmp_path / "mymodel"), "-I", str(lib_dir() / "include"))
+    command = ["cc", "-std=c99", "-Wall", "-Werror", *includes, "-c", "classify.c"]
+    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert compiled.returncode == 0, compiled.stderr
+
+
+def test_the_tasks_table_is_that_of_the_records() -> None:
+    """`python -m bench.task_table` makes it."""
+    assert task_table.page_with(task_table.table()) == task_table.PAGE.read_text("utf-8")
+    assert set(task_table.TITLES) == {
+        re.search(r'^    name="(\w+)"', path.read_text(), re.M)[1]  # type: ignore[index]
+        for path in (ROOT / "examples").glob("task[0-9]*.py")
+    }
