@@ -137,11 +137,7 @@ bool command_layers(unsigned count, char *const words[]) {
 }
 
 static void put_dump(const int8_t *bytes, uint32_t size, const char *op) {
-    for (uint32_t offset = 0; offset < size; offset += FRAME_MAX_DATA) {
-        const uint32_t rest = size - offset;
-        frame_send('T', offset, &bytes[offset],
-                   (uint16_t)(rest < FRAME_MAX_DATA ? rest : FRAME_MAX_DATA));
-    }
+    frame_send_all('T', (const uint8_t *)bytes, size);
     put_open("m-dump");
     put_text(op);
     put_text(" ");

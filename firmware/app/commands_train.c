@@ -334,11 +334,7 @@ static bool train_fetch(unsigned count, char *const words[]) {
         return true;
     size_t size;
     const uint8_t *const bytes = nano_train_state(head_net(), part, &size);
-    for (size_t offset = 0; offset < size; offset += FRAME_MAX_DATA) {
-        const size_t rest = size - offset;
-        frame_send('T', (uint32_t)offset, &bytes[offset],
-                   (uint16_t)(rest < FRAME_MAX_DATA ? rest : FRAME_MAX_DATA));
-    }
+    frame_send_all('T', bytes, (uint32_t)size);
     put_part("m-train-fetch", part);
     return true;
 }

@@ -98,3 +98,11 @@ void frame_send(uint8_t type, uint32_t offset, const void *data, uint16_t size) 
     send_stuffed(&m);
     board_putc(0);
 }
+
+void frame_send_all(uint8_t type, const uint8_t *data, uint32_t size) {
+    for (uint32_t offset = 0; offset < size; offset += FRAME_MAX_DATA) {
+        const uint32_t rest = size - offset;
+        frame_send(type, offset, &data[offset],
+                   (uint16_t)(rest < FRAME_MAX_DATA ? rest : FRAME_MAX_DATA));
+    }
+}

@@ -59,4 +59,7 @@ frame_status frame_end(const frame_decoder *decoder, frame_view *view);
 /* Send one frame, delimiters included, with board_putc(). `size` is 1..FRAME_MAX_DATA. */
 void frame_send(uint8_t type, uint32_t offset, const void *data, uint16_t size);
 
+/* Send `size` bytes as frames with rising offsets; none for 0 bytes. */
+void frame_send_all(uint8_t type, const uint8_t *data, uint32_t size);
+
 #endif

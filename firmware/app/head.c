@@ -9,6 +9,7 @@
 #include "board.h"
 #include "format.h"
 #include "inference.h"
+#include "parse.h"
 
 /* Seen under this name in the ELF. */
 static uint8_t app_train_arena[APP_TRAIN_ARENA_SIZE] NANO_ALIGNED;
@@ -55,6 +56,8 @@ nano_status head_init(void) {
         status = nano_train_init(&head.net, &APP_TRAIN, &arena);
     if (status == NANO_OK && head.net.config->features != APP_MODEL.output.size)
         status = NANO_ERR_SHAPE;
+    if (status == NANO_OK && !same_text(head.net.config->backbone, APP_MODEL.hash))
+        status = NANO_ERR_ABI; /* as many features, but of another model */
     if (status != NANO_OK)
         return status;
     become(HEAD_INITIAL);

@@ -22,7 +22,8 @@
 #include "store.h"
 
 /* Take the memory; then the stored head, if there is a good one, else the initial weights. Called
- * once. */
+ * once. What nano_train_init() answers; NANO_ERR_SHAPE or NANO_ERR_ABI if APP_TRAIN was made for
+ * another model than APP_MODEL. */
 nano_status head_init(void);
 
 /* Make the int8 head of the newest weights, if it is not yet. False: the head is not whole, since

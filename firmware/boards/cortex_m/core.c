@@ -60,8 +60,8 @@ __attribute__((naked)) bool core_answers(const volatile uint32_t *address) {
                      "bx lr");
 }
 
-/* The stack may be what is broken: take the address of the fault from it, if it lies in the RAM,
- * then begin it anew. */
+/* The stack may be what is broken: take the address of the fault from it, unless it has left the
+ * RAM at its lower end, then begin it anew. */
 __attribute__((naked)) void fault_handler(void) {
     __asm__ volatile("mrs r0, ipsr\n\t"
                      "mov r2, sp\n\t"

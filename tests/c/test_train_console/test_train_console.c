@@ -26,10 +26,12 @@ static const nano_op ops[] = {
     {.run = halve, .in = {0, NANO_NONE}, .out = 8, .scratch = NANO_NONE, .out_size = HALVES_SIZE},
 };
 
+static char hash[] = "0123456789abcdef";
+
 const nano_model halves_model = {
     .abi = NANO_ABI,
     .name = "halves",
-    .hash = "0123456789abcdef",
+    .hash = hash,
     .ops = ops,
     .op_count = 1,
     .arena_size = 16,
@@ -149,6 +151,10 @@ static void test_start(void) {
     uint32_t noise = 5;
     memset(fake_store_bytes, 0x5A, sizeof fake_store_bytes);
     fake_store_shape(1024, 4, 4);
+    hash[0] = 'f'; /* another model of the same shape */
+    CHECK_EQUAL(NANO_ERR_ABI, inference_init());
+    CHECK(begins("train status%", "e-[Not done: "));
+    hash[0] = '0';
     CHECK_EQUAL(NANO_OK, inference_init());
     CHECK_EQUAL(HEAD_INITIAL, head_get_origin());
     CHECK_EQUAL(APP_TRAIN_ARENA_SIZE, nano_train_arena_size(&halves_train));
