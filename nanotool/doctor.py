@@ -35,6 +35,9 @@ COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "riscv_virt": ("riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf",), ""),
 }
 
+# A real board's programmer: the command, its Debian package, PlatformIO's own package of it.
+FLASHERS = {"stm32": ("openocd", "openocd", "tool-openocd")}
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:
@@ -56,6 +59,13 @@ class Check:
     needed: bool = True  # False: only for something that not everybody does
 
 
+def _stand_ins() -> bool:
+    try:
+        return (sources.project_dir() / "platformio_override.ini").is_file()
+    except NanoError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Computer:
     """What the checks ask; a test gives its own."""
@@ -64,6 +74,8 @@ class Computer:
     has_module: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
     ports: Callable[[], Sequence[str]] = lambda: [port.device for port in attached_ports()]
     may_open: Callable[[str], bool] = lambda port: os.access(port, os.R_OK | os.W_OK)
+    # Whether set-up has put the stand-ins of offline/ in the place of PlatformIO's platforms.
+    stand_ins: Callable[[], bool] = _stand_ins
     platformio_packages: Path = (
         Path(os.environ.get("PLATFORMIO_CORE_DIR", "~/.platformio")).expanduser() / "packages"
     )
@@ -83,6 +95,12 @@ def examine(boards: Sequence[Board], computer: Computer | None = None) -> tuple[
         ),
         *_ports(computer),
     ]  # fmt: skip
+    checks.append(
+        _module(
+            computer, "SCons", "SCons", "builds without PlatformIO's registry need it",
+            "nanotool[build]", needed=computer.stand_ins(),
+        )
+    )  # fmt: skip
     if any(board.emulator.image_offset for board in boards):
         checks.append(_module(computer, "esptool", "esptool", "makes ESP32 images", "esptool"))
     for board in boards:
@@ -111,7 +129,7 @@ def advice(checks: Sequence[Check]) -> tuple[str, ...]:
     for check in optional:
         way = " && ".join(_commands([check]))
         lines.append(f"Optional: {check.what}: {check.found}. {way}".rstrip())
-    return tuple(lines)
+    return tuple(dict.fromkeys(lines))  # boards may lack the same
 
 
 def can_emulate(board: Board, computer: Computer | None = None) -> bool:
@@ -189,7 +207,8 @@ def _ports(computer: Computer) -> list[Check]:
 
 
 def _board(board: Board, computer: Computer) -> list[Check]:
-    return [_compiler(board, computer), _emulator(board, computer)]
+    checks = [_compiler(board, computer), _emulator(board, computer)]
+    return [*checks, _flasher(board, computer)] if board.name in FLASHERS else checks
 
 
 def _compiler(board: Board, computer: Computer) -> Check:
@@ -203,6 +222,22 @@ def _compiler(board: Board, computer: Computer) -> Check:
         found is not None,
         found or "firmware cannot be built",
         () if found else tuple(Fix("apt", package) for package in packages),
+    )
+
+
+def _flasher(board: Board, computer: Computer) -> Check:
+    """What writes a real board's flash; ESP32s take esptool, a Python package."""
+    command, package, own = FLASHERS[board.name]
+    found = computer.which(command)
+    if found is None and (computer.platformio_packages / own).is_dir():
+        found = str(computer.platformio_packages / own)
+    return Check(
+        board.name,
+        f"flasher {command}",
+        found is not None,
+        found or "only `nanotool flash` needs it",
+        () if found else (Fix("apt", package),),
+        needed=False,
     )
 
 
@@ -226,7 +261,7 @@ def _own_emulator(board: Board, command: str, computer: Computer) -> Check:
     """An emulator that no package has: a variable names it."""
     variable = board.emulator.variable
     ok = bool(command) and computer.which(command) is not None
-    missing = f"only a real board can run it; {variable} names no emulator"
+    missing = f"only a real board can run it, unless {variable} names Espressif's QEMU"
     return Check(
         board.name, f"emulator in {variable}", ok, command if ok else missing, needed=False
     )

@@ -173,7 +173,7 @@ def boards_table(boards: Sequence[tuple[Board, bool]]) -> Table:
 def _missing(emulator: Emulator) -> str:
     """What a board lacks that cannot be emulated here."""
     if emulator.variable:
-        return f"{emulator.variable} names no emulator"
+        return f"{emulator.variable} names none"
     return f"{emulator.package} is missing"
 
 

@@ -18,6 +18,7 @@ HEALTHY = Computer(
     has_module=lambda name: True,
     ports=lambda: [],
     may_open=lambda port: True,
+    stand_ins=lambda: True,
     platformio_packages=NOWHERE,
 )
 
@@ -81,6 +82,7 @@ def test_torch_is_optional_but_named() -> None:
     ("module", "command"),
     [
         ("platformio", f"{sys.executable} -m pip install 'nanotool[build]'"),
+        ("SCons", f"{sys.executable} -m pip install 'nanotool[build]'"),
         ("nanotool.runtime._nano", f"{sys.executable} -m nanotool.runtime.build"),
     ],
 )
@@ -111,3 +113,41 @@ def test_emulators() -> None:
 
 def test_every_board_has_a_compiler() -> None:
     assert set(doctor.COMPILERS) >= set(BOARDS)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_says_what_it_lacks_and_what_brings_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a computer with nothing: a compiler for each board, an emulator for each that has one."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.delenv("QEMU_ESP32", raising=False)
+    board, nothing = BOARDS[name], replace(HEALTHY, which=lambda command: None)
+    checks = [check for check in examine([board], nothing) if check.scope == name]
+    missing = {check.what.split()[0]: check for check in checks if not check.ok}
+    assert missing["compiler"].needed and missing["compiler"].fixes
+    if board.emulator.package:
+        assert doctor.Fix("apt", board.emulator.package) in missing["emulator"].fixes
+    elif board.emulator.variable:
+        assert board.emulator.variable in missing["emulator"].what
+    (command,) = fixes(checks)
+    assert all(fix.what in command for fix in missing["compiler"].fixes)
+    assert not doctor.can_emulate(board, nothing) or board.emulator.command[0] == "{elf}"
+
+
+def test_what_flashes_is_optional_and_named() -> None:
+    checks = examine(tuple(BOARDS.values()), without("openocd"))
+    assert healthy(checks)
+    (line,) = (line for line in doctor.advice(checks) if "openocd" in line)
+    assert line.startswith("Optional: flasher openocd") and "apt-get install -y openocd" in line
+
+
+def test_the_same_advice_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QEMU_ESP32", raising=False)
+    lines = doctor.advice(examine(tuple(BOARDS.values()), HEALTHY))
+    assert sum("QEMU_ESP32" in line for line in lines) == 1
+
+
+def test_scons_matters_only_to_the_stand_ins() -> None:
+    computer = replace(HEALTHY, has_module=lambda name: name != "SCons", stand_ins=lambda: False)
+    assert healthy(examine([], computer))
