@@ -459,6 +459,7 @@ def _blind_computer(self: Any) -> None:
         "has_module": lambda name: True,
         "ports": list,
         "may_open": lambda port: True,
+        "stand_ins": lambda: False,
         "platformio_packages": Path("/nonexistent"),
     }
     for name, value in values.items():
