@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import models, qfile
 from nanotool.errors import DeviceError, MissingTool, NanoError
 from nanotool.files import write_atomic
 from nanotool.identifiers import model_identifier
-from nanotool.inputs import to_device, user_shape
+from nanotool.inputs import as_array, to_device, user_shape
 from nanotool.ir import QGraph
 
 if TYPE_CHECKING:
@@ -54,7 +53,12 @@ def quantize(
             "Run: pip install 'nanotool[torch]'",
         ) from error
     if hasattr(calibration_data, "detach"):
-        calibration_data = calibration_data.detach().cpu().numpy()
+        calibration_data = as_array(calibration_data)
+    if not isinstance(calibration_data, Iterable):
+        raise NanoError(
+            f"The calibration data are {type(calibration_data).__name__}.",
+            "Give real inputs: an array, a tensor or an iterable of batches.",
+        )
     batches = project.to_batches(calibration_data)
     source = project.Source(
         model=model,
@@ -218,7 +222,7 @@ class QuantizedModel:
 
     def _inputs(self, x: Any) -> tuple[NDArray[Any], bool]:
         """``x`` on the device, and whether answers are wanted as real values."""
-        array = x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
+        array = as_array(x)
         return to_device(self.graph, array), array.dtype.kind == "f"
 
     def _answers(self, y: NDArray[Any], real: bool) -> NDArray[Any]:

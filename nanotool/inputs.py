@@ -20,6 +20,20 @@ def user_shape(graph: QGraph) -> Shape:
     return tuple(shape)
 
 
+def as_array(data: Any) -> NDArray[Any]:
+    """``data`` as a NumPy array: a list's, an array's or a tensor's values, wherever that lies;
+    bfloat16, which NumPy has not, as float32. Raises NanoError where rows differ in length."""
+    if hasattr(data, "detach"):
+        data = data.detach().cpu()
+        data = (data.float() if str(data.dtype) == "torch.bfloat16" else data).numpy()
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise NanoError(
+            "The data are nested lists that make no array.", "Their rows must be equally long."
+        ) from error
+
+
 def to_device(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
     """[n, *input shape] in the device's layout and the input tensor's type, contiguous.
 

@@ -22,6 +22,7 @@ from nanotool.errors import NanoError
 from nanotool.files import read_array
 from nanotool.frontends.torch import capture, capture_program
 from nanotool.identifiers import model_identifier
+from nanotool.inputs import as_array
 from nanotool.ir import Graph, QGraph
 from nanotool.passes import prepare
 from nanotool.quantization import quantize
@@ -231,11 +232,8 @@ def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
 
 def _floats(data: Any, what: str) -> NDArray[np.float32]:
     """``data`` as a float32 array, detached from any device."""
-    if hasattr(data, "detach"):
-        data = data.detach().cpu().numpy()
     try:
-        array = np.asarray(data)
-        floats = np.ascontiguousarray(array, np.float32)
+        floats = np.ascontiguousarray(as_array(data), np.float32)
     except (TypeError, ValueError) as error:
         raise NanoError(
             f"`{what}` cannot become numbers: {error}.", "Give float arrays."

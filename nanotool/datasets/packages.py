@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import io
 import logging
+import lzma
 import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -34,6 +36,13 @@ CACHE_VARIABLE = "NANOTOOL_CACHE"
 DOWNLOAD_SECONDS = 300
 
 Registry = Literal["PyPI", "Debian", "npm"]
+
+# What the standard library raises for archives that are none: NotImplementedError, a RuntimeError,
+# where a changed byte means a method of compression or encryption.
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+)
 
 # How each registry's tool fetches a package into the current folder.
 _COMMANDS: Mapping[Registry, tuple[str, ...]] = MappingProxyType(
@@ -173,7 +182,7 @@ def _read(content: bytes, package: Package) -> dict[str, bytes]:
     readers = {"PyPI": _read_zip, "Debian": _read_deb, "npm": _read_tar}
     try:
         files = readers[package.registry](content, package.members)
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError):
+    except _DAMAGED:
         return {}
     return dict(sorted(files.items()))
 

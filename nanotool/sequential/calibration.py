@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from nanotool.errors import MissingTool, NanoError, UnsupportedOp
 from nanotool.identifiers import model_identifier
+from nanotool.inputs import as_array
 from nanotool.ir import Int8Array
 from nanotool.sequential.layers import SIGMOID_STEP, TANH_STEP, UNIT
 from nanotool.sequential.model import SequentialModel
 
 Requant: TypeAlias = tuple[int, int, list[int]]  # requant_m, requant_shift, bias in output units
 Rescale: TypeAlias = tuple[str, int, int]  # "sigmoid" or "tanh", scale_mult, scale_shift
-Calibration: TypeAlias = dict[str, Requant | Rescale]
+Exponent: TypeAlias = tuple[str, float]  # "softmax", scale
+Calibration: TypeAlias = dict[str, Requant | Rescale | Exponent]
 
 _INSTEAD = "nanotool.quantize(model, data) takes any network."
 _PLAIN = ("ReLU", "Flatten", "MaxPool2d", "Softmax", "Dropout", "Identity")  # no scale of their own
@@ -96,10 +98,16 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 
 def _fixed_point(real: float, bits: int, max_shift: int) -> tuple[int, int]:
-    """(m, shift) with m / 2^shift near ``real`` and m below 2^bits; shift 0..max_shift."""
+    """(m, shift) with m / 2^shift near ``real`` and 0 < m < 2^bits; shift 0..max_shift."""
     _, exponent = math.frexp(real)
     shift = min(max(bits - exponent, 0), max_shift)
-    return min(round(real * 2.0**shift), 2**bits - 1), shift
+    multiplier = round(real * 2.0**shift)
+    if not 0 < multiplier <= 2**bits:
+        raise NanoError(
+            f"{real:g} is not m / 2^shift with m of {bits} bits and shift of 0 to {max_shift}.",
+            "Check the scales; max_shift may have to be larger.",
+        )
+    return min(multiplier, 2**bits - 1), shift
 
 
 # --- PyTorch models -------------------------------------------------------------------------------
@@ -130,9 +138,9 @@ def _quantized(name: str, module: Any) -> QuantizedLayer:
         params=_parameters(name, module, kind),
     )
     if kind in ("Conv2d", "Linear"):
-        entry["weights"], entry["weight_scale"] = quantize_to_i8(_numpy(module.weight))
+        entry["weights"], entry["weight_scale"] = quantize_to_i8(as_array(module.weight))
         if module.bias is not None:
-            entry["bias"], entry["bias_scale"] = quantize_to_i8(_numpy(module.bias))
+            entry["bias"], entry["bias_scale"] = quantize_to_i8(as_array(module.bias))
     return entry
 
 
@@ -183,19 +191,25 @@ def calibrate_model(
 
         Conv2d, Linear   (requant_m, requant_shift, bias in output units)
         Sigmoid, Tanh    ("sigmoid" or "tanh", scale_mult, scale_shift)
+        Softmax          ("softmax", scale)
 
-    ``q_weights`` is of `quantize_weights`, ``input_scale`` the real value of one step of the input.
+    Dropout is passed over, as in use. ``q_weights`` is of `quantize_weights`, ``input_scale`` the
+    real value of one step of the input.
     """
     torch = _torch()
     result: Calibration = {}
     scale = input_scale
     with torch.no_grad():
-        x = torch.as_tensor(input_tensor).clone()
+        # Of the weights' type, where they lie; a copy, for modules that work in place.
+        like = next(model.parameters(), torch.empty(0))
+        x = torch.as_tensor(input_tensor).to(like, copy=True)
         for name, module in model.named_children():
-            x = module(x)
             entry = q_weights[name]
+            if entry["type"] == "Dropout":
+                continue
+            x = module(x)
             if entry["weights"] is not None:
-                real = _numpy(x)
+                real = as_array(x)
                 _, step = quantize_to_i8(real)
                 result[name] = _requant(module, scale, entry["weight_scale"], step)
                 scale = step
@@ -204,6 +218,9 @@ def calibrate_model(
                 pair = compute_activation_scale_params(scale, _STEPS[kind])
                 result[name] = (kind.lower(), *pair)
                 scale = UNIT
+            elif entry["type"] == "Softmax":
+                result[name] = ("softmax", scale)
+                scale = UNIT
     return result
 
 
@@ -211,7 +228,7 @@ def _requant(module: Any, input_scale: float, weight_scale: float, step: float) 
     multiplier, shift = compute_requant_params(input_scale, weight_scale, step)
     if module.bias is None:
         return multiplier, shift, [0] * len(module.weight)
-    bias = np.clip(np.rint(_numpy(module.bias).astype(np.float64) / step), -128, 127)
+    bias = np.clip(np.rint(as_array(module.bias).astype(np.float64) / step), -128, 127)
     return multiplier, shift, [int(value) for value in bias]
 
 
@@ -237,7 +254,7 @@ def export_to_c(
         input_shape = [first["params"]["in_features"]]
     factors: Calibration = {}
     if calibration is not None:
-        _, scale = quantize_to_i8(_numpy(calibration))
+        _, scale = quantize_to_i8(as_array(calibration))
         factors = calibrate_model(model, calibration, weights, scale)
     sequential = SequentialModel(input_shape)
     for name, entry in weights.items():
@@ -245,10 +262,8 @@ def export_to_c(
     return _one_source(sequential, model_identifier(model_name))
 
 
-def _append(
-    model: SequentialModel, entry: QuantizedLayer, factors: Requant | Rescale | None
-) -> None:
-    """Add the layer of one module, with its calibrated factors if there are any."""
+def _append(model: SequentialModel, entry: QuantizedLayer, factors: Any) -> None:
+    """Add the layer of one module, with its factors of `calibrate_model` if there are any."""
     params, kind = entry["params"], entry["type"].lower()
     match entry["type"]:
         case "Linear" | "Conv2d":
@@ -259,16 +274,18 @@ def _append(
             model.add_max_pool2d(**sizes)
         case "Sigmoid" | "Tanh" if factors is not None:
             getattr(model, f"add_{kind}_scaled")(*factors[1:])
+        case "Softmax" if factors is not None:
+            model.add_softmax(factors[1])
         case "ReLU" | "Sigmoid" | "Tanh" | "Softmax" | "Flatten":
             getattr(model, f"add_{kind}")()
 
 
 def _append_weighted(
-    model: SequentialModel, entry: QuantizedLayer, factors: Requant | Rescale | None
+    model: SequentialModel, entry: QuantizedLayer, factors: Requant | None
 ) -> None:
     weights, params = entry["weights"], entry["params"]
     assert weights is not None
-    bias: Any = entry["bias"] if factors is None else factors[2]
+    bias = entry["bias"] if factors is None else factors[2]
     geometry: tuple[int, ...] = ()
     if entry["type"] == "Conv2d":
         channels = (params["in_channels"], params["out_channels"])
@@ -291,11 +308,6 @@ def _one_source(model: SequentialModel, name: str) -> str:
     order = (f"{name}.h", f"{name}_weights.h", f"{name}_weights.c", f"{name}.c")
     lines = [line for file in order for line in files[file].decode("ascii").splitlines()]
     return "\n".join(line for line in lines if line not in own) + "\n"
-
-
-def _numpy(tensor: Any) -> NDArray[Any]:
-    """A tensor's or array's values."""
-    return np.asarray(tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else tensor)
 
 
 def _torch() -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nanotool import numerics, unary
 from nanotool.errors import NanoError
+from nanotool.inputs import as_array
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
@@ -290,7 +291,7 @@ def int8(
     where: str, what: str, given: Int8Like, count: int | None = None, layout: str = ""
 ) -> Int8Array:
     """``given`` as a flat int8 array of ``count`` values, whatever its shape; else `LayerError`."""
-    array = np.asarray(given)
+    array = as_array(given)
     if array.dtype.kind not in "iu" and array.size:
         raise LayerError(
             f"{where}: {what} of type {array.dtype}.",

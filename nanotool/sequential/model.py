@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -142,10 +143,11 @@ class SequentialModel:
         cross-entropy of the layer that `add_trainable_dense` added. Returns the loss before it."""
         if self._head is None:
             raise NanoError("The model has nothing that learns.", "Use add_trainable_dense().")
-        if not 0 <= label < self._output.size:
+        number = operator.index(label)
+        if not 0 <= number < self._output.size:
             raise NanoError(f"label is {label}.", f"Classes are 0 to {self._output.size - 1}.")
         flat = layers.int8("The input", "data", input_data, self._input.size)
-        return self._head.train(self._features(flat.reshape(1, -1))[0], int(label))
+        return self._head.train(self._features(flat.reshape(1, -1))[0], number)
 
     def _dense(self, weights: Int8Like, bias: Int8Like, requant: tuple[int, int] | None) -> None:
         where = self._where("FrozenDense")
@@ -240,7 +242,7 @@ class SequentialModel:
         many = input_data.ndim > 1 and input_data.shape[1:] == self._input.shape
         count = len(input_data) if many else 1
         flat = layers.int8("The input", "data", input_data, count * self._input.size)
-        rows = self._run(flat.reshape(count, -1))
+        rows = self._run(flat.reshape(count, self._input.size))
         shape = self._output.shape
         return rows.reshape(count, *shape) if many else rows.reshape(shape)
 
@@ -309,7 +311,7 @@ class SequentialModel:
             return graph
         count = len(samples)
         rows = layers.int8("The samples", "data", samples, count * self._input.size)
-        device = self._input.to_device(rows.reshape(count, -1))
+        device = self._input.to_device(rows.reshape(count, self._input.size))
         return replace(graph, samples=device.reshape(count, *graph.input_tensor.shape))
 
     def export(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool.errors import NanoError
 from nanotool.ir import Int8Array
 from nanotool.sequential.layers import RAW, LayerError, Trainable, Values, Weighted, values
 from nanotool.training import Head, HeadConfig, Layer, Recipe
@@ -77,17 +78,25 @@ class TrainableHead:
     def run(self, features: Int8Array) -> Int8Array:
         """Outputs [n, out] for ``features`` [n, in]. Before any training the outputs' range is that
         of the first call's."""
+        if not len(features):
+            return np.empty((0, self._layer.target.size), np.int8)
         with self._lock:
             if not self._observed:
                 for row in features:
                     self._head.evaluate(row, 0)
-                self._observed = len(features) > 0
+                self._observed = True
             self._quantize()
             return self._head.infer(features).reshape(len(features), -1)
 
     def frozen(self) -> Weighted:
-        """The int8 head as an ordinary dense layer: the same bytes."""
+        """The int8 head as an ordinary dense layer: the same bytes. `NanoError` where no input has
+        shown yet what its outputs' range is."""
         with self._lock:
+            if not self._observed:
+                raise NanoError(
+                    "The layer that learns has seen no input, so its outputs have no range.",
+                    "Call train_step() or forward() first.",
+                )
             self._quantize()
             weights, bias, multiplier, shift = self._head.int8_layer(0)
             zero_point, scale = self._head.output_zero_point, self._head.output_scale

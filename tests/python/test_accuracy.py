@@ -28,6 +28,7 @@ from nanotool.quantization import quantize
 from nanotool.simulate import simulate
 
 CALIBRATION, HELD_OUT, BATCH = 5000, 1000, 250
+TRAINED = 16_000  # of 55,000: the examples train on all of them
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +141,10 @@ def test_trained_digits(mnist: Dataset) -> None:
     """A short training is enough: int8 is within 0.3 points of float, logits within 5 LSBs but for
     those of outliers, of which there may be one in a thousand."""
     recipe = replace(task06_digits.TASK.recipe, epochs=1)
-    model = fit.fit(task06_digits.network, mnist, recipe)
+    part = replace(mnist, train_x=mnist.train_x[:TRAINED], train_y=mnist.train_y[:TRAINED])
+    model = fit.fit(task06_digits.network, part, recipe)
     accuracy = float((fit.predict(model, mnist.test_x) == mnist.test_y).mean())
-    assert accuracy >= 0.95
+    assert accuracy >= 0.9
     graph = int8_of(model, mnist.train_x[:CALIBRATION])
     y = simulate(graph, to_device(graph, mnist.test_x))
     int8_accuracy = float((y.argmax(axis=1) == mnist.test_y).mean())

@@ -26,6 +26,7 @@ from nanotool import (
     quantize_weights,
 )
 from nanotool.errors import UnsupportedOp
+from nanotool.sequential.calibration import _one_source
 from nanotool.sources import lib_dir
 
 
@@ -104,8 +105,14 @@ def test_what_quantize_takes(net: nn.Sequential, images: torch.Tensor) -> None:
     whole = nanotool.quantize(net, fixed)
     pairs = [(images[:32], torch.zeros(32)), (images[32:], torch.zeros(32))]
     assert nanotool.quantize(net, pairs).hash == whole.hash
+    assert nanotool.quantize(net, images.double().numpy()).hash == whole.hash
     with pytest.raises(NanoError, match="empty"):
         nanotool.quantize(net, [])
+    with pytest.raises(NanoError, match="NoneType"):
+        nanotool.quantize(net, None)
+    with pytest.raises(NanoError, match="no array"):
+        whole.run([[1.0], [1.0, 2.0]])
+    assert whole.run(images[:2].bfloat16()).shape == (2, 3)
     with pytest.raises(NanoError, match="1x10x10"):
         whole.run(np.zeros((1, 2, 2), np.float32))
     with pytest.raises(NanoError, match=r"end in \.tflite"):
@@ -191,9 +198,44 @@ def test_requantization_parameters() -> None:
         assert mult < 2**15
         assert shift == 15 or mult >= 2**14
     assert compute_requant_params(0.01, 0.005, 0.008) == (13421773, 31)
-    for bad in (0.0, -1.0, math.nan, math.inf):
+    for bad in (0.0, -1.0, math.nan, math.inf, 1e-10, 1e10):
         with pytest.raises(NanoError):
             compute_requant_params(bad, 1.0, 1.0)
+
+
+def test_calibration_takes_float64_and_models_in_training_mode() -> None:
+    """NumPy's usual type; dropout must not fall on what is measured."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.9), nn.ReLU(), nn.Linear(8, 2))
+    x = np.random.default_rng(0).normal(size=(50, 8))
+    weights = quantize_weights(model)
+    trained = calibrate_model(model.train(), x, weights, 0.03)
+    assert model.training and model[1].training
+    assert trained == calibrate_model(model.eval(), x.astype(np.float32), weights, 0.03)
+    with torch.no_grad():
+        largest = float(model(torch.tensor(x, dtype=torch.float32)).abs().max())
+    factors: Any = trained["3"]
+    bias = model.get_parameter("3.bias").detach().numpy()
+    assert factors[2] == pytest.approx(bias / largest * 127, abs=0.51)
+
+
+def test_a_calibrated_softmax_gives_the_models_probabilities() -> None:
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Linear(8, 4), nn.Softmax(dim=1)).eval()
+    x = np.random.default_rng(0).normal(size=(200, 8)) * 3
+    _, scale = quantize_to_i8(x)
+    weights: dict[str, Any] = dict(quantize_weights(model))
+    factors: dict[str, Any] = dict(calibrate_model(model, x, weights, scale))
+    assert factors["1"][0] == "softmax"
+    exported = SequentialModel([8])
+    m, s, b = factors["0"]
+    exported.add_dense_with_requant(weights["0"]["weights"], b, m, s)
+    exported.add_softmax(factors["1"][1])
+    assert export_to_c(model, "little", calibration=x) == _one_source(exported, "little")
+    with torch.no_grad():
+        real = model(torch.tensor(x, dtype=torch.float32)).numpy()
+    answers = exported.forward(np.rint(x / scale).astype(np.int8))
+    assert np.abs(answers / 127 - real).max() < 0.05
 
 
 def test_values_that_cannot_be_quantized() -> None:

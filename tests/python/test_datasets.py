@@ -136,6 +136,19 @@ def test_a_damaged_cache_is_fetched_again(
     assert cached.read_bytes() == small
 
 
+def test_no_damage_to_an_archive_escapes() -> None:
+    """A few bytes changed anywhere give other files or none, not an error of some library."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/b", b"some text " * 50)
+    whole, package = content.getvalue(), Package("PyPI", "x", "1", "a/*", "")
+    assert packages._read(whole, package) == {"a/b": b"some text " * 50}
+    for at in range(len(whole)):
+        for value in (0, whole[at] ^ 1, 255):
+            damaged = whole[:at] + bytes([value]) + whole[at + 1 :]
+            assert len(packages._read(damaged, package)) <= 1
+
+
 def test_a_home_that_cannot_be_written(
     small: bytes,
     monkeypatch: pytest.MonkeyPatch,

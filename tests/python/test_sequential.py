@@ -48,6 +48,25 @@ def close(ours: Any, theirs: Any) -> bool:
     return set(np.unique(np.asarray(ours, int).ravel() - np.asarray(theirs, int).ravel())) <= {0, 1}
 
 
+def test_no_inputs_and_ragged_ones() -> None:
+    for trainable in (False, True):
+        model = SequentialModel([2, 3, 3])
+        model.add_conv2d([1] * 4, [0, 0], 2, 2, 1, 1, 1, 0)
+        if trainable:
+            model.add_trainable_dense(18, 4)
+        empty = model.forward(np.zeros((0, 2, 3, 3), np.int8))
+        assert empty.shape == ((0, 4) if trainable else (0, 2, 3, 3))
+        if trainable:
+            with pytest.raises(NanoError, match="has seen no input"):
+                model.graph()
+            model.forward([5] * 18)
+        assert model.graph(samples=np.zeros((0, 2, 3, 3), np.int8)).samples is not None
+        with pytest.raises(NanoError, match="no array"):
+            model.forward([[1, 2], [3]])  # type: ignore[list-item]
+    with pytest.raises(TypeError):
+        model.train_step([0] * 18, 1.5)  # type: ignore[arg-type]
+
+
 # --- Layers against their formulas ----------------------------------------------------------------
 
 
