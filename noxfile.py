@@ -29,6 +29,8 @@ EMULATED = {
     **dict.fromkeys(("stm32", "native", "xtensa_sim", "riscv_virt"), ("test_hil",)),
     **dict.fromkeys(("mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
 }
+# A file's tests stay together, so that what they share is compiled once; who is done helps out.
+TWO_WORKERS = ("-n", "2", "--dist", "worksteal")
 AT_ONCE = 2  # commands at the same time: each needs a core, for a compiler or an emulator
 # What a program does with an installed nanotool: the model that it carries, through the C library.
 INSTALLED = """
@@ -156,7 +158,7 @@ def ctest(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The Python tests: differential, property and end-to-end."""
-    pytest(session, "-q", "-n", "2", "-m", "not slow", *session.posargs)
+    pytest(session, "-q", *TWO_WORKERS, "-m", "not slow", *session.posargs)
 
 
 @nox.session
@@ -207,7 +209,7 @@ def gate(session: nox.Session) -> None:
 def full(session: nox.Session) -> None:
     """What takes longer than CI has: slow tests and many more random examples."""
     examples = os.environ.get("NANO_EXAMPLES", "20")
-    pytest(session, "-n", "2", *session.posargs, NANO_EXAMPLES=examples)
+    pytest(session, *TWO_WORKERS, *session.posargs, NANO_EXAMPLES=examples)
 
 
 @nox.session

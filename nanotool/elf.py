@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
@@ -116,13 +117,19 @@ def symbols(path: Path) -> tuple[Symbol, ...]:
                         size=int(symbol["st_size"]),
                         kind=kinds[symbol["st_info"]["type"]],
                         section=section.name if section is not None else "",
-                        writable=section is not None and bool(section["sh_flags"] & SHF_WRITE),
+                        writable=section is not None and _is_writable(section),
                         offset=None
                         if section is None or section["sh_type"] == "SHT_NOBITS"
                         else address - section["sh_addr"] + section["sh_offset"],
                     )
                 )
     return tuple(found)
+
+
+def _is_writable(section: Any) -> bool:
+    """Whether a program can write to the section. Constants that hold addresses are in
+    .data.rel.ro on a computer: the loader writes them, and locks them before the program begins."""
+    return bool(section["sh_flags"] & SHF_WRITE) and not section.name.startswith(".data.rel.ro")
 
 
 def weight_symbols(path: Path, lowered: Lowered) -> dict[str, Symbol]:

@@ -65,14 +65,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("board", [BOARDS[name] for name in names], ids=names, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without its emulator a board's tests are skipped, and nothing is built for it."""
+    """Without its emulator a board's tests are skipped, and nothing is built for it. What a module
+    does on other boards than its usual ones is slow."""
     if config.getoption("--port"):
         return
     chosen = config.getoption("--board") or []
     for item in items:
         callspec = getattr(item, "callspec", None)
         board = callspec.params.get("board") if callspec is not None else None
+        module = item.getparent(pytest.Module)
+        usual = getattr(module.obj if module else None, "USUAL_BOARDS", sorted(BOARDS))
+        if board is not None and board.name not in usual:
+            item.add_marker(pytest.mark.slow)
         boards = [board] if board is not None else [BOARDS[name] for name in chosen[:1]]
         for missing in (b for b in boards if not b.emulator.program()):
             reason = f"{missing.emulator.variable} names no emulator for {missing.name}"

@@ -21,7 +21,7 @@ from nanotool.device import Device, DeviceRefused, Trainer, open_board, training
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
 
-USUAL_BOARDS = ("native", "stm32")
+USUAL_BOARDS = ("native", "stm32", "riscv_virt", "xtensa_sim")
 HIDDEN, CLASSES, MOST_CLASSES, SLOTS = 6, 3, 5, 8
 
 HEAD = """\

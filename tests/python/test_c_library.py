@@ -89,7 +89,8 @@ COMPILERS = [
     Compiler("clang-cortex-m4", clang("thumbv7em-none-eabi", "-mcpu=cortex-m4", "-O2"), "clang"),
     Compiler("clang-rv32imc", clang("riscv32-unknown-elf", *RISCV, "-O2"), "clang"),
 ]
-HOST_COMPILERS = [("gcc", "gcc"), ("clang", "clang")]
+# `nox -s ctest` runs the suites with gcc and its sanitizers, too.
+HOST_COMPILERS = [pytest.param(("gcc", "gcc"), marks=pytest.mark.slow), ("clang", "clang")]
 
 
 def need(tool: str, package: str) -> None:
@@ -253,7 +254,7 @@ def sanitizers(tool: str, folder: Path) -> list[str]:
     return SANITIZE if linked.returncode == 0 or tool == "gcc" else TRAP
 
 
-@pytest.fixture(scope="module", params=HOST_COMPILERS, ids=lambda pair: pair[0])
+@pytest.fixture(scope="module", params=HOST_COMPILERS, ids=("gcc", "clang"))
 def sanitized(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[str], list[str]]:

@@ -134,7 +134,7 @@ def test_symbols_know_where_they_lie(program: Path) -> None:
     assert program.read_bytes()[offset : offset + 6] == bytes([1, 2, 3, 4, 5, 6])
     writable = {symbol.name for symbol in elf.writable_objects(program)}
     assert {"arena", "counter"} <= writable
-    assert "net_ops" not in writable or found["net_ops"].section == ".data.rel.ro"
+    assert "net_ops" not in writable  # though the host's loader writes its addresses
 
 
 def test_one_byte_is_flipped_and_no_other(program: Path, tmp_path: Path) -> None:
