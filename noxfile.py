@@ -28,6 +28,7 @@ BYTES_AND_TICKS = ("test_hil/test_outputs.py", "test_hil/test_timing.py")
 EMULATED = {
     **dict.fromkeys(("stm32", "native", "xtensa_sim", "riscv_virt"), ("test_hil",)),
     **dict.fromkeys(("mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
+    "esp32_bare": ("test_hil",),  # skipped where QEMU_ESP32 names no emulator for it
 }
 # A file's tests stay together, so that what they share is compiled once; who is done helps out.
 TWO_WORKERS = ("-n", "2", "--dist", "worksteal")

@@ -40,8 +40,13 @@ class Emulator:
     image_offset: int = 0
 
     def program(self) -> str:
-        """The program to run; "" if the environment should name it, but does not."""
+        """The program to run; "" if there is none, or the environment should name it and does
+        not."""
         return os.environ.get(self.variable, "") if self.variable else self.command[0]
+
+
+# Of a board that only exists in hardware; its program is "".
+NO_EMULATOR = Emulator(command=("",), pty_pattern="", tick_units=MappingProxyType({}))
 
 
 def _qemu(
@@ -80,6 +85,7 @@ class Board:
     baud: int = 115200
     weights: tuple[str, ...] = ()  # where weights can be at run time, if that can be chosen
     loaded_code: bool = False  # code runs from RAM, and takes of it
+    registry: bool = False  # its platform is in PlatformIO's registry and nowhere else
 
     def tick_unit(self, source: str, *, emulated: bool) -> TickUnit:
         """What a tick of `source` (``info().tick_source``) is.
@@ -226,11 +232,31 @@ ESP32_BARE = Board(
 # With ESP-IDF; where PlatformIO's registry is out of reach, env:esp32 is the bare one, too.
 ESP32 = replace(ESP32_BARE, name="esp32", title="ESP32 (Xtensa LX6)", env="esp32")
 
+
+def _esp_idf(chip: str, title: str, ram: int) -> Board:
+    """A chip with ESP-IDF and 4 MB of flash. `ram`: KiB."""
+    return Board(
+        name=chip,
+        title=title,
+        env=chip,
+        firmware_name=chip,
+        target="scalar",
+        flash_size=4096 * 1024,
+        ram_size=ram * 1024,
+        emulator=NO_EMULATOR,
+        real=True,
+        registry=True,
+    )
+
+
+ESP32S3 = _esp_idf("esp32s3", "ESP32-S3 (Xtensa LX7)", ram=512)
+ESP32C3 = _esp_idf("esp32c3", "ESP32-C3 (RISC-V RV32IMC)", ram=400)
+
 BOARDS: Mapping[str, Board] = MappingProxyType(
     {
         board.name: board
         for board in (
-            *(NATIVE, STM32, ESP32, ESP32_BARE),
+            *(NATIVE, STM32, ESP32, ESP32_BARE, ESP32S3, ESP32C3),
             *(XTENSA_SIM, RISCV_VIRT, MPS2_AN385, MPS3_AN547),
         )
     }

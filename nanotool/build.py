@@ -46,11 +46,12 @@ _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
 _SOURCE_PARTS = (
     *("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline"),
-    *("CMakeLists.txt", "partitions.csv", "sdkconfig.defaults", "sdkconfig.defaults.esp32"),
+    *("CMakeLists.txt", "partitions.csv", "sdkconfig.defaults"),
+    *("sdkconfig.defaults.esp32", "sdkconfig.defaults.esp32c3", "sdkconfig.defaults.esp32s3"),
 )
 _SOURCE_SUFFIXES = {
     *(".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake", ".csv"),
-    *(".defaults", ".esp32"),
+    *(".defaults", ".esp32", ".esp32c3", ".esp32s3"),
 }
 
 
@@ -133,6 +134,8 @@ def build(
             f"{board.name} cannot have its weights in {weights!r}.",
             f"Possible: {', '.join(board.weights)}." if board.weights else "Leave --weights out.",
         )
+    project = _project()
+    _check_reach(board, project)
     cache = cache_dir()
     with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as temporary:
         exported = Path(temporary) / "model"
@@ -142,7 +145,6 @@ def build(
             c.export([(lowered, planned)], exported)
         if task is not None:
             mlperf.configure(exported, task)
-        project = _project()
         kept = cache / "firmware" / _key(exported, board, project, weights)
         rebuilt = not (kept / "build.json").is_file()
         if rebuilt:
@@ -175,6 +177,19 @@ def build(
         flags=producers(program),
         rebuilt=rebuilt,
     )
+
+
+def _check_reach(board: Board, project: Path) -> None:
+    """`MissingTool` if `board` takes PlatformIO's registry, and `project` was set up without it."""
+    override = project / "platformio_override.ini"
+    offline = override.is_file() and "stand-ins" in override.read_text(encoding="utf-8")
+    if board.registry and offline:
+        raise MissingTool(
+            f"{board.name} is built with ESP-IDF, which only PlatformIO's registry has; set-up "
+            "found the registry out of reach and put stand-ins in its place.",
+            "Where it is in reach: python offline/configure.py --online. Without it there is the "
+            "ESP32: --board esp32_bare.",
+        )
 
 
 def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:

@@ -31,6 +31,8 @@ COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "mps3_an547": (*_ARM, ""),
     "esp32": (*_XTENSA, "toolchain-xtensa-esp-elf"),
     "esp32_bare": (*_XTENSA, ""),
+    "esp32s3": ("xtensa-esp32s3-elf-gcc", (), "toolchain-xtensa-esp-elf"),
+    "esp32c3": ("riscv32-esp-elf-gcc", (), "toolchain-riscv32-esp"),
     "xtensa_sim": (*_XTENSA, ""),
     "riscv_virt": ("riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf",), ""),
 }
@@ -216,12 +218,16 @@ def _compiler(board: Board, computer: Computer) -> Check:
     found = computer.which(command)
     if found is None and own and (computer.platformio_packages / own).is_dir():
         found = str(computer.platformio_packages / own)
+    missing = "firmware cannot be built"
+    if board.registry:
+        missing = "PlatformIO brings it from its registry with the first build"
     return Check(
         board.name,
         f"compiler {command}",
         found is not None,
-        found or "firmware cannot be built",
+        found or missing,
         () if found else tuple(Fix("apt", package) for package in packages),
+        needed=not board.registry,
     )
 
 
@@ -245,6 +251,8 @@ def _emulator(board: Board, computer: Computer) -> Check:
     command = board.emulator.program()
     if board.emulator.variable:
         return _own_emulator(board, command, computer)
+    if not command:
+        return Check(board.name, "emulator", False, "only a real board can run it", needed=False)
     if command == "{elf}":
         return Check(board.name, "emulator", True, "none needed: it runs here")
     found = computer.which(command)

@@ -82,6 +82,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         boards = [board] if board is not None else [BOARDS[name] for name in chosen[:1]]
         for missing in (b for b in boards if not b.emulator.program()):
             reason = f"{missing.emulator.variable} names no emulator for {missing.name}"
+            if not missing.emulator.variable:
+                reason = f"nothing emulates {missing.name}"
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -46,6 +46,8 @@ def _fill(part: str, named: Mapping[str, str]) -> str:
 
 def _missing(board: Board, program: str) -> MissingTool:
     emulator = board.emulator
+    if not emulator.variable and not program:
+        return MissingTool(f"Nothing emulates {board.name}.", "Use a real board: --port.")
     if emulator.variable and not program:
         return MissingTool(
             f"{emulator.variable} names no emulator for {board.name}, and no package has one.",

@@ -174,6 +174,8 @@ def _missing(emulator: Emulator) -> str:
     """What a board lacks that cannot be emulated here."""
     if emulator.variable:
         return f"{emulator.variable} names none"
+    if not emulator.package:
+        return "nothing emulates it"
     return f"{emulator.package} is missing"
 
 

@@ -17,16 +17,18 @@ from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
 from nanotool.simulate import simulate
+from nanotool.targets import TARGETS
 
 
 def differences(graph: QGraph, x: NDArray[Any]) -> dict[str, int]:
     """Bytes in which others differ from TFLite Micro on ``x``, by who it is: the simulator, the C
-    library, and the simulator on what the importer makes of the .tflite file."""
+    library with each target's kernels, and the simulator on what the importer makes of the .tflite
+    file."""
     model = writer.write(graph)
     expected = oracle.run_bytes(model, x).reshape(len(x), -1)
     answers = {
         "simulator": simulate(graph, x),
-        "C library": _run(graph, x),
+        **{f"C library, {target}": _run(graph, x, target) for target in TARGETS},
     }
     if _imports(graph):
         again = convert.from_model(file.read(model), "again", "test")
@@ -41,8 +43,8 @@ def differences(graph: QGraph, x: NDArray[Any]) -> dict[str, int]:
     return found
 
 
-def _run(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
-    lowered = lower(graph)
+def _run(graph: QGraph, x: NDArray[Any], target: str) -> NDArray[Any]:
+    lowered = lower(graph, target)
     return Runtime(lowered, plan(lowered)).run(x)
 
 

@@ -15,7 +15,7 @@ import random_graphs
 from nanotool import build as build_module
 from nanotool import elf, qfile, sources
 from nanotool.backends import c
-from nanotool.boards import BOARDS, NATIVE, STM32, Board
+from nanotool.boards import BOARDS, ESP32, NATIVE, STM32, Board
 from nanotool.build import BuildError, build, cache_dir, flash
 from nanotool.doctor import COMPILERS
 from nanotool.errors import MissingTool, NanoError
@@ -40,7 +40,7 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # esp32 is esp32_bare, or else ESP-IDF, which comes from a registry and takes minutes.
-@pytest.fixture(params=sorted(set(BOARDS) - {"esp32"}))
+@pytest.fixture(params=sorted(b.name for b in BOARDS.values() if b is not ESP32 and not b.registry))
 def board(request: pytest.FixtureRequest) -> Board:
     board: Board = BOARDS[request.param]
     compiler = COMPILERS[board.name][0]
@@ -84,6 +84,16 @@ def test_the_library_has_no_writable_data(board: Board, cache: Path) -> None:
     assert len(objects) >= 8
     for path in objects:
         assert [s.name for s in elf.writable_objects(path)] == [], path
+
+
+def test_a_board_of_the_registry_is_refused_where_stand_ins_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not after PlatformIO's minute of trying."""
+    (tmp_path / "platformio_override.ini").write_text("; its stand-ins replace\n")
+    monkeypatch.setattr("nanotool.build._project", lambda: tmp_path)
+    with pytest.raises(MissingTool, match=r"esp32s3 is built with ESP-IDF.*--board esp32_bare"):
+        build(GRAPH, BOARDS["esp32s3"])
 
 
 def test_the_same_model_is_built_once(board: Board, tmp_path: Path) -> None:

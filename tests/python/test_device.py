@@ -350,6 +350,16 @@ def test_instructions_are_never_called_cycles() -> None:
         assert "cycles" not in board.emulator.tick_units.values()
 
 
+def test_a_board_without_an_emulator_says_so(tmp_path: Path) -> None:
+    elf = tmp_path / "firmware.elf"
+    elf.touch()
+    with (
+        pytest.raises(MissingTool, match=r"Nothing emulates esp32c3\..*--port"),
+        open_board(BOARDS["esp32c3"], elf),
+    ):
+        pass
+
+
 def script(folder: Path, text: str) -> Path:
     path = folder / "firmware"
     path.write_text(f"#!/bin/sh\n{text}\n")

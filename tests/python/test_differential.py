@@ -1,7 +1,8 @@
 """The differential test: random graphs of all operators against TFLite Micro, byte for byte.
 
-The simulator, the C library, and the simulator on what the importer makes of the file. 200 graphs;
-NANO_EXAMPLES=100 makes 20,000 of it, and `python -m bench.differential` counts them.
+The simulator, the C library with each target's kernels, and the simulator on what the importer
+makes of the file. 200 graphs; NANO_EXAMPLES=100 makes 20,000 of it, and
+`python -m bench.differential` counts them.
 """
 
 from __future__ import annotations

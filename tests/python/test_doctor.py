@@ -111,11 +111,20 @@ def test_emulators() -> None:
     assert doctor.can_emulate(BOARDS["native"], without("qemu-system-arm"))
 
 
+def test_a_board_of_the_registry_needs_nothing_here() -> None:
+    """Its compiler comes with the first build, and nothing emulates it."""
+    computer = without("xtensa-esp32s3-elf-gcc")
+    checks = [check for check in examine([BOARDS["esp32s3"]], computer) if check.scope == "esp32s3"]
+    assert [check.ok for check in checks] == [False, False] and healthy(checks)
+    assert "PlatformIO brings it" in checks[0].found and checks[0].fixes == ()
+    assert not doctor.can_emulate(BOARDS["esp32s3"], HEALTHY)
+
+
 def test_every_board_has_a_compiler() -> None:
     assert set(doctor.COMPILERS) >= set(BOARDS)
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", [board.name for board in BOARDS.values() if not board.registry])
 def test_every_board_says_what_it_lacks_and_what_brings_it(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
