@@ -230,7 +230,9 @@ nano_status nano_train_init(nano_train *head, const nano_train_config *config, n
 nano_status nano_train_reset(nano_train *head);
 
 /* Use other numbers from the next sample on. NANO_ERR_ARGUMENT for numbers out of range,
- * NANO_ERR_STATE in the middle of a mini-batch (nano_train_flush() it). */
+ * NANO_ERR_STATE in the middle of a mini-batch (nano_train_flush() it). In integers the gradients'
+ * unit depends on `batch`, and the momentum keeps its integers: another `batch` may multiply what
+ * has been gathered by a power of two, once. */
 nano_status nano_train_set_recipe(nano_train *head, const nano_train_recipe *recipe);
 
 /* --- Training ----------------------------------------------------------------------------------
