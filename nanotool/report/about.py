@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nanotool.bench import bench
-from nanotool.build import BuildResult, build
+from nanotool.build import BuildError, BuildResult, build
 from nanotool.doctor import can_emulate
 from nanotool.ir import QGraph
 from nanotool.passes.record import PassRecord
@@ -75,25 +75,33 @@ def _built_goals(data: ReportData, built: BuildResult, *, measured: bool) -> tup
         return ()
     rows = []
     for goal in GOALS:
-        chosen = goal == built.lowered.optimize
-        firmware = built if chosen else build(built.graph, built.board, optimize=goal)
-        ticks = data.ticks if chosen else None
-        if measured and not chosen:
+        if goal == built.lowered.optimize:
+            rows.append(replace(_built_row(goal, built), ticks=data.ticks, chosen=True))
+            continue
+        try:
+            other = build(built.graph, built.board, optimize=goal, weights=built.weights)
+        except BuildError:  # it need not fit
+            lowered, plan = prepare(built.graph, target, goal)
+            rows.append(GoalRow(goal, target, plan.arena_size, lowered.weight_bytes))
+            continue
+        row = _built_row(goal, other)
+        if measured:
             samples = built.graph.samples
             one = None if samples is None else samples[:1]
-            ticks = bench(built.graph, built.board, one, firmware=firmware).ticks
-        rows.append(
-            GoalRow(
-                goal,
-                target=target,
-                arena_bytes=firmware.plan.arena_size,
-                weight_bytes=firmware.sizes.weight_bytes,
-                code_bytes=firmware.sizes.code_bytes,
-                ticks=ticks,
-                chosen=chosen,
-            )
-        )
+            ticks = bench(built.graph, built.board, one, firmware=other).ticks
+            row = replace(row, ticks=ticks)
+        rows.append(row)
     return tuple(rows)
+
+
+def _built_row(goal: str, built: BuildResult) -> GoalRow:
+    return GoalRow(
+        goal,
+        target=built.lowered.target,
+        arena_bytes=built.plan.arena_size,
+        weight_bytes=built.sizes.weight_bytes,
+        code_bytes=built.sizes.code_bytes,
+    )
 
 
 def _has_goals(target: str) -> bool:

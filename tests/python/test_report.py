@@ -14,6 +14,8 @@ from handmade import GraphBuilder, digits_cnn
 
 from bench.suite import MODELS
 from nanotool import peers
+from nanotool.boards import Board, find_board
+from nanotool.build import BuildError, BuildResult, build
 from nanotool.ir import (
     Binary,
     Concat,
@@ -39,7 +41,7 @@ from nanotool.report import (
     graph_svg,
     render,
 )
-from nanotool.report.about import about_model
+from nanotool.report.about import about_firmware, about_model
 from nanotool.report.collect import sample_rows, with_ticks
 from nanotool.report.describe import describe
 from nanotool.report.html import picture, worst_layer
@@ -322,3 +324,26 @@ def test_a_report_tells_what_goals_cost() -> None:
     assert "What --optimize costs" in text and "770,353" in text and "486,000 cycles" in text
     measured = with_ticks(data, [1] * len(data.layers), 264_192, "instructions")
     assert "2.2 ×" in Page(render(measured)).text
+
+
+def test_goals_on_a_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other goals are built as this one was; one that does not build has no code, and none
+    of them is measured where nothing can be."""
+    small = GraphBuilder("small", (8, 8, 1))
+    small.conv2d("conv", 4)
+    built = build(small.graph(), find_board("stm32"), optimize="size")
+
+    def refuse_speed(graph: QGraph, board: Board, *, optimize: str, weights: str) -> BuildResult:
+        if optimize == "speed":
+            raise BuildError("The firmware for stm32 does not build.")
+        return build(graph, board, optimize=optimize, weights=weights)
+
+    monkeypatch.setattr("nanotool.report.about.build", refuse_speed)
+    monkeypatch.setattr("nanotool.report.about.can_emulate", lambda board: False)
+    data = about_firmware(small.graph(), built)
+    rows = {row.goal: row for row in data.goals}
+    assert [goal for goal, row in rows.items() if row.chosen] == ["size"]
+    assert rows["speed"].code_bytes is None and rows["speed"].arena_bytes > 0
+    assert rows["balanced"].arena_bytes > rows["size"].arena_bytes
+    assert rows["balanced"].code_bytes and rows["size"].code_bytes
+    assert {row.ticks for row in rows.values()} == {None} == {data.ticks}
