@@ -196,12 +196,12 @@ def hil(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Instructions and bytes of six models on the emulated boards, against bench/results.json."""
     session.run(PYTHON, "-m", "bench.record", *session.posargs)
-    session.run(PYTHON, "-m", "bench.training")
+    session.run(PYTHON, "-m", "bench.training", *{"--record"}.intersection(session.posargs))
 
 
 @nox.session
 def gate(session: nox.Session) -> None:
-    """CI's part of bench: nothing may have become slower or larger on Cortex-M."""
+    """The quick part of bench: nothing may have become slower or larger on Cortex-M."""
     session.run(PYTHON, "-m", "bench.record", "--gate")
     session.run(PYTHON, "-m", "bench.training")
 

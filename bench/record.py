@@ -2,7 +2,7 @@
 
     nox -s bench                    measure all boards, compare with bench/results.json
     nox -s bench -- --record        measure, and keep: results.json, results.md, results.svg
-    nox -s bench -- --gate          what CI does: Cortex-M4, M3 and M55 only
+    nox -s bench -- --gate          the quick part: Cortex-M4, M3 and M55 only
 
 Fails where instructions, code or arena have risen by more than 1 %. Under another compiler or
 other flags than the record's there is nothing to compare with, and it says so. Instructions are

@@ -38,6 +38,7 @@ from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.passes.record import PassRecord
 from nanotool.pipeline import prepare
+from nanotool.targets import check_goal
 
 Progress = Callable[[str], None]  # called with each line that PlatformIO prints
 
@@ -194,6 +195,7 @@ def _check_reach(board: Board, project: Path) -> None:
 
 def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:
     """(target, goal) of the sources in the model folder `folder` that `board`'s compiler takes."""
+    check_goal(optimize)
     goals = c.exported_for(folder) if c.is_model_folder(folder) else {}
     target = board.target if board.target in goals else "portable"
     again = f"nanotool export {folder}/{models.MODEL_FILE} -o {folder}"

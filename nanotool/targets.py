@@ -18,6 +18,12 @@ from nanotool.errors import NanoError
 GOALS = ("balanced", "speed", "size")
 
 
+def check_goal(name: str) -> None:
+    """`NanoError`, which names those there are, unless ``name`` is a goal."""
+    if name not in GOALS:
+        raise NanoError(f"There is no goal {name!r}.", f"Goals: {', '.join(GOALS)}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A set of kernel variants and the compilers they are for."""

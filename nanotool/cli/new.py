@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,6 @@ def command(
     graph = load(default_model_dir() if model is None else model)
     new_project(graph, folder, chosen, optimize)
     note(f"Wrote {folder}/: {graph.name} with {chosen.title}. Next:")
-    out().print(f"cd {folder}", soft_wrap=True)
+    out().print(f"cd {shlex.quote(str(folder))}", soft_wrap=True)
     for step in chosen.steps:
         out().print(step, soft_wrap=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from nanotool.errors import InvalidModel, NanoError
+from nanotool.errors import InvalidModel
 from nanotool.identifiers import layer_symbols
 from nanotool.ir import (
     Concat,
@@ -38,7 +38,7 @@ from nanotool.lower.fuse import pair_up
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
 from nanotool.lower.share import share_arrays
 from nanotool.simulate import run_op
-from nanotool.targets import GOALS, find_target
+from nanotool.targets import check_goal, find_target
 from nanotool.validate import validate
 
 __all__ = ["ABI", "ARRAY_ENDINGS", "MODEL_SYMBOLS", "layer_names", "lower", "lowered_operators"]
@@ -61,8 +61,7 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     an operator that has no kernel.
     """
     find_target(target)
-    if optimize not in GOALS:
-        raise NanoError(f"There is no goal {optimize!r}.", f"Goals: {', '.join(GOALS)}.")
+    check_goal(optimize)
     validate(graph)
     _check_border(graph.input_tensor, "input")
     _check_border(graph.output_tensor, "output")

@@ -78,7 +78,6 @@ class Call:
     scratch: int = 0
 
 
-Lowering: TypeAlias = Callable[[Any, Layer], Sequence[Call]]
 _Function = TypeVar("_Function", bound=Callable[..., "Call | Sequence[Call]"])
 _LOWERINGS: dict[type, Callable[[Any, Layer], Call | Sequence[Call]]] = {}
 

@@ -12,9 +12,9 @@ from nanotool.boards import Board, Emulator, Port
 from nanotool.doctor import Check
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
 from nanotool.quantization import worst_layer
-from nanotool.report.data import Budget, ReportData
+from nanotool.report.data import Budget
 from nanotool.report.describe import describe
-from nanotool.report.graph_svg import shape_text, share
+from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, decibel, number, percent, size, sqnr_share, table
 
 SHORT_BAR = 12  # columns
@@ -81,26 +81,6 @@ def ops_table(graph: QGraph) -> Table:
             shape_text(graph.tensors[op.name].shape),
             size(weights or None),
         )
-    return result
-
-
-def layers_table(data: ReportData) -> Table:
-    """A report's layers: work, weights, place, and ticks where they were measured."""
-    timed = any(layer.ticks is not None for layer in data.layers)
-    columns = [("#", "right"), ("layer", "left"), ("what", "left"), ("output", "right")]
-    columns += [("MACs", "right"), ("weights", "right"), ("offset", "right")]
-    if timed:
-        columns += [(data.tick_unit, "right"), ("share", "right"), ("", "left")]
-    result = table("Layers", *columns)
-    for index, layer in enumerate(data.layers):
-        cells: list[str | Text] = [str(index), Text(layer.name), layer.kind]
-        cells += [shape_text(layer.shape)]
-        cells += [number(layer.macs or None), size(layer.weight_bytes or None)]
-        cells += [number(layer.offset)]
-        if timed:
-            part = share(data, layer)
-            cells += [number(layer.ticks), percent(part), bar(part, SHORT_BAR)]
-        result.add_row(*cells)
     return result
 
 

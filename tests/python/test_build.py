@@ -121,6 +121,8 @@ def test_a_folder_is_built_as_it_was_exported(tmp_path: Path) -> None:
     with pytest.raises(NanoError, match="--optimize balanced, not speed") as caught:
         build(tmp_path / "portable", STM32, optimize="speed")
     assert "nanotool export" in caught.value.hint
+    with pytest.raises(NanoError, match="no goal 'small'"):
+        build(tmp_path / "portable", STM32, optimize="small")
     with pytest.raises(NanoError, match="exported for armv7em; native takes portable") as caught:
         build(tmp_path / "size", NATIVE)
     assert "nanotool export" in caught.value.hint

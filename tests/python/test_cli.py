@@ -671,11 +671,11 @@ def test_the_whole_way_on_native(
 def test_new_tells_what_comes_next(cli: Cli, tmp_path: Path) -> None:
     model = tmp_path / "small.nano"
     qfile.save(small(), model)
-    project = tmp_path / "project"
+    project = tmp_path / "my project"
     done = cli("new", project, "--kind", "cmake", "--model", model)
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
-        *(f"cd {project}", "cmake -S . -B build", "cmake --build build", "build/app")
+        *(f"cd '{project}'", "cmake -S . -B build", "cmake --build build", "build/app")
     ]
     assert (project / "model" / "small.h").is_file()
     again = cli("new", project)
