@@ -20,6 +20,7 @@ from nanotool.build import build
 from nanotool.device import Device, DeviceRefused, Trainer, open_board, training
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
+from nanotool.qfile import graph_hash
 
 USUAL_BOARDS = ("native", "stm32", "riscv_virt", "xtensa_sim")
 HIDDEN, CLASSES, MOST_CLASSES, SLOTS = 6, 3, 5, 8
@@ -71,7 +72,8 @@ def folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
     graph = load_model(model)
     target = tmp_path_factory.mktemp("trainable") / "model"
     targets = dict.fromkeys(BOARDS[name].target for name in USUAL_BOARDS)
-    c.export([prepare(graph, name) for name in sorted(targets)], target)
+    variants = [prepare(graph, name) for name in sorted(targets)]
+    c.export(variants, target)
     output = graph.output_tensor
     told = {
         "features": output.size,
@@ -81,7 +83,7 @@ def folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
         "slots": SLOTS,
         "weights": HIDDEN * (output.size + MOST_CLASSES),
         "widest": max(HIDDEN, MOST_CLASSES),
-        "hash": "0" * 16,
+        "hash": graph_hash(variants[0][0].graph),
         "zero_point": output.zero_point,
         "scale": float(np.float32(output.scale)),
     }
