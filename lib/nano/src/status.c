@@ -14,7 +14,7 @@ const char *nano_status_text(nano_status status) {
     case NANO_ERR_ALIGNMENT:
         return "the buffer is not aligned to NANO_ALIGN";
     case NANO_ERR_ABI:
-        return "the model was generated for another version of this library";
+        return "made for another version of this library, or for another model";
     case NANO_ERR_SHAPE:
         return "a layer does not fit the shape of the one before it";
     case NANO_ERR_STATE:

@@ -14,7 +14,7 @@ typedef enum {
     NANO_ERR_ARGUMENT = -1,  /* a pointer is NULL or a number is out of its range */
     NANO_ERR_MEMORY = -2,    /* the arena has not enough room left */
     NANO_ERR_ALIGNMENT = -3, /* the buffer is not aligned to NANO_ALIGN */
-    NANO_ERR_ABI = -4,       /* the model was generated for another NANO_ABI */
+    NANO_ERR_ABI = -4,       /* made for another NANO_ABI; of a head: for another model */
     NANO_ERR_SHAPE = -5,     /* a layer does not fit the one before it, or is too large */
     NANO_ERR_STATE = -6,     /* calls in the wrong order */
     NANO_ERR_RANGE = -7 /* a scale, multiplier or shift that the integer kernels cannot express */
