@@ -73,15 +73,17 @@ typedef struct {
     uint16_t pad_top, pad_left, pad_bottom, pad_right;
 } nano_pool_layer;
 
-/* Start a model of at most `max_layers` layers whose input has `shape`, `scale` (> 0),
- * `zero_point`. */
+/* Start a model of at most `max_layers` (>= 1) layers whose input has `shape`, `scale` (> 0),
+ * `zero_point` (-128..127). NANO_ERR_ARGUMENT, NANO_ERR_RANGE for a bad scale, NANO_ERR_SHAPE if it
+ * is empty or has more than 2^30 elements, NANO_ERR_MEMORY if the ops do not fit. */
 nano_status nano_sequential_begin(nano_sequential *seq, nano_arena *arena, uint16_t max_layers,
                                   nano_shape shape, float scale, int16_t zero_point);
 
-/* Each adds one layer behind the newest one. NANO_ERR_SHAPE if it does not fit there,
- * NANO_ERR_MEMORY if the arena or `max_layers` is full, NANO_ERR_RANGE for a bad scale, multiplier
- * or shift or sums that could overflow (nano/ops.h), NANO_ERR_STATE before begin or after end
- * (`seq` zeroed by you before begin).
+/* Each adds one layer behind the newest one. NANO_ERR_ARGUMENT for a NULL, a size of 0, a bad zero
+ * point or clamp, NANO_ERR_SHAPE if it does not fit there, NANO_ERR_MEMORY if the arena or
+ * `max_layers` is full, NANO_ERR_RANGE for a bad scale, multiplier or shift or sums that could
+ * overflow (nano/ops.h), NANO_ERR_STATE before begin or after end (`seq` zeroed by you before
+ * begin).
  *
  * Dense works on the last axis: every pixel's c features by themselves; flatten first for one
  * dense layer over all. A pool's padding must be narrower than its window. */
