@@ -39,8 +39,15 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANOTOOL_CACHE", str(cache))
 
 
-# esp32 is esp32_bare, or else ESP-IDF, which comes from a registry and takes minutes.
-@pytest.fixture(params=sorted(b.name for b in BOARDS.values() if b is not ESP32 and not b.registry))
+# esp32 is esp32_bare, or else ESP-IDF, which comes from a registry and takes minutes. Of those that
+# share a compiler CI takes one: test_hil and test_esp32_bare build the others, too.
+SHARED = {"mps2_an385", "esp32_bare"}
+BUILT = sorted(b.name for b in BOARDS.values() if b is not ESP32 and not b.registry)
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SHARED else ()) for name in BUILT]
+)
 def board(request: pytest.FixtureRequest) -> Board:
     board: Board = BOARDS[request.param]
     compiler = COMPILERS[board.name][0]
