@@ -58,7 +58,7 @@ class Layer:
     """nano_train_layer: a dense layer, with its first weights in real numbers.
 
     ``weights`` [outputs, inputs] or None (random); ``bias`` [outputs] or None (0). ``low`` and
-    ``high``: the outputs' int8 range times 2^16, both 0 for the observed one.
+    ``high``: the outputs' range to begin with, as if observed, times 2^16.
     """
 
     outputs: int

@@ -6,7 +6,7 @@
  *
  *     static uint8_t bytes[DIGITS_TRAIN_ARENA_SIZE] NANO_ALIGNED;   // from the generated source
  *     nano_arena_init(&arena, bytes, sizeof bytes);
- *     nano_train_init(&head, &digits_train_config, &arena);
+ *     nano_train_init(&head, &digits_train, &arena);
  *     nano_train_sample(&head, nano_output(&backbone), label, &result);   // again and again
  *     nano_train_flush(&head);                      // the last mini-batch, if it is not full
  *     nano_train_quantize(&head);                   // int8, for the ordinary dense kernel
@@ -93,8 +93,8 @@ typedef struct {
     const void *weights;     /* [outputs][inputs], float or int16_t, where training begins;
                                 NULL: uniform in +-1/sqrt(inputs), from the seed */
     const void *bias;        /* [outputs], float or int32_t; NULL: 0 */
-    int32_t low, high;       /* int8 range of the outputs, real * 2^16, low <= 0 <= high; both 0: as
-                                observed */
+    int32_t low, high;       /* range of the outputs to begin with, as if observed, real * 2^16;
+                                low <= 0 <= high */
 } nano_train_layer;
 
 typedef struct nano_train nano_train;
@@ -293,11 +293,11 @@ nano_status nano_train_rehearse(nano_train *head, uint16_t count, nano_train_res
 /* --- The int8 head -----------------------------------------------------------------------------
  */
 
-/* Quantize weights per output channel, as nanotool's quantizer does. The outputs' ranges are the
- * config's, or those observed (they shrink by 1/64 a step, so that old extremes fade) and those
- * over the replay buffer, with 1/16 of headroom at the last layer. Integers alone. NANO_ERR_RANGE
- * if outputs are so small, as to their weights, that no multiplier fits: then there is no int8 head
- * until the next call succeeds. */
+/* Quantize weights per output channel, as nanotool's quantizer does. The outputs' ranges are those
+ * observed (they shrink by 1/64 a step, so that old extremes fade) and those over the replay
+ * buffer, with 1/16 of headroom at the last layer. Integers alone. NANO_ERR_RANGE if outputs are so
+ * small, as to their weights, that no multiplier fits: then there is no int8 head until the next
+ * call succeeds. */
 nano_status nano_train_quantize(nano_train *head);
 
 /* Run the int8 head. `outputs` is set to its int8 outputs, one for each class active when it was

@@ -38,15 +38,13 @@ static int32_t limited(int32_t value) {
 
 /* The grid that covers a layer's outputs and 0, with 0 exact. */
 static grid output_grid(const nano_train *head, uint32_t l) {
-    const nano_train_layer *const layer = &head->config->layers[l];
-    const int fixed = layer->low != 0 || layer->high != 0;
     const int last = l + 1 == head->config->layer_count;
-    int32_t low = limited(fixed ? layer->low : head->layer[l].range[0]);
-    int32_t high = limited(fixed ? layer->high : head->layer[l].range[1]);
-    if (!last && !fixed)
+    int32_t low = limited(head->layer[l].range[0]);
+    int32_t high = limited(head->layer[l].range[1]);
+    if (!last)
         low = 0; /* behind the ReLU */
     uint32_t below = 0u - (uint32_t)low, span = (uint32_t)high + below;
-    if (last && !fixed) {
+    if (last) {
         const uint32_t margin = span / 16;
         below += margin;
         span += 2 * margin;

@@ -122,8 +122,11 @@ nano_status nano_train_reset(nano_train *head) {
     head->record->classes = config->classes;
     head->pending = 0;
     head->quantized = 0;
-    for (uint16_t l = 0; l < config->layer_count; l++)
+    for (uint16_t l = 0; l < config->layer_count; l++) {
+        head->layer[l].range[0] = config->layers[l].low;
+        head->layer[l].range[1] = config->layers[l].high;
         config->arithmetic->start(head, l);
+    }
     return NANO_OK;
 }
 
