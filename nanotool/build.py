@@ -39,6 +39,7 @@ from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.passes.record import PassRecord
 from nanotool.pipeline import prepare
 from nanotool.targets import check_goal
+from nanotool.training.cut import Trainable
 
 Progress = Callable[[str], None]  # called with each line that PlatformIO prints
 
@@ -67,6 +68,7 @@ class BuildResult:
     board: Board
     graph: QGraph
     task: mlperf.Task | None  # the benchmark that the firmware serves
+    head: Trainable | None  # that learns behind the graph, as it was given
     lowered: Lowered
     plan: Plan
     passes: tuple[PassRecord, ...]  # what simplified the graph
@@ -102,7 +104,7 @@ def cache_dir() -> Path:
 
 
 def build(
-    model: QGraph | Path,
+    model: QGraph | Path | Trainable,
     board: Board,
     *,
     optimize: str = "balanced",
@@ -110,7 +112,8 @@ def build(
     weights: str = "",
     progress: Progress | None = None,
 ) -> BuildResult:
-    """The firmware of `model` (a graph, a file or a model folder) for `board`.
+    """The firmware of `model` (a graph, a file, a model folder, or a model with a head that learns)
+    for `board`.
 
     `task`: the benchmark that it shall serve; None: the one that a model folder is made for, if
     any. `NanoError` if the model does not fit it.
@@ -120,7 +123,8 @@ def build(
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
     """
-    given = model if isinstance(model, QGraph) else models.load_model(model)
+    head = model if isinstance(model, Trainable) else None
+    given = model if isinstance(model, QGraph) else _graph(model)
     passes: list[PassRecord] = []
     folder = model if isinstance(model, Path) and model.is_dir() else None
     target, goal = (board.target, optimize)
@@ -143,7 +147,7 @@ def build(
         if folder is not None:
             shutil.copytree(folder, exported)
         else:
-            c.export([(lowered, planned)], exported)
+            c.export([(lowered, planned)], exported, head=head)
         if task is not None:
             mlperf.configure(exported, task)
         kept = cache / "firmware" / _key(exported, board, project, weights)
@@ -164,6 +168,7 @@ def build(
         board=board,
         graph=graph,
         task=mlperf.configured(kept / "model"),
+        head=head,
         lowered=lowered,
         plan=planned,
         passes=tuple(passes),
@@ -191,6 +196,10 @@ def _check_reach(board: Board, project: Path) -> None:
             "Where it is in reach: python offline/configure.py --online. Without it there is the "
             "ESP32: --board esp32_bare.",
         )
+
+
+def _graph(model: Path | Trainable) -> QGraph:
+    return model.backbone if isinstance(model, Trainable) else models.load_model(model)
 
 
 def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:

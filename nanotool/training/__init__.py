@@ -18,6 +18,7 @@ from nanotool.training.config import (
     config_hash,
     state_size,
 )
+from nanotool.training.cut import HeadOptions, Trainable, cut, parse_options
 from nanotool.training.float32 import FloatTwin
 from nanotool.training.head import Head, Result
 from nanotool.training.int16 import Int16Twin
@@ -26,12 +27,16 @@ __all__ = [
     "FloatTwin",
     "Head",
     "HeadConfig",
+    "HeadOptions",
     "Int16Twin",
     "Layer",
     "Part",
     "Recipe",
     "Result",
+    "Trainable",
     "arena_size",
     "config_hash",
+    "cut",
+    "parse_options",
     "state_size",
 ]

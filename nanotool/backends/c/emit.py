@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import nanotool
 from nanotool.backends.c import describe, text
+from nanotool.backends.c import head as head_part
 from nanotool.backends.c.describe import arrays_of
 from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, replace_folder
 from nanotool.errors import InvalidModel
@@ -29,23 +30,32 @@ from nanotool.plan import draw
 from nanotool.qfile import graph_hash, to_bytes
 from nanotool.simulate import simulate
 from nanotool.targets import find_target
+from nanotool.training.cut import Trainable
 
 
 def export(
-    lowered_and_plans: Sequence[tuple[Lowered, Plan]], folder: Path, *, golden: int = 4
+    lowered_and_plans: Sequence[tuple[Lowered, Plan]],
+    folder: Path,
+    *,
+    golden: int = 4,
+    head: Trainable | None = None,
 ) -> None:
     """Write the model folder ``folder``: C sources for every target, and the QGraph's file.
 
-    ``golden`` is the number of golden vectors. The folder is replaced as a whole; if anything
+    ``golden`` is the number of golden vectors. ``head`` stands behind the model, which must be its
+    backbone, and learns on the device. The folder is replaced as a whole; if anything
     fails, what was there before is still there. Raises `NanoError` where the folder holds files
     that no export wrote, or cannot be written.
     """
     check_replaceable(folder.resolve())
-    replace_folder(folder, sources(lowered_and_plans, golden=golden))
+    replace_folder(folder, sources(lowered_and_plans, golden=golden, head=head))
 
 
 def sources(
-    lowered_and_plans: Sequence[tuple[Lowered, Plan]], *, golden: int = 4
+    lowered_and_plans: Sequence[tuple[Lowered, Plan]],
+    *,
+    golden: int = 4,
+    head: Trainable | None = None,
 ) -> dict[str, bytes]:
     """The content of every file of the model folder, by name."""
     variants = _ordered(lowered_and_plans)
@@ -53,7 +63,9 @@ def sources(
     digest = graph_hash(graph)
     if any(graph_hash(lowered.graph) != digest for lowered, _ in variants):
         raise InvalidModel("The targets' models differ.", "Lower one QGraph for all targets.")
-    model = _Model(model_identifier(graph.name), digest, graph, variants)
+    if head is not None and head.config.backbone != digest:
+        raise InvalidModel("The head is not this model's.", "Export the backbone it was cut from.")
+    model = _Model(model_identifier(graph.name), digest, graph, variants, head)
     texts = {
         f"{model.name}.h": _header(model),
         f"{model.name}.c": _source(model),
@@ -61,6 +73,8 @@ def sources(
         f"{model.name}_weights.c": _weights_source(model),
         "app_model.h": _app_header(model),
     }
+    if head is not None:
+        texts |= _head_files(model, head)
     if golden > 0:
         texts[f"{model.name}_golden.h"] = _golden_header(model, golden)
     files = {name: content.encode("ascii") for name, content in texts.items()}
@@ -75,6 +89,7 @@ class _Model:
     digest: str
     graph: QGraph
     variants: tuple[tuple[Lowered, Plan], ...]  # unguarded target last
+    head: Trainable | None  # that learns on the device
 
     @property
     def macro(self) -> str:
@@ -209,7 +224,34 @@ def _app_header(model: _Model) -> str:
         f"#define APP_OUTPUT_SIZE {model.macro}_OUTPUT_SIZE",
         "",
     ]
+    if model.head is not None:
+        body.insert(1, f'#include "{model.name}_train.h"')
+        body += [
+            "/* The model computes features; this head makes classes of them, and learns. */",
+            f"#define APP_TRAIN {model.name}_train",
+            f"#define APP_TRAIN_ARENA_SIZE {model.macro}_TRAIN_ARENA_SIZE",
+            "",
+        ]
     return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])
+
+
+# --- NAME_train.h, NAME_train.c -------------------------------------------------------------------
+
+
+def _head_files(model: _Model, trainable: Trainable) -> dict[str, str]:
+    header, source = f"{model.name}_train.h", f"{model.name}_train.c"
+    facts = head_part.facts(trainable)
+    body = _include_guard(
+        model, "TRAIN_H", head_part.declaration(model.name, trainable.config)
+    )
+    return {
+        header: _file(_banner(model, header, "the head that learns", facts), body),
+        source: _file(
+            _banner(model, source, "where learning begins", facts),
+            _FORMAT_OFF,
+            head_part.definition(model.name, trainable),
+        ),
+    }
 
 
 # --- NAME.c ---------------------------------------------------------------------------------------
