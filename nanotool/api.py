@@ -18,6 +18,7 @@ from nanotool.ir import QGraph
 if TYPE_CHECKING:
     from nanotool.boards import Board
     from nanotool.runtime import Runtime
+    from nanotool.training import HeadOptions, Trainable
 
 
 def quantize(
@@ -237,18 +238,31 @@ class QuantizedModel:
         targets: Sequence[str] = (),
         optimize: str = "balanced",
         golden: int = 4,
+        trainable: Sequence[str] = (),
+        head: HeadOptions | None = None,
     ) -> None:
         """Write it as C sources, as ``nanotool export`` does.
 
         ``targets``: kernels to use, default all. ``golden``: vectors of real inputs with their
-        outputs. The folder is replaced as a whole; `NanoError` where it holds other files.
+        outputs. ``trainable``: the last dense layers, which then learn on the device as ``head``
+        says (docs/training.md). The folder is replaced as a whole; `NanoError` where it holds other
+        files, or where a layer cannot learn.
         """
         from nanotool.backends import c  # noqa: PLC0415
         from nanotool.pipeline import prepare  # noqa: PLC0415
         from nanotool.targets import TARGETS  # noqa: PLC0415
 
-        pairs = [prepare(self.graph, target, optimize) for target in targets or TARGETS]
-        c.export(pairs, Path(folder), golden=golden)
+        learns = self.trainable(trainable, head) if trainable else None
+        graph = self.graph if learns is None else learns.backbone
+        pairs = [prepare(graph, target, optimize) for target in targets or TARGETS]
+        c.export(pairs, Path(folder), golden=golden, head=learns)
+
+    def trainable(self, layers: Sequence[str], head: HeadOptions | None = None) -> Trainable:
+        """The model cut in two: a frozen backbone, and its last dense ``layers`` as a head that
+        learns on the device. `NanoError` for a layer that cannot, with the way out."""
+        from nanotool.training import cut  # noqa: PLC0415
+
+        return cut(self.graph, layers, head)
 
     def report(self, path: Path | str, board: str | None = None, port: str | None = None) -> None:
         """Write one self-contained HTML page, as ``nanotool report`` does; with a ``board``,

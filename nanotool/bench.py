@@ -21,9 +21,11 @@ from nanotool.boards import Board, TickUnit
 from nanotool.build import BuildResult, build
 from nanotool.device.client import Device, Memory
 from nanotool.device.emulators import open_board
+from nanotool.device.training import Trainer
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
 from nanotool.run import output_bytes
+from nanotool.training import Head, Trainable, arena_size
 
 Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
 
@@ -39,6 +41,21 @@ class LayerBench:
     kernel: str  # C symbol
     ticks: int
     macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBench:
+    """A head that learns on the board, from features that the model has computed."""
+
+    gradient_ticks: int  # a sample: forward, loss, backward
+    update_ticks: int  # a sample that ends a mini-batch: the same, and the weights' update
+    batch: int  # samples of a mini-batch
+    arena_bytes: int  # weights, optimizer, replay buffer, all of the head
+
+    @property
+    def ticks(self) -> int:
+        """Of a step: all samples of a mini-batch."""
+        return (self.batch - 1) * self.gradient_ticks + self.update_ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,7 @@ class BenchResult:
     mismatches: int  # output bytes that differ from the simulator's, over all inputs
     layers: tuple[LayerBench, ...]
     compiler: str
+    training: TrainingBench | None = None  # of a model with a head that learns
 
     @property
     def instructions(self) -> int | None:
@@ -109,6 +127,15 @@ class BenchResult:
                 for layer in self.layers
             ],
             "compiler": self.compiler,
+            "training": None
+            if self.training is None
+            else {
+                f"gradient_{self.tick_unit}": self.training.gradient_ticks,
+                f"update_{self.tick_unit}": self.training.update_ticks,
+                f"step_{self.tick_unit}": self.training.ticks,
+                "batch": self.training.batch,
+                "arena_bytes": self.training.arena_bytes,
+            },
         }
 
 
@@ -197,7 +224,7 @@ def _measure(
     graph, lowered, board = firmware.graph, firmware.lowered, firmware.board
     info = device.info()
     compare.check_model(info, graph, lowered)
-    mismatches = count_mismatches(device, graph, x, progress)
+    mismatches = count_mismatches(device, graph, x, progress, firmware.head)
     device.load(x[0])
     layers = device.layers()
     lap = None if emulated else device.infer(LAP_RUNS, 1) / LAP_RUNS
@@ -223,17 +250,39 @@ def _measure(
             for op, layer in zip(lowered.ops, layers.layers, strict=True)
         ),
         compiler=firmware.compiler,
+        training=None if firmware.head is None else _training(device, firmware.head, x[0]),
     )
 
 
+def _training(device: Device, learns: Trainable, x: NDArray[Any]) -> TrainingBench:
+    """One mini-batch of `x`, with the initial weights; the head is reset afterwards."""
+    trainer = Trainer(device)
+    trainer.reset()
+    for _ in range(batch := learns.config.recipe.batch):
+        trainer.sample(x, 0)
+    gradient, update = trainer.ticks()
+    trainer.reset()
+    return TrainingBench(gradient, update, batch, arena_size(learns.config))
+
+
 def count_mismatches(
-    device: Device, graph: QGraph, x: NDArray[Any], progress: Progress | None = None
+    device: Device,
+    graph: QGraph,
+    x: NDArray[Any],
+    progress: Progress | None = None,
+    learns: Trainable | None = None,
 ) -> int:
-    """Output bytes on the board that are not the simulator's, over all of `x`."""
+    """Output bytes on the board that are not the simulator's, over all of `x`; with the initial
+    weights of a head that `learns` behind `graph`."""
     expected = simulate.simulate(graph, x).reshape(len(x), -1).view(np.int8)
+    if learns is not None:
+        head = Head(learns.config)
+        head.quantize()
+        expected = head.infer(expected)
+        Trainer(device).reset()
     mismatches = 0
     for index, (one, wanted) in enumerate(zip(x, expected, strict=True)):
-        got = output_bytes(device, graph, one)
+        got = output_bytes(device, wanted.nbytes, one)
         mismatches += int(np.count_nonzero(got != wanted))
         if progress is not None:
             progress(index + 1, len(x))

@@ -63,7 +63,7 @@ def run(
     outputs = np.empty((len(x), tensor.nbytes), np.int8)
     differing, mismatches = [], 0
     for index, one in enumerate(x):
-        outputs[index] = output_bytes(device, graph, one)
+        outputs[index] = output_bytes(device, tensor.nbytes, one)
         wanted = simulate(graph, one[None]).reshape(-1).view(np.int8)
         if wrong := int(np.count_nonzero(outputs[index] != wanted)):
             mismatches += wrong
@@ -77,12 +77,12 @@ def run(
     return RunResult(answers, mismatches, tuple(differing), first)
 
 
-def output_bytes(device: Device, graph: QGraph, x: NDArray[Any]) -> Int8Array:
-    """One input's output on the board: its bytes, as many as the model's output has."""
+def output_bytes(device: Device, size: int, x: NDArray[Any]) -> Int8Array:
+    """One input's output on the board: ``size`` bytes, as many as the model's output has."""
     got = device.run(np.ascontiguousarray(x))
-    if got.nbytes != graph.output_tensor.nbytes:
+    if got.nbytes != size:
         raise DeviceError(
-            f"The board answered {got.nbytes} bytes, the model has {graph.output_tensor.nbytes}.",
+            f"The board answered {got.nbytes} bytes, the model has {size}.",
             "Build and flash this model.",
         )
     return got

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "board.h"
 #include "crc32.h"
 #include "format.h"
 #include "frame.h"
@@ -20,6 +21,9 @@
 
 /* What `train eval` has been asked since `train begin`. */
 static struct { uint32_t correct, total; } evaluated;
+
+/* Ticks of the newest `train sample`'s learning: without an update of the weights, and with one. */
+static struct { uint32_t gradient, update; } ticks;
 
 static const char *const part_names[] = {"head", "optimizer",
                                          "all"}; /* as nano_train_part counts */
@@ -189,9 +193,14 @@ static bool train_sample(unsigned count, char *const words[]) {
     nano_train_result result;
     if (!get_sample(words[2], &label, &features, &understood))
         return understood;
-    if (!done(keep(features, (uint16_t)label)) ||
-        !done(nano_train_sample(head_net(), features, (uint16_t)label, &result)))
+    if (!done(keep(features, (uint16_t)label)))
         return true;
+    const uint32_t begin = board_ticks();
+    const nano_status status = nano_train_sample(head_net(), features, (uint16_t)label, &result);
+    const uint32_t took = board_ticks() - begin;
+    if (!done(status))
+        return true;
+    *(result.stepped ? &ticks.update : &ticks.gradient) = took;
     head_changed();
     const uint32_t told[] = {label, result.predicted, (uint32_t)result.loss, result.stepped,
                              head_net()->record->samples};
@@ -270,6 +279,14 @@ static bool train_eval(unsigned count, char *const words[]) {
     evaluated.total++;
     evaluated.correct += result.predicted == label;
     put_evaluation(label, &result, means, nearest);
+    return true;
+}
+
+static bool train_ticks(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    const uint32_t told[] = {ticks.gradient, ticks.update};
+    put_numbers("m-train-ticks", told, 2);
     return true;
 }
 
@@ -389,6 +406,7 @@ static const struct {
     {"remember", train_remember, 3, 3, " LABEL"},
     {"step", train_step, 2, 3, " [N]"},
     {"eval", train_eval, 2, 3, " [LABEL]"},
+    {"ticks", train_ticks, 2, 2, ""},
     {"class", train_class, 2, 2, ""},
     {"save", train_save, 2, 3, " [head|optimizer|all]"},
     {"load", train_load, 2, 2, ""},

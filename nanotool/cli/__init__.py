@@ -26,6 +26,7 @@ from nanotool.cli import (
     report,
     run,
     simulate,
+    train,
     version,
 )
 from nanotool.cli.common import LOOK_PANEL, MODEL_PANEL, RUN_PANEL, examples
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 for panel, modules in (
     (MODEL_PANEL, (quantize, export, new, info, plan)),
-    (RUN_PANEL, (simulate, build, flash, run, bench, console, bisect)),
+    (RUN_PANEL, (simulate, build, flash, run, train, bench, console, bisect)),
     (LOOK_PANEL, (report, boards, doctor, version)),
 ):
     for module in modules:

@@ -11,11 +11,15 @@ from nanotool.cli.common import (
     AsJson,
     BoardName,
     Goal,
+    HeadText,
     Model,
     Port,
     TaskName,
+    TrainableLayers,
     build_firmware,
+    cut_model,
     examples,
+    load,
     load_input,
     out,
     print_json,
@@ -26,6 +30,7 @@ EPILOG = examples(
     "nanotool bench digits.nano --board stm32",
     "nanotool bench digits.nano --board stm32 --per-layer",
     "nanotool bench digits.nano --board stm32 --json",
+    "nanotool bench digits.nano --board stm32 --trainable fc2",
 )
 
 
@@ -48,6 +53,8 @@ def command(
     ] = False,
     optimize: Goal = "balanced",
     task: TaskName = None,
+    trainable: TrainableLayers = "",
+    head: HeadText = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on a board: instructions or cycles, flash, RAM, and differing bytes.
@@ -57,7 +64,8 @@ def command(
     from nanotool.bench import bench
     from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
-    built = build_firmware(model, board, optimize, task)
+    learns = cut_model(load(model), trainable, head) if trainable or head else None
+    built = build_firmware(model, board, optimize, task, head=learns)
     x = None if input is None else load_input(built.graph, input)
     with progress(f"Measuring on {built.board.name}") as show:
         result = bench(built.graph, built.board, x, port, firmware=built, progress=show)

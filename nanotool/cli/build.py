@@ -6,11 +6,15 @@ from nanotool.cli.common import (
     AsJson,
     BoardName,
     Goal,
+    HeadText,
     Model,
     TaskName,
+    TrainableLayers,
     Weights,
     build_firmware,
+    cut_model,
     examples,
+    load,
     note,
     out,
     print_json,
@@ -21,6 +25,7 @@ EPILOG = examples(
     "nanotool build digits.nano --board native --json",
     "nanotool build kws.tflite --board stm32 --optimize size --task kws",
     "nanotool build digits.nano --board esp32 --weights flash",
+    "nanotool build digits.nano --board stm32 --trainable fc2 --head slots=500,classes=12",
 )
 
 
@@ -30,10 +35,13 @@ def command(
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
+    trainable: TrainableLayers = "",
+    head: HeadText = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the firmware of a model for a board."""
-    built = build_firmware(model, board, optimize, task, weights)
+    learns = cut_model(load(model), trainable, head) if trainable or head else None
+    built = build_firmware(model, board, optimize, task, weights, learns)
     if as_json:
         print_json(
             {

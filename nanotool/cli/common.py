@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nanotool.build import BuildResult
     from nanotool.ir import Lowered, Plan, QGraph
     from nanotool.passes.record import PassRecord
+    from nanotool.training import Trainable
 
 Progress: TypeAlias = Callable[[int, int], None]  # (done, total)
 
@@ -91,6 +92,21 @@ AsFloat = Annotated[
     bool,
     typer.Option("--float", help="Outputs as real values, not raw int8.", show_default=False),
 ]
+TrainableLayers = Annotated[
+    str,
+    typer.Option(
+        "--trainable", metavar="LAYERS", show_default=False,
+        help="Last dense layers that learn on the board: fc2, or fc1,fc2.",
+    ),
+]  # fmt: skip
+HeadText = Annotated[
+    str,
+    typer.Option(
+        "--head", metavar="KEY=VALUE,…", show_default=False,
+        help="How they learn: arithmetic, optimizer, loss, slots (of the replay buffer), classes "
+        "(at most), means, batch, rate …",
+    ),
+]  # fmt: skip
 Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="Kernels to use.")]
 
 
@@ -176,6 +192,17 @@ def load(path: Path) -> QGraph:
     return load_model(path)
 
 
+def cut_model(graph: QGraph, trainable: str, head: str) -> Trainable | None:
+    """``graph`` with the layers of ``--trainable`` as a head; None if none are named."""
+    if not trainable:
+        if head:
+            raise typer.BadParameter("--head goes with --trainable LAYERS.")
+        return None
+    from nanotool.training import cut, parse_options
+
+    return cut(graph, [name.strip() for name in trainable.split(",")], parse_options(head))
+
+
 def plan_model(
     graph: QGraph, target: str, optimize: str = "balanced", log: list[PassRecord] | None = None
 ) -> tuple[Lowered, Plan]:
@@ -215,8 +242,10 @@ def build_firmware(
     optimize: str = "balanced",
     task: str | None = None,
     weights: str = "",
+    head: Trainable | None = None,
 ) -> BuildResult:
-    """The firmware of ``model`` for ``board``; what the build does is shown while it runs."""
+    """The firmware of ``model``, or of what was cut from it, for ``board``; what the build does is
+    shown while it runs."""
     from nanotool.build import build
     from nanotool.mlperf import find_task
     from nanotool.models import model_file
@@ -226,7 +255,7 @@ def build_firmware(
     model_file(model)  # a wrong path is told before anything is started
     with status(f"Building for {found.title} …") as show:
         return build(
-            model,
+            head or model,
             found,
             optimize=optimize,
             task=chosen,

@@ -8,12 +8,23 @@ from typing import Annotated
 
 import typer
 
-from nanotool.cli.common import Goal, Model, examples, load, note, plan_model
+from nanotool.cli.common import (
+    Goal,
+    HeadText,
+    Model,
+    TrainableLayers,
+    cut_model,
+    examples,
+    load,
+    note,
+    plan_model,
+)
 
 EPILOG = examples(
     "nanotool export digits.nano -o digits",
     "nanotool export digits.nano -o digits --golden 8",
     "nanotool export digits.nano -o digits.tflite --format tflite",
+    "nanotool export digits.nano -o digits --trainable fc2 --head optimizer=momentum,slots=200",
 )
 
 
@@ -46,10 +57,15 @@ def command(
     ] = 4,
     form: Annotated[Format, typer.Option("--format", help="What comes out.")] = Format.c,
     optimize: Goal = "balanced",
+    trainable: TrainableLayers = "",
+    head: HeadText = "",
 ) -> None:
     """Write a model as C source, a folder that any build system can compile; or as .tflite."""
     graph = load(model)
+    learns = cut_model(graph, trainable, head)
     if form is Format.tflite:
+        if learns is not None:
+            raise typer.BadParameter("A .tflite file holds no head that learns: export C.")
         from nanotool.backends.tflite import write
         from nanotool.files import write_atomic
 
@@ -60,10 +76,15 @@ def command(
     from nanotool.targets import TARGETS
 
     targets = list(dict.fromkeys(target or TARGETS))
-    pairs = [plan_model(graph, name, optimize) for name in targets]
-    export(pairs, output, golden=golden)
+    frozen = graph if learns is None else learns.backbone
+    pairs = [plan_model(frozen, name, optimize) for name in targets]
+    export(pairs, output, golden=golden, head=learns)
     sizes = "; ".join(
         f"{lowered.target}: arena {plan.arena_size:,} B, weights {lowered.weight_bytes:,} B"
         for lowered, plan in pairs
     )
     note(f"Wrote {output}/ as C ({sizes}).")
+    if learns is not None:
+        from nanotool.training import arena_size
+
+        note(f"{', '.join(learns.layers)} learn on the board, in {arena_size(learns.config):,} B.")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from nanotool.cli.common import (
     BoardName,
     Goal,
+    HeadText,
     Model,
     Port,
     TaskName,
+    TrainableLayers,
     Weights,
     build_firmware,
+    cut_model,
     examples,
+    load,
     note,
     status,
 )
@@ -28,11 +32,14 @@ def command(
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
+    trainable: TrainableLayers = "",
+    head: HeadText = "",
 ) -> None:
     """Write the firmware of a model to the real board that is attached."""
     from nanotool.build import flash
 
-    built = build_firmware(model, board, optimize, task, weights)
+    learns = cut_model(load(model), trainable, head) if trainable or head else None
+    built = build_firmware(model, board, optimize, task, weights, learns)
     with status(f"Flashing {built.board.title} …") as show:
         flash(built, port or "", show)
     note(f"{built.board.title} now runs {built.graph.name}.")

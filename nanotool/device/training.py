@@ -103,6 +103,14 @@ class Trainer:
         right, asked = self.device.ask("train eval", lambda lines, _: _numbers(lines, "evals", 2))
         return right, asked
 
+    def ticks(self) -> tuple[int, int]:
+        """What the newest `sample` took to learn: one that only added its gradient, and one that
+        updated the weights, too. Without the model's inference."""
+        gradient, update = self.device.ask(
+            "train ticks", lambda lines, _: _numbers(lines, "ticks", 2)
+        )
+        return gradient, update
+
     def fetch(self, part: Part = "head") -> bytes:
         """The bytes of that part, as `put` takes them: a nano_train_record and what follows."""
         pattern = rf"m-train-fetch-\[{part} (\d{{1,10}}) ([0-9a-f]{{8}})\]"

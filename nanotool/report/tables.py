@@ -194,6 +194,18 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
         ("weights", f"{result.weight_bytes:,} B"),
         ("static RAM", f"{result.ram_bytes:,} B"),
         ("mismatches", f"{result.mismatches:,} bytes in {result.inputs:,} outputs"),
+        *_training_facts(result),
+    )
+
+
+def _training_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
+    learns = result.training
+    if learns is None:
+        return ()
+    return (
+        ("head's arena", f"{learns.arena_bytes:,} B"),
+        (f"learning, {result.tick_unit}", f"{learns.gradient_ticks:,} a sample"),
+        ("", f"{learns.ticks:,} a step of {learns.batch} samples"),
     )
 
 

@@ -9,6 +9,7 @@ cross-entropy has it in itself.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -130,7 +131,7 @@ def _head_ops(graph: QGraph, layers: Sequence[str]) -> list[QOp]:
             kind = type(known[name].op).__name__
             raise NanoError(f"{name} is a {kind}; only dense layers learn.", _last(dense))
     ops = [op for op in graph.ops if op.name in layers]
-    for before, after in zip(ops, ops[1:], strict=False):
+    for before, after in itertools.pairwise(ops):
         if after.inputs[0] != before.name or _readers(graph, before.name) != [after]:
             raise NanoError(
                 f"{after.name} does not follow {before.name} alone, with at most a ReLU between.",

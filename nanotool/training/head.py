@@ -175,6 +175,11 @@ class Head:
         return int(self._head.record.steps)
 
     @property
+    def samples(self) -> int:
+        """Samples trained on so far."""
+        return int(self._head.record.samples)
+
+    @property
     def classes(self) -> int:
         """Active classes."""
         return int(self._head.record.classes)

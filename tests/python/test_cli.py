@@ -34,7 +34,8 @@ from nanotool.simulate import registry
 from nanotool.targets import TARGETS
 
 COMMANDS = (
-    *("quantize", "export", "new", "info", "plan", "simulate", "build", "flash", "run", "bench"),
+    *("quantize", "export", "new", "info", "plan", "simulate", "build", "flash", "run", "train"),
+    "bench",
     *("bisect", "console", "report", "boards", "doctor", "version"),
 )
 SOURCE = """

@@ -241,9 +241,7 @@ def _app_header(model: _Model) -> str:
 def _head_files(model: _Model, trainable: Trainable) -> dict[str, str]:
     header, source = f"{model.name}_train.h", f"{model.name}_train.c"
     facts = head_part.facts(trainable)
-    body = _include_guard(
-        model, "TRAIN_H", head_part.declaration(model.name, trainable.config)
-    )
+    body = _include_guard(model, "TRAIN_H", head_part.declaration(model.name, trainable.config))
     return {
         header: _file(_banner(model, header, "the head that learns", facts), body),
         source: _file(

@@ -1,0 +1,345 @@
+"""Lessons: a board's head learns from the user's samples, and its weights come back to PyTorch.
+
+    trainable = cut(graph, ["fc2"])
+    with connect(board, build(trainable, board).elf) as device:
+        outcome = teach(Trainer(device), trainable, x, y, Lesson(epochs=2))
+    save_checkpoint(checkpoint(trainable, outcome.state), Path("fc2.pt"))
+
+`LocalTrainer` learns in this process what `Trainer` has a board learn: with integer arithmetic it
+ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nanotool.device.training import Evaluation, Outcome, Part, Status, Trainer
+from nanotool.errors import DeviceError, MissingTool, NanoError
+from nanotool.files import write_atomic
+from nanotool.inputs import to_device
+from nanotool.ir import FloatArray, Int8Array
+from nanotool.pipeline import prepare
+from nanotool.runtime import Runtime
+from nanotool.training import Head, Trainable, config_hash
+from nanotool.training import Part as StatePart
+from nanotool.training.config import BIAS_BITS
+
+PARTS: tuple[Part, ...] = ("head", "optimizer", "all")
+Progress = Callable[[int, int], None]  # (samples done, samples there are)
+MOST_RECALLED = 10000  # samples of one `train step`
+
+
+class LocalTrainer:
+    """The trainable model in this process: the C library through cffi, portable kernels."""
+
+    def __init__(self, trainable: Trainable) -> None:
+        self.trainable = trainable
+        self.head = Head(trainable.config)
+        self._recipe = trainable.config.recipe
+        self._runtime = Runtime(*prepare(trainable.backbone))
+
+    def features(self, x: NDArray[Any]) -> Int8Array:
+        """What the backbone makes of one input."""
+        return np.asarray(self._runtime.run(x[None]), np.int8).reshape(-1)
+
+    def sample(self, x: NDArray[Any], label: int) -> Outcome:
+        """Learn from one sample; it also goes to replay buffer and class means."""
+        features = self.features(x)
+        self._keep(features, label)
+        result = self.head.sample(features, label)
+        return Outcome(label, result.predicted, result.loss, result.stepped)
+
+    def remember(self, x: NDArray[Any], label: int) -> None:
+        """To replay buffer and class means only."""
+        self._keep(self.features(x), label)
+
+    def _keep(self, features: Int8Array, label: int) -> None:
+        if self.trainable.config.class_means:
+            self.head.add_to_mean(features, label)
+        if self.trainable.config.replay_slots:
+            self.head.remember(features, label)
+
+    def evaluate(self, x: NDArray[Any], label: int) -> Evaluation:
+        """The head's opinion of one sample."""
+        features = self.features(x)
+        result = self.head.evaluate(features, label)
+        means = self.trainable.config.class_means
+        nearest = self.head.nearest_mean(features) if means else None
+        return Evaluation(label, result.predicted, nearest, result.loss)
+
+    def step(self, recalled: int = 0) -> None:
+        """Learn from the replay buffer; then update the weights."""
+        if recalled:
+            self.head.rehearse(recalled)
+        self.head.flush()
+
+    def add_class(self) -> int:
+        """One class more; its label."""
+        return self.head.add_class()
+
+    def fetch(self, part: Part = "head") -> bytes:
+        """That part's bytes."""
+        return self.head.state(StatePart(PARTS.index(part)))
+
+    def begin(self, rate: float | None = None, batch: int | None = None) -> None:
+        """Another learning rate, another size of mini-batches."""
+        if rate is not None:
+            self._recipe = replace(self._recipe, rate=rate, batch=batch or self._recipe.batch)
+            self.head.set_recipe(self._recipe)
+
+    def status(self) -> Status:
+        """What the head itself knows: shapes and classes; counters of the line are 0."""
+        config = self.trainable.config
+        return Status(
+            config=config_hash(config),
+            origin="trained" if self.head.steps else "initial",
+            parts={},
+            classes=self.head.classes,
+            most_classes=config.outputs,
+            steps=self.head.steps,
+            samples=self.head.samples,
+            pending=0,
+            batch=self._recipe.batch,
+            replay_used=len(self.head.replay()[1]),
+            replay_slots=config.replay_slots,
+            replay_seen=0,
+            correct=0,
+            evaluated=0,
+        )
+
+
+Learner: TypeAlias = Trainer | LocalTrainer  # alike: samples are the device's input
+
+
+# --- A lesson -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """How a set of samples is taught. None: as the head's recipe says."""
+
+    epochs: int = 1  # times that every sample is sent
+    rehearse: int = 0  # samples from the replay buffer, after each epoch
+    rate: float | None = None
+    batch: int | None = None
+    seed: int = 1  # of the samples' order; every epoch has another one
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How it goes: after each sample, and at the end of each epoch's rehearsal."""
+
+    done: int  # samples sent
+    total: int
+    loss: float | None  # of this sample, before it was learned
+    right: bool | None
+    rehearsed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What came of it."""
+
+    moments: tuple[Moment, ...]
+    state: bytes  # all of the head: fetch("all")
+
+    def losses(self) -> list[float]:
+        """Of every sample, in the order of learning."""
+        return [moment.loss for moment in self.moments if moment.loss is not None]
+
+
+def check_head(status: Status, trainable: Trainable) -> None:
+    """`DeviceError` unless the board's head is this one."""
+    if status.config != config_hash(trainable.config):
+        raise DeviceError(
+            f"The board's head is another one ({status.config:08x}, not "
+            f"{config_hash(trainable.config):08x}).",
+            "Build and flash this model with the same layers and head options.",
+        )
+
+
+def check_samples(trainable: Trainable, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """``x`` as the device wants it. `NanoError` unless ``y`` labels each of them with a class that
+    the head can have."""
+    labels, most = np.asarray(y), trainable.config.outputs
+    if labels.dtype.kind not in "iu" or labels.shape != (len(x),):
+        raise NanoError(
+            f"The labels are {labels.dtype} {labels.shape} for {len(x)} samples.",
+            "Give one whole number a sample, 0 for the first class.",
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < most:
+        raise NanoError(
+            f"There is a label {labels.max() if labels.min() >= 0 else labels.min()}; the head has "
+            f"room for classes 0 to {most - 1}.",
+            f"Export with --head classes={labels.max() + 1}." if labels.min() >= 0 else "",
+        )
+    return to_device(trainable.backbone, x)
+
+
+def teach(
+    learner: Learner,
+    trainable: Trainable,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    lesson: Lesson | None = None,
+    *,
+    watch: Callable[[Moment], None] | None = None,
+) -> Taught:
+    """Have ``learner`` learn the samples ``x`` [n, *input shape] with labels ``y`` [n].
+
+    Classes that the head does not have yet are added first. ``watch`` is called after each sample.
+    """
+    lesson = lesson or Lesson()
+    data = check_samples(trainable, x, y)
+    check_head(learner.status(), trainable)
+    add_classes(learner, y)
+    rate = lesson.rate
+    if lesson.batch is not None and rate is None:
+        rate = trainable.config.recipe.rate
+    if rate is not None:
+        learner.begin(rate, lesson.batch)
+    moments = []
+    for moment in _lesson(learner, data, y, lesson):
+        moments.append(moment)
+        if watch is not None:
+            watch(moment)
+    return Taught(tuple(moments), learner.fetch("all"))
+
+
+def add_classes(learner: Learner, y: NDArray[Any]) -> None:
+    """Make sure that the head has all classes of ``y``."""
+    for _ in range(learner.status().classes, int(np.max(y, initial=0)) + 1):
+        learner.add_class()
+
+
+def remember(
+    learner: Learner,
+    trainable: Trainable,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    progress: Progress | None = None,
+) -> None:
+    """Put samples into the replay buffer, without learning."""
+    data = check_samples(trainable, x, y)
+    add_classes(learner, y)
+    for number, (one, label) in enumerate(zip(data, y, strict=True), start=1):
+        learner.remember(one, int(label))
+        if progress is not None:
+            progress(number, len(data))
+
+
+def _lesson(learner: Learner, x: NDArray[Any], y: NDArray[Any], lesson: Lesson) -> Iterator[Moment]:
+    chance = np.random.default_rng(lesson.seed)
+    total = lesson.epochs * len(x)
+    for epoch in range(lesson.epochs):
+        for number, index in enumerate(chance.permutation(len(x)), start=epoch * len(x) + 1):
+            told = learner.sample(x[index], int(y[index]))
+            right = None if told.predicted is None else told.predicted == told.label
+            yield Moment(number, total, told.loss, right)
+        for count in portions(lesson.rehearse, MOST_RECALLED):
+            learner.step(count)
+        learner.step()
+        yield Moment((epoch + 1) * len(x), total, None, None, (epoch + 1) * lesson.rehearse)
+
+
+def portions(count: int, most: int) -> list[int]:
+    """``count`` in parts of at most ``most``."""
+    return [min(most, count - done) for done in range(0, count, most)]
+
+
+def accuracy(
+    learner: Learner,
+    trainable: Trainable,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    progress: Progress | None = None,
+) -> tuple[float, float]:
+    """(share of right answers, mean loss) of the head, in the arithmetic that it learns with, over
+    samples; nothing is learned. The head must have all classes of ``y``."""
+    told = []
+    for one, label in zip(check_samples(trainable, x, y), y, strict=True):
+        told.append(learner.evaluate(one, int(label)))
+        if progress is not None:
+            progress(len(told), len(x))
+    right = sum(answer.predicted == answer.label for answer in told)
+    return right / max(1, len(told)), float(np.mean([answer.loss for answer in told] or [0.0]))
+
+
+# --- Back to PyTorch ------------------------------------------------------------------------------
+
+
+def restored(trainable: Trainable, state: bytes) -> Head:
+    """The head that ``state`` (of any part) is of, in this process."""
+    head = Head(trainable.config)
+    head.restore(state)
+    return head
+
+
+def checkpoint(trainable: Trainable, state: bytes) -> dict[str, FloatArray]:
+    """The head's weights in real numbers, named and laid out as the modules' state_dict: those of
+    the active classes, inputs in PyTorch's order."""
+    head = restored(trainable, state)
+    result: dict[str, FloatArray] = {}
+    for index, name in enumerate(trainable.layers):
+        weights, bias = head.weights(index), head.bias(index)
+        if trainable.config.arithmetic == "int16":
+            weights = weights * 2.0 ** -trainable.config.layers[index].weight_bits
+            bias = bias * 2.0**-BIAS_BITS
+        if index == len(trainable.layers) - 1:
+            weights, bias = weights[: head.classes], bias[: head.classes]
+        if index == 0 and trainable.order is not None:
+            turned = np.empty_like(weights)
+            turned[:, trainable.order] = weights
+            weights = turned
+        result[f"{name}.weight"] = np.ascontiguousarray(weights, np.float32)
+        result[f"{name}.bias"] = np.ascontiguousarray(bias, np.float32)
+    return result
+
+
+def save_checkpoint(tensors: dict[str, FloatArray], path: Path) -> None:
+    """Write a state_dict (.pt, as torch.load reads) or NumPy arrays (.npz)."""
+    import io  # noqa: PLC0415
+
+    file = io.BytesIO()
+    if path.suffix == ".npz":
+        np.savez(file, **tensors)  # type: ignore[arg-type]  # arrays by name
+    else:
+        check_checkpoint(path)
+        import torch  # noqa: PLC0415
+
+        torch.save({name: torch.from_numpy(data) for name, data in tensors.items()}, file)
+    write_atomic(path, file.getvalue())
+
+
+def check_checkpoint(path: Path) -> None:
+    """`NanoError` unless a checkpoint can be written at ``path``: said before the work begins."""
+    if path.suffix not in (".pt", ".npz"):
+        raise NanoError(
+            f"{path} is no checkpoint's name.", "Name it .pt (PyTorch) or .npz (NumPy)."
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+    if path.suffix == ".pt":
+        try:
+            import torch  # noqa: F401, PLC0415
+        except ImportError as error:
+            raise MissingTool(
+                "A .pt file needs PyTorch, which is not installed.",
+                "Write .npz, or run: pip install 'nanotool[torch]'",
+            ) from error
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """``values`` as a line of block characters from 0 to their maximum, means of equal parts."""
+    if not values:
+        return ""
+    count = min(width, len(values))
+    parts = [float(np.mean(part)) for part in np.array_split(np.asarray(values, float), count)]
+    top = max(*parts, 1e-9) if len(parts) > 1 else max(parts[0], 1e-9)
+    return "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * max(0.0, part) / top))] for part in parts)

@@ -1,0 +1,297 @@
+"""A model cut into backbone and head: what can be cut, what is exported, how a board learns, and
+that PyTorch gets the weights back."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from handmade import GraphBuilder
+from numpy.typing import NDArray
+from torch import nn
+from typer.testing import CliRunner
+
+import nanotool
+from nanotool import learning, qfile
+from nanotool.backends import c
+from nanotool.bench import bench, connect
+from nanotool.boards import find_board
+from nanotool.build import build
+from nanotool.cli import app
+from nanotool.device import Trainer
+from nanotool.errors import DeviceError, InvalidModel, NanoError
+from nanotool.ir import QGraph
+from nanotool.pipeline import prepare
+from nanotool.simulate import simulate
+from nanotool.training import Head, HeadOptions, Trainable, arena_size, cut, parse_options
+
+SHAPE = (2, 6, 6)  # C, H, W
+
+
+def network(*tail: nn.Module) -> nn.Sequential:
+    torch.manual_seed(0)
+    parts = OrderedDict(conv=nn.Conv2d(2, 3, 3), relu=nn.ReLU(), flat=nn.Flatten())
+    layers = tail or (nn.Linear(48, 6), nn.ReLU(), nn.Linear(6, 3))
+    return nn.Sequential(parts | {f"l{i}": layer for i, layer in enumerate(layers)})
+
+
+def quantized(*tail: nn.Module) -> QGraph:
+    model = network(*tail)
+    data = np.random.default_rng(0).random((60, *SHAPE), np.float32)
+    return nanotool.quantize(model, data, name="toy", labels="abc").graph
+
+
+@pytest.fixture(scope="module")
+def graph() -> QGraph:
+    return quantized()
+
+
+def samples(count: int, classes: int = 4) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images whose brightest corner is their class."""
+    chance = np.random.default_rng(3)
+    y = chance.integers(0, classes, count)
+    x = chance.random((count, *SHAPE), np.float32) * 0.5
+    for image, label in zip(x, y, strict=True):
+        image[:, 3 * (label // 2) :, 3 * (label % 2) :][:, :3, :3] += 0.5
+    return x, y
+
+
+# --- Cutting --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layers", [["l2"], ["l0", "l2"]])
+@pytest.mark.parametrize("arithmetic", ["int16", "float32"])
+def test_backbone_and_head_are_the_model(
+    graph: QGraph, layers: Sequence[str], arithmetic: Any
+) -> None:
+    """Nothing learned, they answer as the whole model does, but for rounding."""
+    learns = cut(graph, layers, HeadOptions(arithmetic=arithmetic, classes=5))
+    x, _ = samples(50)
+    data = learning.check_samples(learns, x, np.zeros(50, int))
+    features = simulate(learns.backbone, data).reshape(50, -1)
+    head = Head(learns.config)
+    head.quantize()
+    answers = (head.infer(features).astype(int) - head.output_zero_point) * head.output_scale
+    expected = graph.output_tensor.dequantize(simulate(graph, data)).reshape(50, -1)
+    assert answers.shape == (50, 3)
+    assert np.abs(answers - expected).max() < 3 * graph.output_tensor.scale
+    assert learns.labels == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("layers", [["l2"], ["l0", "l2"]])
+@pytest.mark.parametrize("arithmetic", ["int16", "float32"])
+def test_untrained_weights_are_pytorchs(
+    graph: QGraph, layers: Sequence[str], arithmetic: Any
+) -> None:
+    """Also behind a flatten, whose order the device has otherwise."""
+    learns = cut(graph, layers, HeadOptions(arithmetic=arithmetic))
+    tensors = learning.checkpoint(learns, Head(learns.config).state())
+    theirs = network().state_dict()
+    assert set(tensors) == {f"{name}.{part}" for name in layers for part in ("weight", "bias")}
+    for name, mine in tensors.items():
+        wanted = theirs[name].numpy()
+        assert mine.shape == wanted.shape
+        assert np.abs(mine - wanted).max() < 0.01 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(
+    ("tail", "layers", "words"),
+    [
+        ((), ["fc9"], ["no layer fc9", "l0, l2"]),
+        ((), ["conv"], ["conv is a Conv2D", "l0, l2"]),
+        ((), ["l0"], ["l0 has an activation behind it"]),
+        ((), [], ["1 to 4 layers"]),
+        ((nn.Linear(48, 6), nn.Linear(6, 3)), ["l0", "l1"], ["l0 has no ReLU", "from l1 on"]),
+        ((nn.Linear(48, 3), nn.ReLU()), ["l0"], ["l0 has an activation", "another nn.Linear"]),
+        ((nn.Linear(48, 6), nn.Tanh(), nn.Linear(6, 3)), ["l0", "l2"], ["l2 does not follow l0"]),
+        ((nn.Linear(48, 6), nn.Tanh(), nn.Linear(6, 3)), ["l0"], ["l0 is not the model's end"]),
+    ],
+)
+def test_what_cannot_be_a_head_is_named(
+    tail: tuple[nn.Module, ...], layers: list[str], words: list[str]
+) -> None:
+    with pytest.raises(NanoError) as refused:
+        cut(quantized(*tail), layers)
+    assert all(word in str(refused.value) for word in words), refused.value
+
+
+def test_something_stays_frozen() -> None:
+    builder = GraphBuilder("flat", (12,))
+    builder.dense("fc", 4)
+    with pytest.raises(NanoError, match="Nothing of flat is left"):
+        cut(builder.graph(), ["fc"])
+
+
+def test_softmax_is_left_out() -> None:
+    learns = cut(quantized(nn.Linear(48, 3), nn.Softmax(1)), ["l0"])
+    assert learns.backbone.output_tensor.size == 48
+    with pytest.raises(NanoError, match="3 outputs, more than 2"):
+        cut(quantized(), ["l2"], HeadOptions(classes=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("optimizer=adam", "arithmetic=float32"),
+        ("optimizer=lbfgs", "sgd, momentum, adam"),
+        ("slots=many", "no number"),
+        ("slots=-1", "out of range"),
+        ("colour=red", "no such option"),
+    ],
+)
+def test_wrong_options_say_what_is_right(text: str, word: str) -> None:
+    with pytest.raises(NanoError, match=word):
+        parse_options(text)
+
+
+def test_options() -> None:
+    options = parse_options("arithmetic=float32, optimizer=adam, slots=7,classes=9,means,batch=4")
+    assert (options.slots, options.classes, options.means) == (7, 9, True)
+    assert (options.recipe.batch, options.optimizer) == (4, "adam")
+
+
+# --- Export ---------------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_the_head(graph: QGraph, tmp_path: Path) -> None:
+    model = tmp_path / "toy.nano"
+    qfile.save(graph, model)
+    runner = CliRunner()
+    command = ["export", str(model), "-o", str(tmp_path / "toy"), "--trainable", "l0,l2"]
+    done = runner.invoke(app, [*command, "--head", "classes=4,slots=20"])
+    assert done.exit_code == 0, done.output
+    learns = cut(graph, ["l0", "l2"], parse_options("classes=4,slots=20"))
+    text = (tmp_path / "toy" / "toy_train.c").read_text()
+    assert f"TOY_TRAIN_ARENA_SIZE == {arena_size(learns.config)}u" in text
+    assert f'.backbone = "{learns.config.backbone}"' in text
+    assert "#define APP_TRAIN toy_train" in (tmp_path / "toy" / "app_model.h").read_text()
+    again = tmp_path / "again"
+    nanotool.QuantizedModel(graph).export(
+        again, trainable=["l0", "l2"], head=parse_options("classes=4,slots=20")
+    )
+    for path in (tmp_path / "toy").iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+    with pytest.raises(InvalidModel, match="not this model's"):
+        c.export([prepare(graph)], tmp_path / "other", head=learns)
+    assert runner.invoke(app, [*command[:4], "--head", "slots=3"]).exit_code == 2
+    wrong = [*command[:4], "--format", "tflite", "--trainable", "l2"]
+    assert runner.invoke(app, wrong).exit_code == 2
+
+
+# --- Learning -------------------------------------------------------------------------------------
+
+
+Setup = tuple[Trainable, Path]
+
+
+@pytest.fixture(scope="module", params=["int16", "float32"])
+def setup(graph: QGraph, request: pytest.FixtureRequest) -> Setup:
+    options = f"arithmetic={request.param},classes=4,slots=30,means,batch=4"
+    learns = cut(graph, ["l0", "l2"], parse_options(options))
+    return learns, build(learns, find_board("native")).elf
+
+
+def test_the_board_learns_what_this_process_learns(setup: Setup) -> None:
+    learns, elf = setup
+    x, y = samples(60)
+    lesson = learning.Lesson(epochs=2, rehearse=100)
+    local = learning.LocalTrainer(learns)
+    mine = learning.teach(local, learns, x, y, lesson)
+    seen: list[learning.Moment] = []
+    with connect(find_board("native"), elf) as device:
+        trainer = Trainer(device)
+        theirs = learning.teach(trainer, learns, x, y, lesson, watch=seen.append)
+        right, loss = learning.accuracy(trainer, learns, x, y)
+    assert theirs == mine if learns.config.arithmetic == "int16" else True
+    assert np.allclose(theirs.losses(), mine.losses(), atol=1e-3)
+    assert tuple(seen) == theirs.moments and seen[-1].rehearsed == 200
+    assert right > 0.95 and loss < np.mean(theirs.losses()[:20])
+    # The weights in PyTorch: a class more, and nearly the board's answers.
+    model = network(nn.Linear(48, 6), nn.ReLU(), nn.Linear(6, 4))
+    tensors = learning.checkpoint(learns, theirs.state)
+    state = {name: torch.from_numpy(data) for name, data in tensors.items()}
+    model.load_state_dict({**network().state_dict(), **state})
+    with torch.no_grad():
+        answers = model(torch.tensor(x)).argmax(1).numpy()
+    assert (answers == y).mean() > 0.9
+
+
+def test_it_refuses_what_does_not_fit(setup: Setup, graph: QGraph) -> None:
+    learns, elf = setup
+    x, y = samples(4)
+    local = learning.LocalTrainer(learns)
+    for labels, word in ((y + 9, "classes=1"), (y - 9, "room for"), (y[:2], "2,. for 4")):
+        with pytest.raises(NanoError, match=word):
+            learning.teach(local, learns, x, labels)
+    with pytest.raises(NanoError, match="whole number"):
+        learning.teach(local, learns, x, y / 2)
+    other = cut(graph, ["l2"])
+    with connect(find_board("native"), elf) as device, pytest.raises(DeviceError, match="another"):
+        learning.teach(Trainer(device), other, x, y % 3)
+
+
+def test_bench_tells_what_learning_costs(graph: QGraph) -> None:
+    learns = cut(graph, ["l2"], parse_options("batch=4"))
+    board = find_board("native")
+    result = bench(learns.backbone, board, firmware=build(learns, board))
+    assert result.mismatches == 0 and result.training is not None
+    assert result.training.batch == 4
+    assert result.training.arena_bytes == arena_size(learns.config)
+    assert result.training.ticks > result.training.update_ticks > 0
+
+
+def test_train_on_the_command_line(
+    graph: QGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANO_STORE", str(tmp_path / "store"))
+    qfile.save(graph, tmp_path / "toy.nano")
+    for part, seed in (("old", 20), ("new", 40)):
+        x, y = samples(seed, 3 if part == "old" else 4)
+        np.save(tmp_path / f"{part}_x.npy", x)
+        np.save(tmp_path / f"{part}_y.npy", y)
+
+    def pair(part: str) -> list[str]:
+        return [str(tmp_path / f"{part}_x.npy"), str(tmp_path / f"{part}_y.npy")]
+
+    command = ["train", str(tmp_path / "toy.nano"), "--board", "native", "--trainable", "l0,l2"]
+    command += ["--head", "classes=4,slots=50", "--data", *pair("new"), "--test", *pair("new")]
+    checkpoint = tmp_path / "head.pt"
+    rest = ["--remember", *pair("old"), "--rehearse", "800", "--rate", "0.05", "--batch", "4"]
+    keep = ["--checkpoint", str(checkpoint), "--save", "--json"]
+    done = CliRunner().invoke(app, [*command, *rest, *keep])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["classes"] == 4 and told["samples"] == 840 and len(told["losses"]) == 40
+    assert told["accuracy"]["after"] > max(0.9, told["accuracy"]["before"])
+    state = torch.load(checkpoint, weights_only=True)
+    assert {name: tuple(t.shape) for name, t in state.items()} == {
+        **{"l0.weight": (6, 48), "l0.bias": (6,), "l2.weight": (4, 6), "l2.bias": (4,)}
+    }
+    # The board kept it: the next session begins where this one ended.
+    again = CliRunner().invoke(app, [*command, "--json"])
+    assert json.loads(again.stdout)["accuracy"]["before"] == told["accuracy"]["after"]
+    text = CliRunner().invoke(app, [*command, "--reset"])
+    assert text.exit_code == 0 and "replay buffer" in text.stdout and "▁" in text.stdout
+    wrong = CliRunner().invoke(app, [*command, "--checkpoint", "head.bin"])
+    assert isinstance(wrong.exception, NanoError) and ".npz" in str(wrong.exception)
+
+
+@pytest.mark.parametrize("ending", [".pt", ".npz"])
+def test_checkpoints_are_files_that_others_read(tmp_path: Path, ending: str) -> None:
+    tensors = {"fc.weight": np.ones((2, 3), np.float32)}
+    path = tmp_path / f"head{ending}"
+    learning.save_checkpoint(tensors, path)
+    read: Callable[..., Any] = torch.load if ending == ".pt" else np.load
+    assert np.array_equal(np.asarray(read(path)["fc.weight"]), tensors["fc.weight"])
+
+
+def test_sparkline() -> None:
+    assert learning.sparkline([]) == ""
+    assert learning.sparkline([0.0, 1.0, 8.0]) == "▁▂█"
+    assert len(learning.sparkline([1.0] * 1000, 24)) == 24
