@@ -115,6 +115,12 @@ def tasks(session: nox.Session) -> None:
 
 
 @nox.session
+def transfer(session: nox.Session) -> None:
+    """New digits learned on the boards, and the same bytes everywhere: nox -s transfer."""
+    session.run(PYTHON, "-m", "examples.transfer", *session.posargs)
+
+
+@nox.session
 def test(session: nox.Session) -> None:
     """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
     for name in (
@@ -176,9 +182,10 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session(name="tasks-short")
 def tasks_short(session: nox.Session) -> None:
-    """The tasks, the demo among them, with little training and few samples: the path, not the
-    figures."""
-    side_by_side(session, {name: ("-m", name, "--short") for name in task_modules()})
+    """The tasks, the demo among them, and learning on the board, with little training and few
+    samples: the path, not the figures."""
+    modules = [*task_modules(), "examples.transfer"]
+    side_by_side(session, {name: ("-m", name, "--short") for name in modules})
 
 
 @nox.session

@@ -49,6 +49,7 @@ MOST_LAYERS = 4  # NANO_TRAIN_MAX_LAYERS
 _BEHIND = (Softmax, LogSoftmax, ArgMax, Reshape, Quantize)  # what may follow the head's last layer
 _MOST_ACTIVATION = 4095
 _ROOM = 4  # times the largest weight that int16 weights have room for
+_ROOM_ACTIVATION = 16  # times the largest hidden activation: 256 steps of 4096 are left for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,9 @@ def _layer(graph: QGraph, op: QOp, most: int | None) -> Layer:
         weights=weights.astype(np.float32),
         bias=bias.astype(np.float32),
         weight_bits=_bits(32767 / _ROOM, float(np.abs(weights).max()), 12),
-        activation_bits=0 if most is not None else _bits(_MOST_ACTIVATION / 2, high, 16),
+        activation_bits=0
+        if most is not None
+        else _bits(_MOST_ACTIVATION / _ROOM_ACTIVATION, high, 16),
         low=min(0, round(low * 2**16)),
         high=max(0, round(high * 2**16)),
     )

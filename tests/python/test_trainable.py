@@ -192,7 +192,7 @@ Setup = tuple[Trainable, Path]
 
 @pytest.fixture(scope="module", params=["int16", "float32"])
 def setup(graph: QGraph, request: pytest.FixtureRequest) -> Setup:
-    options = f"arithmetic={request.param},classes=4,slots=30,means,batch=4"
+    options = f"arithmetic={request.param},classes=4,slots=60,means,batch=4"
     learns = cut(graph, ["l0", "l2"], parse_options(options))
     return learns, build(learns, find_board("native")).elf
 
@@ -200,7 +200,7 @@ def setup(graph: QGraph, request: pytest.FixtureRequest) -> Setup:
 def test_the_board_learns_what_this_process_learns(setup: Setup) -> None:
     learns, elf = setup
     x, y = samples(60)
-    lesson = learning.Lesson(epochs=2, rehearse=100)
+    lesson = learning.Lesson(epochs=2, rehearse=1500)
     local = learning.LocalTrainer(learns)
     mine = learning.teach(local, learns, x, y, lesson)
     seen: list[learning.Moment] = []
@@ -210,7 +210,7 @@ def test_the_board_learns_what_this_process_learns(setup: Setup) -> None:
         right, loss = learning.accuracy(trainer, learns, x, y)
     assert theirs == mine if learns.config.arithmetic == "int16" else True
     assert np.allclose(theirs.losses(), mine.losses(), atol=1e-3)
-    assert tuple(seen) == theirs.moments and seen[-1].rehearsed == 200
+    assert tuple(seen) == theirs.moments and seen[-1].rehearsed == 3000
     assert right > 0.95 and loss < np.mean(theirs.losses()[:20])
     # The weights in PyTorch: a class more, and nearly the board's answers.
     model = network(nn.Linear(48, 6), nn.ReLU(), nn.Linear(6, 4))
@@ -262,12 +262,12 @@ def test_train_on_the_command_line(
     command = ["train", str(tmp_path / "toy.nano"), "--board", "native", "--trainable", "l0,l2"]
     command += ["--head", "classes=4,slots=50", "--data", *pair("new"), "--test", *pair("new")]
     checkpoint = tmp_path / "head.pt"
-    rest = ["--remember", *pair("old"), "--rehearse", "800", "--rate", "0.05", "--batch", "4"]
+    rest = ["--remember", *pair("old"), "--rehearse", "4000", "--rate", "0.05", "--batch", "4"]
     keep = ["--checkpoint", str(checkpoint), "--save", "--json"]
     done = CliRunner().invoke(app, [*command, *rest, *keep])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert told["classes"] == 4 and told["samples"] == 840 and len(told["losses"]) == 40
+    assert told["classes"] == 4 and told["samples"] == 4040 and len(told["losses"]) == 40
     assert told["accuracy"]["after"] > max(0.9, told["accuracy"]["before"])
     state = torch.load(checkpoint, weights_only=True)
     assert {name: tuple(t.shape) for name, t in state.items()} == {
@@ -277,7 +277,7 @@ def test_train_on_the_command_line(
     again = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(again.stdout)["accuracy"]["before"] == told["accuracy"]["after"]
     text = CliRunner().invoke(app, [*command, "--reset"])
-    assert text.exit_code == 0 and "replay buffer" in text.stdout and "▁" in text.stdout
+    assert text.exit_code == 0 and "replay buffer" in text.stdout and "█" in text.stdout
     wrong = CliRunner().invoke(app, [*command, "--checkpoint", "head.bin"])
     assert isinstance(wrong.exception, NanoError) and ".npz" in str(wrong.exception)
 
