@@ -11,7 +11,7 @@ import pytest
 
 from examples.notebooks import FOLDER, cells, lighten, sources
 
-NUMBERS = ["01", "02", "03", "04"]
+NUMBERS = ["01", "02", "03", "04", "05"]
 MOST_BYTES = 200_000
 # A path that somebody else does not have, in a printed text.
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=])/(?:\w[\w.-]*/)+\w""", re.M)
