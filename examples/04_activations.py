@@ -162,3 +162,6 @@ plt.show()
 # %%
 for int8 in quantized.values():
     print(int8, end="\n\n")
+
+# %% [markdown]
+# In 05 the board itself learns: [transfer learning](05_transfer_learning.ipynb).
