@@ -133,7 +133,7 @@ def backbone(data: Dataset, short: bool, fresh: bool, show: flow.Show) -> torch.
     """The network for 0 to 7: the last run's weights, if nothing that made them has changed."""
     old = data.train_y < OLD
     x, y = data.train_x[old], data.train_y[old]
-    epochs = 1 if short else transfer_backbone.EPOCHS
+    epochs = 2 if short else transfer_backbone.EPOCHS
     source = inspect.getsource(transfer_backbone)
     digest = hashlib.sha256(repr((epochs, len(x), torch.__version__, source)).encode())
     weights = folder() / f"backbone-{digest.hexdigest()[:16]}.pt"
@@ -367,7 +367,7 @@ def perform(short: bool, fresh: bool, steps: Steps) -> Outcome:
         data = load_mnist(show)
     if short:
         data = replace(data, test_x=data.test_x[:2000], test_y=data.test_y[:2000])
-        data = replace(data, train_x=data.train_x[:8000], train_y=data.train_y[:8000])
+        data = replace(data, train_x=data.train_x[:16000], train_y=data.train_y[:16000])
     with steps.step("Train the backbone on 0 to 7") as show:
         model = backbone(data, short, fresh, show)
     with steps.step("Quantize, cut, features of all test images"):
