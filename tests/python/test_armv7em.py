@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handmade import GraphBuilder
+from objects import library_objects
 from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import KINDS, random_graph, random_inputs
 from test_overlap import check
@@ -186,6 +187,7 @@ FLAGS = (
     # The guards of the exported sources, and C instead of the instructions.
     *("-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_MVE=1", "-DNANO_SIMD_FALLBACK=1"),
 )
+COMPILE = ("cc", *FLAGS, f"-I{lib_dir() / 'include'}")
 MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,29 +214,31 @@ int main(void) {
 
 
 def compile_c(*arguments: str | Path) -> None:
-    command = ["cc", *FLAGS, f"-I{lib_dir() / 'include'}", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*COMPILE, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    build = tmp_path_factory.mktemp("library")
-    objects = []
-    for number, source in enumerate(sorted((lib_dir() / "src").rglob("*.c"))):
-        objects.append(build / f"{number}.o")
-        compile_c("-c", source, "-o", objects[-1])
-    return objects
+    return library_objects(COMPILE, tmp_path_factory)
 
 
 SHAPED = ("conv2d", "depthwise_conv2d", "max_pool", "average_pool", "binary")
 
 
 def run_exported(
-    library: list[Path], folder: Path, graph: QGraph, x: Int8Array, target: str
+    library: list[Path],
+    folder: Path,
+    graph: QGraph,
+    x: Int8Array,
+    target: str,
+    *,
+    optimize: str = "balanced",
 ) -> None:
     """Fails unless ``graph``, exported for ``target`` and compiled, gives the simulator's bytes."""
-    lowered = lower(graph, target)
+    lowered = lower(graph, target, optimize)
     c.export([(lowered, plan(lowered))], folder / "model")
     main, program = folder / "main.c", folder / "program"
     main.write_text("#define _ISOC11_SOURCE\n" + MAIN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,14 @@ import pytest
 from handmade import GraphBuilder
 from operators import inputs_of, operator_graph
 from random_graphs import random_inputs
-from test_armv7em import FLAGS, MAIN
+from test_armv7em import library, run_exported  # noqa: F401
 from test_overlap import Memory, check, wrong_at
 
 from nanotool import simulate
-from nanotool.backends import c
 from nanotool.ir import Conv2D, Int8Array, QGraph, Shape, Window
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
-from nanotool.sources import lib_dir
 
 TARGET = "armv7em"
 PORTABLE = "nano_depthwise_conv2d"
@@ -162,26 +159,14 @@ def test_the_output_may_lie_anywhere_below_the_input(optimize: str) -> None:
                 assert not wrong_at(memory, [0], "input", distance, samples), (window, distance)
 
 
-LIBRARY = ("arena", "model", "status")
-
-
 @pytest.mark.parametrize("number", range(10))
-def test_exported_under_the_sanitizers(tmp_path: Path, number: int) -> None:
+def test_exported_under_the_sanitizers(
+    library: list[Path],  # noqa: F811
+    tmp_path: Path,
+    number: int,
+) -> None:
     window = [*WINDOWS[:6], *OTHERS[3:]][number]
     graph = depthwise((13, 12 - number, 4 + number), window, number % 2 == 0, number)
     x = random_inputs(graph, 6, number)
-    lowered = lower(graph, TARGET, ("speed", "size")[number // 2 % 2])
-    c.export([(lowered, plan(lowered))], tmp_path / "model")
-    main, program = tmp_path / "main.c", tmp_path / "program"
-    main.write_text("#define _ISOC11_SOURCE\n" + MAIN)
-    source = lib_dir() / "src"
-    sources = [main, *(tmp_path / "model").glob("*.c"), *(source / f"{n}.c" for n in LIBRARY)]
-    sources += (source / "ops" / "depthwise_conv2d").glob("*.c")
-    folders = (f"-I{lib_dir() / 'include'}", f"-I{tmp_path / 'model'}")
-    command = ["cc", *FLAGS, *folders, *map(str, sources), "-o", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    run = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
-    assert run.returncode == 0, run.stderr.decode()
-    y = np.frombuffer(run.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
-    assert np.array_equal(y, simulate.simulate(graph, x))
+    optimize = ("speed", "size")[number // 2 % 2]
+    run_exported(library, tmp_path, graph, x, TARGET, optimize=optimize)

@@ -19,6 +19,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from handmade import GraphBuilder, digits_cnn
+from objects import library_objects
 from operators import OPERATORS, Draw, operator_graph
 from random_graphs import random_graph, random_inputs
 
@@ -35,9 +36,10 @@ from nanotool.simulate import simulate
 from nanotool.sources import lib_dir
 
 CC = "cc"
-STRICT = (
-    *("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
+COMPILE = (
+    *(CC, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
     *("-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    f"-I{lib_dir() / 'include'}",
 )
 
 MAIN = """
@@ -80,7 +82,7 @@ def files_of(graph: QGraph) -> dict[str, str]:
 
 def compile_c(*arguments: str | Path) -> None:
     result = subprocess.run(
-        [CC, *STRICT, f"-I{lib_dir() / 'include'}", *map(str, arguments)],
+        [*COMPILE, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -90,13 +92,8 @@ def compile_c(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The object files of lib/nano and of the test's main program need this folder."""
-    build = tmp_path_factory.mktemp("libnano")
-    objects = []
-    for number, source in enumerate(sorted((lib_dir() / "src").rglob("*.c"))):
-        objects.append(build / f"{number}.o")
-        compile_c("-c", source, "-o", objects[-1])
-    return objects
+    """The object files of lib/nano."""
+    return library_objects(COMPILE, tmp_path_factory)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from numpy.typing import NDArray
+from objects import library_objects
 from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import ALL, random_graph, random_inputs
 
@@ -37,6 +38,7 @@ INPUTS = 5
 COMPILE = (
     *("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
     *("-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    f"-I{lib_dir() / 'include'}",
 )
 MAIN = """
 #include <stdio.h>
@@ -106,20 +108,16 @@ def operator_case(kind: str, seed: int) -> Case:
 
 
 def compile_c(*arguments: str | Path) -> None:
-    command = [*COMPILE, f"-I{lib_dir() / 'include'}", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*COMPILE, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[:4000]
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The object files of lib/nano."""
-    folder = tmp_path_factory.mktemp("libnano")
-    sources = sorted((lib_dir() / "src").rglob("*.c"))
-    objects = [folder / f"{number}.o" for number in range(len(sources))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda s, o: compile_c("-c", s, "-o", o), sources, objects))
-    return objects
+    return library_objects(COMPILE, tmp_path_factory)
 
 
 def build(cases: Sequence[Case], library: Sequence[Path], folder: Path) -> Path:
