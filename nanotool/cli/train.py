@@ -166,12 +166,13 @@ def command(
             }
         )
         return
+    ends = min(_RECENT, max(1, len(losses) // 4))  # samples at either end
     facts = [
         ("learned", f"{status.samples:,} samples in {status.steps:,} steps"),
         ("classes", f"{status.classes} of at most {status.most_classes}"),
         ("replay buffer", f"{status.replay_used:,} of {status.replay_slots:,} slots"),
-        ("loss", f"{learning.sparkline(losses)}  {_mean(losses[:_RECENT]):.3f} to "
-                 f"{_mean(losses[-_RECENT:]):.3f}"),
+        ("loss", f"{learning.sparkline(losses)}  {_mean(losses[:ends]):.3f} to "
+                 f"{_mean(losses[-ends:]):.3f}"),
         ("right before learned", f"{_mean(right):.1%}"),
         *((f"test, {when}", f"{share:.2%}") for when, share in accuracies.items()),
     ]  # fmt: skip

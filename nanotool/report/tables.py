@@ -179,7 +179,9 @@ def checks_table(checks: Sequence[Check]) -> Table:
 
 def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
     """A benchmark's figures, for people."""
-    per_mac = f", {result.ticks / result.macs:.2f} a MAC" if result.macs else ""
+    # Behind a backbone the head takes ticks, too, whose MACs are not counted here.
+    whole = result.macs and result.training is None
+    per_mac = f", {result.ticks / result.macs:.2f} a MAC" if whole else ""
     where = "emulated" if result.emulated else "real"
     micros = () if result.microseconds is None else (("time", f"{result.microseconds:,.1f} us"),)
     return (
