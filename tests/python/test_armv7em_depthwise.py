@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exported import library, run_exported  # noqa: F401
 from handmade import GraphBuilder
 from operators import inputs_of, operator_graph
 from random_graphs import random_inputs
-from test_armv7em import library, run_exported  # noqa: F401
 from test_overlap import Memory, check, wrong_at
 
 from nanotool import simulate
@@ -161,12 +161,12 @@ def test_the_output_may_lie_anywhere_below_the_input(optimize: str) -> None:
 
 @pytest.mark.parametrize("number", range(10))
 def test_exported_under_the_sanitizers(
-    library: list[Path],  # noqa: F811
+    library: Path,  # noqa: F811
     tmp_path: Path,
     number: int,
 ) -> None:
     window = [*WINDOWS[:6], *OTHERS[3:]][number]
     graph = depthwise((13, 12 - number, 4 + number), window, number % 2 == 0, number)
     x = random_inputs(graph, 6, number)
-    optimize = ("speed", "size")[number // 2 % 2]
-    run_exported(library, tmp_path, graph, x, TARGET, optimize=optimize)
+    lowered = lower(graph, TARGET, ("speed", "size")[number // 2 % 2])
+    run_exported(library, tmp_path, lowered, x)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exported import library, run_exported  # noqa: F401
 from handmade import GraphBuilder
 from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import KINDS, random_graph, random_inputs
-from test_armv7em import MODELS, convolution, differ, library, pool, run_exported  # noqa: F401
+from test_armv7em import MODELS, convolution, differ, pool
 from test_armv7em import WINDOWS as CONVOLUTIONS
 from test_armv7em_depthwise import depthwise
 from test_overlap import Memory, check, wrong_at
@@ -177,11 +178,11 @@ def test_the_reference_models(name: str) -> None:
 def test_overlaps_are_what_the_kernels_bear() -> None:
     """One byte closer than stated something is overwritten too early, in most nets."""
     tight = wrong = 0
-    for seed in range(60):
+    for seed in range(30):
         graph = random_graph(seed, kinds=("conv2d", "dense"), layers=2)
         counts = check(graph, random_inputs(graph, 6, seed), TARGET)
         tight, wrong = tight + counts[0], wrong + counts[1]
-    assert tight >= 20
+    assert tight >= 10
     assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
 
 
@@ -197,7 +198,7 @@ def test_the_target_that_knows_more_is_asked_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_exported_models_under_the_sanitizers(
-    library: list[Path],  # noqa: F811
+    library: Path,  # noqa: F811
     tmp_path: Path,
     seed: int,
 ) -> None:
@@ -206,4 +207,5 @@ def test_exported_models_under_the_sanitizers(
     else:
         window = DEPTHWISE[seed - 4]
         graph = depthwise((13, 10 - seed % 4, 8 + seed % 3), window, seed % 2 == 0, seed)
-    run_exported(library, tmp_path, graph, random_inputs(graph, 8, seed), TARGET)
+    x = random_inputs(graph, 8, seed)
+    run_exported(library, tmp_path, lower(graph, TARGET), x)

@@ -182,7 +182,7 @@ const nano_model digits_model = {
  * . free   x scratch   = read   # written   % written over what is read */
 
 /* 0  features.0  conv2d 3x3 stride 1 pad 1  28x28x1 -> 28x28x8, ReLU
- *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  136 B weights
+ *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  168 B weights
  *   arena 5504..6288 -> 0..6272  scratch 6288..6306 */
 static const nano_conv2d_scalar_params digits_features_0 = {
     .weights = digits_features_0_weights,
@@ -196,6 +196,7 @@ static const nano_conv2d_scalar_params digits_features_0 = {
         .dilation_h = 1, .dilation_w = 1,
     },
     .wide = 0,
+    .unit = 0,
     .in_zero_point = -128,
     .store = {
         .zero_point = -128,
@@ -220,7 +221,7 @@ static const nano_pool_params digits_features_2 = {
 };
 
 /* 2  features.3  conv2d 3x3 stride 1 pad 1  14x14x8 -> 14x14x16, ReLU
- *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,280 B weights
+ *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,344 B weights
  *   arena 0..1568 -> 1568..4704  scratch 4704..4848 */
 static const nano_conv2d_scalar_params digits_features_3 = {
     .weights = digits_features_3_weights,
@@ -234,6 +235,7 @@ static const nano_conv2d_scalar_params digits_features_3 = {
         .dilation_h = 1, .dilation_w = 1,
     },
     .wide = 0,
+    .unit = 0,
     .in_zero_point = -128,
     .store = {
         .zero_point = -128,
@@ -269,6 +271,7 @@ static const nano_dense_scalar_params digits_classifier = {
     .in_features = 784,
     .out_features = 10,
     .wide = 1,
+    .unit = 0,
     .store = {
         .zero_point = 21,
         .min = -128,

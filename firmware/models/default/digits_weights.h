@@ -27,9 +27,9 @@ extern const int32_t digits_classifier_scales[24];
 #elif defined(__XTENSA__) || defined(__riscv) || (defined(__arm__) && !defined(__ARM_FEATURE_DSP))  /* target scalar */
 
 extern const uint8_t digits_features_0_weights[72];
-extern const int32_t digits_features_0_scales[16];
+extern const int32_t digits_features_0_scales[24];
 extern const uint8_t digits_features_3_weights[1152];
-extern const int32_t digits_features_3_scales[32];
+extern const int32_t digits_features_3_scales[48];
 extern const uint8_t digits_classifier_weights[9408];
 extern const int32_t digits_classifier_scales[20];
 

@@ -69,6 +69,7 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
         ("pitch", lines.pitch),
         ("band", band),
         ("together", lines.together(band)),
+        ("unit", packed.unit),
         ("in_zero_point", layer.input.zero_point),
         ("store", store(layer)),
     )

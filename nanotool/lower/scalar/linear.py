@@ -36,6 +36,7 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
         ("in_features", inputs),
         ("out_features", outputs),
         ("wide", int(packed.wide)),
+        ("unit", packed.unit),
         ("store", store(layer)),
     )
     needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
@@ -62,6 +63,7 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         ("scales", packed.scales_array(layer)),
         ("window", window_struct(op.window, layer)),
         ("wide", int(packed.wide)),
+        ("unit", packed.unit),
         ("in_zero_point", layer.input.zero_point),
         ("store", store(layer)),
     )

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import Array, Int8Array
+from nanotool.ir import INT8_MIN, Array, Int8Array
 from nanotool.lower.layer import Layer
-from nanotool.lower.pack import reach, scaled
+from nanotool.lower.pack import Int64Array, Scaled, reach, scaled
 
-# Forms of the scaling: bits of an accumulator, bits of its product with Q31 that are dropped.
-_NARROW = (20, 22)
-_WIDE = (23, 24)
 _OFFSET = 128  # the kernels see inputs that are so much larger
 _HALF_LIMIT = 2**23  # of a packed bias
 _INT32_LIMIT = 2**31
+_WIDE_LIMIT, _WIDE_UNIT = 2**23, 2**7  # of an accumulator with four limbs; one, in what is summed
+_LIMIT, _LIMB = 2**20, 12  # of an accumulator with two limbs; bits of the lower one, a signed one
+_MOST_SHIFT = 24  # the clamp of a sum, so much to the left, is within int32
+_MOST_UNIT = 15  # bits behind the point with two limbs, so that the higher limb fits 16 bits
+_NEAR = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # factors beside the nearest one that are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,18 @@ class Packed:
     """A layer's weights, rows of which may be 0 (see `nanotool.lower.pack.Scaled`), and scales."""
 
     weight: Int8Array  # [out, terms]
-    scales: NDArray[np.int32]  # [out, 2]
-    wide: bool  # an accumulator may reach 2^20: four limbs
+    scales: NDArray[np.int32]  # [out, 3], or [out, 2] if wide
+    wide: bool  # four limbs
+    unit: int  # 2^unit is taken from what becomes of negative sums; 0: nothing is
 
     def scales_array(self, layer: Layer) -> Array:
         """The scales as an array in flash."""
-        note = "scales [out][256 bias + shift - 1, multiplier]"
-        return layer.array("scales", self.scales, note)
+        form = (
+            "256 bias + shift, factor, rounding"
+            if not self.wide
+            else "256 bias + e - 1, multiplier"
+        )
+        return layer.array("scales", self.scales, f"scales [out][{form}]")
 
 
 def packed(layer: Layer) -> Packed | None:
@@ -41,23 +48,117 @@ def packed(layer: Layer) -> Packed | None:
     common = scaled(layer)
     if common is None:
         return None
-    low, high = (end + common.bias for end in reach(common.weight))
-    largest = int(np.maximum(np.abs(low), np.abs(high)).max())
-    right, zero_point = int(common.right.max()), layer.output.zero_point
     bias = common.bias - _OFFSET * common.weight.sum(axis=1, dtype=np.int64)
-    if np.abs(bias).max() >= _HALF_LIMIT or not _fits(_WIDE, largest, right, zero_point):
+    if np.abs(bias).max() >= _HALF_LIMIT:
+        return None
+    channels = _Channels.of(common, layer)
+    if (words := channels.words()) is not None:
+        unit, factor, rounding = words
+        low = (factor + 2 ** (_LIMB - 1)) % 2**_LIMB - 2 ** (_LIMB - 1)
+        limbs = ((factor - low) >> _LIMB) * 2**16 + low % 2**16
+        scales = np.stack([bias * 256 + common.right + unit, limbs, rounding], axis=1)
+        below = 0 if channels.relu else int(unit[0])
+        return Packed(common.weight, scales.astype(np.int32), False, below)
+    if not channels.fit_wide():
         return None
     scales = np.stack([bias * 256 + common.right - 1, common.multiplier], axis=1)
-    wide = not _fits(_NARROW, largest, right, zero_point)
-    return Packed(common.weight, scales.astype(np.int32), wide)
+    return Packed(common.weight, scales.astype(np.int32), True, 0)
 
 
-def _fits(form: tuple[int, int], largest: int, right: int, zero_point: int) -> bool:
-    """Whether nothing in that ``form`` leaves int32, so that it is exact."""
-    bits, dropped = form
-    unit = 2 ** (31 - dropped)  # one, in what is summed up
-    rounding = abs(2 * zero_point + 1) * 2 ** (right - 1) + 2
-    return bool(largest < 2**bits and (largest + rounding) * unit < _INT32_LIMIT)
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """What requantization sees, a number an output channel, [out, 1]; and the sums at which the
+    output rises."""
+
+    low: Int64Array  # accumulators are within low..high
+    high: Int64Array
+    multiplier: Int64Array
+    right: Int64Array  # the right shift e
+    zero_point: int
+    answers: Int64Array  # [1, answers]: the outputs above the least
+    rises: Int64Array  # [out, answers]: the least accumulators whose output is so much
+
+    @classmethod
+    def of(cls, common: Scaled, layer: Layer) -> _Channels:
+        """The channels of ``layer``, packed as ``common``."""
+        low, high = (end + common.bias for end in reach(common.weight))
+        multiplier, right = common.multiplier.astype(np.int64), common.right.astype(np.int64)
+        zero_point, (least, most) = layer.output.zero_point, layer.op.clamp
+        low, high, multiplier, right = (one[:, None] for one in (low, high, multiplier, right))
+        answers = np.arange(least + 1, most + 1)[None]
+        # acc * M + 2^30 - (acc < 0) * 2^31 >= 2^31 * 2^(e-1) * (2 (q - zero_point) - 1)
+        halves = (2 * (answers - zero_point) - 1) << (right - 1)
+        above, below = (_ceil((halves << 31) - more, multiplier) for more in (2**30, -(2**30)))
+        rises = np.where(below < 0, below, np.maximum(above, 0))
+        return cls(low, high, multiplier, right, zero_point, answers, rises)
+
+    def largest(self) -> Int64Array:
+        """The largest magnitude of an accumulator."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
+    @property
+    def relu(self) -> bool:
+        """Whether all negative sums give the least output."""
+        return self.zero_point == INT8_MIN
+
+    def units(self) -> Int64Array:
+        """[out, 1]: the most bits behind the point with which nothing leaves int32 in two limbs;
+        the same in all channels, unless negative sums are all the same."""
+        answer = (self.largest() * self.multiplier >> (31 + self.right)) + abs(self.zero_point) + 3
+        bits = np.frexp(answer.astype(np.float64))[1]
+        units = np.minimum(np.minimum(_MOST_SHIFT, 31 - bits) - self.right, _MOST_UNIT)
+        return np.asarray(units if self.relu else np.full_like(units, units.min()), np.int64)
+
+    def fit_wide(self) -> bool:
+        """Whether nothing leaves int32 with four limbs, which so are exact."""
+        largest = self.largest()
+        rounding = (abs(2 * self.zero_point + 1) << (self.right - 1)) + 2
+        fits = (largest + rounding) * _WIDE_UNIT < _INT32_LIMIT
+        return bool((fits & (largest < _WIDE_LIMIT)).all())
+
+    def words(self) -> tuple[Int64Array, Int64Array, Int64Array] | None:
+        """(unit, factor, rounding) [out] with which two limbs give every output; None if some
+        channel has none."""
+        units = self.units()
+        if int(self.largest().max()) >= _LIMIT or int(units.min()) < 1:
+            return None
+        drop = 31 - _LIMB - units
+        nearest = (self.multiplier + (1 << drop >> 1)) >> drop
+        factor, rounding = np.zeros_like(nearest), np.zeros_like(nearest)
+        left = np.ones(len(nearest), np.bool_)
+        for near in _NEAR:
+            least, most = self._roundings(nearest + near, units)
+            found = left & (least <= most)[:, 0]
+            factor[found] = (nearest + near)[found]
+            rounding[found] = ((least + most) >> 1)[found]
+            left &= ~found
+            if not left.any():
+                return units[:, 0], factor[:, 0], rounding[:, 0]
+        return None
+
+    def _roundings(self, factor: Int64Array, units: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """(least, most) rounding [out, 1] with which ``factor`` gives the output of every sum. What
+        is scaled never falls as the sum rises, so the sums where the output rises, those before
+        them and the ends of the range stand for all."""
+        below = 0 if self.relu else 1 << units
+
+        def scaled_of(acc: Int64Array) -> Int64Array:
+            return (acc * factor >> _LIMB) - np.where(acc < 0, below, 0)
+
+        wanted = self.answers << (self.right + units)
+        at = np.clip(self.rises, self.low, self.high + 1)
+        reached = np.where(at <= self.high, wanted - scaled_of(at), -_INT32_LIMIT)
+        missed = np.where(at > self.low, wanted - scaled_of(at - 1) - 1, _INT32_LIMIT - 1)
+        ends = scaled_of(self.low), scaled_of(self.high)
+        reached = reached.max(axis=1, keepdims=True, initial=-_INT32_LIMIT)
+        missed = missed.min(axis=1, keepdims=True, initial=_INT32_LIMIT - 1)
+        least = np.maximum(reached, -_INT32_LIMIT - ends[0])
+        most = np.minimum(missed, _INT32_LIMIT - 1 - ends[1])
+        return least, most
+
+
+def _ceil(numerator: Int64Array, denominator: Int64Array) -> Int64Array:
+    return np.asarray(-(-numerator // denominator))
 
 
 def fours(rows: Int8Array) -> NDArray[np.uint8]:

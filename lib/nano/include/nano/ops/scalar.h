@@ -2,11 +2,11 @@
  *
  * Same results as their portable forms in linear.h, where lowering proved it
  * (nanotool/lower/scalar). Weights are stored 128 larger, as bytes without sign, in blocks of four
- * rows; the rows that the last block lacks are filled. Scales are, for each output,
- * {256 * bias + e - 1, multiplier}: e is a right shift of at least 1, the bias has
+ * rows; the rows that the last block lacks are filled. Scales are the words of
+ * src/requant_scalar.h, three for each output, two where `wide` is 1; the bias in them
+ * has
  * -(zero_point(in) + 128) * sum(weights) folded in. At most 2^15 terms are summed, and
- * accumulators are below 2^23; those of a depthwise convolution, and where `wide` is 0, below 2^20.
- */
+ * accumulators are below 2^23, or 2^20 where `wide` is 0 and in depthwise convolutions. */
 #ifndef NANO_OPS_SCALAR_H
 #define NANO_OPS_SCALAR_H
 
@@ -20,11 +20,12 @@ extern "C" {
  * scratch: in_features bytes, twice that if there are several rows. */
 typedef struct {
     const uint8_t *weights; /* [out_features / 4, rounded up][in_features][4] */
-    const int32_t *scales;  /* [out_features][2] */
+    const int32_t *scales;  /* [out_features][3 or 2] */
     uint16_t rows;
     uint16_t in_features;
     uint16_t out_features;
-    uint16_t wide; /* 1: an accumulator may reach 2^20 */
+    uint16_t wide; /* 1: scales have two words */
+    uint16_t unit; /* of the scaling; 0: zero_point is -128, or `wide` is 1 */
     nano_store store;
 } nano_dense_scalar_params;
 void nano_dense_scalar(const void *params, const nano_io *io);
@@ -34,9 +35,10 @@ void nano_dense_scalar(const void *params, const nano_io *io);
  * scratch: 2 * kernel_h * kernel_w * in_c bytes. */
 typedef struct {
     const uint8_t *weights; /* [out_c / 4, rounded up][kernel_h][kernel_w][in_c][4] */
-    const int32_t *scales;  /* [out_c][2] */
+    const int32_t *scales;  /* [out_c][3 or 2] */
     nano_window window;
-    uint16_t wide;         /* 1: an accumulator may reach 2^20 */
+    uint16_t wide;         /* 1: scales have two words */
+    uint16_t unit;         /* of the scaling; 0: zero_point is -128, or `wide` is 1 */
     int16_t in_zero_point; /* fills the padding */
     nano_store store;
 } nano_conv2d_scalar_params;
@@ -54,13 +56,14 @@ void nano_conv2d_scalar(const void *params, const nano_io *io);
  * (band - 1) * (stride from line to line) + 3. */
 typedef struct {
     const int8_t *weights; /* [c][3 lines][3] */
-    const int32_t *scales; /* [c][2] */
+    const int32_t *scales; /* [c][3] */
     nano_window window;    /* in_c == out_c >= 4; dilation 1 */
     uint16_t along;        /* stride along a line: 1 or 2 */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
     uint16_t pitch;        /* bytes a line: an input each, padding included */
     uint16_t band;         /* output lines whose inputs are brought in together */
     uint16_t together;     /* output lines of a channel that are computed together */
+    uint16_t unit;         /* of the scaling; 0: zero_point is -128 */
     int16_t in_zero_point; /* fills the padding */
     nano_store store;
 } nano_depthwise_conv2d_scalar_params;

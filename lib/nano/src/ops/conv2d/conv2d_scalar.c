@@ -42,6 +42,7 @@ static job begin(const nano_conv2d_scalar_params *p, const nano_io *io) {
     j.tile.terms = (uint32_t)w->kernel_h * w->kernel_w * w->in_c;
     j.tile.outputs = w->out_c;
     j.tile.wide = p->wide;
+    j.tile.unit = p->unit;
     j.tile.out = (int8_t *)io->out;
     return j;
 }

@@ -11,6 +11,15 @@
 #define IN_ORDER
 #endif
 
+/* A function's registers are its own: not those of what calls it, too. */
+#if defined(__GNUC__)
+#define NOINLINE __attribute__((noinline))
+#define INLINE __attribute__((always_inline)) static inline
+#else
+#define NOINLINE
+#define INLINE static inline
+#endif
+
 #define OUTPUTS 4 /* of a block */
 
 /* --- Inputs --- */
@@ -134,24 +143,52 @@ static void sums(const nano_tile_scalar *tile, const uint8_t *w, int32_t sum[2 *
         one(w, tile->inputs, tile->terms, tile->sums, sum);
 }
 
-static void compute(const nano_tile_scalar *tile) {
-    const int32_t offset = 2 * tile->store.zero_point + 1;
+/* nano_clamp(), a byte only at the end. */
+static inline int8_t clamp(int32_t q, int32_t low, int32_t high) {
+    q = q < low ? low : q;
+    q = q > high ? high : q;
+    return (int8_t)q;
+}
+
+/* Outputs of the sums before `end` of each window. `below`: as nano_scaled_scalar() takes it. */
+INLINE void store(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
+                  const int32_t *end, int8_t *out, uint32_t below) {
     const int32_t low = tile->store.min, high = tile->store.max;
-    const uint32_t outputs = tile->outputs, windows = tile->windows;
-    const int32_t *scale = tile->scales, *const last = scale + 2 * outputs;
+    if (tile->windows == 1) {
+        for (; sum != end; sum++, scale += 3) {
+            const nano_scaling s = nano_scaling_of(scale);
+            *out++ = clamp(nano_requantize_scalar(*sum, &s, below), low, high);
+        }
+        return;
+    }
+    for (int8_t *second = out + tile->outputs; sum != end; sum++, scale += 3) {
+        const nano_scaling s = nano_scaling_of(scale);
+        *out++ = clamp(nano_requantize_scalar(sum[0], &s, below), low, high);
+        *second++ = clamp(nano_requantize_scalar(sum[OUTPUTS], &s, below), low, high);
+    }
+}
+
+/* The same, where all that is negative is clamped to -128. */
+NOINLINE static void store_relu(const nano_tile_scalar *tile, const int32_t *scale,
+                                const int32_t *sum, const int32_t *end, int8_t *out) {
+    store(tile, scale, sum, end, out, 0);
+}
+
+NOINLINE static void store_signed(const nano_tile_scalar *tile, const int32_t *scale,
+                                  const int32_t *sum, const int32_t *end, int8_t *out) {
+    store(tile, scale, sum, end, out, (uint32_t)1 << tile->unit);
+}
+
+static void compute(const nano_tile_scalar *tile) {
+    const int32_t *scale = tile->scales;
     const uint8_t *w = tile->weights;
     int8_t *out = tile->out;
-    while (scale != last) {
+    for (uint32_t left = tile->outputs, n; left > 0; left -= n, scale += 3 * n, out += n) {
         int32_t sum[2 * OUTPUTS];
         sums(tile, w, sum);
         w += OUTPUTS * tile->terms;
-        for (const int32_t *at = sum; at != sum + OUTPUTS && scale != last; at++, out++) {
-            const nano_scaling s = nano_scaling_of(scale, offset);
-            *out = nano_clamp(nano_requantize_scalar(at[0], &s), low, high);
-            if (windows > 1)
-                out[outputs] = nano_clamp(nano_requantize_scalar(at[OUTPUTS], &s), low, high);
-            scale += 2;
-        }
+        n = left < OUTPUTS ? left : OUTPUTS;
+        (tile->unit == 0 ? store_relu : store_signed)(tile, scale, sum, sum + n, out);
     }
 }
 
@@ -162,7 +199,7 @@ static void compute_wide(const nano_tile_scalar *tile) {
         int32_t sum[2 * OUTPUTS];
         if (o % OUTPUTS == 0)
             sums(tile, tile->weights + o * tile->terms, sum);
-        const nano_scaling s = nano_scaling_of_wide(tile->scales + 2 * o, offset);
+        const nano_scaling_wide s = nano_scaling_wide_of(tile->scales + 2 * o, offset);
         for (uint32_t k = 0; k < tile->windows; k++)
             tile->out[k * outputs + o] =
                 nano_clamp(nano_requantize_wide_scalar(sum[k * OUTPUTS + o % OUTPUTS], &s),

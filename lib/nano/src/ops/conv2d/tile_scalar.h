@@ -25,11 +25,12 @@
 
 typedef struct {
     const uint8_t *weights; /* [outputs / 4, rounded up][terms][4] */
-    const int32_t *scales;  /* [outputs][2] */
+    const int32_t *scales;  /* [outputs][3 or 2] */
     uint8_t *inputs;        /* [terms][windows]; not paired: [windows][terms] */
     uint32_t terms, outputs;
     uint32_t windows; /* 1 or 2 */
     uint32_t wide;    /* 1: scaling is (requant_scalar.h) */
+    uint32_t unit;    /* of the scaling; 0: zero_point is -128, or `wide` is 1 */
     nano_store store;
     int32_t sums[NANO_TILE_WINDOWS]; /* where each window's sums begin */
     int8_t *out;                     /* [windows][outputs] */

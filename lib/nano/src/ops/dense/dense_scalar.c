@@ -11,6 +11,7 @@ void nano_dense_scalar(const void *params, const nano_io *io) {
     tile.terms = p->in_features;
     tile.outputs = p->out_features;
     tile.wide = p->wide;
+    tile.unit = p->unit;
     tile.out = (int8_t *)io->out;
     for (uint32_t left = p->rows; left > 0; left -= tile.windows) {
         nano_tile_begin(&tile, left < NANO_TILE_WINDOWS ? left : NANO_TILE_WINDOWS);

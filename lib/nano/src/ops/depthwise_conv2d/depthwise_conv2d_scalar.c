@@ -165,7 +165,7 @@ NOINLINE static void convolve(const geometry *g, const nano_depthwise_conv2d_sca
             for (uint32_t k = c; k < base + PLANES; k++) {
                 for (uint32_t i = 0; i < 9; i++)
                     job->weights[i] = p->weights[9 * k + i];
-                job->scale = p->scales + 2 * k;
+                job->scale = p->scales + 3 * k;
                 channel(p, g, g->planes + (k - base) * g->plane, out + first * g->out_line_step + k,
                         lines, job);
             }
@@ -185,6 +185,7 @@ void nano_depthwise_conv2d_3x3_scalar(const void *params, const nano_io *io) {
     job.line_step = g.out_line_step;
     job.plane_step = g.stride * g.pitch;
     job.store = p->store;
+    job.below = p->unit == 0 ? 0 : (uint32_t)1 << p->unit;
     fill(g.planes, PLANES * g.plane, g.zero);
     int8_t *const in = (int8_t *)(uintptr_t)io->in[0], *const out = (int8_t *)io->out;
     /* Never below the input, unless it is lost (see "Overlap" in nano/ops/scalar.h). */

@@ -91,12 +91,13 @@ typedef struct {
 } channel;
 
 /* n accumulators to outputs. */
-static inline void store(const int32_t *acc, uint32_t n, int8_t *out, const channel *c, int relu) {
+static inline void store(const int32_t *acc, uint32_t n, int8_t *out, const channel *c,
+                         uint32_t below) {
     const nano_scaling s = c->scaling;
     const int32_t low = c->low, high = c->high;
     const uint32_t step = c->step;
     for (const int32_t *const end = acc + n; acc != end; out += step) {
-        int32_t q = nano_scaled_scalar(*acc++, &s, relu);
+        int32_t q = nano_scaled_scalar(*acc++, &s, below);
         q = q < low ? low : q;
         q = q > high ? high : q;
         *out = (int8_t)(q >> s.shift);
@@ -104,7 +105,7 @@ static inline void store(const int32_t *acc, uint32_t n, int8_t *out, const chan
 }
 
 void nano_lines_store(const nano_lines_job *job) {
-    channel c = {.scaling = nano_scaling_of(job->scale, 2 * job->store.zero_point + 1)};
+    channel c = {.scaling = nano_scaling_of(job->scale)};
     c.low = (int32_t)((uint32_t)job->store.min << c.scaling.shift);
     c.high = (int32_t)((uint32_t)job->store.max << c.scaling.shift);
     c.step = job->step;
@@ -113,10 +114,10 @@ void nano_lines_store(const nano_lines_job *job) {
     const int32_t *acc = job->sums;
     int8_t *out = job->out;
     for (uint32_t lines = whole ? 1 : job->lines; lines > 0; lines--) {
-        if (job->store.zero_point == -128)
-            store(acc, n, out, &c, 1);
-        else
+        if (job->below == 0)
             store(acc, n, out, &c, 0);
+        else
+            store(acc, n, out, &c, job->below);
         acc += n;
         out += job->line_step;
     }

@@ -13,6 +13,7 @@ typedef struct {
     uint32_t step, line_step;   /* bytes from output to output, from a line of them to the next */
     uint32_t outputs, lines;    /* outputs a line; lines */
     nano_store store;
+    uint32_t below;       /* as nano_scaled_scalar() takes it */
     const int32_t *scale; /* of this channel, as in requant_scalar.h */
     int32_t weights[9];   /* line by line of the plane */
 } nano_lines_job;
