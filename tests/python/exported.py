@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -21,7 +22,11 @@ FLAGS = (
     # The guards of the exported sources, and C instead of the instructions.
     *("-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_MVE=1", "-DNANO_SIMD_FALLBACK=1"),
 )
-COMPILE = ("cc", *FLAGS, f"-I{lib_dir() / 'include'}")
+# What is read before it is written differs from what it should be. gcc has this since 12.
+UNSET = "-ftrivial-auto-var-init=pattern"
+PROBE = ["cc", "-Werror", UNSET, "-x", "c", "-c", os.devnull, "-o", os.devnull]
+KNOWN = (UNSET,) if subprocess.run(PROBE, capture_output=True, check=False).returncode == 0 else ()
+COMPILE = ("cc", *FLAGS, *KNOWN, f"-I{lib_dir() / 'include'}")
 MAIN = """
 #include <stdio.h>
 #include <stdlib.h>

@@ -88,10 +88,8 @@ def test_depthwise_convolutions_of_every_size(window: Window) -> None:
     assert seen == {LINES}
 
 
-@pytest.mark.parametrize("terms", [64, 65, 512, 515])
-@pytest.mark.parametrize("weight", [127, -127])
-def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int) -> None:
-    """Accumulators up to 2^20 and beyond, of both signs, in both forms of the scaling."""
+def extreme(weight: int, terms: int) -> tuple[QGraph, Int8Array]:
+    """A dense layer whose sums reach the ends of their ranges, and inputs that bring them there."""
     b = GraphBuilder("extreme", (2, terms))
     b.dense("dense", 4, relu=False)
     graph = b.graph()
@@ -101,6 +99,14 @@ def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int) -> None:
     graph = replace(graph, ops=(op,))
     signs = np.resize([-1, 1], (2, 2, terms)) * np.array([[[128]], [[-128]]])
     x = np.clip(signs, -128, 127).astype(np.int8)
+    return graph, x
+
+
+@pytest.mark.parametrize("terms", [64, 65, 512, 515])
+@pytest.mark.parametrize("weight", [127, -127])
+def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int) -> None:
+    """Accumulators up to 2^20 and beyond, of both signs, in both forms of the scaling."""
+    graph, x = extreme(weight, terms)
     assert kernel(graph, x) == DENSE
     (call,) = lower(graph, TARGET).ops
     assert dict(call.params.fields)["wide"] == int(terms > 64)  # 64 * 127 * 128 < 2^20
@@ -201,3 +207,12 @@ def test_exported_models_under_the_sanitizers(
     tile = () if paired else (one_by_one,)
     guard = "-D__riscv=1"  # what the exported sources ask for
     run_exported(library, tmp_path, lower(graph, TARGET), x, guard, *tile)
+
+
+def test_the_wide_scaling_under_the_sanitizers(
+    library: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Sums of a block of outputs serve several turns of its loop."""
+    graph, x = extreme(127, 515)
+    run_exported(library, tmp_path, lower(graph, TARGET), x, "-D__riscv=1")

@@ -195,8 +195,8 @@ static void compute(const nano_tile_scalar *tile) {
 static void compute_wide(const nano_tile_scalar *tile) {
     const int32_t offset = 2 * tile->store.zero_point + 1;
     const uint32_t outputs = tile->outputs;
+    int32_t sum[2 * OUTPUTS]; /* of a block: they serve OUTPUTS turns of the loop */
     for (uint32_t o = 0; o < outputs; o++) {
-        int32_t sum[2 * OUTPUTS];
         if (o % OUTPUTS == 0)
             sums(tile, tile->weights + o * tile->terms, sum);
         const nano_scaling_wide s = nano_scaling_wide_of(tile->scales + 2 * o, offset);
