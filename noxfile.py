@@ -122,7 +122,7 @@ def transfer(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """All that CI runs: lint, C tests, Python tests, the demo shortened, tests on the boards."""
+    """All that CI runs: lint, C and Python tests, notebooks, tasks, boards, the gate, docs, wheel."""
     for name in (
         "lint",
         "firmware",
@@ -131,6 +131,7 @@ def test(session: nox.Session) -> None:
         "notebooks",
         "tasks-short",
         "hil",
+        "gate",
         "docs",
         "package",
     ):
