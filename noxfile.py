@@ -122,7 +122,7 @@ def transfer(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """All that CI runs: lint, C and Python tests, notebooks, tasks, boards, the gate, docs, wheel."""
+    """All that CI runs: lint, C and Python tests, notebooks, tasks, boards, gate, docs, wheel."""
     for name in (
         "lint",
         "firmware",
