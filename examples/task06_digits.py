@@ -34,7 +34,8 @@ TASK = Task(
     recipe=Recipe(epochs=5, learning_rate=4e-3),
     goal=0.988,
     most_lost=0.002,
-    short_goal=0.9,
+    short_epochs=2,
+    short_goal=0.8,
 )
 
 if __name__ == "__main__":

@@ -184,10 +184,17 @@ def test_a_reader_that_goes_away_is_no_error(model: Path) -> None:
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
     source = tmp_path / "slow.py"
     source.write_text("import time, pathlib\npathlib.Path('up').touch()\ntime.sleep(60)\n")
-    command = [sys.executable, "-m", "nanotool", "quantize", str(source), "-o", "x.nano"]
+    # A shell's background jobs ignore SIGINT, and so would what they start.
+    attentive = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = attentive + "from nanotool.cli import main; main()"
+    command = [sys.executable, "-c", code, "quantize", str(source), "-o", "x.nano"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         end = time.monotonic() + 40
         while not (tmp_path / "up").exists() and time.monotonic() < end:
