@@ -47,7 +47,7 @@ TASK = Task(
     recipe=Recipe(epochs=8, learning_rate=6e-3, weight_decay=0.01, augment=mirrored),
     goal=0.90,
     most_lost=0.003,
-    short_goal=0.75,
+    short_goal=0.65,
 )
 
 if __name__ == "__main__":

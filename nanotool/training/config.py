@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool.errors import NanoError
+
 Arithmetic: TypeAlias = Literal["float32", "int16"]
 Loss: TypeAlias = Literal["cross_entropy", "mse"]
 Optimizer: TypeAlias = Literal["sgd", "momentum", "adam"]
@@ -88,6 +90,10 @@ class HeadConfig:
     classes: int | None = None
     seed: int = 1
     recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise NanoError(f"The seed {self.seed} is none.", "Seeds are 0 to 4,294,967,295.")
 
     @property
     def outputs(self) -> int:

@@ -661,6 +661,12 @@ def test_float_functions_keep_their_bounds(functions: ctypes.CDLL) -> None:
     assert (np.abs(call(functions.nano_train_sqrtf, x) - expected) / ulp).max() <= 1
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_c_cannot_hold_is_refused(seed: int) -> None:
+    with pytest.raises(NanoError, match="seed"):
+        HeadConfig(4, 0.1, (Layer(2),), seed=seed)
+
+
 def test_integer_functions_keep_their_bounds(functions: ctypes.CDLL) -> None:
     distances = np.concatenate([np.arange(0, 1 << 21, 97), [2**31 - 1]])
     mine = call_integer(functions.nano_train_exp, distances)
