@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 from exported import library, run_exported  # noqa: F401
 from handmade import GraphBuilder
+from kernel_checks import reference_model
 from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import KINDS, random_graph, random_inputs
 from test_overlap import check
 
 from nanotool import simulate
-from nanotool.frontends.tflite.convert import load as load_tflite
 from nanotool.ir import AveragePool2D, Conv2D, Int8Array, MaxPool2D, QGraph, Window
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
 
-MODELS = Path(__file__).parent.parent / "models"
 TARGET = "armv7em"
 
 
@@ -114,15 +113,8 @@ def test_sums_at_the_ends_of_their_ranges(weight: int) -> None:
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
 def test_the_reference_models(name: str) -> None:
     """TFLite Micro's answers, within the memory that each is promised."""
-    graph = load_tflite(MODELS / f"{name}.tflite")
-    golden = np.load(MODELS / f"{name}_golden.npz")
-    lowered = lower(graph, TARGET)
-    planned = plan(lowered)
-    x = golden["x"].reshape(-1, *graph.input_tensor.shape)
-    y = Runtime(lowered, planned).run(x)
-    assert np.array_equal(y.reshape(golden["y"].shape), golden["y"])
-    assert planned.arena_size <= {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}[name]
-    small = lower(graph, TARGET, "size")
+    lowered, x, y = reference_model(name, TARGET)
+    small = lower(lowered.graph, TARGET, "size")
     planned = plan(small)
     assert planned.arena_size <= {"ad": 1400, "kws": 10500, "ic": 35000, "vww": 40000}[name]
     assert np.array_equal(Runtime(small, planned).run(x[:2]), y[:2])

@@ -13,20 +13,17 @@ import numpy as np
 import pytest
 from exported import compile_c, library, run_exported  # noqa: F401
 from handmade import GraphBuilder
+from kernel_checks import lies_anywhere_below, reference_model
 from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import KINDS, random_graph, random_inputs
-from test_armv7em import MODELS, convolution, differ
 from test_armv7em import WINDOWS as CONVOLUTIONS
+from test_armv7em import convolution, differ
 from test_armv7em_depthwise import WINDOWS as DEPTHWISE
 from test_armv7em_depthwise import depthwise
-from test_overlap import Memory, check, wrong_at
+from test_overlap import check
 
-from nanotool import simulate
-from nanotool.frontends.tflite.convert import load as load_tflite
 from nanotool.ir import Int8Array, QGraph, Window
 from nanotool.lower import lower
-from nanotool.plan import plan
-from nanotool.runtime import Runtime
 from nanotool.sources import lib_dir
 
 TARGET = "scalar"
@@ -136,14 +133,7 @@ def test_what_is_not_proved_takes_the_portable_kernel() -> None:
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
 def test_the_reference_models(name: str) -> None:
     """TFLite Micro's answers, within the memory that each is promised."""
-    graph = load_tflite(MODELS / f"{name}.tflite")
-    golden = np.load(MODELS / f"{name}_golden.npz")
-    lowered = lower(graph, TARGET)
-    planned = plan(lowered)
-    x = golden["x"].reshape(-1, *graph.input_tensor.shape)
-    y = Runtime(lowered, planned).run(x)
-    assert np.array_equal(y.reshape(golden["y"].shape), golden["y"])
-    assert planned.arena_size <= {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}[name]
+    lowered, *_ = reference_model(name, TARGET)
     portable = {"nano_dense", "nano_conv2d", "nano_conv2d_add"}
     assert portable.isdisjoint(op.kernel for op in lowered.ops)
 
@@ -163,17 +153,7 @@ def test_a_depthwise_output_may_lie_anywhere_below_the_input() -> None:
     for number, window in enumerate(DEPTHWISE):
         for shape in ((5, 6, 5), (14, 5, 4), (9, 16, 8)):
             graph = depthwise(shape, window, seed=number)
-            lowered = lower(graph, TARGET)
-            (op,) = lowered.ops
-            fits = graph.output_tensor.size <= graph.input_tensor.size
-            assert op.overlaps == (0 if fits else None,)
-            x = random_inputs(graph, 2, number)
-            y = simulate.simulate(graph, x)
-            samples = [{"input": x[i].tobytes(), op.output: y[i].tobytes()} for i in range(len(x))]
-            memory = Memory(lowered)
-            size = graph.output_tensor.nbytes
-            for distance in (0, 1, 4, size - 1, size) if fits else (size,):
-                assert not wrong_at(memory, [0], "input", distance, samples), (window, distance)
+            lies_anywhere_below(graph, TARGET, (1, 4), number)
 
 
 # --- Exported, under the sanitizers ---------------------------------------------------------------
