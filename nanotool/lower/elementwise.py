@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -191,7 +192,22 @@ def _axes(layer: Layer) -> tuple[list[int], list[list[int]]]:
     return merge_axes(layer.output.shape, *strides)
 
 
-def runs_on(layer: Layer) -> bool:
+def arithmetic(
+    op: Binary,
+    layer: Layer,
+    add: Callable[[Layer, bool], Call | None],
+    mul: Callable[[Layer], Call | None],
+) -> Call | None:
+    """What ``add`` (layer, whether to subtract) or ``mul`` makes of a sum, difference or product of
+    rows; None for other functions, and for operands that are not read as rows."""
+    if not _runs_on(layer):
+        return None
+    if op.function in ("add", "sub"):
+        return add(layer, op.function == "sub")
+    return mul(layer) if op.function == "mul" else None
+
+
+def _runs_on(layer: Layer) -> bool:
     """Whether both operands are read element by element along the last axis."""
     _, strides = _axes(layer)
     return all(steps and steps[-1] == 1 for steps in strides)

@@ -55,18 +55,22 @@ class Lines:
     def holds_in_place(self, band: int, layer: Layer) -> bool:
         """Whether no band's outputs, put over the input pixel by pixel, meet a pixel that a later
         band reads."""
-        (in_h, in_w), (out_h, out_w) = layer.input.shape[:2], layer.output.shape[:2]
         for end in range(band, self.out_lines, band):
             read = (end - 1) * self.stride[0] + self.kernel[0] - self.padding[0]
             if read >= self.in_lines:
                 break
-            if self.columns:
-                harmless = (in_h, in_w) == (out_h, out_w) and end <= read
-            else:
-                harmless = end * out_w <= read * in_w
-            if not harmless:
+            if not behind(self.columns, layer, end, read):
                 return False
         return True
+
+
+def behind(columns: bool, layer: Layer, written: int, read: int) -> bool:
+    """Whether ``written`` output lines, put over the input pixel by pixel, stay behind the first
+    ``read`` input lines. ``columns``: lines are columns."""
+    (in_h, in_w), (out_h, out_w) = layer.input.shape[:2], layer.output.shape[:2]
+    if columns:
+        return (in_h, in_w) == (out_h, out_w) and written <= read
+    return written * out_w <= read * in_w
 
 
 _Kind = TypeVar("_Kind", bound=Lines)

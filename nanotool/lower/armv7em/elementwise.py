@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nanotool import numerics
 from nanotool.ir import INT8_MAX, INT8_MIN, Binary, Struct
 from nanotool.lower import pack
-from nanotool.lower.elementwise import broadcast, operands, runs_on
+from nanotool.lower.elementwise import arithmetic, broadcast, operands
 from nanotool.lower.layer import Call, Layer, store, variant
 
 TARGET = "armv7em"
@@ -21,14 +21,10 @@ ALL = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # each int8
 @variant(TARGET, Binary)
 def _binary(op: Binary, layer: Layer) -> Call | None:
     """add, sub and mul of rows."""
-    if not runs_on(layer):
-        return None
-    if op.function in ("add", "sub"):
-        return _add(layer, subtract=op.function == "sub")
-    return _mul(layer) if op.function == "mul" else None
+    return arithmetic(op, layer, _add, _mul)
 
 
-def _add(layer: Layer, *, subtract: bool) -> Call | None:
+def _add(layer: Layer, subtract: bool) -> Call | None:
     """Two products and a constant. For that it computes what the reference does there is no
     formula: all pairs of int8 are tried."""
     a, b = layer.inputs

@@ -12,6 +12,7 @@ from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
 from nanotool.lower.armv81m import pack
 from nanotool.lower.layer import UINT16_MAX, Call, Layer, store, variant
 from nanotool.lower.linear import is_depthwise
+from nanotool.lower.lines import behind
 from nanotool.lower.pack import scaled_wide
 from nanotool.lower.window import window_struct
 
@@ -89,17 +90,12 @@ def _lines(window: Window, layer: Layer) -> Iterator[_Lines]:
 def _holds_in_place(lines: _Lines, bands: int, layer: Layer) -> bool:
     """Whether no outputs of some bands, put over the input pixel by pixel, meet a pixel that a
     later band reads."""
-    (in_h, in_w), (out_h, out_w) = layer.input.shape[:2], layer.output.shape[:2]
     for first in range(bands, lines.bands, bands):
         end = first * lines.band_lines  # the lines written so far
         read = 2 * first + 2 - lines.padding[0]  # two lines are in the planes
         if read >= lines.in_lines:
             break
-        if lines.columns:
-            harmless = (in_h, in_w) == (out_h, out_w) and end <= read
-        else:
-            harmless = end * out_w <= read * in_w
-        if not harmless:
+        if not behind(lines.columns, layer, end, read):
             return False
     return True
 

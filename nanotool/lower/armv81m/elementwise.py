@@ -8,7 +8,7 @@ from nanotool import numerics
 from nanotool.ir import Binary, MaxPool2D, Struct
 from nanotool.lower import pack
 from nanotool.lower.armv7em.elementwise import ALL, every_sum, largest_product, sum_offset
-from nanotool.lower.elementwise import broadcast, operands, runs_on
+from nanotool.lower.elementwise import arithmetic, broadcast, operands
 from nanotool.lower.layer import Call, Layer, factor, portable_call, store, variant
 
 TARGET = "armv81m"
@@ -19,14 +19,10 @@ _FRACTIONS = range(24, 15, -1)  # bits of a sum behind the point
 @variant(TARGET, Binary)
 def _binary(op: Binary, layer: Layer) -> Call | None:
     """add, sub and mul of rows."""
-    if not runs_on(layer):
-        return None
-    if op.function in ("add", "sub"):
-        return _add(layer, subtract=op.function == "sub")
-    return _mul(layer) if op.function == "mul" else None
+    return arithmetic(op, layer, _add, _mul)
 
 
-def _add(layer: Layer, *, subtract: bool) -> Call | None:
+def _add(layer: Layer, subtract: bool) -> Call | None:
     """Two products and a constant, with as many bits behind the point as all pairs of int8 have
     the reference's results with."""
     a, b = layer.inputs
