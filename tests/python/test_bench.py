@@ -96,6 +96,25 @@ def test_the_record_covers_every_board_and_model() -> None:
     assert record.RESULTS.with_suffix(".md").read_text() == record.markdown(known)
 
 
+@pytest.mark.parametrize("model", suite.MODELS)
+def test_the_pages_tell_what_was_recorded(model: str) -> None:
+    """The row of each model in README.md and docs/performance.md; other cores' in README.md."""
+    known = json.loads(record.RESULTS.read_text())
+    figures = {board: entry["models"][model] for board, entry in known.items()}
+    readme = (suite.ROOT / "README.md").read_text().splitlines()
+    page = (suite.ROOT / "docs" / "performance.md").read_text().splitlines()
+    stm32 = figures.pop("stm32")
+    ours, others = (line for line in readme if line.startswith(f"| {suite.TITLES[model]} |"))
+    assert f"**{stm32['instructions']:,}**" in ours
+    assert f"| {stm32['arena_bytes']:,} |" in ours
+    for row in figures.values():
+        assert f"| {row['instructions']:,} ({row['instructions'] / row['macs']:.2f}) |" in others
+    name = "MLP" if model == "mlp" else model
+    told = next(line for line in page if line.startswith(f"| {name} |"))  # the first table's
+    for what in ("instructions", "arena_bytes", "code_bytes", "weight_bytes"):
+        assert f"| {stm32[what]:,} |" in told
+
+
 def test_tables_and_picture_repeat() -> None:
     known = json.loads(record.RESULTS.read_text())
     text = record.markdown(known)
