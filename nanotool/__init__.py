@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nanotool.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from nanotool.api import QuantizedModel, load, quantize
     from nanotool.errors import NanoError
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
         quantize_weights,
     )
     from nanotool.sequential.model import SequentialModel
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "NanoError": "nanotool.errors",

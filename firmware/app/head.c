@@ -8,7 +8,6 @@
 
 #include "board.h"
 #include "format.h"
-#include "inference.h"
 #include "parse.h"
 
 /* Seen under this name in the ELF. */
@@ -19,6 +18,7 @@ static struct {
     nano_tensor output;
     uint8_t origin;              /* head_origin */
     bool quantized;              /* the int8 head is that of the newest weights */
+    bool unchanged;              /* since the last head_run() */
     uint32_t put_done, put_size; /* bytes of a put under way */
 } head;
 
@@ -33,7 +33,7 @@ head_origin head_get_origin(void) {
 static void become(head_origin origin) {
     head.origin = (uint8_t)origin;
     head.quantized = false;
-    inference_forget();
+    head.unchanged = false;
 }
 
 void head_changed(void) {
@@ -93,7 +93,12 @@ const nano_tensor *head_output_tensor(const nano_tensor *model) {
 const int8_t *head_run(const int8_t *features) {
     const int8_t *output = NULL;
     (void)nano_train_infer(&head.net, features, &output); /* refuses what is not quantized */
+    head.unchanged = true;
     return output;
+}
+
+bool head_unchanged(void) {
+    return head.unchanged;
 }
 
 void head_put_memory(void) {

@@ -36,6 +36,9 @@ const nano_tensor *head_output_tensor(const nano_tensor *model);
 /* The output for the model's output, valid until the next call. */
 const int8_t *head_run(const int8_t *features);
 
+/* Whether the head is the one that the last head_run() was of. */
+bool head_unchanged(void);
+
 /* `m-mem-train-[…]` and `m-mem-store-[…]`. */
 void head_put_memory(void);
 
@@ -91,6 +94,10 @@ static inline const nano_tensor *head_output_tensor(const nano_tensor *model) {
 
 static inline const int8_t *head_run(const int8_t *features) {
     return features;
+}
+
+static inline bool head_unchanged(void) {
+    return true;
 }
 
 static inline void head_put_memory(void) {

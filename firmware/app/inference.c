@@ -18,7 +18,7 @@ static uint8_t app_arena[APP_ARENA_SIZE] NANO_ALIGNED;
 static struct {
     nano_net net;
     nano_status status;
-    const int8_t *output; /* the newest; NULL: there is none */
+    const int8_t *output; /* of the newest inference; NULL: there was none */
     bool within;          /* between inference_run_to() and inference_finish() */
 } state;
 
@@ -106,7 +106,7 @@ void inference_finish(void) {
 }
 
 const int8_t *inference_output(void) {
-    return state.output;
+    return head_unchanged() ? state.output : NULL;
 }
 
 const int8_t *inference_features(void) {
@@ -114,8 +114,4 @@ const int8_t *inference_features(void) {
     (void)nano_run(&state.net);
     state.output = NULL;
     return nano_output(&state.net);
-}
-
-void inference_forget(void) {
-    state.output = NULL;
 }

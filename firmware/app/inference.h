@@ -45,13 +45,11 @@ void inference_watch(nano_observer observer, void *user);
 const int8_t *inference_run_to(uint16_t last);
 void inference_finish(void);
 
-/* The newest inference's output; NULL before the first one has ended, and after a call below. */
+/* The newest inference's output; NULL before the first one has ended, after inference_features(),
+ * and once the head has changed. */
 const int8_t *inference_output(void);
 
 /* Run the model without the head: its output, the features, valid until the next run. */
 const int8_t *inference_features(void);
-
-/* The head is another one: there is no output any more. */
-void inference_forget(void);
 
 #endif

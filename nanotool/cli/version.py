@@ -9,7 +9,7 @@ EPILOG = examples("nanotool version", "nanotool version --json")
 
 def command(as_json: AsJson = False) -> None:
     """Print nanotool's version."""
-    from nanotool import __version__
+    from nanotool.version import __version__
 
     if as_json:
         print_json({"version": __version__})

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from nanotool import __version__
 from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
 from nanotool.elf import section_bytes, weight_symbols
@@ -17,6 +16,7 @@ from nanotool.qfile import graph_hash
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.report.describe import describe
 from nanotool.simulate import simulate
+from nanotool.version import __version__
 
 MAX_SAMPLES = 12
 

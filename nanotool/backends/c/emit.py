@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import nanotool
 from nanotool.backends.c import describe, text
 from nanotool.backends.c import head as head_part
 from nanotool.backends.c.describe import arrays_of
@@ -31,6 +30,7 @@ from nanotool.qfile import graph_hash, to_bytes
 from nanotool.simulate import simulate
 from nanotool.targets import find_target
 from nanotool.training.cut import Trainable
+from nanotool.version import __version__
 
 
 def export(
@@ -122,7 +122,7 @@ def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[L
 
 
 def _banner(model: _Model, name: str, purpose: str, more: Sequence[str] = ()) -> list[str]:
-    title, mark = f"{name} - {purpose}.", f"{MARK} {nanotool.__version__}; do not edit."
+    title, mark = f"{name} - {purpose}.", f"{MARK} {__version__}; do not edit."
     one_line = len(title) + len(mark) < describe.COMMENT_WIDTH
     lines = [
         *([f"{title} {mark}"] if one_line else [mark, title]),

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
-from nanotool.frontends.torch.registry import handles
-from nanotool.frontends.torch.walk import Value, Walk
+from nanotool.frontends.torch.walk import Value, Walk, handles
 from nanotool.ir import ArgMax, BatchNorm, Binary, Clamp, Shape, Unary
 
 _OUT_OF_ORDER = "Keep the batch as the first axis of both: x * gate.view(-1, C, 1, 1)."

@@ -10,8 +10,7 @@ from torch import fx
 from nanotool import unary
 from nanotool.frontends.torch.arithmetic import affine, binary, scaled
 from nanotool.frontends.torch.fx_nodes import Arguments
-from nanotool.frontends.torch.registry import Handler, handles
-from nanotool.frontends.torch.walk import Walk
+from nanotool.frontends.torch.walk import Handler, Walk, handles
 from nanotool.ir import Clamp, PRelu, Unary
 
 

@@ -8,8 +8,7 @@ import numpy as np
 from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, sizes
-from nanotool.frontends.torch.registry import handles
-from nanotool.frontends.torch.walk import Walk
+from nanotool.frontends.torch.walk import Walk, handles
 from nanotool.ir import BatchNorm, Conv2D, ConvTranspose2D, Dense, FloatArray, Shape, Window
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
-from nanotool.frontends.torch.registry import HINTS, handles
-from nanotool.frontends.torch.walk import Value, Walk
+from nanotool.frontends.torch.hints import HINTS
+from nanotool.frontends.torch.walk import Value, Walk, handles
 from nanotool.ir import Concat, Pad, Resize, Shape, Slice
 
 # --- Nothing moves --------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from torch import fx
 
 from nanotool.frontends.torch.arithmetic import scaled
 from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, operator_name
-from nanotool.frontends.torch.registry import handles
-from nanotool.frontends.torch.walk import Value, Walk
+from nanotool.frontends.torch.walk import Value, Walk, handles
 from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Pad, Shape, Window
 
 

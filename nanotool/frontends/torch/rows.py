@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
-from nanotool.frontends.torch.registry import handles
-from nanotool.frontends.torch.walk import Walk
+from nanotool.frontends.torch.walk import Walk, handles
 from nanotool.ir import LogSoftmax, Op, Softmax, Transpose
 
 

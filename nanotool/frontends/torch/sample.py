@@ -10,8 +10,7 @@ from torch import fx
 
 from nanotool import numerics
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
-from nanotool.frontends.torch.registry import handles
-from nanotool.frontends.torch.walk import Walk
+from nanotool.frontends.torch.walk import Walk, handles
 from nanotool.ir import Resize
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
@@ -14,19 +15,38 @@ from torch import fx
 
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.torch.fx_nodes import (
+    Arguments,
     is_number,
     module_path,
     named_arguments,
     operator_name,
     provenance,
 )
-from nanotool.frontends.torch.registry import DEFAULT_HINT, HANDLERS, HINTS, VIEWS
+from nanotool.frontends.torch.hints import DEFAULT_HINT, HINTS
 from nanotool.ir import ArgMax, FloatArray, Graph, Node, Op, Reshape, Shape, Transpose
 
 # A tensor of the graph, a constant, several results, or something that is no activation.
 Value: TypeAlias = "str | torch.Tensor | list[Value] | None"
 
+# (walk, arguments by name, node) -> the result
+Handler: TypeAlias = "Callable[[Walk, Arguments, fx.Node], Value]"
+
 MAX_AXES = 4  # of a tensor, the batch aside
+
+_HANDLERS: dict[str, Handler] = {}  # by the operator's name, without the _ of in-place forms
+_VIEWS: set[str] = set()  # those whose result shares its input's memory
+
+
+def handles(*operators: str, view: bool = False) -> Callable[[Handler], Handler]:
+    """Register the function below as the handler of ``operators``."""
+
+    def register(function: Handler) -> Handler:
+        _HANDLERS.update(dict.fromkeys(operators, function))
+        if view:
+            _VIEWS.update(operators)
+        return function
+
+    return register
 
 
 @dataclass
@@ -291,7 +311,7 @@ class Walk:
             return
         name = operator_name(node)
         kind = name.rstrip("_")
-        handler = HANDLERS.get(kind)
+        handler = _HANDLERS.get(kind)
         if handler is None:
             self.refuse(
                 f"the operation {kind} on {self.shapes_of_inputs(node)}",
@@ -299,9 +319,9 @@ class Walk:
             )
         result = handler(self, named_arguments(node), node)
         self.values[node] = result
-        if kind in VIEWS or name.endswith("_"):
+        if kind in _VIEWS or name.endswith("_"):
             first = node.all_input_nodes[0]
-            if kind in VIEWS:
+            if kind in _VIEWS:
                 self.roots[node] = self.roots.get(first, first)
             else:
                 self._written_in_place(first, node, result)

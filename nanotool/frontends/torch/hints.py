@@ -1,35 +1,6 @@
-"""Handlers by ATen operator, and what to do instead of operators that have none."""
+"""What to do instead of operators that no handler takes."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
-
-from torch import fx
-
-from nanotool.frontends.torch.fx_nodes import Arguments
-
-if TYPE_CHECKING:
-    from nanotool.frontends.torch.walk import Value, Walk
-
-# (walk, arguments by name, node) -> the result
-Handler: TypeAlias = "Callable[[Walk, Arguments, fx.Node], Value]"
-
-HANDLERS: dict[str, Handler] = {}  # by the operator's name, without the _ of in-place forms
-VIEWS: set[str] = set()  # those whose result shares its input's memory
-
-
-def handles(*operators: str, view: bool = False) -> Callable[[Handler], Handler]:
-    """Register the function below as the handler of ``operators``."""
-
-    def register(function: Handler) -> Handler:
-        HANDLERS.update(dict.fromkeys(operators, function))
-        if view:
-            VIEWS.update(operators)
-        return function
-
-    return register
-
 
 _RECURRENT = "Recurrent layers are not in this version: use Conv1d layers over the time axis."
 _NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
