@@ -4,7 +4,7 @@
  *     name sample step quantize infer nearest arena */
 #include "../tests/c/check/check.h"
 
-#include "nano/nano.h"
+#include "nano/train.h"
 
 #define FEATURES 64
 #define CLASSES 10

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "nano/nano.h"
+#include "nano/train.h"
 
 /* Run `count` inferences. `in` and `out` hold one input and one output behind the other. Stops at
  * the first status that is not NANO_OK and returns it. */

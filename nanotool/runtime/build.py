@@ -111,11 +111,12 @@ def _builder() -> FFI:
     def relative(path: Path) -> str:
         return Path(os.path.relpath(path)).as_posix()
 
+    headers = (*(f"nano/{name}.h" for name in HEADERS), *OWN_HEADERS)
     builder = FFI()
     builder.cdef(_cdef())
     builder.set_source(
         MODULE,
-        "".join(f'#include "{name}"\n' for name in OWN_HEADERS),
+        "".join(f'#include "{name}"\n' for name in headers),
         sources=[relative(path) for path in _sources()],
         include_dirs=[relative(path) for path in _include_dirs()],
         define_macros=[("NANOTOOL_FINGERPRINT", f'"{fingerprint()}"'), *VARIANTS],

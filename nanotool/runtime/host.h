@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 
 #define NANOTOOL_HOST_MAX_TERMS 16384
 

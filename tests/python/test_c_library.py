@@ -238,6 +238,12 @@ def test_only_freestanding_headers() -> None:
         assert system <= {"stddef.h", "stdint.h"} | vectors, path
 
 
+def test_the_front_door_brings_no_kernels() -> None:
+    text = (INCLUDE / "nano" / "nano.h").read_text()
+    brought = re.findall(r'^#include "nano/(\w+)\.h"', text, re.M)
+    assert brought == ["arena", "config", "model", "status"]
+
+
 def test_cmake_lists_every_source() -> None:
     listed = re.findall(r"^\s+(src/\S+\.c)\b", (LIBRARY / "CMakeLists.txt").read_text(), re.M)
     assert sorted(listed) == [path.relative_to(LIBRARY).as_posix() for path in SOURCES]

@@ -1,7 +1,7 @@
 /* Between int8 and a border's types: halves, ends, NaN, infinities, in place. */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 
 static void run(nano_kernel kernel, const void *params, const void *in, void *out) {
     const nano_io io = {{in, NULL}, out, NULL};

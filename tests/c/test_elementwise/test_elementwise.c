@@ -2,7 +2,7 @@
  * int64, broadcasting, and outputs over either operand. */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 
 enum { ROOM = 1024, CASES = 300 };
 static int8_t first[ROOM], second[ROOM], expected[ROOM], actual[ROOM], shared[3 * ROOM];

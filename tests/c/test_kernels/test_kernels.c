@@ -2,7 +2,7 @@
  * and writes that nano/ops.h promises. */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 #include "naive.h"
 
 static const int32_t one = 1 << 30; /* with shift 1: times 1.0 */

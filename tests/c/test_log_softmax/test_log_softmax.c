@@ -2,7 +2,7 @@
  */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 
 enum { MOST = 16 };
 

@@ -2,7 +2,7 @@
  * definition, outputs over their inputs. */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 
 enum { ROOM = 2048, CASES = 300 };
 static int8_t input[ROOM], expected[ROOM], actual[ROOM], shared[3 * ROOM];

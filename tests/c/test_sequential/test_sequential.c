@@ -3,6 +3,7 @@
 #include "../check/check.h"
 
 #include "nano/nano.h"
+#include "nano/sequential.h"
 
 static uint8_t bytes[4096] NANO_ALIGNED;
 static nano_arena arena;

@@ -1,7 +1,7 @@
 /* Softmax: outputs of TensorFlow Lite Micro's reference kernel, and what must hold of any row. */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/ops.h"
 
 enum { MOST = 16 };
 

@@ -2,7 +2,7 @@
  * nothing. */
 #include "../check/check.h"
 
-#include "nano/nano.h"
+#include "nano/train.h"
 
 #define FEATURES 12
 #define HIDDEN 8

@@ -8,16 +8,15 @@
  *     memcpy(nano_input(&net), image, digits_model.input.size);
  *     nano_run(&net);
  *     use(nano_output(&net));
- */
+ *
+ * Beside it, for those who ask: nano/ops.h, the kernels and their parameters, for generated
+ * sources; nano/sequential.h, models built at run time; nano/train.h, training on the device. */
 #ifndef NANO_H
 #define NANO_H
 
 #include "nano/arena.h"
 #include "nano/config.h"
 #include "nano/model.h"
-#include "nano/ops.h"
-#include "nano/sequential.h"
 #include "nano/status.h"
-#include "nano/train.h"
 
 #endif
