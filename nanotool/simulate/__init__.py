@@ -7,22 +7,24 @@ are refused by `nanotool.validate`).
 
     run          simulate, simulate_all, run_op
     linear       dense, convolutions            pooling      pools, mean
-    elementwise  unary, binary, PReLU, borders  rows         softmax, log-softmax, argmax
+    elementwise  unary, binary, PReLU, borders  axis         softmax, log-softmax, argmax
     move         reshape, transpose, concat, slice, pad, resize
 """
 
-from nanotool.simulate import elementwise, linear, move, pooling, rows
-from nanotool.simulate.registry import KERNELS, kernel
+from nanotool.simulate import axis, elementwise, kernels, linear, move, pooling
+from nanotool.simulate.kernels import kernel
 from nanotool.simulate.run import run_op, simulate, simulate_all
 
+kernel.complete()
+
 __all__ = [
-    "KERNELS",
+    "axis",
     "elementwise",
     "kernel",
+    "kernels",
     "linear",
     "move",
     "pooling",
-    "rows",
     "run_op",
     "simulate",
     "simulate_all",

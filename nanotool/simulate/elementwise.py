@@ -14,14 +14,14 @@ from nanotool.ir import (
     ZERO_POINTS,
     Binary,
     Int8Array,
+    Op,
     PRelu,
-    QGraph,
-    QOp,
     QTensor,
     Quantize,
+    Unary,
 )
-from nanotool.ir import Unary as UnaryOp
-from nanotool.simulate.registry import kernel
+from nanotool.ops import Layer
+from nanotool.simulate.kernels import kernel
 
 
 def _aligned(*inputs: NDArray[Any]) -> list[NDArray[Any]]:
@@ -30,57 +30,54 @@ def _aligned(*inputs: NDArray[Any]) -> list[NDArray[Any]]:
     return [x.reshape(len(x), *(1,) * (axes - x.ndim), *x.shape[1:]) for x in inputs]
 
 
-def _centered(graph: QGraph, op: QOp, *inputs: NDArray[Any]) -> list[NDArray[np.int64]]:
+def _centered(layer: Layer[Op], *inputs: NDArray[Any]) -> list[NDArray[np.int64]]:
     """The inputs less their zero points, axes aligned."""
-    zero_points = [graph.tensors[name].zero_point for name in op.inputs]
-    aligned = _aligned(*inputs)
-    return [x.astype(np.int64) - zero for x, zero in zip(aligned, zero_points, strict=True)]
+    pairs = zip(_aligned(*inputs), layer.inputs, strict=True)
+    return [x.astype(np.int64) - tensor.zero_point for x, tensor in pairs]
 
 
-@kernel(UnaryOp)
-def table(graph: QGraph, op: QOp, x: Int8Array) -> Int8Array:
+@kernel(Unary)
+def table(layer: Layer[Unary], x: Int8Array) -> Int8Array:
     """out[i] = table[in[i] + 128]."""
-    assert isinstance(op.op, UnaryOp)
-    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    entries = unary.table(op.op.function, source, target, op.clamp)
+    source, target = layer.input, layer.output
+    entries = unary.table(layer.op.function, source, target, layer.clamp)
     return np.take(entries, x.astype(np.int64) + 128)
 
 
 @kernel(Binary)
-def binary(graph: QGraph, op: QOp, a: Int8Array, b: Int8Array) -> Int8Array:
+def binary(layer: Layer[Binary], a: Int8Array, b: Int8Array) -> Int8Array:
     """out = clamp(a f b), shapes broadcast; see numerics.elementwise for the sums and products."""
-    assert isinstance(op.op, Binary)
-    function = op.op.function
+    function = layer.op.function
     if function in ("maximum", "minimum"):
         extremum = (np.maximum if function == "maximum" else np.minimum)(*_aligned(a, b))
-        clipped: Int8Array = np.clip(extremum, *op.clamp).astype(np.int8)
+        clipped: Int8Array = np.clip(extremum, *layer.clamp).astype(np.int8)
         return clipped
-    x, y = _centered(graph, op, a, b)
-    target = graph.tensors[op.name]
-    scales = (*(graph.tensors[name].scale for name in op.inputs), target.scale)
+    x, y = _centered(layer, a, b)
+    target = layer.output
+    scales = (*(tensor.scale for tensor in layer.inputs), target.scale)
     if function == "mul":
         multiplier = numerics.mul_multiplier(*scales)
-        return numerics.requantize(x * y, *multiplier, target.zero_point, *op.clamp)
+        return numerics.requantize(x * y, *multiplier, target.zero_point, *layer.clamp)
     if function in ("add", "sub"):
         sums, subtract = numerics.add_parameters(*scales), function == "sub"
-        return numerics.add(x, y, sums, target.zero_point, op.clamp, subtract=subtract)
-    raise InvalidModel(f"{op.name}: there is no binary function {function!r}.")
+        return numerics.add(x, y, sums, target.zero_point, layer.clamp, subtract=subtract)
+    raise InvalidModel(f"{layer.name}: there is no binary function {function!r}.")
 
 
 @kernel(PRelu)
-def prelu(graph: QGraph, op: QOp, x: Int8Array, alpha: Int8Array) -> Int8Array:
+def prelu(layer: Layer[PRelu], x: Int8Array, alpha: Int8Array) -> Int8Array:
     """out = in where it is positive, else in * alpha."""
-    source, slopes = (graph.tensors[name] for name in op.inputs)
-    target = graph.tensors[op.name]
+    source, slopes = layer.inputs
+    target = layer.output
     parameters = numerics.prelu_parameters(source.scale, slopes.scale, target.scale)
-    centered = _centered(graph, op, x, alpha)
-    return numerics.prelu(centered[0], centered[1], parameters, target.zero_point, op.clamp)
+    centered = _centered(layer, x, alpha)
+    return numerics.prelu(centered[0], centered[1], parameters, target.zero_point, layer.clamp)
 
 
 @kernel(Quantize)
-def quantize(graph: QGraph, op: QOp, x: NDArray[Any]) -> NDArray[Any]:
+def quantize(layer: Layer[Quantize], x: NDArray[Any]) -> NDArray[Any]:
     """The same real values in the output's type, scale and zero point."""
-    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+    source, target = layer.input, layer.output
     if source.dtype == "float32":
         return _from_float(target, x)
     if target.dtype == "float32":

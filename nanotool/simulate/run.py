@@ -10,22 +10,25 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import DTYPES, QGraph, QOp
-from nanotool.simulate.registry import KERNELS
+from nanotool.ops import Layer, layer_of
+from nanotool.simulate.kernels import kernel
 
 CHUNK_BYTES = 32 * 2**20  # about what one operator's widened inputs may take
 
 
+def run_layer(layer: Layer[Any], *inputs: NDArray[Any]) -> NDArray[Any]:
+    """The output [n, *shape] of ``layer`` on its ``inputs`` [n, *shape] each."""
+    y = kernel.of(layer.op)(layer, *inputs)
+    if y.shape[1:] != layer.output.shape:
+        raise InvalidModel(
+            f"{layer.name} computes shape {y.shape[1:]}, its tensor has {layer.output.shape}."
+        )
+    return y
+
+
 def run_op(graph: QGraph, op: QOp, *inputs: NDArray[Any]) -> NDArray[Any]:
     """The output [n, *shape] of one ``op`` of ``graph`` on its ``inputs`` [n, *shape] each."""
-    try:
-        function = KERNELS[type(op.op)]
-    except KeyError:
-        raise InvalidModel(f"{op.name}: {type(op.op).__name__} has no int8 form.") from None
-    y = function(graph, op, *inputs)
-    expected = graph.tensors[op.name].shape
-    if y.shape[1:] != expected:
-        raise InvalidModel(f"{op.name} computes shape {y.shape[1:]}, its tensor has {expected}.")
-    return y
+    return run_layer(layer_of(graph, op), *inputs)
 
 
 def _check_input(graph: QGraph, x: NDArray[Any]) -> None:

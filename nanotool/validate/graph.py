@@ -8,9 +8,9 @@ import re
 import numpy as np
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, ArgMax, QGraph, QOp, QTensor
-from nanotool.validate.layer import Layer
-from nanotool.validate.rules import RULES
+from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, ArgMax, Op, QGraph, QTensor
+from nanotool.ops import FACTS, Layer, facts, layer_of
+from nanotool.ops.shape import output_shape
 from nanotool.validate.weights import check_weights
 
 MAX_AXES = 4
@@ -33,9 +33,8 @@ def validate(graph: QGraph) -> None:
     _check_constants(graph)
     _check_order(graph)
     _check_types(graph)
-    constants = frozenset(graph.constants)
     for op in graph.ops:
-        _check_op(graph, op, constants)
+        check_layer(layer_of(graph, op))
     _check_border(graph)
 
 
@@ -69,10 +68,10 @@ def _check_order(graph: QGraph) -> None:
     """Each tensor is written once, before it is read; every tensor is written."""
     written = {graph.input, *graph.constants}
     for op in graph.ops:
-        rule = RULES.get(type(op.op))
-        if rule is None:
+        general = FACTS.get(type(op.op))
+        if general is None or not general.int8:
             raise InvalidModel(f"{op.name}: {type(op.op).__name__} has no int8 form.")
-        least, most = rule.inputs
+        least, most = general.inputs
         if not least <= len(op.inputs) <= most:
             count = str(least) if least == most else f"{least} to {most:,}"
             raise InvalidModel(f"{op.name}: it reads {len(op.inputs)} tensors, not {count}.")
@@ -98,18 +97,22 @@ def _check_types(graph: QGraph) -> None:
             raise InvalidModel(f"Tensor {name} is {tensor.dtype}; only a border can be.")
 
 
-def _check_op(graph: QGraph, op: QOp, constants: frozenset[str]) -> None:
-    inputs = tuple(graph.tensors[name] for name in op.inputs)
-    layer = Layer(op, inputs, graph.tensors[op.name], constants)
-    rule = RULES[type(op.op)]
-    if not rule.types and any(tensor.dtype != "int8" for tensor in (*inputs, layer.output)):
-        layer.refuse(f"{type(op.op).__name__} takes and yields int8 only", "Quantize in front.")
-    low, high = op.clamp
+def check_layer(layer: Layer[Op]) -> None:
+    """Raise InvalidModel, with the layer's name, unless ``layer`` is sound."""
+    what, kind = layer.computes(facts, layer.op), type(layer.op).__name__
+    if not what.types and any(tensor.dtype != "int8" for tensor in (*layer.inputs, layer.output)):
+        layer.refuse(f"{kind} takes and yields int8 only", "Quantize in front.")
+    low, high = layer.clamp
     if not INT8_MIN <= low <= high <= INT8_MAX:
-        layer.refuse(f"its clamp {op.clamp} is not within int8")
-    if not rule.clamps and op.clamp != (INT8_MIN, INT8_MAX):
-        layer.refuse(f"{type(op.op).__name__} takes no clamp")
-    expected = rule.check(op.op, layer)
+        layer.refuse(f"its clamp {layer.clamp} is not within int8")
+    if not what.clamps and layer.clamp != (INT8_MIN, INT8_MAX):
+        layer.refuse(f"{kind} takes no clamp")
+    if what.shares_quantization and not all(
+        (tensor.scale, tensor.zero_point) == (layer.output.scale, layer.output.zero_point)
+        for tensor in layer.inputs
+    ):
+        layer.refuse(f"{kind} has to keep scale and zero point")
+    expected = output_shape(layer)
     if layer.output.shape != expected:
         layer.refuse(f"it yields shape {expected}, its tensor has {layer.output.shape}")
     check_weights(layer)

@@ -19,9 +19,10 @@ from nanotool import bisect, tflm
 from nanotool.backends import tflite
 from nanotool.backends.c.emit import golden_inputs
 from nanotool.errors import MissingTool, UnsupportedOp
-from nanotool.ir import MaxPool2D, QGraph, QOp, Window
+from nanotool.ir import MaxPool2D, QGraph, Window
 from nanotool.models import load_model
-from nanotool.simulate import registry, simulate
+from nanotool.ops import Layer
+from nanotool.simulate import kernel, simulate
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -54,15 +55,15 @@ def test_random_graphs_agree(seed: int) -> None:
 @pytest.fixture
 def broken_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The simulator's max pool is wrong by 3 in one element of each image."""
-    right = registry.KERNELS[MaxPool2D]
+    right = kernel.handlers[MaxPool2D]
 
-    def wrong(graph: QGraph, op: QOp, x: NDArray[Any]) -> NDArray[Any]:
-        y: NDArray[Any] = right(graph, op, x).copy()
+    def wrong(layer: Layer[MaxPool2D], x: NDArray[Any]) -> NDArray[Any]:
+        y: NDArray[Any] = right(layer, x).copy()
         corner = y[:, 0, 0, 0]
         y[:, 0, 0, 0] = np.where(corner > 0, corner - 3, corner + 3)
         return y
 
-    monkeypatch.setitem(registry.KERNELS, MaxPool2D, wrong)
+    monkeypatch.setitem(kernel.handlers, MaxPool2D, wrong)
     yield
 
 

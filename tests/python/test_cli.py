@@ -30,7 +30,7 @@ from nanotool.errors import DeviceError
 from nanotool.ir import Int8Array, MaxPool2D, QGraph
 from nanotool.pipeline import prepare
 from nanotool.run import run, verdict
-from nanotool.simulate import registry
+from nanotool.simulate import kernel, kernels
 from nanotool.targets import TARGETS
 
 COMMANDS = (
@@ -615,9 +615,9 @@ def test_run_leaves_no_output_when_the_line_breaks(
 def test_bisect(cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = cli("bisect", model)
     assert done.code == 0 and "0 bytes differ from TensorFlow Lite Micro" in done.out
-    right = registry.KERNELS[MaxPool2D]
-    wrong: registry.Kernel = lambda *arguments: right(*arguments) ^ 1  # noqa: E731
-    monkeypatch.setitem(registry.KERNELS, MaxPool2D, wrong)
+    right = kernel.handlers[MaxPool2D]
+    wrong: kernels.Kernel = lambda *arguments: right(*arguments) ^ 1  # noqa: E731
+    monkeypatch.setitem(kernel.handlers, MaxPool2D, wrong)
     x = inputs(tmp_path)
     done = cli("bisect", model, "-i", x)
     assert done.code == 1 and "first layer that differs is pool" in done.out and done.err == ""

@@ -25,8 +25,8 @@ from nanotool.ir import (
     Quantize,
     Shape,
 )
-from nanotool.validate import RULES
-from nanotool.validate.layer import Layer
+from nanotool.ops import layer_of
+from nanotool.validate.graph import check_layer
 
 MAX_TENSOR = 2048  # elements
 MAX_WEIGHTS = 8192  # elements of one layer
@@ -182,10 +182,8 @@ class Builder:
         if len(target.shape) > 4 or target.size > MAX_TENSOR:
             return False
         part = replace(self.graph("part"), tensors={**self.tensors, target.name: target})
-        inputs = tuple(self.tensors[name] for name in layer.inputs)
-        checked = Layer(layer, inputs, target, frozenset(self.constants))
         try:
-            RULES[type(layer.op)].check(layer.op, checked)
+            check_layer(layer_of(part, layer))
         except InvalidModel:
             return False
         x = simulate.run_op(part, layer, *(self.values[name] for name in layer.inputs))

@@ -1,15 +1,15 @@
 """What each operator accepts, and the shape that it yields: one rule an operator.
 
-A rule checks its operator's attributes and the quantization of its tensors, and returns the shape
-that the output must have. `RULES` also says how many inputs there are, whether a clamp may be
-fused, and whether tensors may be of other types than int8 (then the rule checks them).
+A rule checks its operator's attributes and the scales of its tensors, and returns the shape that
+the output must have. InvalidModel, with the layer's name, for what it does not accept. What holds
+for many operators is among the facts, and checked once (`nanotool.validate`): arity, clamps, types,
+quantization that is kept.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +28,7 @@ from nanotool.ir import (
     LogSoftmax,
     MaxPool2D,
     Mean,
+    Op,
     Pad,
     PRelu,
     Quantize,
@@ -40,47 +41,77 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.validate.layer import Layer
+from nanotool.ops.layer import Layer
+from nanotool.ops.registry import Registry
 
-Check: TypeAlias = Callable[[Any, Layer], Shape]
 MAX_SIZE = 65535  # of a window's or resize's numbers
-MAX_INPUTS = 65535  # of a concat
 BINARY_FUNCTIONS = ("add", "sub", "mul", "maximum", "minimum")
 QUANTIZATIONS = {  # (from, to)
     *(("int8", "int8"), ("uint8", "int8"), ("float32", "int8")),
     *(("int8", "uint8"), ("int8", "float32")),
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How one operator is checked."""
-
-    check: Check
-    inputs: tuple[int, int]  # at least, at most
-    clamps: bool
-    types: bool  # whether tensors may be something else than int8
+ShapeRule: TypeAlias = Callable[[Layer[Any]], Shape]
+shape_rule = Registry[ShapeRule]("ops/shape.py")
 
 
-RULES: dict[type, Rule] = {}
+def output_shape(layer: Layer[Any]) -> Shape:
+    """The shape that ``layer``'s output must have; InvalidModel if it accepts not what it gets."""
+    return shape_rule.of(layer.op)(layer)
 
 
-def rule(
-    operator: type, inputs: tuple[int, int] = (1, 1), *, clamps: bool = False, types: bool = False
-) -> Callable[[Check], Check]:
-    """Register the function below as the check of ``operator``."""
+def _axis(layer: Layer[Op], axis: int) -> int:
+    """``axis`` if the input has it."""
+    if not 0 <= axis < len(layer.input.shape):
+        layer.refuse(f"its input {layer.input.shape} has no axis {axis}")
+    return axis
 
-    def register(check: Check) -> Check:
-        RULES[operator] = Rule(check, inputs, clamps, types)
-        return check
 
-    return register
+def _image(layer: Layer[Op]) -> tuple[int, int, int]:
+    """Height, width and channels of the input."""
+    if len(layer.input.shape) != 3:
+        layer.refuse(f"its input {layer.input.shape} is not H, W, C")
+    height, width, channels = layer.input.shape
+    return height, width, channels
+
+
+def _broadcast(layer: Layer[Op]) -> Shape:
+    """The shape of all inputs together."""
+    axes = max(len(tensor.shape) for tensor in layer.inputs)
+    shapes = [(*(1,) * (axes - len(t.shape)), *t.shape) for t in layer.inputs]
+    result = []
+    for sizes in zip(*shapes, strict=True):
+        wanted = {size for size in sizes if size != 1}
+        if len(wanted) > 1:
+            together = " and ".join(str(tensor.shape) for tensor in layer.inputs)
+            layer.refuse(f"its inputs {together} do not broadcast")
+        result.append(wanted.pop() if wanted else 1)
+    return tuple(result)
+
+
+def _has_output(layer: Layer[Op], scale: float, zero_point: int, words: str) -> None:
+    """The output has the scale and zero point that its operator prescribes."""
+    if (layer.output.scale, layer.output.zero_point) != (scale, zero_point):
+        fraction = f"1/{round(1 / scale)}"
+        layer.refuse(f"a {words}'s output has scale {fraction} and zero point {zero_point}")
+
+
+def weight_shape(layer: Layer[Conv2D | ConvTranspose2D | Dense]) -> Shape:
+    """The shape of the weights of a sum of products between its input and its output."""
+    outputs, depth = layer.output.shape[-1], layer.input.shape[-1]
+    match layer.op:
+        case Conv2D(window, groups):
+            return (outputs, *window.kernel, depth // groups)
+        case ConvTranspose2D(window):
+            return (outputs, *window.kernel, depth)
+        case Dense():
+            return (outputs, depth)
 
 
 # --- Sums of products, windows --------------------------------------------------------------------
 
 
-def _check_window(window: Window, layer: Layer) -> None:
+def _check_window(window: Window, layer: Layer[Op]) -> None:
     sizes = (len(window.kernel), len(window.stride), len(window.padding), len(window.dilation))
     if sizes != (2, 2, 4, 2):
         layer.refuse("its window is not two-dimensional")
@@ -90,9 +121,9 @@ def _check_window(window: Window, layer: Layer) -> None:
         layer.refuse(f"its window {window} is out of range")
 
 
-def _windowed(window: Window, layer: Layer) -> tuple[int, int, int]:
+def _windowed(window: Window, layer: Layer[Op]) -> tuple[int, int, int]:
     """Height, width and input channels of a window over the input."""
-    height, width, channels = layer.image()
+    height, width, channels = _image(layer)
     _check_window(window, layer)
     if min(window.padding) < 0:
         layer.refuse(f"its window {window} is out of range")
@@ -102,8 +133,9 @@ def _windowed(window: Window, layer: Layer) -> tuple[int, int, int]:
     return rows, columns, channels
 
 
-@rule(Conv2D, clamps=True)
-def _conv2d(op: Conv2D, layer: Layer) -> Shape:
+@shape_rule(Conv2D)
+def _conv2d(layer: Layer[Conv2D]) -> Shape:
+    op = layer.op
     height, width, channels = _windowed(op.window, layer)
     outputs = layer.output.shape[-1] if layer.output.shape else 0
     if op.groups < 1 or channels % op.groups or outputs % op.groups:
@@ -111,11 +143,12 @@ def _conv2d(op: Conv2D, layer: Layer) -> Shape:
     return height, width, outputs
 
 
-@rule(ConvTranspose2D, clamps=True)
-def _conv_transpose2d(op: ConvTranspose2D, layer: Layer) -> Shape:
+@shape_rule(ConvTranspose2D)
+def _conv_transpose2d(layer: Layer[ConvTranspose2D]) -> Shape:
     """Padding at the end may be negative: rows and columns behind the last kernel, by less than a
     stride (PyTorch's output_padding)."""
-    height, width, _ = layer.image()
+    op = layer.op
+    height, width, _ = _image(layer)
     _check_window(op.window, layer)
     top, left, bottom, right = op.window.padding
     (stride_h, stride_w), (kernel_h, kernel_w) = op.window.stride, op.window.kernel
@@ -130,25 +163,24 @@ def _conv_transpose2d(op: ConvTranspose2D, layer: Layer) -> Shape:
     return rows, columns, layer.output.shape[-1] if layer.output.shape else 0
 
 
-@rule(Dense, clamps=True)
-def _dense(_op: Dense, layer: Layer) -> Shape:
+@shape_rule(Dense)
+def _dense(layer: Layer[Dense]) -> Shape:
     if not layer.input.shape or not layer.output.shape:
         layer.refuse("a dense layer needs at least one axis")
     return (*layer.input.shape[:-1], layer.output.shape[-1])
 
 
-@rule(MaxPool2D, clamps=True)
-@rule(AveragePool2D, clamps=True)
-def _pool(op: MaxPool2D | AveragePool2D, layer: Layer) -> Shape:
+@shape_rule(MaxPool2D, AveragePool2D)
+def _pool(layer: Layer[MaxPool2D | AveragePool2D]) -> Shape:
     """Every position of the window holds at least one element of the input."""
-    layer.keeps_quantization()
+    op = layer.op
     outputs = _windowed(op.window, layer)
     if not all(_windows_hold_input(op.window, layer, axis, outputs[axis]) for axis in range(2)):
         layer.refuse("a window lies in the padding alone", "Pad by less than the window's size.")
     return outputs
 
 
-def _windows_hold_input(window: Window, layer: Layer, axis: int, count: int) -> bool:
+def _windows_hold_input(window: Window, layer: Layer[Op], axis: int, count: int) -> bool:
     """Whether each of ``count`` windows along one axis has a tap inside the input.
 
     Of those that begin inside it the last one is the worst; those that begin in the padding are
@@ -163,10 +195,11 @@ def _windows_hold_input(window: Window, layer: Layer, axis: int, count: int) -> 
     return bool(((first < size) & (first <= last)).all())
 
 
-@rule(Mean, clamps=True)
-def _mean(op: Mean, layer: Layer) -> Shape:
+@shape_rule(Mean)
+def _mean(layer: Layer[Mean]) -> Shape:
+    op = layer.op
     shape = layer.input.shape
-    axes = [layer.axis(axis) for axis in op.axes]
+    axes = [_axis(layer, axis) for axis in op.axes]
     if not axes or axes != sorted(set(axes)):
         layer.refuse(f"its axes {op.axes[:8]} are not ascending, or there is none")
     count = math.prod(shape[axis] for axis in axes)
@@ -180,43 +213,41 @@ def _mean(op: Mean, layer: Layer) -> Shape:
 # --- Element by element ---------------------------------------------------------------------------
 
 
-@rule(Unary, clamps=True)
-def _unary(op: Unary, layer: Layer) -> Shape:
-    unary.table(op.function, layer.input, layer.output, layer.op.clamp)
+@shape_rule(Unary)
+def _unary(layer: Layer[Unary]) -> Shape:
+    unary.table(layer.op.function, layer.input, layer.output, layer.clamp)
     return layer.input.shape
 
 
-@rule(Binary, (2, 2), clamps=True)
-def _binary(op: Binary, layer: Layer) -> Shape:
+@shape_rule(Binary)
+def _binary(layer: Layer[Binary]) -> Shape:
+    op = layer.op
     if op.function not in BINARY_FUNCTIONS:
         layer.refuse(
             f"there is no binary function {op.function[:40]!r}",
             f"Known are: {', '.join(BINARY_FUNCTIONS)}.",
         )
     scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
-    match op.function:
-        case "add" | "sub":
-            layer.computes(numerics.add_parameters, *scales)
-        case "mul":
-            layer.computes(numerics.mul_multiplier, *scales)
-        case _:
-            layer.keeps_quantization()
-    return layer.broadcast()
+    if op.function in ("add", "sub"):
+        layer.computes(numerics.add_parameters, *scales)
+    elif op.function == "mul":
+        layer.computes(numerics.mul_multiplier, *scales)
+    return _broadcast(layer)
 
 
-@rule(PRelu, (2, 2), clamps=True)
-def _prelu(_op: PRelu, layer: Layer) -> Shape:
+@shape_rule(PRelu)
+def _prelu(layer: Layer[PRelu]) -> Shape:
     source, slopes = layer.inputs
-    if slopes.name not in layer.constants:
+    if layer.constants[1] is None:
         layer.refuse("its slopes are no constant")
     layer.computes(numerics.prelu_parameters, source.scale, slopes.scale, layer.output.scale)
-    if layer.broadcast() != source.shape:
+    if _broadcast(layer) != source.shape:
         layer.refuse(f"its slopes {slopes.shape} do not fit into its input {source.shape}")
     return source.shape
 
 
-@rule(Quantize, types=True)
-def _quantize(_op: Quantize, layer: Layer) -> Shape:
+@shape_rule(Quantize)
+def _quantize(layer: Layer[Quantize]) -> Shape:
     source, target = layer.input, layer.output
     if (source.dtype, target.dtype) not in QUANTIZATIONS:
         layer.refuse(f"it cannot turn {source.dtype} into {target.dtype}")
@@ -228,33 +259,33 @@ def _quantize(_op: Quantize, layer: Layer) -> Shape:
 # --- Along an axis --------------------------------------------------------------------------------
 
 
-def _depth(layer: Layer, most: int, words: str) -> None:
+def _depth(layer: Layer[Op], most: int, words: str) -> None:
     shape = layer.input.shape
     if not shape or shape[-1] > most:
         layer.refuse(f"a {words} takes 1 to {most:,} elements")
 
 
-@rule(Softmax)
-def _softmax(op: Softmax, layer: Layer) -> Shape:
-    layer.has_output(numerics.SOFTMAX_SCALE, numerics.SOFTMAX_ZERO_POINT, "softmax")
+@shape_rule(Softmax)
+def _softmax(layer: Layer[Softmax]) -> Shape:
+    _has_output(layer, numerics.SOFTMAX_SCALE, numerics.SOFTMAX_ZERO_POINT, "softmax")
     _depth(layer, numerics.SOFTMAX_MAX_DEPTH, "softmax")
-    beta, scale = op.beta, layer.input.scale
+    beta, scale = layer.op.beta, layer.input.scale
     if not (math.isfinite(beta) and beta > 0 and beta * scale * 2.0**26 > 1):
         layer.refuse(f"a softmax with beta {beta} on scale {scale} has no int form")
     return layer.input.shape
 
 
-@rule(LogSoftmax)
-def _log_softmax(_op: LogSoftmax, layer: Layer) -> Shape:
-    layer.has_output(numerics.LOG_SOFTMAX_SCALE, numerics.LOG_SOFTMAX_ZERO_POINT, "log-softmax")
+@shape_rule(LogSoftmax)
+def _log_softmax(layer: Layer[LogSoftmax]) -> Shape:
+    _has_output(layer, numerics.LOG_SOFTMAX_SCALE, numerics.LOG_SOFTMAX_ZERO_POINT, "log-softmax")
     _depth(layer, numerics.LOG_SOFTMAX_MAX_DEPTH, "log-softmax")
     layer.computes(numerics.log_softmax_parameters, layer.input.scale)
     return layer.input.shape
 
 
-@rule(ArgMax, types=True)
-def _argmax(op: ArgMax, layer: Layer) -> Shape:
-    axis = layer.axis(op.axis)
+@shape_rule(ArgMax)
+def _argmax(layer: Layer[ArgMax]) -> Shape:
+    axis = _axis(layer, layer.op.axis)
     if (layer.input.dtype, layer.output.dtype) != ("int8", "int32"):
         layer.refuse(f"it turns int8 into int32, not {layer.input.dtype} into {layer.output.dtype}")
     return (*layer.input.shape[:axis], *layer.input.shape[axis + 1 :])
@@ -263,27 +294,26 @@ def _argmax(op: ArgMax, layer: Layer) -> Shape:
 # --- Elements go elsewhere ------------------------------------------------------------------------
 
 
-@rule(Reshape)
-def _reshape(op: Reshape, layer: Layer) -> Shape:
-    layer.keeps_quantization()
+@shape_rule(Reshape)
+def _reshape(layer: Layer[Reshape]) -> Shape:
+    op = layer.op
     if math.prod(op.shape) != layer.input.size:
         layer.refuse(f"{layer.input.shape} cannot become {op.shape[:8]}")
     return op.shape
 
 
-@rule(Transpose)
-def _transpose(op: Transpose, layer: Layer) -> Shape:
-    layer.keeps_quantization()
+@shape_rule(Transpose)
+def _transpose(layer: Layer[Transpose]) -> Shape:
+    op = layer.op
     shape = layer.input.shape
     if sorted(op.permutation) != list(range(len(shape))):
         layer.refuse(f"{op.permutation[:8]} is no order of the axes of {shape}")
     return tuple(shape[axis] for axis in op.permutation)
 
 
-@rule(Concat, (1, MAX_INPUTS))
-def _concat(op: Concat, layer: Layer) -> Shape:
-    layer.keeps_quantization()
-    axis = layer.axis(op.axis)
+@shape_rule(Concat)
+def _concat(layer: Layer[Concat]) -> Shape:
+    axis = _axis(layer, layer.op.axis)
     first = layer.input.shape
     for tensor in layer.inputs:
         rest = (*tensor.shape[:axis], *tensor.shape[axis + 1 :])
@@ -293,9 +323,9 @@ def _concat(op: Concat, layer: Layer) -> Shape:
     return (*first[:axis], total, *first[axis + 1 :])
 
 
-@rule(Slice)
-def _slice(op: Slice, layer: Layer) -> Shape:
-    layer.keeps_quantization()
+@shape_rule(Slice)
+def _slice(layer: Layer[Slice]) -> Shape:
+    op = layer.op
     source, target = layer.input.shape, layer.output.shape
     if not len(op.begin) == len(op.stride) == len(source) == len(target):
         layer.refuse(f"{op.begin[:8]}, {op.stride[:8]} and {target} are not for {source}")
@@ -305,9 +335,9 @@ def _slice(op: Slice, layer: Layer) -> Shape:
     return target
 
 
-@rule(Pad)
-def _pad(op: Pad, layer: Layer) -> Shape:
-    layer.keeps_quantization()
+@shape_rule(Pad)
+def _pad(layer: Layer[Pad]) -> Shape:
+    op = layer.op
     shape = layer.input.shape
     if not len(op.before) == len(op.after) == len(shape):
         layer.refuse(f"{op.before[:8]} and {op.after[:8]} are no padding of {shape}")
@@ -318,10 +348,10 @@ def _pad(op: Pad, layer: Layer) -> Shape:
     return tuple(sum(sizes) for sizes in zip(op.before, shape, op.after, strict=True))
 
 
-@rule(Resize)
-def _resize(op: Resize, layer: Layer) -> Shape:
-    layer.keeps_quantization()
-    height, width, channels = layer.image()
+@shape_rule(Resize)
+def _resize(layer: Layer[Resize]) -> Shape:
+    op = layer.op
+    height, width, channels = _image(layer)
     if op.method not in ("nearest", "bilinear"):
         layer.refuse(f"there is no resizing {op.method[:40]!r}", "Known are: bilinear, nearest.")
     if op.align_corners and op.half_pixel_centers:
@@ -331,3 +361,6 @@ def _resize(op: Resize, layer: Layer) -> Shape:
     if max(height, width, *layer.output.shape[:2]) > MAX_SIZE:
         layer.refuse(f"it resizes more than {MAX_SIZE:,} rows or columns")
     return (*layer.output.shape[:2], channels)
+
+
+shape_rule.complete()

@@ -1,0 +1,26 @@
+"""What an operator is, stated once. What is done with operators stays in the rooms that do it.
+
+facts      per operator: arity, clamp, types, name in a file, and the traits that rooms ask for
+layer      one op with its tensors, as every room sees it; its float twin
+registry   one function an operator: what a room forgets is found when it is imported
+shape      what each operator accepts, and the shape that it yields
+"""
+
+from nanotool.ops.facts import FACTS, INT8_OPERATORS, OPERATORS, Facts, facts
+from nanotool.ops.layer import FloatLayer, Layer, OpT_co, float_layer_of, layer_of
+from nanotool.ops.registry import ROOMS, Registry
+
+__all__ = [
+    "FACTS",
+    "INT8_OPERATORS",
+    "OPERATORS",
+    "ROOMS",
+    "Facts",
+    "FloatLayer",
+    "Layer",
+    "OpT_co",
+    "Registry",
+    "facts",
+    "float_layer_of",
+    "layer_of",
+]

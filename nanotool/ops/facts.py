@@ -1,0 +1,134 @@
+"""The nature of every operator: one entry each, of which the rooms ask what they need.
+
+Some of it depends on an operator's attributes (a maximum chooses among its inputs, a sum does not),
+so `facts` is asked about an operator, not about its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from nanotool import unary
+from nanotool.ir import (
+    ArgMax,
+    AveragePool2D,
+    BatchNorm,
+    Binary,
+    Clamp,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    LogSoftmax,
+    MaxPool2D,
+    Mean,
+    Op,
+    Pad,
+    PRelu,
+    Quantize,
+    Reshape,
+    Resize,
+    Slice,
+    Softmax,
+    Transpose,
+    Unary,
+)
+from nanotool.numerics import (
+    LOG_SOFTMAX_SCALE,
+    LOG_SOFTMAX_ZERO_POINT,
+    SOFTMAX_SCALE,
+    SOFTMAX_ZERO_POINT,
+)
+
+MANY = 65535  # inputs of a concat
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an operator is."""
+
+    tag: str  # its name in a .nano file, for good
+    inputs: tuple[int, int] = (1, 1)  # in a QGraph: at least, at most
+    int8: bool = True  # whether it has an int8 form; the others are gone before the quantizer
+    clamps: bool = False  # a clamp may be fused into it
+    types: bool = False  # its tensors may be of other types than int8
+    weighted: bool = False  # a sum of products with weights, their scales, and perhaps a bias
+    elementwise: bool = False  # each output is a function of the element(s) in its place
+    moves: bool = False  # it computes nothing: elements go elsewhere, some may come or go
+    indices: bool = False  # it yields numbers of elements, which have no scale
+    # Its output, in an int8 graph, has its first input's scale and zero point.
+    keeps_quantization: bool = False
+    # All inputs and the output have one scale and zero point.
+    joins_quantizations: bool = False
+    # The scale and zero point that its output must have.
+    prescribed_output: tuple[float, int] | None = None
+    # Each output is one of the inputs, by an order or a place: a clamp of all inputs is then a
+    # clamp of the outputs.
+    chooses: bool = False
+    # It makes values beyond those that it reads, and stores them with a scale of its own.
+    scales_output: bool = False
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a function of one element: 256 entries are all of it."""
+        return self.elementwise and self.inputs == (1, 1)
+
+    @property
+    def shares_quantization(self) -> bool:
+        """Whether input and output have one scale and zero point."""
+        return self.keeps_quantization or self.joins_quantizations
+
+
+_MOVE = Facts("", moves=True, keeps_quantization=True, chooses=True)
+_SUM = Facts("", clamps=True, scales_output=True)
+
+# What holds for every operator of a class; `facts` knows what depends on its attributes.
+FACTS: Mapping[type[Op], Facts] = {
+    # Sums of products
+    Conv2D: replace(_SUM, tag="Conv2D", weighted=True),
+    ConvTranspose2D: replace(_SUM, tag="ConvTranspose2D", weighted=True),
+    Dense: replace(_SUM, tag="Dense", weighted=True),
+    # Pools
+    MaxPool2D: Facts("MaxPool2D", clamps=True, keeps_quantization=True, chooses=True),
+    AveragePool2D: Facts("AveragePool2D", clamps=True, keeps_quantization=True),
+    Mean: replace(_SUM, tag="Mean"),
+    # Element by element
+    Unary: Facts("Unary", clamps=True, elementwise=True),
+    Binary: replace(_SUM, tag="Binary", inputs=(2, 2), elementwise=True),
+    PRelu: replace(_SUM, tag="PRelu", inputs=(2, 2), elementwise=True),
+    Quantize: Facts("Quantize", types=True, elementwise=True),
+    # Along an axis
+    Softmax: Facts("Softmax", prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)),
+    LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
+    ArgMax: Facts("ArgMax", types=True, indices=True),
+    # Elements go elsewhere
+    Reshape: replace(_MOVE, tag="Reshape"),
+    Transpose: replace(_MOVE, tag="Transpose"),
+    Slice: replace(_MOVE, tag="Slice"),
+    Pad: replace(_MOVE, tag="Pad", chooses=False),  # what it puts around is none of its inputs
+    Concat: Facts("Concat", (1, MANY), moves=True, joins_quantizations=True, chooses=True),
+    Resize: Facts("Resize", keeps_quantization=True),
+    # In float graphs only
+    Clamp: Facts("Clamp", int8=False, elementwise=True),
+    BatchNorm: Facts("BatchNorm", int8=False),
+}
+
+
+def facts(op: Op) -> Facts:
+    """What ``op`` is. InvalidModel for a unary function that does not exist."""
+    general = FACTS[type(op)]
+    match op:
+        case Unary(function):
+            return replace(general, prescribed_output=unary.fixed_output(function))
+        case Binary("maximum" | "minimum"):
+            return replace(general, scales_output=False, joins_quantizations=True, chooses=True)
+        case Resize("nearest"):
+            return replace(general, chooses=True)
+        case _:
+            return general
+
+
+OPERATORS: tuple[type[Op], ...] = get_args(Op)
+INT8_OPERATORS = tuple(operator for operator in OPERATORS if FACTS[operator].int8)

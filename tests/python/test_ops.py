@@ -1,0 +1,89 @@
+"""What operators are, and the rooms that have a function for each."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+import pytest
+
+import nanotool
+from nanotool.errors import InvalidModel
+from nanotool.ir import BatchNorm, Binary, Dense, Op, Resize, Unary
+from nanotool.ops import FACTS, INT8_OPERATORS, OPERATORS, ROOMS, Registry, facts
+
+
+def rooms() -> list[Registry[Any]]:
+    """Every room with operators, all of nanotool imported."""
+    for module in pkgutil.walk_packages(nanotool.__path__, "nanotool."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return list(ROOMS)
+
+
+def test_every_operator_has_facts_and_a_name_of_its_own_in_files() -> None:
+    assert FACTS.keys() == set(OPERATORS)
+    assert len({one.tag for one in FACTS.values()}) == len(FACTS)
+    assert all(one.tag for one in FACTS.values())
+
+
+def test_leaving_out_an_entry_names_the_room_and_the_operator() -> None:
+    asked = 0
+    for room in rooms():
+        room.complete()
+        for operator in room.handlers if room.default is None else ():
+            less = copy(room)
+            less.handlers = {o: h for o, h in room.handlers.items() if o is not operator}
+            with pytest.raises(NotImplementedError, match=f"{room.room}.* {operator.__name__}"):
+                less.complete()
+            asked += 1
+    assert asked >= 2 * len(INT8_OPERATORS)
+
+
+def _one() -> int:
+    return 1
+
+
+def _other() -> int:
+    return 2
+
+
+def test_a_room_has_one_function_an_operator() -> None:
+    ahead = len(ROOMS)
+    try:
+        room = Registry[Callable[[], int]]("a test", default=_one)
+        with pytest.raises(TypeError, match="BatchNorm"):
+            room(BatchNorm)(_other)
+        room(Dense)(_other)
+        with pytest.raises(TypeError, match="Dense"):
+            room(Dense)(_other)
+        assert (room.of(Dense())(), room.of(Unary("relu"))()) == (2, 1)
+        with pytest.raises(InvalidModel, match="BatchNorm has no int8 form"):
+            Registry[Callable[[], int]]("another").of(BatchNorm())
+    finally:
+        del ROOMS[ahead:]
+
+
+@pytest.mark.parametrize(
+    ("op", "chooses", "joins", "scales"),
+    [
+        (Binary("maximum"), True, True, False),
+        (Binary("add"), False, False, True),
+        (Resize("nearest"), True, False, False),
+        (Resize("bilinear"), False, False, False),
+    ],
+)
+def test_what_depends_on_attributes(op: Op, chooses: bool, joins: bool, scales: bool) -> None:
+    what = facts(op)
+    found = (what.chooses, what.joins_quantizations, what.scales_output)
+    assert found == (chooses, joins, scales)
+
+
+def test_prescribed_outputs() -> None:
+    assert facts(Unary("sigmoid")).prescribed_output == (1 / 256, -128)
+    assert facts(Unary("exp")).prescribed_output is None
+    with pytest.raises(InvalidModel, match="no unary function"):
+        facts(Unary("nothing"))
