@@ -58,7 +58,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind(
                 name="esp-idf",
                 title="ESP-IDF",
-                library="components/nano",
+                library="components/nano-int8",
                 model="components/model/src",
                 files=_README
                 | {
@@ -81,12 +81,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind(
                 name="arduino",
                 title="Arduino",
-                library="libraries/nano",
+                library="libraries/nano-int8",
                 model="libraries/model/src",
                 files=_README
                 | {
                     "app/app.ino": "main.cpp.j2",
-                    "libraries/nano/src/nano.h": "arduino/nano.h.j2",
+                    "libraries/nano-int8/src/nano_int8.h": "arduino/nano_int8.h.j2",
                     "libraries/model/library.properties": "arduino/library.properties.j2",
                 },
                 steps=(

@@ -17,6 +17,7 @@ import nanotool
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "lib" / "nano"
+NAME = "nano-int8"  # in registries: docs/compatibility.md
 
 
 def load_yaml(name: str) -> Any:
@@ -25,7 +26,7 @@ def load_yaml(name: str) -> Any:
 
 def test_platformio() -> None:
     manifest = json.loads((LIBRARY / "library.json").read_text())
-    assert {"name", "version", "description"} <= set(manifest)
+    assert manifest["name"] == NAME and manifest["description"]
     assert manifest["version"] == nanotool.__version__ and manifest["license"] == "MIT"
     assert (LIBRARY / manifest["build"]["srcDir"]).is_dir()
     includes = LIBRARY / manifest["build"]["includeDir"]
@@ -46,19 +47,20 @@ def test_arduino() -> None:
     needed = ("name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url")
     assert {*needed, "architectures", "includes"} <= set(manifest)
     assert manifest["version"] == nanotool.__version__
+    assert manifest["name"] == NAME
     assert manifest["category"] == "Data Processing"  # one of the registry's eleven
     # `nanotool new --kind arduino` writes the header; test_scaffold compiles what it makes.
-    assert manifest["includes"] == "nano.h"
+    assert manifest["includes"] == "nano_int8.h"
 
 
 def test_zephyr() -> None:
     manifest = load_yaml("zephyr/module.yml")
-    assert manifest["name"] == "nano"
+    assert manifest["name"] == NAME
     build = manifest["build"]
     assert (LIBRARY / build["cmake"] / "CMakeLists.txt").is_file()
     kconfig = (LIBRARY / build["kconfig"]).read_text()
     symbols = re.findall(r"^config (\w+)\n\tbool \"[^\"]+\"$", kconfig, re.M)
-    assert symbols == ["NANO"]
+    assert symbols == ["NANO_INT8"]
     assert f"if(CONFIG_{symbols[0]})" in (LIBRARY / "CMakeLists.txt").read_text()
 
 
@@ -84,9 +86,9 @@ def test_zephyrs_and_esp_idfs_cmake(tmp_path: Path) -> None:
     listed = {path.relative_to(LIBRARY).as_posix() for path in LIBRARY.glob("src/**/*.c")}
     calls = ("zephyr_library_named", "zephyr_library_sources", "zephyr_include_directories")
     zephyr = "".join(told(call) for call in calls)
-    words = run_cmake(tmp_path, zephyr + "set(CONFIG_NANO y)")
+    words = run_cmake(tmp_path, zephyr + "set(CONFIG_NANO_INT8 y)")
     assert listed == {word for word in words if word.endswith(".c")}
-    assert set(calls) <= set(words) and words[words.index(calls[0]) + 1] == "nano"
+    assert set(calls) <= set(words) and words[words.index(calls[0]) + 1] == NAME
     assert run_cmake(tmp_path, zephyr) == []
     idf = told("idf_component_register") + "set(ESP_PLATFORM 1)"
     words = run_cmake(tmp_path, idf)

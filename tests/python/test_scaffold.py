@@ -107,7 +107,7 @@ def test_arduino(tmp_path: Path) -> None:
         '#include "Arduino.h"\nSerial_ Serial;\nvoid delay(unsigned long) {}\n'
         "int main() { setup(); loop(); return 0; }\n"
     )
-    folders = [project / "libraries" / name / "src" for name in ("nano", "model")]
+    folders = [project / "libraries" / name / "src" for name in ("nano-int8", "model")]
     includes = [f"-I{folder}" for folder in (*folders, tmp_path)]
     sources = [path for folder in folders for path in folder.rglob("*.c")]
     run("cc", "-c", *WARNINGS, *includes, *sources, cwd=tmp_path)
@@ -122,9 +122,9 @@ def test_esp_idf(tmp_path: Path) -> None:
     project = tmp_path / "project"
     new_project(hostile(), project, find_kind("esp-idf"))
     components = project / "components"
-    assert "nano" in (components / "model" / "CMakeLists.txt").read_text()
-    assert {path.name for path in components.iterdir()} == {"nano", "model"}
-    includes = [f"-I{components}/nano/include", f"-I{components}/model/src"]
+    assert "nano-int8" in (components / "model" / "CMakeLists.txt").read_text()
+    assert {path.name for path in components.iterdir()} == {"nano-int8", "model"}
+    includes = [f"-I{components}/nano-int8/include", f"-I{components}/model/src"]
     main = project / "main" / "main.c"
     run("cc", *WARNINGS, *includes, "-fsyntax-only", main, cwd=tmp_path)
     assert "void app_main(void)" in main.read_text() and "int main" not in main.read_text()
