@@ -2,16 +2,16 @@
 
     CACHE/work/PROJECT/      one PlatformIO workspace for each project and board: library and app
                              objects are compiled once and shared by all models
-    CACHE/firmware/HASH/     one finished firmware for each model, board, source state and compiler
+    CACHE/firmware/HASH/     one finished firmware for each model, board, source state and compiler,
+                             with SHA256SUMS: one that differs from it is built again
 
 CACHE is $NANOTOOL_CACHE, else the user's cache folder, else (where neither can be written) a
-folder of the system's temporary one.
+folder of the system's temporary one (`nanotool.cache`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -20,21 +20,20 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from nanotool import mlperf, models, sources
 from nanotool.backends import c
 from nanotool.boards import Board
+from nanotool.cache import cache_dir, is_sealed, locked, room, seal, unfailing
 from nanotool.doctor import COMPILERS
 from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
 from nanotool.errors import MissingTool, NanoError
+from nanotool.files import scratch, sync
 from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.passes.record import PassRecord
 from nanotool.pipeline import prepare
@@ -45,6 +44,8 @@ Progress = Callable[[str], None]  # called with each line that PlatformIO prints
 
 _ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
 _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (the package|one of)"
+_PROGRAMS = ("firmware.elf", "program")  # PlatformIO's names of what it links
+_IMAGE = "firmware.bin"  # ... and of what it makes of that, for a flash
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
 _SOURCE_PARTS = (
     *("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline"),
@@ -59,6 +60,10 @@ _SOURCE_SUFFIXES = {
 
 class BuildError(NanoError):
     """The compiler or linker refused."""
+
+
+class _LinkError(BuildError):
+    """The linker could not make a program of the objects, and not for want of room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +87,6 @@ class BuildResult:
     compiler: str  # "GCC: (…) 12.2.1 20221205"
     flags: str  # compiler and code-generating flags of each part, one a line
     rebuilt: bool  # False: it was in the cache
-
-
-def cache_dir() -> Path:
-    """Where builds are kept; made if it is not there."""
-    chosen = os.environ.get("NANOTOOL_CACHE")
-    fallback = Path(tempfile.gettempdir()) / f"nanotool-{os.getuid()}"
-    candidates = [Path(chosen)] if chosen else [platformdirs.user_cache_path("nanotool"), fallback]
-    for folder in candidates:
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError:
-            continue
-        # A temporary folder could be somebody else's trap.
-        if os.access(folder, os.W_OK | os.X_OK) and folder.stat().st_uid == os.getuid():
-            return folder.resolve()
-    raise NanoError(
-        f"No cache folder can be written: {', '.join(map(str, candidates))}.",
-        "Set NANOTOOL_CACHE to a folder of yours.",
-    )
 
 
 def build(
@@ -141,28 +127,17 @@ def build(
         )
     project = _project()
     _check_reach(board, project)
-    cache = cache_dir()
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as temporary:
-        exported = Path(temporary) / "model"
+    with unfailing(), scratch(cache_dir(), ".export-") as temporary:
+        exported = temporary / "model"
         if folder is not None:
             shutil.copytree(folder, exported)
         else:
             c.export([(lowered, planned)], exported, head=head)
         if task is not None:
             mlperf.configure(exported, task)
-        kept = cache / "firmware" / _key(exported, board, project, weights)
-        rebuilt = not (kept / "build.json").is_file()
-        if rebuilt:
-            with _workspace(project, board) as work:
-                # Another process may have built it while this one waited.
-                rebuilt = not (kept / "build.json").is_file()
-                if rebuilt:
-                    _stage(exported, work / "model")
-                    _platformio(project, board, work, [], weights=weights, progress=progress)
-                    _keep(board, work, kept)
-            _forget_old(kept.parent)
+        kept, rebuilt = _firmware(exported, board, project, weights, progress)
     os.utime(kept)
-    program, image = kept / "firmware.elf", kept / "firmware.bin"
+    program, image = kept / "firmware.elf", kept / _IMAGE
     linker_map = kept / "firmware.map"
     return BuildResult(
         board=board,
@@ -183,6 +158,23 @@ def build(
         flags=producers(program),
         rebuilt=rebuilt,
     )
+
+
+def _firmware(
+    model: Path, board: Board, project: Path, weights: str, progress: Progress | None
+) -> tuple[Path, bool]:
+    """The entry of the cache with the sources `model` built for `board`, and whether it is new."""
+    kept = room("firmware") / _key(model, board, project, weights)
+    if is_sealed(kept):
+        return kept, False
+    with _workspace(project, board) as work:
+        if is_sealed(kept):  # another process has built it while this one waited
+            return kept, False
+        _stage(model, work / "model")
+        _compile(project, board, work, weights, progress)
+        _keep(board, work, kept)
+    _forget_old(kept.parent)
+    return kept, True
 
 
 def _check_reach(board: Board, project: Path) -> None:
@@ -247,13 +239,14 @@ def _project() -> Path:
     if sources.in_checkout():
         return origin
     digest = _digest_tree(origin)[:16]
-    project = cache_dir() / "project" / digest
-    with _locked(cache_dir() / "project.lock"):
-        if not (project / ".configured").is_file():
+    project = room("project") / digest
+    with locked(cache_dir() / "project.lock"):
+        # PlatformIO puts files of its own beside the sources.
+        if not is_sealed(project, alone=False):
             shutil.rmtree(project, ignore_errors=True)
             shutil.copytree(origin, project, ignore=shutil.ignore_patterns("__pycache__"))
             _configure(project)
-            (project / ".configured").touch()
+            seal(project)
     return project
 
 
@@ -311,20 +304,11 @@ def _key(model: Path, board: Board, project: Path, weights: str) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Only one process at a time; the others wait. A killed process leaves no lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
 def _workspace(project: Path, board: Board) -> Iterator[Path]:
     """The workspace of this project and board, locked."""
     name = hashlib.sha256(str(project).encode()).hexdigest()[:12]
-    work = cache_dir() / "work" / f"{board.name}-{name}"
-    with _locked(work.with_suffix(".lock")):
+    work = room("work") / f"{board.name}-{name}"
+    with locked(work.with_suffix(".lock")):
         work.mkdir(parents=True, exist_ok=True)
         yield work
 
@@ -334,6 +318,24 @@ def _stage(model: Path, target: Path) -> None:
     paths, and with them the objects of library and app, stay as they are."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(model, target, copy_function=shutil.copyfile)
+
+
+def _compile(
+    project: Path, board: Board, work: Path, weights: str, progress: Progress | None
+) -> None:
+    """Build the staged model; from nothing if objects of an earlier build do not link, which a
+    power failure may have cut short."""
+    built = work / "build" / board.env
+    warm = built.is_dir()
+    for name in (*_PROGRAMS, _IMAGE):
+        (built / name).unlink(missing_ok=True)  # made again from objects, whatever is there
+    try:
+        _platformio(project, board, work, [], weights=weights, progress=progress)
+    except _LinkError:
+        if not warm:
+            raise
+        shutil.rmtree(built)
+        _platformio(project, board, work, [], weights=weights, progress=progress)
 
 
 def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -406,7 +408,9 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
     hint = f"Run `{command}` to see everything."
     if "flash" in board.weights and any("`DRAM' overflowed" in line for line in quoted):
         hint = "Leave the weights in the flash: --weights flash."
-    raise BuildError(
+    failed = any("ld returned" in line for line in lines)
+    overflowed = any("overflowed" in line for line in quoted)
+    raise (_LinkError if failed and not overflowed else BuildError)(
         f"The firmware for {board.name} does not build:\n"
         + "\n".join((quoted or list(lines))[:_ERROR_LINES])
         + "\n",
@@ -420,18 +424,15 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
 def _keep(board: Board, work: Path, folder: Path) -> None:
     """Move what was built to its place in the cache, whole or not at all."""
     built = work / "build" / board.env
-    programs = [path for name in ("firmware.elf", "program") if (path := built / name).is_file()]
+    programs = [path for name in _PROGRAMS if (path := built / name).is_file()]
     if not programs:
         raise BuildError(
             f"PlatformIO left no program in {built}.", "Remove that folder, try again."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
+    with scratch(folder.parent, ".new-") as new:
         shutil.copy2(programs[0], new / "firmware.elf")
-        if (image := built / "firmware.bin").is_file() and board.emulator.flash_size:
-            shutil.copy2(image, new / "firmware.bin")
+        if (image := built / _IMAGE).is_file() and board.emulator.flash_size:
+            shutil.copy2(image, new / _IMAGE)
         shutil.copytree(work / "model", new / "model")
         maps = sorted(built.glob("*.map"))
         if maps:
@@ -439,8 +440,10 @@ def _keep(board: Board, work: Path, folder: Path) -> None:
         frames = stack_frames(_usage_files(built, maps))
         record = {"stack": [[f.function, f.source, f.bytes, f.bounded] for f in frames]}
         (new / "build.json").write_text(json.dumps(record))
+        seal(new)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
+        sync(folder.parent)
 
 
 def _usage_files(built: Path, maps: Sequence[Path]) -> list[Path]:

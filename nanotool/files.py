@@ -1,11 +1,22 @@
-"""Files that a user names: read with good messages, written whole or not at all."""
+"""Files that a user names: read with good messages, written whole or not at all.
+
+What is written goes to a hidden sibling first, reaches the disk, and then takes the name. A sibling
+is locked by whoever writes it: the ones without an owner are a killed process's, and go with the
+next write of the same name.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import io
 import os
-import tempfile
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +25,94 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 
+if sys.platform != "win32":
+    import fcntl
+
 NPY_MAGIC = b"\x93NUMPY"
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux: fcntl.h, linux/fs.h
+_NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+# --- Writing --------------------------------------------------------------------------------------
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write ``content`` to ``path``; a reader sees the old file or the new one, never a part.
+    """Write ``content`` to ``path``; a reader sees the old file or the new one, never a part, even
+    if the power fails. A link stays a link; a device or a pipe is written as it is.
 
     Raises `NanoError` where the folder is missing or cannot be written.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    if path.is_dir():
-        raise NanoError(f"{path} is a folder.", "Name a file to write.")
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        if path.is_dir():
+            raise NanoError(f"{path} is a folder.", "Name a file to write.")
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace_file(Path(os.path.realpath(path)), data)
     except OSError as error:
-        raise NanoError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Choose a folder that exists and that you may write to.",
-        ) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> NanoError:
+    """What to tell a user whose ``path`` could not be written; it is what it was before."""
+    return NanoError(
+        f"Cannot write {path}: {error.strerror or error}.",
+        "Make room on the disk, then try again."
+        if error.errno in _FULL
+        else "Choose a folder that exists and that you may write to.",
+    )
+
+
+def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write the new file ``path`` so that it is on the disk, not only in the system's memory."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        _write_all(handle, data)
     finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+        os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """Have the file or folder ``path`` itself reach the disk (of a folder its names)."""
+    if path.is_dir() and sys.platform == "win32":
+        return  # there folders cannot be opened
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no such thing
+            raise
+    finally:
+        os.close(handle)
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    prefix = f".{path.name}.tmp-"
+    _clear(path.parent, prefix)
+    temporary, lock = _claim(path.parent, prefix, _create)
+    try:
+        _write_all(lock, data)
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        os.close(lock)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+    os.fsync(handle)
 
 
 def _umask() -> int:
@@ -48,6 +120,126 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+# --- Siblings -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def scratch(
+    parent: Path, prefix: str, is_litter: Callable[[Path], bool] = lambda _: True
+) -> Iterator[Path]:
+    """A new folder in ``parent``, whose name is ``prefix`` and a random number; afterwards whatever
+    has this name is removed. What killed processes left under this prefix goes first, where
+    ``is_litter`` agrees."""
+    _clear(parent, prefix, is_litter)
+    folder, lock = _claim(parent, prefix, _make_folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def orphans(parent: Path, prefix: str) -> Iterator[Path]:
+    """What killed processes left in ``parent`` under ``prefix``: each locked while it is looked
+    at."""
+    pattern = re.compile(re.escape(prefix) + "[0-9a-f]{12}")
+    with os.scandir(parent) as entries:
+        names = [entry.name for entry in entries if pattern.fullmatch(entry.name)]
+    for name in names:
+        path = parent / name
+        lock = _lock(path, wait=False)
+        if lock is not None:
+            try:
+                yield path
+            finally:
+                os.close(lock)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock of the file or folder that ``path`` names now; True if it is still the same one
+    when the wait is over."""
+    lock = _lock(path, wait=True)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths have each other's file or folder: at no moment is either without. False: this
+    system or file system cannot do it."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if sys.platform != "linux" or call is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    if call(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
+def _clear(parent: Path, prefix: str, is_litter: Callable[[Path], bool] = lambda _: True) -> None:
+    for path in orphans(parent, prefix):
+        if is_litter(path):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _make_folder(path: Path) -> int:
+    path.mkdir()
+    return os.open(path, os.O_RDONLY)
+
+
+def _claim(parent: Path, prefix: str, make: Callable[[Path], int]) -> tuple[Path, int]:
+    """A new sibling and a handle of it, locked. Between the two it may be taken for an orphan:
+    then there is another one."""
+    while True:
+        path = parent / (prefix + secrets.token_hex(6))
+        handle = make(path)
+        _flock(handle, wait=True)
+        if _is_at(path, handle):
+            return path, handle
+        os.close(handle)
+
+
+def _lock(path: Path, *, wait: bool) -> int | None:
+    """A handle that has ``path``'s lock until it is closed; None: it is another's, or gone.
+
+    Where there are no locks, whoever would wait goes on without."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if (_flock(handle, wait=wait) or wait) and _is_at(path, handle):
+        return handle
+    os.close(handle)
+    return None
+
+
+def _flock(handle: int, *, wait: bool) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(handle))
+    except OSError:
+        return False
+
+
+# --- Arrays ---------------------------------------------------------------------------------------
 
 
 def read_array(path: Path) -> NDArray[Any]:

@@ -125,7 +125,7 @@ def _store(folders: list[Path], package: Package, content: bytes) -> None:
     """Keep ``content`` in the first folder that takes it; say so if it is not the usual one."""
     for index, folder in enumerate(folders):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomic(folder / package.file, content)
         except (OSError, NanoError):
             continue

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from nanotool import build as build_module
 from nanotool import elf, qfile, sources
 from nanotool.backends import c
 from nanotool.boards import BOARDS, ESP32, NATIVE, STM32, Board
-from nanotool.build import BuildError, build, cache_dir, flash
+from nanotool.build import BuildError, build, flash
+from nanotool.cache import cache_dir, is_sealed, room, seal
 from nanotool.doctor import COMPILERS
 from nanotool.errors import MissingTool, NanoError
 from nanotool.ir import QGraph
@@ -286,6 +288,97 @@ def test_without_a_compiler_its_package_is_named(
 def test_there_is_nothing_to_flash_on_this_computer() -> None:
     with pytest.raises(NanoError, match="nothing to flash"):
         flash(build(GRAPH, NATIVE))
+
+
+def damages(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Each file of ``folder`` cut short, emptied, altered, gone, and one too many; made good
+    again."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for what, changed in {
+            "cut": content[:-1],
+            "empty": b"",
+            "altered": content[:-1] + bytes([content[-1] ^ 1]),
+            "zeros": bytes(len(content)),
+        }.items():
+            path.write_bytes(changed)
+            yield what, path
+        path.unlink()
+        yield "gone", path
+        path.write_bytes(content)
+    other = folder / "firmware.bin"
+    other.touch()
+    yield "one more", other
+    other.unlink()
+
+
+def test_whatever_is_damaged_in_an_entry_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    for name in ("firmware.elf", "build.json", "model/app_model.h"):
+        (tmp_path / name).write_bytes(name.encode() * 100)
+    assert not is_sealed(tmp_path)
+    seal(tmp_path)
+    subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
+    for what, path in damages(tmp_path):
+        assert not is_sealed(tmp_path), (what, path)
+    assert is_sealed(tmp_path)
+
+
+def test_a_damaged_entry_is_built_again(cache: Path) -> None:
+    whole = build(GRAPH, NATIVE)
+    program, record = whole.elf.read_bytes(), whole.elf.with_name("build.json")
+    for path in (whole.elf, record):
+        path.write_bytes(b"")
+    again = build(GRAPH, NATIVE)
+    assert again.rebuilt
+    assert (again.elf, again.elf.read_bytes(), again.stack) == (whole.elf, program, whole.stack)
+    assert not build(GRAPH, NATIVE).rebuilt
+    assert not list((cache / "firmware").glob(".*"))
+
+
+def test_a_damaged_object_is_compiled_again(cache: Path) -> None:
+    """What a power failure left of the library that all models share."""
+    graph = random_graphs.random_graph(51, 2, ("dense",))
+    build(GRAPH, NATIVE)
+    (lib,) = (cache / "work").glob("native-*/build/native/lib*/libnano.a")
+    for path in (lib, *lib.parent.rglob("*.o")):
+        path.write_bytes(b"")
+    assert build(graph, NATIVE).rebuilt
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_cache_that_others_may_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """What lies there is run. The folder itself, and those in it."""
+    chosen = tmp_path / "cache"
+    monkeypatch.setenv("NANOTOOL_CACHE", str(chosen))
+    chosen.mkdir()
+    chosen.chmod(mode)
+    with pytest.raises(NanoError, match=r"Others may write.*chmod go-w.*set NANOTOOL_CACHE"):
+        build(GRAPH, NATIVE)
+    chosen.chmod(0o755)
+    room("firmware").chmod(mode)
+    with pytest.raises(NanoError, match=r"Others may write.*/firmware"):
+        build(GRAPH, NATIVE)
+
+
+def test_another_users_cache_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANOTOOL_CACHE", str(tmp_path))
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(NanoError, match=r"another user.*Set NANOTOOL_CACHE"):
+        cache_dir()
+
+
+def test_a_full_disk_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(NanoError, match="No space left on device"):
+        build(random_graphs.random_graph(52, 1, ("dense",)), NATIVE)
+    assert not list(cache.glob(".*"))
+    assert not list((cache / "firmware").glob(".*"))
 
 
 def test_a_cache_that_cannot_be_written_is_named(

@@ -418,29 +418,41 @@ def test_a_failed_export_leaves_the_old_files(
     before = snapshot(model)
     other = lowered(random_graph(3))
 
-    def no_space(self: Path, data: bytes) -> int:
+    def no_space(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", no_space)
-        with pytest.raises(NanoError, match="No space left"):
+        patch.setattr("os.write", no_space)
+        with pytest.raises(NanoError, match=r"No space left.*Make room"):
             c.export([other], model)
     assert snapshot(model) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
-    real_rename = Path.rename
-    calls = []
 
-    def second_fails(self: Path, target: Path) -> Path:
-        calls.append(self.name)
-        if len(calls) == 2:
+@pytest.mark.parametrize("how", ["exchanged", "renamed twice"])
+def test_a_refused_rename_leaves_the_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    model = tmp_path / "m"
+    c.export([lowered(digits_cnn())], model)
+    before = snapshot(model)
+    real, calls = os.rename, []
+
+    def fails(*names: Path) -> bool:
+        calls.append(names)
+        if len(calls) == 3 or how == "exchanged":
             raise OSError(5, "Input/output error")
-        return real_rename(self, target)
+        real(*names)
+        return False
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", second_fails)
-        with pytest.raises(NanoError, match="Input/output"):
-            c.export([other], model)
-    assert len(calls) == 3
+    if how == "exchanged":
+        monkeypatch.setattr(folder, "exchange", fails)
+    else:
+        monkeypatch.setattr(folder, "exchange", lambda *_: False)
+        monkeypatch.setattr("os.rename", fails)
+    with pytest.raises(NanoError, match="Input/output"):
+        c.export([lowered(random_graph(3))], model)
+    assert len(calls) == (1 if how == "exchanged" else 4)
     assert snapshot(model) == before
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
-import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nanotool.errors import NanoError
+from nanotool.files import cannot_write, exchange, locked, orphans, scratch, sync, write_synced
 
 MARK = "Made by nanotool"  # in the first line of every generated source
 GRAPH_FILE = "model.nano"
@@ -32,7 +34,15 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise NanoError(f"{folder} is a file.", "Name a folder for the model.")
-    others = sorted(path.name for path in folder.iterdir() if not _is_generated(path))
+    _refuse(folder, _others(folder))
+
+
+def _others(folder: Path) -> list[str]:
+    """What no export wrote in ``folder``."""
+    return sorted(path.name for path in folder.iterdir() if not _is_generated(path))
+
+
+def _refuse(folder: Path, others: Sequence[str]) -> None:
     if others:
         named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise NanoError(
@@ -55,47 +65,84 @@ def _is_generated(path: Path) -> bool:
 def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Make ``folder`` hold exactly ``files``.
 
-    They are written to a sibling folder, which then takes the other's place: whoever looks, or
-    whenever this is interrupted, finds the old folder or the new one whole. (Between two renames
-    there is a moment without any; if the second fails the first is undone.)
+    They are written to a sibling folder, which then changes places with it: whoever looks, or
+    whenever this is killed, finds the old folder or the new one whole. Of several that write at
+    once, the last one's stays. (Where the file system cannot exchange two folders there is a moment
+    without any between two renames; if this is killed just there, the next call puts the old one
+    back first.)
     """
-    folder = folder.resolve()
-    fresh = _sibling(folder, "new")
+    folder = Path(os.path.realpath(folder))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         check_replaceable(folder)
-        fresh.mkdir()
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-        _swap(fresh, folder)
+        _restore(folder)
+        with scratch(folder.parent, f".{folder.name}.new-", _is_litter) as fresh:
+            for name, content in files.items():
+                write_synced(fresh / name, content)
+            sync(fresh)
+            _put(fresh, folder)
+            sync(folder.parent)
     except OSError as error:
-        raise _cannot_write(folder, error) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        raise cannot_write(folder, error) from error
 
 
-def _sibling(folder: Path, kind: str) -> Path:
-    """A hidden name beside ``folder`` that nobody else uses."""
-    return folder.with_name(f".{folder.name}.{kind}-{secrets.token_hex(6)}")
+def _is_litter(folder: Path) -> bool:
+    """Whether a killed export left ``folder``: its files, the last one perhaps still empty."""
+    return folder.is_dir() and all(
+        _is_generated(path) or (path.is_file() and path.stat().st_size == 0)
+        for path in folder.iterdir()
+    )
 
 
-def _swap(fresh: Path, folder: Path) -> None:
-    """Rename ``fresh`` to ``folder``, whose old content goes only after that."""
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = _sibling(folder, "old")
+def _put(fresh: Path, folder: Path) -> None:
+    """Rename ``fresh`` to ``folder``. What was there has ``fresh``'s name then, or is gone."""
+    while True:
+        try:
+            fresh.rename(folder)  # over nothing, or an empty folder
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+        else:
+            return
+        with locked(folder) as same:
+            if not same:
+                continue  # another one has put its own there meanwhile
+            check_replaceable(folder)
+            if not exchange(fresh, folder):
+                if _rename_twice(fresh, folder):
+                    return
+            elif others := _others(fresh):  # they came since the check
+                exchange(fresh, folder)
+                _refuse(folder, others)
+            else:
+                return
+
+
+def _rename_twice(fresh: Path, folder: Path) -> bool:
+    """`_put` where nothing can be exchanged. False: another one's came in between."""
+    old = fresh.with_name(_old_prefix(folder) + fresh.name[-12:])
     folder.rename(old)
     try:
         fresh.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            old.rename(folder)
+            raise
+        return False
+    finally:
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return True
 
 
-def _cannot_write(folder: Path, error: OSError) -> NanoError:
-    return NanoError(
-        f"Cannot write {folder}: {error.strerror or error}.",
-        "The old content, if any, is untouched. Choose a folder that you may write to.",
-    )
+def _old_prefix(folder: Path) -> str:
+    return f".{folder.name}.old-"
+
+
+def _restore(folder: Path) -> None:
+    """Put back, or clear away, what was killed in `_rename_twice`."""
+    for old in orphans(folder.parent, _old_prefix(folder)):
+        if not folder.exists():
+            old.rename(folder)
+        elif _is_litter(old):
+            shutil.rmtree(old, ignore_errors=True)
