@@ -122,9 +122,10 @@ def transfer(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """All that CI runs: lint, C and Python tests, notebooks, tasks, boards, gate, docs, wheel."""
+    """All that CI runs: checks of the sources, tests of C and Python, boards, docs, the wheel."""
     for name in (
         "lint",
+        "static",
         "firmware",
         "ctest",
         "unit",
@@ -146,6 +147,12 @@ def lint(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "mypy")
     session.run("clang-format", "--dry-run", "-Werror", *tracked(*C_SOURCES), external=True)
     session.run("shellcheck", "dev", ".ci/run", external=True)
+
+
+@nox.session
+def static(session: nox.Session) -> None:
+    """clang-tidy, gcc -fanalyzer, cppcheck and bandit: no finding, or a reason at its place."""
+    session.run(PYTHON, "tests/static.py", *session.posargs)
 
 
 @nox.session

@@ -120,7 +120,7 @@ def _run(path: Path) -> dict[str, Any]:
     module.__file__ = str(path)
     with _user_code(path), _importable(path.resolve().parent, module):
         code = compile(path.read_bytes(), str(path), "exec")
-        exec(code, module.__dict__)
+        exec(code, module.__dict__)  # nosec B102 # the user's own file, which the docs say is run
     return module.__dict__
 
 

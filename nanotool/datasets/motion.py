@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
+import pickle  # nosec B403 # _NumpyOnly lets it call nothing
 from collections.abc import Callable, Sequence
 from typing import Any
 

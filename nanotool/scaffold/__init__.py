@@ -186,7 +186,7 @@ def _values(graph: QGraph, kind: Kind) -> dict[str, object]:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    return Environment(  # nosec B701 # it writes C, Python and CMake, no HTML
         loader=PackageLoader("nanotool.scaffold", "templates"),
         trim_blocks=True,
         lstrip_blocks=True,

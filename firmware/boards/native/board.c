@@ -82,7 +82,7 @@ static void take_line(bool stdio) {
         board.in = STDIN_FILENO;
         board.out = STDOUT_FILENO;
     } else if (inherited != NULL) {
-        board.in = board.out = atoi(inherited);
+        board.in = board.out = (int)strtol(inherited, NULL, 10);
         unsetenv(INHERITED);
     } else {
         open_pty();

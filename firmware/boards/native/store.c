@@ -79,7 +79,7 @@ static void open_store(void) {
     if (path != NULL)
         store.file = open(path, O_RDWR | O_CREAT, 0666);
     else
-        store.file = inherited != NULL ? atoi(inherited) : open_nameless();
+        store.file = inherited != NULL ? (int)strtol(inherited, NULL, 10) : open_nameless();
     if (store.file < 0)
         die(path);
     fill_up();

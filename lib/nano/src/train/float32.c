@@ -182,7 +182,7 @@ static float square_sum(const nano_train *head) {
 static update prepare(const nano_train *head) {
     const nano_train_recipe *const r = &head->recipe;
     const uint32_t factor = nano_train_rate_factor(r, head->record->steps);
-    update u = {1.0f / head->pending,
+    update u = {1.0f / (float)head->pending,
                 r->rate * ((float)factor * 4.656612873077393e-10f),
                 r->weight_decay,
                 r->momentum,
@@ -224,6 +224,7 @@ static void step_plain(const update *u, const run *r) {
     }
 }
 
+/* Adam always has both moments: NOLINTBEGIN(*NullDereference) */
 static void step_adam(const update *u, const run *r) {
     for (uint32_t i = 0; i < r->count; i++) {
         const float g = r->g[i] * u->mean + u->decay * r->w[i];
@@ -233,7 +234,9 @@ static void step_adam(const update *u, const run *r) {
         r->w[i] -= u->rate * r->m[i] / (nano_train_sqrtf(r->v[i]) * u->root + u->epsilon);
     }
 }
+/* NOLINTEND(*NullDereference) */
 
+/* A moment, NULL if there is none. */
 static float *at(void *base, uint32_t index) {
     return base == NULL ? NULL : (float *)base + index;
 }
@@ -245,9 +248,10 @@ static void step(nano_train *head) {
     for (uint32_t l = 0; l < head->config->layer_count; l++) {
         const nano_train_place *const p = &head->layer[l];
         const uint32_t active = nano_train_active(head, l), behind = nano_train_weights(p);
-        const run weights = {at(p->weights, 0), at(p->gradient, 0), at(p->moment[0], 0),
+        float *const gradient = (float *)p->gradient;
+        const run weights = {(float *)p->weights, gradient, at(p->moment[0], 0),
                              at(p->moment[1], 0), active * p->inputs};
-        const run biases = {at(p->bias, 0), at(p->gradient, behind), at(p->moment[0], behind),
+        const run biases = {(float *)p->bias, gradient + behind, at(p->moment[0], behind),
                             at(p->moment[1], behind), active};
         one(&u, &weights);
         one(&u, &biases);

@@ -81,9 +81,12 @@ static float weight_scale(const nano_train *head, uint32_t l, uint32_t o, grid i
         nano_train_double_ratio(nano_train_double_of_float(out.scale), source);
     reach.exponent -= reach.mantissa == 0 ? 0 : 29;
     least.exponent -= 28;
-    least = nano_train_double_less(least, reach) ? reach : least;
-    scale = nano_train_double_less(scale, tiny) ? tiny : scale;
-    scale = nano_train_double_less(scale, least) ? least : scale;
+    if (nano_train_double_less(least, reach))
+        least = reach;
+    if (nano_train_double_less(scale, tiny))
+        scale = tiny;
+    if (nano_train_double_less(scale, least))
+        scale = least;
     return nano_train_double_to_float(scale);
 }
 

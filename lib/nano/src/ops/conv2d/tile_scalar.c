@@ -93,12 +93,14 @@ IN_ORDER static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, co
     const uint8_t *const end = in + 2 * terms, *const fours = in + terms / 4 * 8;
     int32_t a = begin[0], b = a, c = a, d = a;
     int32_t e = begin[1], f = e, g = e, h = e;
+/* `first` and `second` are assigned to: NOLINTBEGIN(bugprone-macro-parentheses) */
 #define PRODUCT(weight, first, second)                                                             \
     do {                                                                                           \
         const int32_t v = weight;                                                                  \
         first += v * x;                                                                            \
         second += v * y;                                                                           \
     } while (0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define TERM(i)                                                                                    \
     do {                                                                                           \
         const int32_t x = in[2 * (i)], y = in[2 * (i) + 1];                                        \
@@ -164,6 +166,7 @@ INLINE void store(const nano_tile_scalar *tile, const int32_t *scale, const int3
     for (int8_t *second = out + tile->outputs; sum != end; sum++, scale += 3) {
         const nano_scaling s = nano_scaling_of(scale);
         *out++ = clamp(nano_requantize_scalar(sum[0], &s, below), low, high);
+        /* windows is 1 or 2, and with 2 the sums are two(): NOLINTNEXTLINE(*CallAndMessage) */
         *second++ = clamp(nano_requantize_scalar(sum[OUTPUTS], &s, below), low, high);
     }
 }
@@ -201,7 +204,7 @@ static void compute_wide(const nano_tile_scalar *tile) {
             sums(tile, tile->weights + o * tile->terms, sum);
         const nano_scaling_wide s = nano_scaling_wide_of(tile->scales + 2 * o, offset);
         for (uint32_t k = 0; k < tile->windows; k++)
-            tile->out[k * outputs + o] =
+            tile->out[k * outputs + o] = /* as above: NOLINTNEXTLINE(*CallAndMessage) */
                 nano_clamp(nano_requantize_wide_scalar(sum[k * OUTPUTS + o % OUTPUTS], &s),
                            tile->store.min, tile->store.max);
     }
