@@ -10,38 +10,32 @@ cannot fail on a device.
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 from nanotool.errors import InvalidModel
 from nanotool.identifiers import layer_symbols
-from nanotool.ir import (
-    Concat,
-    Lowered,
-    LoweredOp,
-    Pad,
-    QGraph,
-    QTensor,
-    Reshape,
-    Slice,
-    Transpose,
-)
+from nanotool.ir import Concat, Lowered, LoweredOp, QGraph, QTensor
 from nanotool.lower import (  # noqa: F401  (register)
     armv7em,
     armv81m,
+    axis,
     elementwise,
     linear,
     move,
-    rows,
+    pooling,
     scalar,
-    window,
 )
-from nanotool.lower.fuse import pair_up
-from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, Layer, calls_of, lowered_operators
-from nanotool.lower.share import share_arrays
-from nanotool.simulate import run_op
+from nanotool.lower.deduplicate import deduplicated
+from nanotool.lower.fuse import calls_of
+from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, TargetLayer, lowers
+from nanotool.ops import layer_of, macs
+from nanotool.simulate import run_layer
 from nanotool.targets import check_goal, find_target
 from nanotool.validate import validate
 
-__all__ = ["ABI", "ARRAY_ENDINGS", "MODEL_SYMBOLS", "layer_names", "lower", "lowered_operators"]
+lowers.complete()
+
+__all__ = ["ABI", "ARRAY_ENDINGS", "MODEL_SYMBOLS", "layer_names", "lower"]
 
 ABI = 1  # the NANO_ABI whose structs are filled here
 
@@ -68,15 +62,14 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     buffer_of = {graph.input: graph.input}  # tensor -> buffer
     buffers = {graph.input: graph.input_tensor.nbytes}
     ops: list[LoweredOp] = []
-    for layers, call in pair_up(_layers(graph, target, optimize), graph.output, optimize):
+    for layers, calls in calls_of(_layers(graph, target, optimize), graph.output):
         last = layers[-1]
-        if _keeps_bytes(last):
-            buffer_of[last.op.name] = buffer_of[last.op.inputs[0]]
+        if not calls:
+            buffer_of[last.name] = buffer_of[last.qop.inputs[0]]
             continue
-        calls = calls_of(last) if call is None else (call,)
         ops += _lowered_ops(layers, calls, buffer_of)
-        buffer_of[last.op.name] = last.op.name
-        buffers[last.op.name] = last.output.nbytes
+        buffer_of[last.name] = last.name
+        buffers[last.name] = last.output.nbytes
     if len(ops) > UINT16_MAX:
         raise InvalidModel(f"{len(ops)} layers are too many.", f"At most {UINT16_MAX} fit.")
     if graph.output not in buffer_of:
@@ -85,7 +78,7 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     return Lowered(
         graph=graph,
         target=target,
-        ops=share_arrays(ops),
+        ops=deduplicated(ops),
         buffers=MappingProxyType(buffers),
         input=graph.input,
         output=buffer_of[graph.output],
@@ -111,30 +104,30 @@ def layer_names(lowered: Lowered) -> list[str]:
     return [next(symbols[op.output]) for op in lowered.ops]
 
 
-def _layers(graph: QGraph, target: str, optimize: str) -> list[Layer]:
+def _layers(graph: QGraph, target: str, optimize: str) -> list[TargetLayer[Any]]:
     """The layers that depend on the graph's input; what the others compute is a constant."""
     constants = dict(graph.constants)
     symbols = _symbols(graph)
-    layers = []
+    layers: list[TargetLayer[Any]] = []
     for op in graph.ops:
-        inputs = tuple(graph.tensors[name] for name in op.inputs)
+        layer = layer_of(graph, op)
         data = tuple(constants.get(name) for name in op.inputs)
         known = [value[None] for value in data if value is not None]
         if len(known) == len(data):
-            constants[op.name] = run_op(graph, op, *known)[0]
+            constants[op.name] = run_layer(layer, *known)[0]
         else:
-            output = graph.tensors[op.name]
-            layers.append(Layer(op, inputs, output, symbols[op.name], data, target, optimize))
+            tensors = (layer.inputs, layer.output, data)
+            layers.append(TargetLayer(op, *tensors, symbols[op.name], target, optimize))
     return layers
 
 
 def _lowered_ops(
-    layers: tuple[Layer, ...], calls: tuple[Call, ...], buffer_of: dict[str, str]
+    layers: tuple[TargetLayer[Any], ...], calls: tuple[Call, ...], buffer_of: dict[str, str]
 ) -> list[LoweredOp]:
     """``calls``, which compute ``layers``, with their names. Where there are several they compute
     one layer, and all but the last one are first parts of it."""
-    source = tuple(layer.op.name for layer in layers)
-    inputs = [name for layer in layers for name in layer.op.inputs]
+    source = tuple(layer.name for layer in layers)
+    inputs = [name for layer in layers for name in layer.qop.inputs]
     lowered = []
     for part, call in enumerate(calls, 1):
         last = part == len(calls)
@@ -148,24 +141,10 @@ def _lowered_ops(
                 output=source[-1],
                 overlaps=call.overlaps,
                 scratch=call.scratch,
-                macs=call.macs,
+                macs=sum(macs(layer) for layer in layers) if call.macs is None else call.macs,
             )
         )
     return lowered
-
-
-def _keeps_bytes(layer: Layer) -> bool:
-    """Whether the output is the first input's bytes in their order: then it shares the buffer."""
-    source, target = layer.input, layer.output
-    match layer.op.op:
-        case Reshape():
-            return True
-        case Transpose() as op:
-            return move.transpose_keeps_order(op, source.shape)
-        case Slice() | Pad():
-            return source.shape == target.shape
-        case _:
-            return False
 
 
 def _check_border(tensor: QTensor, which: str) -> None:

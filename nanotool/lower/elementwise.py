@@ -9,11 +9,11 @@ import numpy as np
 
 from nanotool import numerics, unary
 from nanotool.errors import InvalidModel, UnsupportedOp
-from nanotool.ir import Binary, Int8Array, PRelu, QTensor, Quantize, Struct, Unary
+from nanotool.ir import Binary, Int8Array, Op, PRelu, QTensor, Quantize, Struct, Unary
 from nanotool.lower.layer import (
     Call,
     Fields,
-    Layer,
+    TargetLayer,
     factor,
     four,
     four_bytes,
@@ -29,13 +29,14 @@ from nanotool.lower.layer import (
 
 
 @lowers(Unary)
-def _unary(op: Unary, layer: Layer) -> Call:
+def _unary(layer: TargetLayer[Unary]) -> Call:
     """A table of 256 bytes."""
-    entries = unary.table(op.function, layer.input, layer.output, layer.op.clamp)
+    op = layer.op
+    entries = unary.table(op.function, layer.input, layer.output, layer.clamp)
     return _table(layer, entries, op.function)
 
 
-def _table(layer: Layer, entries: Int8Array, what: str) -> Call:
+def _table(layer: TargetLayer[Op], entries: Int8Array, what: str) -> Call:
     """An element is read before it is written, so it works in place."""
     table = layer.array("table", entries, f"table of {what}, first entry for -128")
     params = Struct("nano_table_params", (("table", table), ("size", layer.output.size)))
@@ -43,7 +44,7 @@ def _table(layer: Layer, entries: Int8Array, what: str) -> Call:
 
 
 @lowers(Quantize)
-def _quantize(_op: Quantize, layer: Layer) -> Call:
+def _quantize(layer: TargetLayer[Quantize]) -> Call:
     """Another type, scale or zero point for the same real values."""
     source, target = layer.input, layer.output
     match source.dtype, target.dtype:
@@ -56,10 +57,10 @@ def _quantize(_op: Quantize, layer: Layer) -> Call:
         case types:
             what = f"{types[0]} to {types[1]}"
             hint = "A model's input is int8, uint8 or float32, its output int8 or float32."
-            raise UnsupportedOp(layer.op.name, what, hint)
+            raise UnsupportedOp(layer.name, what, hint)
 
 
-def _between_float(kernel: str, layer: Layer, quantized: QTensor) -> Call:
+def _between_float(kernel: str, layer: TargetLayer[Op], quantized: QTensor) -> Call:
     """Floats are 4 bytes: an int8 needs its float's, a float's first byte its int8. (The other
     three are written at once with it.)"""
     fields: Fields = (
@@ -72,15 +73,15 @@ def _between_float(kernel: str, layer: Layer, quantized: QTensor) -> Call:
     return Call(kernel, Struct("nano_quantize_params", fields), (overlap(needs),))
 
 
-def _requantize(layer: Layer) -> Call:
+def _requantize(layer: TargetLayer[Op]) -> Call:
     """A table; nothing but the top bit changes where uint8 and int8 mean the same."""
     source, target = _as_int8(layer.input), _as_int8(layer.output)
     flips = layer.input.dtype != layer.output.dtype
     same = (source.scale, source.zero_point) == (target.scale, target.zero_point)
-    if same and flips and layer.op.clamp == (-128, 127):
+    if same and flips and layer.clamp == (-128, 127):
         params = Struct("nano_flip_params", (("size", layer.output.size),))
         return Call("nano_flip", params, (0,))
-    entries = unary.table("identity", source, target, layer.op.clamp)
+    entries = unary.table("identity", source, target, layer.clamp)
     if layer.input.dtype == "uint8":  # the kernel takes its bytes for int8
         entries = np.roll(entries, 128)
     if layer.output.dtype == "uint8":
@@ -99,18 +100,19 @@ def _as_int8(tensor: QTensor) -> QTensor:
 
 
 @lowers(Binary)
-def _binary(op: Binary, layer: Layer) -> Call:
+def _binary(layer: TargetLayer[Binary]) -> Call:
     """add, sub, mul, maximum, minimum."""
+    op = layer.op
     lowering = {"add": _add, "sub": _add, "mul": _mul, "maximum": _extremum, "minimum": _extremum}
     try:
         params = lowering[op.function](op.function, layer)
     except KeyError:
         hint = f"Known are: {', '.join(sorted(lowering))}."
-        raise InvalidModel(f"{layer.op.name}: no function {op.function!r}.", hint) from None
+        raise InvalidModel(f"{layer.name}: no function {op.function!r}.", hint) from None
     return broadcast(f"nano_{op.function}", params, layer)
 
 
-def _add(_function: str, layer: Layer) -> Struct:
+def _add(_function: str, layer: TargetLayer[Op]) -> Struct:
     a, b = layer.inputs
     factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
     fields = (
@@ -123,21 +125,21 @@ def _add(_function: str, layer: Layer) -> Struct:
     return Struct("nano_add_params", fields)
 
 
-def _mul(_function: str, layer: Layer) -> Struct:
+def _mul(_function: str, layer: TargetLayer[Op]) -> Struct:
     a, b = layer.inputs
     ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
     fields = (*operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
     return Struct("nano_mul_params", fields)
 
 
-def _extremum(_function: str, layer: Layer) -> Struct:
-    low, high = layer.op.clamp
+def _extremum(_function: str, layer: TargetLayer[Op]) -> Struct:
+    low, high = layer.clamp
     both = operands(layer)[0]
     return Struct("nano_extremum_params", (both, ("min", low), ("max", high)))
 
 
 @lowers(PRelu)
-def _prelu(_op: PRelu, layer: Layer) -> Call:
+def _prelu(layer: TargetLayer[PRelu]) -> Call:
     """x where it is positive, else x times its slope."""
     a, b = layer.inputs
     factors = numerics.prelu_parameters(a.scale, b.scale, layer.output.scale)
@@ -150,14 +152,14 @@ def _prelu(_op: PRelu, layer: Layer) -> Call:
     return broadcast("nano_prelu", Struct("nano_prelu_params", fields), layer)
 
 
-def broadcast(kernel: str, params: Struct, layer: Layer) -> Call:
+def broadcast(kernel: str, params: Struct, layer: TargetLayer[Op]) -> Call:
     """The call of a binary kernel: an element needs the two that it is made of."""
     reads = tuple(i for i, data in enumerate(layer.constants) if data is None)
     needs = (np.broadcast_to(positions(layer.inputs[i]), layer.output.shape) for i in reads)
     return Call(kernel, params, tuple(overlap(need.reshape(-1)) for need in needs), reads)
 
 
-def operands(layer: Layer) -> Fields:
+def operands(layer: TargetLayer[Op]) -> Fields:
     """The first fields of a binary kernel's params: nano_operands and the two zero points."""
     data = [
         None if one is None else layer.array("constant", one, "constant operand")
@@ -165,7 +167,7 @@ def operands(layer: Layer) -> Fields:
     ]
     if None not in data:
         raise InvalidModel(
-            f"{layer.op.name}: both of its inputs are constants.", "Fold it into a constant."
+            f"{layer.name}: both of its inputs are constants.", "Fold it into a constant."
         )
     shape, (stride_a, stride_b) = _axes(layer)
     struct = Struct(
@@ -186,28 +188,28 @@ def operands(layer: Layer) -> Fields:
     )
 
 
-def _axes(layer: Layer) -> tuple[list[int], list[list[int]]]:
+def _axes(layer: TargetLayer[Op]) -> tuple[list[int], list[list[int]]]:
     """(shape, strides of both operands) over as few axes as do."""
     strides = [_stretched(tensor, layer.output) for tensor in layer.inputs]
     return merge_axes(layer.output.shape, *strides)
 
 
 def arithmetic(
-    op: Binary,
-    layer: Layer,
-    add: Callable[[Layer, bool], Call | None],
-    mul: Callable[[Layer], Call | None],
+    layer: TargetLayer[Binary],
+    add: Callable[[TargetLayer[Binary], bool], Call | None],
+    mul: Callable[[TargetLayer[Binary]], Call | None],
 ) -> Call | None:
     """What ``add`` (layer, whether to subtract) or ``mul`` makes of a sum, difference or product of
     rows; None for other functions, and for operands that are not read as rows."""
     if not _runs_on(layer):
         return None
-    if op.function in ("add", "sub"):
-        return add(layer, op.function == "sub")
-    return mul(layer) if op.function == "mul" else None
+    function = layer.op.function
+    if function in ("add", "sub"):
+        return add(layer, function == "sub")
+    return mul(layer) if function == "mul" else None
 
 
-def _runs_on(layer: Layer) -> bool:
+def _runs_on(layer: TargetLayer[Op]) -> bool:
     """Whether both operands are read element by element along the last axis."""
     _, strides = _axes(layer)
     return all(steps and steps[-1] == 1 for steps in strides)

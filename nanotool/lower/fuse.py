@@ -8,64 +8,74 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Binary, Conv2D, MaxPool2D, Struct, Window
+from nanotool.ir import Binary, Conv2D, MaxPool2D, Op, Struct, Window
 from nanotool.lower.layer import (
     NOTHING,
     Call,
     Fields,
     IndexArray,
-    Layer,
-    calls_of,
+    TargetLayer,
     factor,
+    faster_call,
     overlap,
+    portable_calls,
     store,
 )
-from nanotool.lower.linear import conv2d_needs, conv2d_struct, folded_bias
-from nanotool.lower.window import window_struct
+from nanotool.lower.linear import conv2d_needs, conv2d_struct, folded_bias, is_depthwise
+from nanotool.lower.pooling import window_struct
+from nanotool.ops import keeps_bytes
 
 _INT32 = 2**31
 
 
-def pair_up(
-    layers: Sequence[Layer], output: str, optimize: str
-) -> Iterator[tuple[tuple[Layer, ...], Call | None]]:
-    """``layers`` in order, by themselves (None) or two with the call that does both. The first one
-    of two is read by the second one alone, right behind it, and is not the graph's ``output``.
-
-    Where code is to be small additions stay by themselves: their kernel is there anyway.
+def calls_of(
+    layers: Sequence[TargetLayer[Any]], output: str
+) -> Iterator[tuple[tuple[TargetLayer[Any], ...], tuple[Call, ...]]]:
+    """``layers`` in order with the calls that compute them: by themselves, or two with the one that
+    does both. The first one of two is read by the second one alone, right behind it, and is not the
+    graph's ``output``. No calls: the layer's output is its input's bytes.
     """
-    readers = Counter(name for layer in layers for name in layer.op.inputs)
+    readers = Counter(name for layer in layers for name in layer.qop.inputs)
     readers[output] += 1
     rest = list(layers)
     while rest:
-        call = None
-        if len(rest) > 1 and rest[0].op.name in rest[1].op.inputs:
-            alone = readers[rest[0].op.name] == 1
-            call = _fused(rest[0], rest[1], optimize) if alone else None
-        count = 1 if call is None else 2
-        yield tuple(rest[:count]), call
-        del rest[:count]
+        first = rest.pop(0)
+        if keeps_bytes(first.op, first.input.shape, first.output.shape):
+            yield (first,), ()
+            continue
+        reader = rest[0] if rest and first.name in rest[0].qop.inputs else None
+        if readers[first.name] > 1:
+            reader = None
+        # A faster kernel computes the first one by itself; but where memory is to be small, an
+        # image less counts more.
+        faster = None if first.optimize == "size" else faster_call(first)
+        both = None if faster is not None or reader is None else _fused(first, reader)
+        if both is not None and reader is not None:
+            yield (first, rest.pop(0)), (both,)
+            continue
+        if first.optimize == "size":
+            faster = faster_call(first)
+        yield (first,), portable_calls(first) if faster is None else (faster,)
 
 
-def _fused(first: Layer, second: Layer, optimize: str) -> Call | None:
+def _fused(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
     """The call that does both, its ``reads`` counted over the inputs of ``first`` and then of
-    ``second``; None if no kernel can, or if the target has a faster one for ``first`` alone."""
-    conv = first.op.op
-    if not isinstance(conv, Conv2D):
+    ``second``; None if no kernel can.
+
+    Where code is to be small additions stay by themselves: their kernel is there anyway.
+    """
+    if not isinstance(first.op, Conv2D) or is_depthwise(first):
         return None
-    # Where memory is to be small, an image less counts more than a faster kernel.
-    plain = replace(first, target="portable") if optimize == "size" else first
-    if calls_of(plain)[0].kernel != "nano_conv2d":
-        return None  # a faster kernel computes it, by itself
-    match second.op.op:
-        case MaxPool2D(window):
-            return _with_max_pool(conv, window, first, second)
-        case Binary("add") if optimize != "size":
-            return _with_add(conv, first, second)
+    match second.op:
+        case MaxPool2D():
+            return _with_max_pool(first, second)
+        case Binary("add") if first.optimize != "size":
+            return _with_add(first, second)
         case _:
             return None
 
@@ -73,41 +83,38 @@ def _fused(first: Layer, second: Layer, optimize: str) -> Call | None:
 # --- Max pool -------------------------------------------------------------------------------------
 
 
-def _with_max_pool(conv: Conv2D, window: Window, first: Layer, second: Layer) -> Call | None:
+def _with_max_pool(first: TargetLayer[Conv2D], second: TargetLayer[MaxPool2D]) -> Call | None:
     """None where windows overlap, as accumulators would be needed twice."""
+    window = second.op.window
     sides = zip(window.stride, window.kernel, strict=True)
     if window.dilation != (1, 1) or any(step < size for step, size in sides) or not _rises(first):
         return None
-    low, high = second.op.clamp
-    clamp = (min(max(first.op.clamp[0], low), high), min(max(first.op.clamp[1], low), high))
-    clamped = replace(first, op=replace(first.op, clamp=clamp))
-    fields = (("conv", conv2d_struct(conv, clamped)), ("pool", window_struct(window, second)))
-    needs = _pooled(conv2d_needs(conv, first), window, second)
+    low, high = second.clamp
+    clamp = (min(max(first.clamp[0], low), high), min(max(first.clamp[1], low), high))
+    clamped = replace(first, qop=replace(first.qop, clamp=clamp))
+    fields = (("conv", conv2d_struct(clamped)), ("pool", window_struct(window, second)))
+    needs = _pooled(conv2d_needs(first), window, second)
     taps = [_inside(window, second, axis).sum() for axis in range(2)]
-    assert first.op.weight is not None
     return Call(
         "nano_conv2d_max_pool",
         Struct("nano_conv2d_max_pool_params", fields),
         (overlap(needs),),
-        macs=int(taps[0] * taps[1]) * first.op.weight.size,
+        macs=int(taps[0] * taps[1]) * first.weight.size,
         scratch=4 * second.output.shape[2],
     )
 
 
-def _rises(layer: Layer) -> bool:
+def _rises(layer: TargetLayer[Conv2D]) -> bool:
     """Whether requantization never falls as an accumulator rises: nowhere does acc * 2^left, or the
     zero point added to what becomes of it, leave int32."""
-    weight, scale = layer.op.weight, layer.op.weight_scale
-    assert weight is not None
-    assert scale is not None
-    sums = np.abs(weight.reshape(len(weight), -1).astype(np.int64)).sum(axis=1)
+    sums = np.abs(layer.weight.reshape(len(layer.weight), -1).astype(np.int64)).sum(axis=1)
     largest = np.abs(folded_bias(layer)) + 128 * sums
-    _, shift = numerics.conv_multipliers(layer.input.scale, scale, layer.output.scale)
+    _, shift = layer.multipliers()
     left = np.maximum(shift.astype(np.int64), 0)
     return bool((largest < (_INT32 - 256) >> left).all())
 
 
-def _inside(window: Window, layer: Layer, axis: int) -> IndexArray:
+def _inside(window: Window, layer: TargetLayer[Op], axis: int) -> IndexArray:
     """Along one axis: how many of each pool window's taps are inside its input."""
     start = np.arange(layer.output.shape[axis], dtype=np.int64) * window.stride[axis]
     start -= window.padding[axis]
@@ -115,7 +122,7 @@ def _inside(window: Window, layer: Layer, axis: int) -> IndexArray:
     return end - np.maximum(start, 0)
 
 
-def _pooled(needs: IndexArray, window: Window, layer: Layer) -> IndexArray:
+def _pooled(needs: IndexArray, window: Window, layer: TargetLayer[Op]) -> IndexArray:
     """``needs`` of the pool's output, given those of its input. All of a pixel is read before any
     of it is written, so only the first channel needs something."""
     in_h, in_w, channels = layer.input.shape
@@ -142,14 +149,14 @@ def _first_of_pixel(needs: IndexArray, channels: int) -> IndexArray:
 # --- Add ------------------------------------------------------------------------------------------
 
 
-def _with_add(conv: Conv2D, first: Layer, second: Layer) -> Call | None:
-    number = 1 - second.op.inputs.index(first.op.name)
+def _with_add(first: TargetLayer[Conv2D], second: TargetLayer[Binary]) -> Call | None:
+    number = 1 - second.qop.inputs.index(first.name)
     other = second.inputs[number]
     if second.constants[number] is not None or other.shape != first.output.shape:
         return None
     factors = numerics.add_parameters(first.output.scale, other.scale, second.output.scale)
     fields: Fields = (
-        ("conv", conv2d_struct(conv, first)),
+        ("conv", conv2d_struct(first)),
         ("b_zero_point", other.zero_point),
         ("a_factor", factor(factors.input1)),
         ("b_factor", factor(factors.input2)),
@@ -157,13 +164,11 @@ def _with_add(conv: Conv2D, first: Layer, second: Layer) -> Call | None:
         ("store", store(second)),
     )
     channels = first.output.shape[2]
-    pixels = conv2d_needs(conv, first).reshape(-1, channels).min(axis=1)
-    assert first.op.weight is not None
+    pixels = conv2d_needs(first).reshape(-1, channels).min(axis=1)
     return Call(
         "nano_conv2d_add",
         Struct("nano_conv2d_add_params", fields),
         (overlap(_first_of_pixel(pixels, channels)), 0),
         reads=(0, 1 + number),
-        macs=first.output.size * first.op.weight[0].size,
         scratch=channels,
     )

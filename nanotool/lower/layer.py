@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.errors import InvalidModel, UnsupportedOp
-from nanotool.ir import Array, Int8Array, Op, QOp, QTensor, Struct, Value
+from nanotool.ir import Array, Op, QTensor, Reshape, Struct, Value
 from nanotool.numerics import Multiplier
+from nanotool.ops import Layer, OpT_co, Registry
 from nanotool.targets import find_target
 
 UINT16_MAX = 2**16 - 1
@@ -34,21 +34,12 @@ Fields: TypeAlias = tuple[tuple[str, Value], ...]  # of a Struct
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """What a lowering function sees of the graph: one op and its tensors."""
+class TargetLayer(Layer[OpT_co]):
+    """What a lowering function sees of the graph: one op with its tensors, and what it is for."""
 
-    op: QOp
-    inputs: tuple[QTensor, ...]
-    output: QTensor
     symbols: tuple[str, ...]  # each begins the C symbols of one call's arrays; the last call's last
-    constants: tuple[Int8Array | None, ...]  # the data of inputs that never change
     target: str = "portable"  # a key of nanotool.targets.TARGETS
     optimize: str = "balanced"  # one of nanotool.targets.GOALS
-
-    @property
-    def input(self) -> QTensor:
-        """Its first input."""
-        return self.inputs[0]
 
     def array(self, ending: str, data: NDArray[Any], note: str, call: int = -1) -> Array:
         """``data`` as a flat array in flash, named after the layer (after its part ``call``)."""
@@ -59,10 +50,8 @@ class Layer:
     def uint16(self, what: str, value: int) -> int:
         """``value``, a field of a kernel's parameters, if it fits there."""
         if value > UINT16_MAX:
-            raise InvalidModel(
-                f"{self.op.name}: {what} is {value:,}.",
-                f"The kernel takes at most {UINT16_MAX:,}: make the layer smaller or split it.",
-            )
+            hint = f"The kernel takes at most {UINT16_MAX:,}: make the layer smaller or split it."
+            self.refuse(f"{what} is {value:,}", hint)
         return value
 
 
@@ -74,77 +63,48 @@ class Call:
     params: Struct
     overlaps: tuple[int | None, ...]  # one for each of ``reads``
     reads: tuple[int, ...] = (0,)  # numbers of the op's inputs, without those in flash
-    macs: int = 0
     scratch: int = 0
+    macs: int | None = None  # None: those of the layers that it computes
 
 
-_Function = TypeVar("_Function", bound=Callable[..., "Call | Sequence[Call]"])
-_LOWERINGS: dict[type, Callable[[Any, Layer], Call | Sequence[Call]]] = {}
+# The portable kernel of each operator: a function of the layer that answers one `Call`, or several,
+# which then all write into the output; the last one completes it. Reshapes share their input's
+# buffer.
+Lowering: TypeAlias = Callable[[TargetLayer[Any]], "Call | Sequence[Call]"]
+lowers = Registry[Lowering]("lower", without=(Reshape,))
 
-Variant: TypeAlias = Callable[[Any, Layer], "Call | None"]
-_AnyVariant = TypeVar("_AnyVariant", bound=Variant)
-_VARIANTS: dict[tuple[str, type], list[Variant]] = {}
-
-
-def lowers(operator: type) -> Callable[[_Function], _Function]:
-    """Register the decorated function(op, layer) for ``operator``. It answers one `Call`, or
-    several, which then all write into the output; the last one completes it."""
-
-    def register(function: _Function) -> _Function:
-        _LOWERINGS[operator] = cast(Any, function)
-        return function
-
-    return register
+Variant: TypeAlias = Callable[[TargetLayer[Any]], "Call | None"]
+_VARIANTS: dict[tuple[str, type[Op]], list[Variant]] = {}
 
 
-def variant(target: str, operator: type) -> Callable[[_AnyVariant], _AnyVariant]:
-    """Register the decorated function(op, layer) for ``operator`` on ``target``. It answers the
+def variant(target: str, *operators: type[Op]) -> Callable[[Variant], Variant]:
+    """Register the decorated function(layer) for ``operators`` on ``target``. It answers the
     `Call` of a faster kernel, with its packed arrays and its scratch, where it can prove from the
     layer's own numbers that the kernel gives the same bytes; else None, and the next one registered
     is asked, or the portable one runs.
     """
 
-    def register(function: _AnyVariant) -> _AnyVariant:
-        _VARIANTS.setdefault((target, operator), []).append(function)
+    def register(function: Variant) -> Variant:
+        for operator in operators:
+            _VARIANTS.setdefault((target, operator), []).append(function)
         return function
 
     return register
 
 
-def faster_call(layer: Layer) -> Call | None:
+def faster_call(layer: TargetLayer[Op]) -> Call | None:
     """The call of the target's own kernel for ``layer``, or of one of those targets whose kernels
     serve it; None if the portable one is to run."""
     targets = find_target(layer.target).lineage
-    variants = [one for name in targets for one in _VARIANTS.get((name, type(layer.op.op)), ())]
-    calls = (faster(layer.op.op, layer) for faster in variants)
+    variants = [one for name in targets for one in _VARIANTS.get((name, type(layer.op)), ())]
+    calls = (faster(layer) for faster in variants)
     return next((call for call in calls if call is not None), None)
 
 
-def calls_of(layer: Layer) -> tuple[Call, ...]:
-    """The calls that compute ``layer``; UnsupportedOp if there is no kernel for it."""
-    operator = type(layer.op.op)
-    call = faster_call(layer)
-    if call is not None:
-        return (call,)
-    if operator not in _LOWERINGS:
-        known = ", ".join(sorted(one.__name__ for one in _LOWERINGS))
-        raise UnsupportedOp(
-            layer.op.name, operator.__name__, f"Kernels exist for {known} and Reshape."
-        )
-    answer = _LOWERINGS[operator](layer.op.op, layer)
+def portable_calls(layer: TargetLayer[Op]) -> tuple[Call, ...]:
+    """The portable kernel's calls for ``layer``."""
+    answer = lowers.of(layer.op)(layer)
     return (answer,) if isinstance(answer, Call) else tuple(answer)
-
-
-def portable_call(layer: Layer) -> Call:
-    """The portable kernel's call for ``layer``, whose operator has just one."""
-    answer = _LOWERINGS[type(layer.op.op)](layer.op.op, layer)
-    assert isinstance(answer, Call)
-    return answer
-
-
-def lowered_operators() -> tuple[type[Op], ...]:
-    """The operators that have a kernel, Reshape aside."""
-    return tuple(_LOWERINGS)
 
 
 # --- How far an output may lie over an input ------------------------------------------------------
@@ -192,9 +152,9 @@ def factor(multiplier: Multiplier) -> Struct:
     return Struct("nano_factor", (("multiplier", multiplier[0]), ("shift", multiplier[1])))
 
 
-def store(layer: Layer) -> Struct:
+def store(layer: Layer[Op]) -> Struct:
     """nano_store."""
-    low, high = layer.op.clamp
+    low, high = layer.clamp
     fields = (("zero_point", layer.output.zero_point), ("min", low), ("max", high))
     return Struct("nano_store", fields)
 

@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import numerics
 from nanotool.ir import (
     Array,
     Conv2D,
     ConvTranspose2D,
     Dense,
-    FloatArray,
-    Int8Array,
+    Op,
     Struct,
 )
-from nanotool.lower.layer import NOTHING, Call, IndexArray, Layer, lowers, overlap
-from nanotool.lower.window import window_needs, window_struct
+from nanotool.lower.layer import NOTHING, Call, IndexArray, TargetLayer, lowers, overlap
+from nanotool.lower.pooling import window_needs, window_struct
+from nanotool.ops import Layer
 
 
 @lowers(Conv2D)
-def _conv2d(op: Conv2D, layer: Layer) -> Call:
+def _conv2d(layer: TargetLayer[Conv2D]) -> Call:
     """A convolution: an output needs its window, of its group's channels only."""
-    params = conv2d_struct(op, layer)
-    needs = overlap(conv2d_needs(op, layer))
-    macs = layer.output.size * _weight(layer)[0][0].size
-    return Call(params.ctype.removesuffix("_params"), params, (needs,), macs=macs)
+    params = conv2d_struct(layer)
+    needs = overlap(conv2d_needs(layer))
+    return Call(params.ctype.removesuffix("_params"), params, (needs,))
 
 
-def is_depthwise(op: Conv2D, layer: Layer) -> bool:
+def is_depthwise(layer: TargetLayer[Conv2D]) -> bool:
     """Whether the kernel for one input channel a group takes it."""
-    return op.groups == layer.input.shape[2] > 1
+    return layer.op.groups == layer.input.shape[2] > 1
 
 
-def conv2d_needs(op: Conv2D, layer: Layer) -> IndexArray:
+def conv2d_needs(layer: TargetLayer[Conv2D]) -> IndexArray:
     """For each output byte the first input byte that it needs, or NOTHING."""
+    op = layer.op
     in_c, out_c = layer.input.shape[2], layer.output.shape[2]
     first_channel = np.arange(out_c) // (out_c // op.groups) * (in_c // op.groups)
     return window_needs(op.window, layer, first_channel)
 
 
-def conv2d_struct(op: Conv2D, layer: Layer) -> Struct:
+def conv2d_struct(layer: TargetLayer[Conv2D]) -> Struct:
     """nano_conv2d_params or nano_depthwise_conv2d_params."""
-    depthwise = is_depthwise(op, layer)
+    op = layer.op
+    depthwise = is_depthwise(layer)
     axes = "[kernel_h][kernel_w][out_c]" if depthwise else "[out_c][kernel_h][kernel_w][in_c / g]"
-    weight, scale = _weight(layer)
     order = (1, 2, 0, 3) if depthwise else (0, 1, 2, 3)
     fields = (
-        ("weights", layer.array("weights", weight.transpose(order), f"weights {axes}")),
+        ("weights", layer.array("weights", layer.weight.transpose(order), f"weights {axes}")),
         ("bias", _bias_array(layer)),
-        ("requant", _requant(layer, scale)),
+        ("requant", _requant(layer)),
         ("window", window_struct(op.window, layer)),
         *(() if depthwise else (("groups", layer.uint16("the number of groups", op.groups)),)),
         ("in_zero_point", layer.input.zero_point),
@@ -60,39 +57,38 @@ def conv2d_struct(op: Conv2D, layer: Layer) -> Struct:
 
 
 @lowers(ConvTranspose2D)
-def _conv_transpose2d(op: ConvTranspose2D, layer: Layer) -> Call:
+def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call:
     """A transposed convolution; its zero point stays unfolded, as outputs differ in their number of
     terms."""
-    weight, scale = _weight(layer)
-    bias = np.zeros(len(weight), np.int32) if layer.op.bias is None else layer.op.bias
+    bias = layer.bias.astype(np.int32)
     fields = (
-        ("weights", layer.array("weights", weight, "weights [out_c][kernel_h][kernel_w][in_c]")),
+        (
+            "weights",
+            layer.array("weights", layer.weight, "weights [out_c][kernel_h][kernel_w][in_c]"),
+        ),
         ("bias", layer.array("bias", bias, "bias at scale(in) * scale(weights)")),
-        ("requant", _requant(layer, scale)),
-        ("window", window_struct(op.window, layer)),
+        ("requant", _requant(layer)),
+        ("window", window_struct(layer.op.window, layer)),
         ("in_zero_point", layer.input.zero_point),
     )
-    reach = [_reach(op, layer, axis) for axis in range(2)]
-    pairs = math.prod(
-        sum(last - first + 1 for first, last in axis if last >= first) for axis in reach
-    )
+    reach = [_reach(layer, axis) for axis in range(2)]
     return Call(
         "nano_conv_transpose2d",
         Struct("nano_conv_transpose2d_params", fields),
         (overlap(_transpose_needs(layer, reach)),),
-        macs=pairs * layer.input.shape[2] * layer.output.shape[2],
     )
 
 
-def _reach(op: ConvTranspose2D, layer: Layer, axis: int) -> list[tuple[int, int]]:
+def _reach(layer: TargetLayer[ConvTranspose2D], axis: int) -> list[tuple[int, int]]:
     """Along one axis: the first and the last input index that reaches each output position."""
+    op = layer.op
     size, count = layer.input.shape[axis], layer.output.shape[axis]
     stride, kernel = op.window.stride[axis], op.window.kernel[axis]
     places = range(op.window.padding[axis], op.window.padding[axis] + count)
     return [(max(0, -((kernel - 1 - at) // stride)), min(at // stride, size - 1)) for at in places]
 
 
-def _transpose_needs(layer: Layer, reach: list[list[tuple[int, int]]]) -> IndexArray:
+def _transpose_needs(layer: TargetLayer[Op], reach: list[list[tuple[int, int]]]) -> IndexArray:
     """For each output byte the first input byte that it needs, or NOTHING."""
     in_h, in_w, in_c = layer.input.shape
     rows, columns = (
@@ -105,15 +101,14 @@ def _transpose_needs(layer: Layer, reach: list[list[tuple[int, int]]]) -> IndexA
 
 
 @lowers(Dense)
-def _dense(_op: Dense, layer: Layer) -> Call:
+def _dense(layer: TargetLayer[Dense]) -> Call:
     """A dense layer over the last axis: an output needs its whole row."""
     in_features, out_features = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // in_features
-    weight, scale = _weight(layer)
     fields = (
-        ("weights", layer.array("weights", weight, "weights [out_features][in_features]")),
+        ("weights", layer.array("weights", layer.weight, "weights [out_features][in_features]")),
         ("bias", _bias_array(layer)),
-        ("requant", _requant(layer, scale)),
+        ("requant", _requant(layer)),
         ("rows", layer.uint16("the number of rows", rows)),
         ("in_features", in_features),
         ("out_features", layer.uint16("the number of outputs", out_features)),
@@ -123,42 +118,28 @@ def _dense(_op: Dense, layer: Layer) -> Call:
         "nano_dense",
         Struct("nano_dense_params", fields),
         (overlap(needs),),
-        macs=layer.output.size * in_features,
     )
 
 
 # --- Weights --------------------------------------------------------------------------------------
 
 
-def _weight(layer: Layer) -> tuple[Int8Array, FloatArray]:
-    """The canonical weights and their scales; validated before."""
-    assert layer.op.weight is not None
-    assert layer.op.weight_scale is not None
-    return layer.op.weight, layer.op.weight_scale
-
-
-def folded_bias(layer: Layer) -> NDArray[np.int64]:
+def folded_bias(layer: Layer[Op]) -> NDArray[np.int64]:
     """bias - zero_point(in) * sum(weights)."""
-    weight, _ = _weight(layer)
-    bias = -layer.input.zero_point * weight.reshape(len(weight), -1).sum(axis=1, dtype=np.int64)
-    if layer.op.bias is not None:
-        bias += layer.op.bias
-    return np.asarray(bias, np.int64)
+    sums = layer.weight.reshape(len(layer.weight), -1).sum(axis=1, dtype=np.int64)
+    return np.asarray(layer.bias - layer.input.zero_point * sums, np.int64)
 
 
-def _bias_array(layer: Layer) -> Array:
+def _bias_array(layer: TargetLayer[Op]) -> Array:
     note = "bias at scale(in) * scale(weights), the input's zero point folded in"
     return layer.array("bias", folded_bias(layer).astype(np.int32), note)
 
 
-def _requant(layer: Layer, scale: FloatArray) -> Struct:
+def _requant(layer: TargetLayer[Op]) -> Struct:
     """nano_requant."""
-    multipliers = (
-        numerics.dense_multipliers if isinstance(layer.op.op, Dense) else numerics.conv_multipliers
-    )
     multiplier: NDArray[np.int32]
-    multiplier, shift = multipliers(layer.input.scale, scale, layer.output.scale)
-    low, high = layer.op.clamp
+    multiplier, shift = layer.multipliers()
+    low, high = layer.clamp
     return Struct(
         "nano_requant",
         (

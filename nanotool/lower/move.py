@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Array, Concat, Pad, Resize, Slice, Struct, Transpose
+from nanotool.ir import Array, Concat, Op, Pad, Resize, Slice, Struct, Transpose
 from nanotool.lower.layer import (
     NOTHING,
     UINT16_MAX,
     Call,
     Fields,
     IndexArray,
-    Layer,
+    TargetLayer,
     four,
     lowers,
     merge_axes,
@@ -23,8 +23,9 @@ from nanotool.lower.layer import (
 
 
 @lowers(Transpose)
-def _transpose(op: Transpose, layer: Layer) -> Call:
+def _transpose(layer: TargetLayer[Transpose]) -> Call:
     """A transpose: an element needs the one that it is a copy of."""
+    op = layer.op
     strides = row_major(layer.input.shape)
     shape, (stride,) = merge_axes(
         layer.output.shape, [strides[axis] for axis in op.permutation], largest=UINT16_MAX
@@ -37,15 +38,10 @@ def _transpose(op: Transpose, layer: Layer) -> Call:
     return Call("nano_transpose", Struct("nano_transpose_params", fields), (overlap(needs),))
 
 
-def transpose_keeps_order(op: Transpose, shape: tuple[int, ...]) -> bool:
-    """Whether the bytes stay as they are: only axes of one element change places."""
-    moved = [axis for axis in op.permutation if shape[axis] > 1]
-    return moved == sorted(moved)
-
-
 @lowers(Slice)
-def _slice(op: Slice, layer: Layer) -> Call:
+def _slice(layer: TargetLayer[Slice]) -> Call:
     """A slice: an element needs the one that it is a copy of."""
+    op = layer.op
     steps = row_major(layer.input.shape)
     offset = sum(begin * step for begin, step in zip(op.begin, steps, strict=True))
     strides = [stride * step for stride, step in zip(op.stride, steps, strict=True)]
@@ -78,9 +74,10 @@ def _copy(
 
 
 @lowers(Concat)
-def _concat(op: Concat, layer: Layer) -> list[Call]:
+def _concat(layer: TargetLayer[Concat]) -> list[Call]:
     """One copy an input. An input may wait for its turn under the output where the copies before
     it do not write, and where it is read before it is written over: often in its very place."""
+    op = layer.op
     places = positions(layer.output)
     strides = row_major(layer.output.shape)
     calls: list[Call] = []
@@ -107,8 +104,9 @@ def _scattered_overlap(targets: IndexArray) -> int:
 
 
 @lowers(Pad)
-def _pad(op: Pad, layer: Layer) -> Call:
+def _pad(layer: TargetLayer[Pad]) -> Call:
     """A pad: an element inside needs the one that it is a copy of, the rim needs none."""
+    op = layer.op
     value = layer.input.zero_point if op.value is None else op.value
     missing = 4 - len(layer.input.shape)
     fields: Fields = (
@@ -126,12 +124,13 @@ def _pad(op: Pad, layer: Layer) -> Call:
 
 
 @lowers(Resize)
-def _resize(op: Resize, layer: Layer) -> Call:
+def _resize(layer: TargetLayer[Resize]) -> Call:
     """A resize: an element needs its pixel, or the pixels around it."""
-    return _nearest(op, layer) if op.method == "nearest" else _bilinear(op, layer)
+    return _nearest(layer) if layer.op.method == "nearest" else _bilinear(layer)
 
 
-def _nearest(op: Resize, layer: Layer) -> Call:
+def _nearest(layer: TargetLayer[Resize]) -> Call:
+    op = layer.op
     (in_h, in_w, channels), (out_h, out_w, _) = layer.input.shape, layer.output.shape
     flags = (op.align_corners, op.half_pixel_centers)
     rows = numerics.nearest_positions(in_h, out_h, *flags)
@@ -145,7 +144,8 @@ def _nearest(op: Resize, layer: Layer) -> Call:
     return Call("nano_resize_nearest", Struct("nano_resize_nearest_params", fields), (needs,))
 
 
-def _bilinear(op: Resize, layer: Layer) -> Call:
+def _bilinear(layer: TargetLayer[Resize]) -> Call:
+    op = layer.op
     (in_h, in_w, channels), (out_h, out_w, _) = layer.input.shape, layer.output.shape
     flags = (op.align_corners, op.half_pixel_centers)
     steps = [
@@ -165,11 +165,11 @@ def _bilinear(op: Resize, layer: Layer) -> Call:
     return Call("nano_resize_bilinear", Struct("nano_resize_bilinear_params", fields), (needs,))
 
 
-def _sizes(layer: Layer, **sizes: int) -> tuple[tuple[str, int], ...]:
+def _sizes(layer: TargetLayer[Op], **sizes: int) -> tuple[tuple[str, int], ...]:
     return tuple((name, layer.uint16(name, size)) for name, size in sizes.items())
 
 
-def _pixel_needs(layer: Layer, rows: IndexArray, columns: IndexArray) -> IndexArray:
+def _pixel_needs(layer: TargetLayer[Op], rows: IndexArray, columns: IndexArray) -> IndexArray:
     """For each output byte its input byte in row and column ``rows[y]``, ``columns[x]``."""
     _, in_w, channels = layer.input.shape
     pixels = rows[:, None] * in_w + columns[None, :]

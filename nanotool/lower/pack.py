@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import numerics
-from nanotool.ir import INT8_MAX, INT8_MIN, Dense, Int8Array
-from nanotool.lower.layer import Layer
+from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, Op
+from nanotool.ops import Layer
 
 Int64Array = NDArray[np.int64]
 
@@ -54,23 +54,18 @@ def reach(rows: Int8Array) -> tuple[Int64Array, Int64Array]:
     return INT8_MIN * positive + INT8_MAX * negative, INT8_MAX * positive + INT8_MIN * negative
 
 
-def scaled(layer: Layer) -> Scaled | None:
+def scaled(layer: Layer[Op]) -> Scaled | None:
     """``layer``'s weights and scales; None if requantization in few instructions would be wrong
     for some of its channels, or if their biases are not `Scaled.short`."""
     packed = scaled_wide(layer)
     return packed if packed is not None and packed.short else None
 
 
-def scaled_wide(layer: Layer) -> Scaled | None:
+def scaled_wide(layer: Layer[Op]) -> Scaled | None:
     """As `scaled`, for kernels that have a word for each bias."""
-    assert layer.op.weight is not None
-    assert layer.op.weight_scale is not None
-    weight = layer.op.weight.reshape(len(layer.op.weight), -1)
-    bias = -layer.input.zero_point * weight.sum(axis=1, dtype=np.int64)
-    if layer.op.bias is not None:
-        bias += layer.op.bias
-    of = numerics.dense_multipliers if isinstance(layer.op.op, Dense) else numerics.conv_multipliers
-    multiplier, shift = of(layer.input.scale, layer.op.weight_scale, layer.output.scale)
+    weight = layer.weight.reshape(len(layer.weight), -1)
+    bias = layer.bias - layer.input.zero_point * weight.sum(axis=1, dtype=np.int64)
+    multiplier, shift = layer.multipliers()
     low, high = reach(weight)
     channels = _Channels(
         low=low + bias,
@@ -91,7 +86,9 @@ def scaled_wide(layer: Layer) -> Scaled | None:
     return Scaled(rows, *(one.astype(np.int32) for one in (bias, factor, right)))
 
 
-def product_scale(layer: Layer, largest: int, ratio: numerics.Multiplier) -> tuple[int, int] | None:
+def product_scale(
+    layer: Layer[Op], largest: int, ratio: numerics.Multiplier
+) -> tuple[int, int] | None:
     """The scale in requant_dsp.h's layout, without a bias, of products of magnitude ``largest`` at
     most that ``ratio`` makes outputs of; None if that would be wrong for some."""
     multiplier, shift = ratio
@@ -116,7 +113,7 @@ class _Channels:
         return np.maximum(np.abs(self.low), np.abs(self.high))
 
 
-def _constants(layer: Layer, channels: _Channels) -> Int64Array:
+def _constants(layer: Layer[Op], channels: _Channels) -> Int64Array:
     """The output of each channel that has only one; below int8 where there are several. (It never
     falls as the sum rises, unless something leaves int32: the sum when it is shifted left, or what
     becomes of it when the zero point is added.)"""
@@ -127,7 +124,7 @@ def _constants(layer: Layer, channels: _Channels) -> Int64Array:
             channels.multiplier.astype(np.int32),
             channels.shift.astype(np.int8),
             layer.output.zero_point,
-            *layer.op.clamp,
+            *layer.clamp,
         ).astype(np.int64)
         for end in (channels.low, channels.high)
     )

@@ -6,9 +6,18 @@ registry   one function an operator: what a room forgets is found when it is imp
 shape      what each operator accepts, and the shape that it yields
 """
 
-from nanotool.ops.facts import FACTS, INT8_OPERATORS, OPERATORS, Facts, facts
+from nanotool.ops.facts import (
+    FACTS,
+    INT8_OPERATORS,
+    OPERATORS,
+    Facts,
+    facts,
+    keeps_bytes,
+    moves_nothing,
+)
 from nanotool.ops.layer import FloatLayer, Layer, OpT_co, float_layer_of, layer_of
 from nanotool.ops.registry import ROOMS, Registry
+from nanotool.ops.taps import macs
 
 __all__ = [
     "FACTS",
@@ -22,5 +31,8 @@ __all__ = [
     "Registry",
     "facts",
     "float_layer_of",
+    "keeps_bytes",
     "layer_of",
+    "macs",
+    "moves_nothing",
 ]

@@ -30,6 +30,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Shape,
     Slice,
     Softmax,
     Transpose,
@@ -132,3 +133,25 @@ def facts(op: Op) -> Facts:
 
 OPERATORS: tuple[type[Op], ...] = get_args(Op)
 INT8_OPERATORS = tuple(operator for operator in OPERATORS if FACTS[operator].int8)
+
+
+# --- What depends on shapes, too ------------------------------------------------------------------
+
+
+def moves_nothing(shape: Shape, permutation: tuple[int, ...]) -> bool:
+    """Whether a transpose leaves every element in its place: only axes of one element move."""
+    order = [axis for axis in permutation if shape[axis] != 1]
+    return order == sorted(order)
+
+
+def keeps_bytes(op: Op, source: Shape, target: Shape) -> bool:
+    """Whether the output is the first input's bytes in their order, perhaps in another shape."""
+    match op:
+        case Reshape():
+            return True
+        case Transpose(permutation):
+            return moves_nothing(source, permutation)
+        case Slice() | Pad():
+            return source == target
+        case _:
+            return False

@@ -13,7 +13,7 @@ are refused by `nanotool.validate`).
 
 from nanotool.simulate import axis, elementwise, kernels, linear, move, pooling
 from nanotool.simulate.kernels import kernel
-from nanotool.simulate.run import run_op, simulate, simulate_all
+from nanotool.simulate.run import run_layer, run_op, simulate, simulate_all
 
 kernel.complete()
 
@@ -25,6 +25,7 @@ __all__ = [
     "linear",
     "move",
     "pooling",
+    "run_layer",
     "run_op",
     "simulate",
     "simulate_all",

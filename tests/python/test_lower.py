@@ -32,8 +32,8 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.lower import layer_names, lower, lowered_operators
-from nanotool.lower.share import share_arrays
+from nanotool.lower import layer_names, lower
+from nanotool.lower.deduplicate import deduplicated
 from nanotool.plan import plan
 from nanotool.report.collect import layer_rows
 
@@ -114,10 +114,6 @@ def test_one_multiplier_or_one_a_channel(scales: int) -> None:
     assert all(2**30 <= multiplier < 2**31 for multiplier in data(requant["multiplier"]))
 
 
-def test_every_operator_of_the_simulator_lowers() -> None:
-    assert {*lowered_operators(), Reshape} == set(simulate.kernel.handlers)
-
-
 def test_arrays_belong_to_nobody_else() -> None:
     """A lowered array cannot be written."""
     array = lower(digits_cnn()).arrays()[0]
@@ -146,7 +142,7 @@ def test_arrays_of_the_same_content_are_in_flash_once() -> None:
     assert "second_weights" not in text
     zeros = [Array(f"zeros{size}", np.zeros(8 // size, f"i{size}")) for size in (1, 2, 4)]
     ops = [replace(lowered.ops[0], params=Struct("s", (("a", array),))) for array in zeros]
-    shared = [fields(op.params)["a"] for op in share_arrays([*ops, *ops])]
+    shared = [fields(op.params)["a"] for op in deduplicated([*ops, *ops])]
     assert all(a is b for a, b in zip(shared, zeros * 2, strict=True))
 
 

@@ -16,25 +16,21 @@ from random_graphs import examples, random_graph
 from nanotool import numerics
 from nanotool.ir import Conv2D, Dense, QGraph
 from nanotool.lower import pack
-from nanotool.lower.layer import Layer
+from nanotool.ops import Layer, layer_of
 
 Int64s: TypeAlias = NDArray[np.int64]
 
 
-def layers(graph: QGraph) -> list[Layer]:
+def layers(graph: QGraph) -> list[Layer[Any]]:
     """Every layer of ``graph`` that has weights."""
-    return [
-        Layer(op, tuple(graph.tensors[n] for n in op.inputs), graph.tensors[op.name], (), ())
-        for op in graph.ops
-        if isinstance(op.op, (Conv2D, Dense))
-    ]
+    return [layer_of(graph, op) for op in graph.ops if isinstance(op.op, (Conv2D, Dense))]
 
 
 def smmlar(a: Int64s, b: Int64s, add: Int64s) -> Int64s:
     return add + ((a * b + 2**31) >> 32)
 
 
-def requantize_dsp(layer: Layer, scales: NDArray[Any], sums: Int64s) -> Int64s:
+def requantize_dsp(layer: Layer[Any], scales: NDArray[Any], sums: Int64s) -> Int64s:
     """nano_requantize_dsp() of sums [n, out] without bias, with 64 bits, and none may be needed."""
     word, multiplier = scales[:, 0].astype(np.int64), scales[:, 1].astype(np.int64)
     shift = word & 0xFF
@@ -43,7 +39,7 @@ def requantize_dsp(layer: Layer, scales: NDArray[Any], sums: Int64s) -> Int64s:
     total = smmlar(acc2, multiplier, offset)
     for value in (acc2, offset, total):
         assert (np.abs(value) < 2**31).all()
-    bounded: Int64s = np.clip(np.clip((total >> shift) >> 1, -128, 127), *layer.op.clamp)
+    bounded: Int64s = np.clip(np.clip((total >> shift) >> 1, -128, 127), *layer.clamp)
     return bounded
 
 
@@ -57,17 +53,9 @@ def test_scales_give_the_references_bytes(block: int) -> None:
             if packed is None:
                 continue
             taken += 1
-            assert layer.op.weight is not None
-            assert layer.op.weight_scale is not None
-            rows = layer.op.weight.reshape(len(packed.scales), -1)
-            of = (
-                numerics.dense_multipliers
-                if isinstance(layer.op.op, Dense)
-                else numerics.conv_multipliers
-            )
-            factors = of(layer.input.scale, layer.op.weight_scale, layer.output.scale)
-            bias = -layer.input.zero_point * rows.sum(axis=1, dtype=np.int64)
-            bias += 0 if layer.op.bias is None else layer.op.bias
+            rows = layer.weight.reshape(len(packed.scales), -1)
+            factors = layer.multipliers()
+            bias = layer.bias - layer.input.zero_point * rows.sum(axis=1, dtype=np.int64)
             rng = np.random.default_rng(seed)
             x = rng.integers(-128, 128, (40, rows.shape[1]))
             ends = [np.where(rows > 0, 127, -128), np.where(rows > 0, -128, 127)]
@@ -79,11 +67,9 @@ def test_scales_give_the_references_bytes(block: int) -> None:
                 ),
             ]:
                 acc = (sums + bias).astype(np.int32)
-                wanted = numerics.requantize(
-                    acc, *factors, layer.output.zero_point, *layer.op.clamp
-                )
+                wanted = numerics.requantize(acc, *factors, layer.output.zero_point, *layer.clamp)
                 got = requantize_dsp(layer, packed.scales, packed_sums)
-                assert np.array_equal(got, wanted), (seed, layer.op.name)
+                assert np.array_equal(got, wanted), (seed, layer.name)
             constant += int((packed.weight != rows).any(axis=1).sum())
     assert taken > 100
     assert constant > 0
@@ -130,4 +116,4 @@ def test_no_right_shift_takes_the_portable_kernel() -> None:
     scale = np.array([2.0 * graph.output_tensor.scale / graph.input_tensor.scale], np.float32)
     (layer,) = layers(graph)
     assert pack.scaled(layer) is not None
-    assert pack.scaled(replace(layer, op=replace(layer.op, weight_scale=scale))) is None
+    assert pack.scaled(replace(layer, qop=replace(layer.qop, weight_scale=scale))) is None

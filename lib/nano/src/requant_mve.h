@@ -1,7 +1,7 @@
 /* requant_mve.h - fixed-point scaling of four accumulators at a time (internal).
  *
  * The same numbers as nano_requantize() in requant.h, from two vectors for each four outputs that
- * lowering packs (`scales` in nanotool/lower/armv81m/pack.py), where the right shift e >= 1:
+ * lowering packs (`scales` in nanotool/lower/armv81m/blocks.py), where the right shift e >= 1:
  *     scales[0..3] = bias * 256 + (-e modulo 256)    |bias| < 2^23
  *     scales[4..7] = multiplier                      Q31
  * h = VQRDMULH(acc, multiplier) is the reference's first rounding. VRSHL rounds halves up, the

@@ -1,7 +1,7 @@
 /* requant_scalar.h - fixed-point scaling with 32-bit products alone (internal).
  *
  * The same numbers as nano_requantize() in requant.h, from words that lowering packs for each
- * channel, and only where it proved that this form is exact (nanotool/lower/scalar/pack.py).
+ * channel, and only where it proved that this form is exact (nanotool/lower/scalar/limbs.py).
  *
  * Two limbs: |acc| < 2^20, where acc = sum + bias:
  *     scale[0] = bias * 256 + shift     shift = e + u <= 24; e: right shift, at least 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
 from nanotool.lower import pack
-from nanotool.lower.layer import Call, Layer, store, variant
+from nanotool.lower.layer import Call, TargetLayer, store, variant
 from nanotool.lower.linear import is_depthwise
-from nanotool.lower.lines import PLANES, Lines, choose, in_place
-from nanotool.lower.window import window_struct
+from nanotool.lower.planes import PLANES, Lines, choose, in_place
+from nanotool.lower.pooling import window_struct
 
 TARGET = "armv7em"
 SCALES = "scales [c][256 bias + shift - 1, multiplier]"
@@ -67,10 +66,10 @@ def _weights(weight: Int8Array, window: Window, lines: _Lines) -> tuple[NDArray[
 
 
 @variant(TARGET, Conv2D)
-def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
+def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Four channels at a time, in planes; over the input if the output fits there."""
-    window, channels = op.window, layer.output.shape[2]
-    if not is_depthwise(op, layer) or channels != layer.input.shape[2] or channels < PLANES:
+    window, channels = layer.op.window, layer.output.shape[2]
+    if not is_depthwise(layer) or channels != layer.input.shape[2] or channels < PLANES:
         return None
     if window.dilation != (1, 1):
         return None
@@ -100,6 +99,5 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
         f"nano_depthwise_conv2d{size}{relu}_dsp",
         Struct("nano_depthwise_conv2d_dsp_params", fields),
         (0 if in_place(layer) else None,),
-        macs=layer.output.size * math.prod(window.kernel),
         scratch=lines.scratch(band),
     )

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import numerics
-from nanotool.ir import INT8_MAX, INT8_MIN, Binary, Struct
+from nanotool.ir import INT8_MAX, INT8_MIN, Binary, Op, Struct
 from nanotool.lower import pack
 from nanotool.lower.elementwise import arithmetic, broadcast, operands
-from nanotool.lower.layer import Call, Layer, store, variant
+from nanotool.lower.layer import Call, TargetLayer, store, variant
 
 TARGET = "armv7em"
 _FRACTION = 20  # bits of a sum behind the point
@@ -19,12 +19,12 @@ ALL = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # each int8
 
 
 @variant(TARGET, Binary)
-def _binary(op: Binary, layer: Layer) -> Call | None:
+def _binary(layer: TargetLayer[Binary]) -> Call | None:
     """add, sub and mul of rows."""
-    return arithmetic(op, layer, _add, _mul)
+    return arithmetic(layer, _add, _mul)
 
 
-def _add(layer: Layer, subtract: bool) -> Call | None:
+def _add(layer: TargetLayer[Op], subtract: bool) -> Call | None:
     """Two products and a constant. For that it computes what the reference does there is no
     formula: all pairs of int8 are tried."""
     a, b = layer.inputs
@@ -39,7 +39,7 @@ def _add(layer: Layer, subtract: bool) -> Call | None:
     offset = sum_offset(layer, terms, every_sum(layer, subtract=subtract), _FRACTION)
     if offset is None:
         return None
-    low, high = layer.op.clamp
+    low, high = layer.clamp
     fields = (
         operands(layer)[0],
         ("a_scale", scales[0]),
@@ -51,23 +51,23 @@ def _add(layer: Layer, subtract: bool) -> Call | None:
     return broadcast("nano_add_dsp", Struct("nano_add_dsp_params", fields), layer)
 
 
-def every_sum(layer: Layer, *, subtract: bool) -> NDArray[np.int64]:
+def every_sum(layer: TargetLayer[Op], *, subtract: bool) -> NDArray[np.int64]:
     """[256, 256]: the reference's output for each a and each b."""
     a, b = layer.inputs
     factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
     first, second = (ALL - a.zero_point)[:, None], (ALL - b.zero_point)[None, :]
-    target, clamp = layer.output.zero_point, layer.op.clamp
+    target, clamp = layer.output.zero_point, layer.clamp
     q = numerics.add(first, second, factors, target, clamp, subtract=subtract)
     return q.astype(np.int64)
 
 
 def sum_offset(
-    layer: Layer, terms: list[NDArray[np.int64]], q: NDArray[np.int64], fraction: int
+    layer: TargetLayer[Op], terms: list[NDArray[np.int64]], q: NDArray[np.int64], fraction: int
 ) -> int | None:
     """The constant which, added to the sum of a term for each a and one for each b, makes it ``q``
     with ``fraction`` bits behind the point, rounded down, for every pair; None if there is none. An
     output at an end of the clamp may come from beyond it."""
-    low, high = layer.op.clamp
+    low, high = layer.clamp
     sums = terms[0][:, None] + terms[1][None, :]
     least = ((q << fraction) - sums)[q > low].max(initial=-_INT32_LIMIT)
     most = ((q + 1 << fraction) - 1 - sums)[q < high].min(initial=_INT32_LIMIT - 1)
@@ -76,7 +76,7 @@ def sum_offset(
     return offset if least <= most and fits else None
 
 
-def largest_product(layer: Layer) -> int:
+def largest_product(layer: TargetLayer[Op]) -> int:
     """The largest magnitude of a product of two operands less their zero points."""
     first, second = (
         max(INT8_MAX - one.zero_point, one.zero_point - INT8_MIN) for one in layer.inputs
@@ -84,7 +84,7 @@ def largest_product(layer: Layer) -> int:
     return first * second
 
 
-def _mul(layer: Layer) -> Call | None:
+def _mul(layer: TargetLayer[Op]) -> Call | None:
     a, b = layer.inputs
     ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
     scale = pack.product_scale(layer, largest_product(layer), ratio)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Struct
+from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Op, Struct
 from nanotool.lower import pack
-from nanotool.lower.layer import UINT16_MAX, Call, Layer, in_chunks, overlap, store, variant
-from nanotool.lower.window import window_needs, window_struct
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
+from nanotool.lower.pooling import window_needs, window_struct
 
 TARGET = "armv7em"
 TILE = 3  # pixels that a convolution computes together
@@ -15,17 +15,17 @@ _MULTIPLY_QUAD = 17  # instructions for a quad of terms, a pair of outputs and t
 _COPY_WINDOW, _COPY_ROW = 120, 30  # instructions to copy a window: once, and a short row
 
 
-def _kernel(name: str, layer: Layer) -> str:
+def _kernel(name: str, layer: TargetLayer[Op]) -> str:
     """The kernel's symbol: the shorter one where what is below the zero point saturates."""
     return f"{name}_relu_dsp" if layer.output.zero_point == INT8_MIN else f"{name}_dsp"
 
 
-def _scales(layer: Layer, packed: pack.Scaled) -> Array:
+def _scales(layer: TargetLayer[Op], packed: pack.Scaled) -> Array:
     return layer.array("scales", packed.scales, "scales [out][256 bias + shift - 1, multiplier]")
 
 
 @variant(TARGET, Dense)
-def _dense(_op: Dense, layer: Layer) -> Call | None:
+def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """Four outputs at a time. A row of inputs is read whole before its outputs are written.
 
     Where memory is to be small the portable kernel serves: no scratch, a third of the code.
@@ -58,18 +58,18 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
         _kernel("nano_dense", layer),
         Struct("nano_dense_dsp_params", fields),
         (overlap(in_chunks(needs, outputs)),),
-        macs=layer.output.size * inputs,
         scratch=scratch,
     )
 
 
 @variant(TARGET, Conv2D)
-def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
+def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Three pixels at a time, one group of channels."""
+    op = layer.op
     if op.groups != 1:
         return None
     packed = pack.scaled(layer)
-    pitch = _pitch(op, layer)
+    pitch = _pitch(layer)
     terms = op.window.kernel[0] * pitch
     if packed is None or terms > UINT16_MAX:
         return None
@@ -82,7 +82,7 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
     quads = paired.shape[1]
     weights = pack.with_scales(paired, pack.ready_scales(packed, layer.output.zero_point))
     outputs = layer.output.shape[2]
-    padded = _padded_bytes(op, layer, pitch)
+    padded = _padded_bytes(layer, pitch)
     note = (
         "[out / 2]: weights, 256 odd + even row [quads of kernel_h kernel_w in_c][4: 0 2 1 3],"
         " then [2 outputs][shift - 1, multiplier, 2 bias, rounding] in words"
@@ -102,14 +102,14 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         _kernel("nano_conv2d", layer),
         Struct("nano_conv2d_dsp_params", fields),
         (overlap(in_chunks(needs, chunk)),),
-        macs=layer.output.size * packed.weight.shape[1],
         scratch=24 + 24 * quads + (padded or TILE * 4 * quads),
     )
 
 
-def _pitch(op: Conv2D, layer: Layer) -> int:
+def _pitch(layer: TargetLayer[Conv2D]) -> int:
     """Terms that a row of a window takes: whole quads, unless copying windows costs less than
     multiplying the terms that fill them."""
+    op = layer.op
     row = op.window.kernel[1] * layer.input.shape[2]
     whole = -(-row // 4) * 4
     filling = op.window.kernel[0] * whole // 4 - -(-op.window.kernel[0] * row // 4)
@@ -118,11 +118,11 @@ def _pitch(op: Conv2D, layer: Layer) -> int:
     return row if filling * _MULTIPLY_QUAD * pairs > copying else whole
 
 
-def _padded_bytes(op: Conv2D, layer: Layer, pitch: int) -> int:
+def _padded_bytes(layer: TargetLayer[Conv2D], pitch: int) -> int:
     """Bytes of a copy of the image with its padding, which spares copies of the windows that leave
     the image; 0 where none do, where they are copied anyway, or where it is large."""
     height, width, channels = layer.input.shape
-    window = op.window
+    window = layer.op.window
     if not any(window.padding) or pitch % 4 or window.dilation[1] != 1:
         return 0
     rows, columns = (

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from nanotool.ir import AveragePool2D, MaxPool2D
-from nanotool.lower.layer import Call, Layer, portable_call, variant
+from nanotool.lower.layer import Call, TargetLayer, portable_calls, variant
 
 TARGET = "armv7em"
 CHANNELS = 4  # that are pooled together
@@ -15,12 +15,13 @@ _HALF_TAPS = 256  # of a sum that fits 16 bits: 256 * -128 = -2^15
 
 @variant(TARGET, MaxPool2D)
 @variant(TARGET, AveragePool2D)
-def _pool(op: MaxPool2D | AveragePool2D, layer: Layer) -> Call | None:
+def _pool(layer: TargetLayer[MaxPool2D | AveragePool2D]) -> Call | None:
     """Four channels at a time, with the portable kernel's parameters: a byte needs what it needs
     there, and no byte is written before those in front of it have been computed."""
+    op = layer.op
     if layer.output.shape[2] < CHANNELS:
         return None
     if isinstance(op, AveragePool2D) and math.prod(op.window.kernel) > _HALF_TAPS:
         return None
-    call = portable_call(layer)
+    (call,) = portable_calls(layer)
     return replace(call, kernel=f"{call.kernel}_dsp")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
-from nanotool.lower.armv81m import pack
-from nanotool.lower.layer import UINT16_MAX, Call, Layer, store, variant
+from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Op, Struct, Window
+from nanotool.lower.armv81m import blocks
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, store, variant
 from nanotool.lower.linear import is_depthwise
-from nanotool.lower.lines import behind
 from nanotool.lower.pack import scaled_wide
-from nanotool.lower.window import window_struct
+from nanotool.lower.planes import behind
+from nanotool.lower.pooling import window_struct
 
 TARGET = "armv81m"
 CHANNELS = 8  # that are computed together
@@ -72,7 +72,7 @@ class _Lines:
         return -(-self.bands // -(-self.bands // largest))
 
 
-def _lines(window: Window, layer: Layer) -> Iterator[_Lines]:
+def _lines(window: Window, layer: TargetLayer[Op]) -> Iterator[_Lines]:
     """Rows as lines, then columns."""
     in_size, out_size = layer.input.shape[:2], layer.output.shape[:2]
     for columns, (across, along) in ((False, (0, 1)), (True, (1, 0))):
@@ -87,7 +87,7 @@ def _lines(window: Window, layer: Layer) -> Iterator[_Lines]:
         )
 
 
-def _holds_in_place(lines: _Lines, bands: int, layer: Layer) -> bool:
+def _holds_in_place(lines: _Lines, bands: int, layer: TargetLayer[Op]) -> bool:
     """Whether no outputs of some bands, put over the input pixel by pixel, meet a pixel that a
     later band reads."""
     for first in range(bands, lines.bands, bands):
@@ -100,7 +100,7 @@ def _holds_in_place(lines: _Lines, bands: int, layer: Layer) -> bool:
     return True
 
 
-def _choose(window: Window, layer: Layer, in_place: bool) -> tuple[_Lines, int] | None:
+def _choose(window: Window, layer: TargetLayer[Op], in_place: bool) -> tuple[_Lines, int] | None:
     """The geometry of least work whose planes fit the room, or else that of the smallest planes;
     and how many bands it takes together."""
     room = ROOM[layer.optimize]
@@ -125,10 +125,10 @@ def _weights(weight: Int8Array, columns: bool) -> NDArray[np.int8]:
 
 
 @variant(TARGET, Conv2D)
-def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
+def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Eight channels at a time, in planes; over the input if the output fits there."""
-    window, channels = op.window, layer.output.shape[2]
-    if not is_depthwise(op, layer) or channels != layer.input.shape[2] or channels < CHANNELS:
+    window, channels = layer.op.window, layer.output.shape[2]
+    if not is_depthwise(layer) or channels != layer.input.shape[2] or channels < CHANNELS:
         return None
     if window.dilation != (1, 1) or window.kernel != (3, 3) or max(window.padding[:2]) > 2:
         return None
@@ -143,7 +143,7 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
     weights = _weights(packed.weight, lines.columns)
     fields = (
         ("weights", layer.array("weights", weights, "weights [c][3 along a line][4: lines 0 1 2]")),
-        ("scales", pack.scale_triples(layer, packed)),
+        ("scales", blocks.scale_triples(layer, packed)),
         ("window", window_struct(window, layer)),
         ("columns", int(lines.columns)),
         ("pitch", lines.pitch),
@@ -156,6 +156,5 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
         f"nano_depthwise_conv2d_3x3{relu}_mve",
         Struct("nano_depthwise_conv2d_mve_params", fields),
         (0 if in_place else None,),
-        macs=layer.output.size * 9,
         scratch=CHANNELS * lines.plane * bands,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nanotool import numerics
-from nanotool.ir import Binary, MaxPool2D, Struct
+from nanotool.ir import Binary, MaxPool2D, Op, Struct
 from nanotool.lower import pack
 from nanotool.lower.armv7em.elementwise import ALL, every_sum, largest_product, sum_offset
 from nanotool.lower.elementwise import arithmetic, broadcast, operands
-from nanotool.lower.layer import Call, Layer, factor, portable_call, store, variant
+from nanotool.lower.layer import Call, TargetLayer, factor, portable_calls, store, variant
 
 TARGET = "armv81m"
 CHANNELS = 4  # of a pool, at least
@@ -17,12 +17,12 @@ _FRACTIONS = range(24, 15, -1)  # bits of a sum behind the point
 
 
 @variant(TARGET, Binary)
-def _binary(op: Binary, layer: Layer) -> Call | None:
+def _binary(layer: TargetLayer[Binary]) -> Call | None:
     """add, sub and mul of rows."""
-    return arithmetic(op, layer, _add, _mul)
+    return arithmetic(layer, _add, _mul)
 
 
-def _add(layer: Layer, subtract: bool) -> Call | None:
+def _add(layer: TargetLayer[Op], subtract: bool) -> Call | None:
     """Two products and a constant, with as many bits behind the point as all pairs of int8 have
     the reference's results with."""
     a, b = layer.inputs
@@ -31,7 +31,7 @@ def _add(layer: Layer, subtract: bool) -> Call | None:
         a.scale / layer.output.scale,
         (-b.scale if subtract else b.scale) / layer.output.scale,
     ]
-    low, high = layer.op.clamp
+    low, high = layer.clamp
     for fraction in _FRACTIONS:
         scales = [round(2**fraction * ratio) for ratio in ratios]
         offset = sum_offset(layer, [ALL * scale for scale in scales], results, fraction)
@@ -49,7 +49,7 @@ def _add(layer: Layer, subtract: bool) -> Call | None:
     return None
 
 
-def _mul(layer: Layer) -> Call | None:
+def _mul(layer: TargetLayer[Op]) -> Call | None:
     a, b = layer.inputs
     ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
     if pack.product_scale(layer, largest_product(layer), ratio) is None:
@@ -59,9 +59,9 @@ def _mul(layer: Layer) -> Call | None:
 
 
 @variant(TARGET, MaxPool2D)
-def _max_pool(_op: MaxPool2D, layer: Layer) -> Call | None:
+def _max_pool(layer: TargetLayer[MaxPool2D]) -> Call | None:
     """With the portable kernel's parameters, as that of armv7em."""
     if layer.output.shape[2] < CHANNELS:
         return None
-    call = portable_call(layer)
+    (call,) = portable_calls(layer)
     return replace(call, kernel=f"{call.kernel}_mve")

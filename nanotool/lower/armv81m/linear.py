@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.ir import INT8_MIN, Conv2D, Dense, Struct
-from nanotool.lower.armv81m import pack
-from nanotool.lower.layer import UINT16_MAX, Call, Layer, in_chunks, overlap, store, variant
+from nanotool.ir import INT8_MIN, Conv2D, Dense, Op, Struct
+from nanotool.lower.armv81m import blocks
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
 from nanotool.lower.pack import scaled
-from nanotool.lower.window import window_needs, window_struct
+from nanotool.lower.pooling import window_needs, window_struct
 
 TARGET = "armv81m"
 PIXELS = 2  # that a convolution computes together
 _NOTE = "weights [out / 4][steps of 16 terms][4][16]"
 
 
-def _kernel(name: str, layer: Layer) -> str:
+def _kernel(name: str, layer: TargetLayer[Op]) -> str:
     """The kernel's symbol: the shorter one where what is below the zero point saturates."""
     return f"{name}_relu_mve" if layer.output.zero_point == INT8_MIN else f"{name}_mve"
 
 
 @variant(TARGET, Dense)
-def _dense(_op: Dense, layer: Layer) -> Call | None:
+def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """Four outputs at a time. A row of inputs is read whole before its outputs are written."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
-    rows, steps = layer.input.size // inputs, pack.steps(inputs)
+    rows, steps = layer.input.size // inputs, blocks.steps(inputs)
     packed = scaled(layer)
     if packed is None or max(steps, rows, outputs) > UINT16_MAX:
         return None
     fields = (
-        ("weights", layer.array("weights", pack.weights(packed.weight), _NOTE)),
-        ("scales", pack.scales(layer, packed)),
+        ("weights", layer.array("weights", blocks.weights(packed.weight), _NOTE)),
+        ("scales", blocks.scales(layer, packed)),
         ("rows", rows),
         ("steps", steps),
         ("in_features", inputs),
@@ -42,24 +42,24 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
         _kernel("nano_dense", layer),
         Struct("nano_dense_mve_params", fields),
         (overlap(in_chunks(needs, outputs)),),
-        macs=layer.output.size * inputs,
-        scratch=pack.STEP * steps,
+        scratch=blocks.STEP * steps,
     )
 
 
 @variant(TARGET, Conv2D)
-def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
+def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels at a time, one group of channels."""
+    op = layer.op
     packed = scaled(layer) if op.groups == 1 else None
     if packed is None:
         return None
     outputs, terms = packed.weight.shape
-    steps = pack.steps(terms)
+    steps = blocks.steps(terms)
     if steps > UINT16_MAX:
         return None
     fields = (
-        ("weights", layer.array("weights", pack.weights(packed.weight), _NOTE)),
-        ("scales", pack.scales(layer, packed)),
+        ("weights", layer.array("weights", blocks.weights(packed.weight), _NOTE)),
+        ("scales", blocks.scales(layer, packed)),
         ("window", window_struct(op.window, layer)),
         ("steps", steps),
         ("in_zero_point", layer.input.zero_point),
@@ -70,6 +70,5 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         _kernel("nano_conv2d", layer),
         Struct("nano_conv2d_mve_params", fields),
         (overlap(in_chunks(needs, PIXELS * outputs)),),
-        macs=layer.output.size * terms,
-        scratch=PIXELS * pack.STEP * steps + 16,
+        scratch=PIXELS * blocks.STEP * steps + 16,
     )

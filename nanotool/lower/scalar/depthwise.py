@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nanotool.ir import Conv2D, Struct
-from nanotool.lower.layer import Call, Layer, store, variant
+from nanotool.lower.layer import Call, TargetLayer, store, variant
 from nanotool.lower.linear import is_depthwise
-from nanotool.lower.lines import PLANES, Lines, choose, in_place
-from nanotool.lower.scalar import pack
+from nanotool.lower.planes import PLANES, Lines, choose, in_place
+from nanotool.lower.pooling import window_struct
+from nanotool.lower.scalar import limbs
 from nanotool.lower.scalar.linear import TARGET
-from nanotool.lower.window import window_struct
 
 SUMS = 64  # of a channel that are computed together, in whole lines
 
@@ -42,17 +42,17 @@ class _Lines(Lines):
 
 
 @variant(TARGET, Conv2D)
-def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
+def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Four channels at a time, in planes; over the input if the output fits there."""
-    window, channels = op.window, layer.output.shape[2]
-    if not is_depthwise(op, layer) or channels != layer.input.shape[2] or channels < PLANES:
+    window, channels = layer.op.window, layer.output.shape[2]
+    if not is_depthwise(layer) or channels != layer.input.shape[2] or channels < PLANES:
         return None
     if window.dilation != (1, 1) or window.kernel != (3, 3) or layer.optimize == "size":
         return None
     if window.padding[0] >= window.kernel[0] or window.padding[1] >= window.kernel[1]:
         return None
     choice = choose(_Lines, window, layer)
-    packed = pack.packed(layer)
+    packed = limbs.packed(layer)
     if packed is None or packed.wide or choice is None:
         return None
     lines, band = choice
@@ -77,6 +77,5 @@ def _depthwise_conv2d(op: Conv2D, layer: Layer) -> Call | None:
         "nano_depthwise_conv2d_3x3_scalar",
         Struct("nano_depthwise_conv2d_scalar_params", fields),
         (0 if in_place(layer) else None,),
-        macs=layer.output.size * 9,
         scratch=lines.scratch(band),
     )

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.ir import Array, Conv2D, Dense, Struct
-from nanotool.lower.layer import UINT16_MAX, Call, Layer, in_chunks, overlap, store, variant
-from nanotool.lower.scalar import pack
-from nanotool.lower.window import window_needs, window_struct
+from nanotool.ir import Array, Conv2D, Dense, Op, Struct
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
+from nanotool.lower.pooling import window_needs, window_struct
+from nanotool.lower.scalar import limbs
 
 TARGET = "scalar"
 WINDOWS = 2  # that are read before the outputs of any of them are written
 MOST_TERMS = 2**15  # 255 * 255 times as many fit int32
 
 
-def _weights(layer: Layer, packed: pack.Packed, terms: str) -> Array:
+def _weights(layer: TargetLayer[Op], packed: limbs.Packed, terms: str) -> Array:
     note = f"weights + 128: [out / 4][{terms}][4]"
-    return layer.array("weights", pack.fours(packed.weight), note)
+    return layer.array("weights", limbs.fours(packed.weight), note)
 
 
 @variant(TARGET, Dense)
-def _dense(_op: Dense, layer: Layer) -> Call | None:
+def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """One or two rows by four outputs at a time."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
-    packed = pack.packed(layer)
+    packed = limbs.packed(layer)
     if layer.optimize == "size" or packed is None:
         return None
     if inputs > MOST_TERMS or max(rows, outputs) > UINT16_MAX:
@@ -44,17 +44,17 @@ def _dense(_op: Dense, layer: Layer) -> Call | None:
         "nano_dense_scalar",
         Struct("nano_dense_scalar_params", fields),
         (overlap(in_chunks(needs, WINDOWS * outputs)),),
-        macs=layer.output.size * inputs,
         scratch=min(rows, WINDOWS) * inputs,
     )
 
 
 @variant(TARGET, Conv2D)
-def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
+def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels by four outputs at a time, one group of channels."""
+    op = layer.op
     if op.groups != 1 or layer.optimize == "size":
         return None
-    packed = pack.packed(layer)
+    packed = limbs.packed(layer)
     if packed is None or packed.weight.shape[1] > MOST_TERMS:
         return None
     outputs, terms = packed.weight.shape
@@ -72,6 +72,5 @@ def _conv2d(op: Conv2D, layer: Layer) -> Call | None:
         "nano_conv2d_scalar",
         Struct("nano_conv2d_scalar_params", fields),
         (overlap(in_chunks(needs, WINDOWS * outputs)),),
-        macs=layer.output.size * terms,
         scratch=WINDOWS * terms,
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MIN, Array, Int8Array
-from nanotool.lower.layer import Layer
+from nanotool.ir import INT8_MIN, Array, Int8Array, Op
+from nanotool.lower.layer import TargetLayer
 from nanotool.lower.pack import Int64Array, Scaled, reach, scaled
 
 _OFFSET = 128  # the kernels see inputs that are so much larger
@@ -33,7 +33,7 @@ class Packed:
     wide: bool  # four limbs
     unit: int  # 2^unit is taken from what becomes of negative sums; 0: nothing is
 
-    def scales_array(self, layer: Layer) -> Array:
+    def scales_array(self, layer: TargetLayer[Op]) -> Array:
         """The scales as an array in flash."""
         form = (
             "256 bias + shift, factor, rounding"
@@ -43,7 +43,7 @@ class Packed:
         return layer.array("scales", self.scales, f"scales [out][{form}]")
 
 
-def packed(layer: Layer) -> Packed | None:
+def packed(layer: TargetLayer[Op]) -> Packed | None:
     """``layer``'s weights and scales; None if the scaling would be wrong for some channel."""
     common = scaled(layer)
     if common is None:
@@ -79,11 +79,11 @@ class _Channels:
     rises: Int64Array  # [out, answers]: the least accumulators whose output is so much
 
     @classmethod
-    def of(cls, common: Scaled, layer: Layer) -> _Channels:
+    def of(cls, common: Scaled, layer: TargetLayer[Op]) -> _Channels:
         """The channels of ``layer``, packed as ``common``."""
         low, high = (end + common.bias for end in reach(common.weight))
         multiplier, right = common.multiplier.astype(np.int64), common.right.astype(np.int64)
-        zero_point, (least, most) = layer.output.zero_point, layer.op.clamp
+        zero_point, (least, most) = layer.output.zero_point, layer.clamp
         low, high, multiplier, right = (one[:, None] for one in (low, high, multiplier, right))
         answers = np.arange(least + 1, most + 1)[None]
         # acc * M + 2^30 - (acc < 0) * 2^31 >= 2^31 * 2^(e-1) * (2 (q - zero_point) - 1)

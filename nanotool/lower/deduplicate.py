@@ -11,7 +11,7 @@ from nanotool.ir import Array, LoweredOp, Struct, Value
 Known: TypeAlias = dict[tuple[str, bytes], Array]  # by type and content: the first
 
 
-def share_arrays(ops: Iterable[LoweredOp]) -> tuple[LoweredOp, ...]:
+def deduplicated(ops: Iterable[LoweredOp]) -> tuple[LoweredOp, ...]:
     """``ops``, each array replaced by the first one of the same type and content."""
     known: Known = {}
     return tuple(replace(op, params=_shared(op.params, known)) for op in ops)

@@ -1,4 +1,4 @@
-"""Sliding windows, and the pools."""
+"""Sliding windows, pools, and the mean over axes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,29 @@ import math
 
 import numpy as np
 
+from nanotool import numerics
 from nanotool.errors import InvalidModel
-from nanotool.ir import AveragePool2D, MaxPool2D, Struct, Window
-from nanotool.lower.layer import INT32_MAX, NOTHING, Call, IndexArray, Layer, lowers, overlap
+from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Op, Struct, Window
+from nanotool.lower.layer import (
+    INT32_MAX,
+    NOTHING,
+    Call,
+    Fields,
+    IndexArray,
+    TargetLayer,
+    factor,
+    lowers,
+    merge_axes,
+    overlap,
+    positions,
+    row_major,
+    store,
+)
 
 MAX_TAPS = INT32_MAX // 256  # of a pool's window: their sum fits int32
 
 
-def window_struct(window: Window, layer: Layer) -> Struct:
+def window_struct(window: Window, layer: TargetLayer[Op]) -> Struct:
     """nano_window; the padding below and to the right follows from the output's size."""
     in_h, in_w, in_c = layer.input.shape
     out_h, out_w, out_c = layer.output.shape
@@ -28,7 +43,7 @@ def window_struct(window: Window, layer: Layer) -> Struct:
     return Struct("nano_window", tuple((name, layer.uint16(name, n)) for name, n in fields))
 
 
-def window_needs(window: Window, layer: Layer, first_channel: IndexArray) -> IndexArray:
+def window_needs(window: Window, layer: TargetLayer[Op], first_channel: IndexArray) -> IndexArray:
     """For each output byte the first input byte that it needs, given the first input channel of
     each output channel; NOTHING for a window in the padding alone."""
     in_h, in_w, in_c = layer.input.shape
@@ -38,7 +53,7 @@ def window_needs(window: Window, layer: Layer, first_channel: IndexArray) -> Ind
     return np.where(outside[:, :, None], NOTHING, pixels).reshape(-1)
 
 
-def _first_taps(window: Window, layer: Layer, axis: int) -> IndexArray:
+def _first_taps(window: Window, layer: TargetLayer[Op], axis: int) -> IndexArray:
     """Along one axis: for each output position the first input index that its window reads, or
     the input's size where it lies in the padding alone."""
     size, count = layer.input.shape[axis], layer.output.shape[axis]
@@ -49,24 +64,55 @@ def _first_taps(window: Window, layer: Layer, axis: int) -> IndexArray:
 
 
 @lowers(MaxPool2D)
-def _max_pool(op: MaxPool2D, layer: Layer) -> Call:
-    return _pool("nano_max_pool", op.window, layer)
+def _max_pool(layer: TargetLayer[MaxPool2D]) -> Call:
+    return _pool("nano_max_pool", layer.op.window, layer)
 
 
 @lowers(AveragePool2D)
-def _average_pool(op: AveragePool2D, layer: Layer) -> Call:
-    return _pool("nano_average_pool", op.window, layer)
+def _average_pool(layer: TargetLayer[AveragePool2D]) -> Call:
+    return _pool("nano_average_pool", layer.op.window, layer)
 
 
-def _pool(kernel: str, window: Window, layer: Layer) -> Call:
+def _pool(kernel: str, window: Window, layer: TargetLayer[Op]) -> Call:
     """Pooling: an output needs its window, of its own channel only."""
     taps = math.prod(window.kernel)
     if taps > MAX_TAPS:
         raise InvalidModel(
-            f"{layer.op.name}: a window of {taps:,} elements is too large.",
+            f"{layer.name}: a window of {taps:,} elements is too large.",
             "Their sum has to fit int32: pool in two steps.",
         )
-    low, high = layer.op.clamp
+    low, high = layer.clamp
     fields = (("window", window_struct(window, layer)), ("min", low), ("max", high))
     needs = window_needs(window, layer, np.arange(layer.input.shape[2]))
     return Call(kernel, Struct("nano_pool_params", fields), (overlap(needs),))
+
+
+@lowers(Mean)
+def _mean(layer: TargetLayer[Mean]) -> Call:
+    """A mean: an output needs the elements that it is the mean of."""
+    op = layer.op
+    shape, steps = layer.input.shape, row_major(layer.input.shape)
+    kept = [axis for axis in range(len(shape)) if axis not in op.axes]
+    count = math.prod(shape[axis] for axis in op.axes)
+    ratio = numerics.mean_multiplier(layer.input.scale, layer.output.scale, count)
+    fields: Fields = (
+        *_two("kept", [shape[axis] for axis in kept], [steps[axis] for axis in kept]),
+        *_two("reduced", [shape[axis] for axis in op.axes], [steps[axis] for axis in op.axes]),
+        ("offset", -layer.input.zero_point * count),
+        ("scale", factor(ratio)),
+        ("store", store(layer)),
+    )
+    first = positions(layer.input).min(axis=op.axes) if op.axes else positions(layer.input)
+    return Call("nano_mean", Struct("nano_mean_params", fields), (overlap(first.reshape(-1)),))
+
+
+def _two(
+    name: str, sizes: list[int], strides: list[int]
+) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Sizes and strides over two axes, which at most four axes always merge to."""
+    shape, (stride,) = merge_axes(sizes, strides)
+    missing = 2 - len(shape)
+    return (
+        (name, (*(1,) * missing, *shape)),
+        (f"{name}_stride", (*(0,) * missing, *stride)),
+    )

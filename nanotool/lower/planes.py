@@ -6,8 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nanotool.ir import Window
-from nanotool.lower.layer import UINT16_MAX, Layer
+from nanotool.ir import Op, Window
+from nanotool.lower.layer import UINT16_MAX, TargetLayer
 
 PLANES = 4  # channels that are brought in together
 # Bytes of planes that bands of lines are cut for; one output line needs what it needs. More than
@@ -52,7 +52,7 @@ class Lines:
         bands = -(-self.out_lines // largest)
         return -(-self.out_lines // bands)
 
-    def holds_in_place(self, band: int, layer: Layer) -> bool:
+    def holds_in_place(self, band: int, layer: TargetLayer[Op]) -> bool:
         """Whether no band's outputs, put over the input pixel by pixel, meet a pixel that a later
         band reads."""
         for end in range(band, self.out_lines, band):
@@ -64,7 +64,7 @@ class Lines:
         return True
 
 
-def behind(columns: bool, layer: Layer, written: int, read: int) -> bool:
+def behind(columns: bool, layer: TargetLayer[Op], written: int, read: int) -> bool:
     """Whether ``written`` output lines, put over the input pixel by pixel, stay behind the first
     ``read`` input lines. ``columns``: lines are columns."""
     (in_h, in_w), (out_h, out_w) = layer.input.shape[:2], layer.output.shape[:2]
@@ -76,12 +76,12 @@ def behind(columns: bool, layer: Layer, written: int, read: int) -> bool:
 _Kind = TypeVar("_Kind", bound=Lines)
 
 
-def in_place(layer: Layer) -> bool:
+def in_place(layer: TargetLayer[Op]) -> bool:
     """Whether the output goes over the input: it has no more bytes."""
     return layer.output.size <= layer.input.size
 
 
-def _geometries(kind: type[_Kind], window: Window, layer: Layer) -> list[_Kind]:
+def _geometries(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> list[_Kind]:
     """Rows as lines, then columns."""
     in_size, out_size = layer.input.shape[:2], layer.output.shape[:2]
     return [
@@ -98,7 +98,7 @@ def _geometries(kind: type[_Kind], window: Window, layer: Layer) -> list[_Kind]:
     ]
 
 
-def choose(kind: type[_Kind], window: Window, layer: Layer) -> tuple[_Kind, int] | None:
+def choose(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> tuple[_Kind, int] | None:
     """The geometry of least work whose planes fit the room, or else that of the smallest planes;
     and its band. The better kernel goes before both."""
     room = ROOM[layer.optimize]

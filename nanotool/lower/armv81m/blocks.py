@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.ir import Array, Int8Array
-from nanotool.lower.layer import Layer
+from nanotool.ir import Array, Int8Array, Op
+from nanotool.lower.layer import TargetLayer
 from nanotool.lower.pack import Scaled
 
 LANES = 4  # outputs of a block
@@ -28,7 +28,7 @@ def weights(rows: Int8Array) -> Int8Array:
     return np.ascontiguousarray(padded.transpose(0, 2, 1, 3))
 
 
-def scales(layer: Layer, packed: Scaled) -> Array:
+def scales(layer: TargetLayer[Op], packed: Scaled) -> Array:
     """int32 [blocks, 2, 4]: 256 * bias + (-e modulo 256) of four outputs, then multipliers."""
     words = np.stack([packed.bias * 256 + (-packed.right & 0xFF), packed.multiplier], axis=1)
     words = np.pad(words, ((0, -len(words) % LANES), (0, 0)))
@@ -36,7 +36,7 @@ def scales(layer: Layer, packed: Scaled) -> Array:
     return layer.array("scales", words.reshape(-1, LANES, 2).transpose(0, 2, 1), note)
 
 
-def scale_triples(layer: Layer, packed: Scaled) -> Array:
+def scale_triples(layer: TargetLayer[Op], packed: Scaled) -> Array:
     """int32 [out, 3]: bias, multiplier, -e."""
     words = np.stack([packed.bias, packed.multiplier, -packed.right], axis=1)
     return layer.array("scales", words, "scales [c][bias, multiplier, -shift]")

@@ -1,0 +1,59 @@
+"""Functions of all elements along an axis: softmax, log-softmax, argmax."""
+
+from __future__ import annotations
+
+import math
+
+from nanotool import numerics
+from nanotool.ir import ArgMax, LogSoftmax, Op, Softmax, Struct
+from nanotool.lower.layer import (
+    Call,
+    TargetLayer,
+    factor,
+    four_bytes,
+    lowers,
+    overlap,
+    positions,
+)
+
+
+@lowers(Softmax)
+def _softmax(layer: TargetLayer[Softmax]) -> Call:
+    """Row by row; a row's last pass reads an element before it writes it: it works in place."""
+    return Call("nano_softmax", _softmax_struct(layer.op.beta, layer), (0,))
+
+
+def _softmax_struct(beta: float, layer: TargetLayer[Op]) -> Struct:
+    """nano_softmax_params."""
+    depth = layer.input.shape[-1]
+    multiplier, left_shift, diff_min = numerics.softmax_parameters(beta, layer.input.scale)
+    fields = (
+        ("rows", layer.input.size // depth),
+        ("depth", depth),
+        ("multiplier", multiplier),
+        ("left_shift", left_shift),
+        ("diff_min", diff_min),
+    )
+    return Struct("nano_softmax_params", fields)
+
+
+@lowers(LogSoftmax)
+def _log_softmax(layer: TargetLayer[LogSoftmax]) -> Call:
+    """As softmax."""
+    reverse = numerics.log_softmax_parameters(layer.input.scale).reverse
+    fields = (("row", _softmax_struct(1.0, layer)), ("reverse", factor(reverse)))
+    return Call("nano_log_softmax", Struct("nano_log_softmax_params", fields), (0,))
+
+
+@lowers(ArgMax)
+def _argmax(layer: TargetLayer[ArgMax]) -> Call:
+    """An index is 4 bytes; it needs the elements that it is searched among."""
+    op = layer.op
+    shape = layer.input.shape
+    fields = (
+        ("outer", math.prod(shape[: op.axis])),
+        ("count", shape[op.axis]),
+        ("inner", math.prod(shape[op.axis + 1 :])),
+    )
+    first = positions(layer.input).take(0, axis=op.axis).reshape(-1)
+    return Call("nano_argmax", Struct("nano_argmax_params", fields), (overlap(four_bytes(first)),))
