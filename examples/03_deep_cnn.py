@@ -211,5 +211,5 @@ axis.legend()
 plt.show()
 
 # %% [markdown]
-# Some hundred images are enough here. Which observer is best depends on the network: measure, it takes seconds. More in
+# Some hundred images are enough here. Which observer is best depends on the network, and cutting can cost accuracy: measure on held-back images. More in
 # [docs/quantization.md](../docs/quantization.md). Next: [04](04_activations.ipynb), what int8 does to curves.

@@ -282,7 +282,7 @@ def test_what_has_no_form_is_refused_with_a_way_out(name: str) -> None:
     with pytest.raises(UnsupportedOp) as caught:
         capture(settle(model), torch.zeros(1, *shape))
     assert hint in str(caught.value)
-    if name != "constant result":  # it has no input
+    if name not in {"constant result", "dropout that stays"}:  # they are about no shape
         assert re.search(r"\dx\d|\[\d|\((on )?\d", str(caught.value)), str(caught.value)
 
 

@@ -120,6 +120,7 @@ def test_a_module_used_twice_has_its_weights_once() -> None:
 )
 @pytest.mark.parametrize("shape", [VECTOR, IMAGE])
 def test_argmax_as_output(function: Any, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
     layers = [nn.Linear(12, 12)] if shape == VECTOR else [conv()]
     model = Forward(lambda x, layer: function(layer(x)), *layers)
     x = random_input(200, *shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 
@@ -15,19 +16,28 @@ STAND_IN = 61  # a batch size that no other axis is likely to have
 
 
 @contextlib.contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    """``model`` in eval mode; each module's own mode comes back afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+def quiet() -> Iterator[None]:
+    """Keep PyTorch's warnings and logs to itself: what matters to us is refused."""
+    level = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(level)
+
+
+def as_the_weights(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """``batch`` on the device and in the precision of ``model``'s first floating-point weight."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point() and not nn.parameter.is_lazy(tensor):
+            return batch.to(tensor.device, tensor.dtype)
+    return batch
 
 
 def export(model: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
-    """Export with a free batch dimension.
+    """Export ``model``, in eval mode, with a free batch dimension.
 
     Where the forward pins it to the example's (len(x) does), a batch of STAND_IN samples takes its
     place, and every result has to keep that size in front.
@@ -38,8 +48,7 @@ def export(model: nn.Module, example: torch.Tensor) -> torch.export.ExportedProg
         batch = example.detach().new_zeros(count, *example.shape[1:])
         shapes = None if dimension is None else ({0: dimension},)
         try:
-            with _eval_mode(model), torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what matters to us, the walk refuses
+            with torch.no_grad(), quiet():
                 return torch.export.export(model, (batch,), dynamic_shapes=shapes)
         except Exception as error:
             # torch.export raises a dozen types, from its own to ValueError and RuntimeError.

@@ -1,0 +1,434 @@
+"""What a module's forward does besides computing its result: `watch`.
+
+The forward is run on a copy of the module, operator by operator and with a look at all that it can
+reach before and behind. Found are writes into buffers, parameters, attributes, lists, globals,
+closures and the input; random operators and generators; and, whatever the cause, answers that
+differ between two calls with the same input. The user's module stays as it was, and so does all
+that its code can reach: `apart` puts it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import linecache
+import operator
+import re
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nanotool.errors import NanoError, UnsupportedOp
+from nanotool.frontends.torch.fx_nodes import (
+    Arguments,
+    module_path,
+    named_arguments,
+    operator_name,
+)
+from nanotool.frontends.torch.snapshot import Cell, Snapshot, storage
+
+SAME = 1e-6  # of the largest output, between two calls
+TORCH = str(Path(torch.__file__).parent)
+STANDARD = str(Path(contextlib.__file__).parent)
+# Their running statistics are marked as written, also where `training` is off.
+NORMALIZATIONS = frozenset({"_native_batch_norm_legit", "_batch_norm_with_update"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the user's code."""
+
+    module: str = ""  # path of the module whose code it is, "" for the model itself
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.line).strip()
+        return f"{Path(self.file).name}, line {self.line}" + (f": `{text[:80]}`" if text else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One thing that the forward does besides computing its result."""
+
+    kind: str  # "random", "input", "answer", or what is written: "buffer", "parameter", ...
+    name: str  # of what is written, "cell.past"; of the random operator
+    place: Place
+    once: bool = False  # the first call does it, a second one does not
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a forward gave, and did."""
+
+    outputs: tuple[torch.Tensor, ...]
+    effects: tuple[Effect, ...]
+
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """The buffers that it writes: what a model with a memory keeps from step to step."""
+        return tuple(effect.name for effect in self.effects if effect.kind == "buffer")
+
+
+@contextlib.contextmanager
+def apart(model: nn.Module) -> Iterator[nn.Module]:
+    """A copy of ``model`` in eval mode, to be run and traced; ``model`` itself where it cannot be
+    copied. Behind it the model, all that its code reaches and the random generators are what they
+    were, after an exception too."""
+    before = Snapshot(model)
+    devices = list(range(torch.cuda.device_count()))
+    try:
+        with torch.random.fork_rng(devices), torch.no_grad():
+            try:
+                copied = copy.deepcopy(model)
+            except Exception:  # a tensor with a history, a lock, an open file: anything
+                copied = model
+            copied.eval()
+            yield copied
+    finally:
+        before.restore()
+
+
+def watch(model: nn.Module, batch: torch.Tensor) -> Watched:
+    """Run ``model``, as `apart` gives it, on ``batch``. NanoError where the forward fails."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    batch = batch.clone()
+    start = Snapshot(model, batch)
+    first, second = _Recorder(paths, start.storages), _Recorder(paths, start.storages)
+    try:
+        outputs = _run(model, batch, first)
+        found = _found(first, start)
+        between = Snapshot(model, batch)
+        repeated = _run(model, batch, second)
+        lasting = _found(second, between)
+    finally:
+        second.restore()
+        first.restore()
+        start.restore()
+    if not found and not _agree(outputs, repeated):
+        return Watched(outputs, (Effect("answer", "", Place()),))
+    unplaced = [cell for place, cell in found.values() if place is None and cell is not None]
+    places = _locate(model, batch, paths, start, unplaced) if unplaced else {}
+    return Watched(
+        outputs,
+        tuple(
+            Effect(*key, place or places.get(id(cell), Place()), once=key not in lasting)
+            for key, (place, cell) in found.items()
+        ),
+    )
+
+
+def refuse(name: str, effects: tuple[Effect, ...]) -> NoReturn:
+    """Raise UnsupportedOp for the gravest of ``effects``, with its line and the way out; ``name``
+    is that of the model."""
+    order = ("random", "answer")
+    worst = min(effects, key=lambda e: order.index(e.kind) if e.kind in order else len(order))
+    others = sorted({e.name for e in effects if e.kind == worst.kind and e.name != worst.name})
+    also = f" (and {', '.join(others[:4])}{', ...' if others[4:] else ''})" if others else ""
+    where = f" ({worst.place})" if worst.place.line else ""
+    node = worst.place.module or name
+    raise UnsupportedOp(node, f"{_what(worst)}{also}{where}", _way_out(worst))
+
+
+def _what(effect: Effect) -> str:
+    match effect.kind:
+        case "random":
+            return f"a forward that draws random numbers: {effect.name}"
+        case "answer":
+            return "a forward that answers the same input differently, call by call,"
+        case "input":
+            return "a forward that writes into its input"
+        case "attribute" | "buffer" | "parameter" | "module":
+            return f"a forward that writes the {effect.kind} self.{effect.name}"
+        case "tensor":
+            return "a forward that writes into a tensor from outside"
+    return f"a forward that writes the {effect.kind} variable {effect.name}"
+
+
+def _way_out(effect: Effect) -> str:
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    if effect.kind == "random":
+        return (
+            "Leave it out in eval mode (if self.training: ..., F.dropout(x, training="
+            "self.training)); what is drawn once and stays is a buffer, made in __init__."
+        )
+    if effect.kind == "answer":
+        return "Something that lasts from call to call is in it: compute from the input alone."
+    if effect.kind == "input":
+        return "Make a new tensor: x = x + 1 for x += 1, relu(x) for relu_(x), inplace=False."
+    if effect.name.endswith(statistics):
+        return "Its batch norm trains in eval mode too: pass training=self.training to it."
+    if effect.once:
+        return (
+            "It does so on its first call only: make it in __init__, or call model(x) once first."
+        )
+    return (
+        "What it keeps from call to call would be lost: compute from the input alone, with the "
+        "past in it as a window, and keep what lasts in your own code."
+    )
+
+
+# --- Operators ------------------------------------------------------------------------------------
+
+
+def is_random(called: torch._ops.OpOverload, given: Arguments) -> bool:
+    """Whether ``called`` draws numbers, called with the arguments ``given`` by name."""
+    if torch.Tag.nondeterministic_seeded not in called.tags:
+        return False
+    trains = given.get("train", given.get("training", True))
+    return bool(trains) and bool(given.get("dropout_p", given.get("dropout", 1)))
+
+
+def written(called: torch._ops.OpOverload, given: Arguments) -> list[str]:
+    """The names of the arguments into whose memory ``called`` writes."""
+    name = called._schema.name.split("::")[-1]
+    if name in NORMALIZATIONS and not given.get("training", True):
+        return []
+    arguments = called._schema.arguments
+    return [a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write]
+
+
+def effects_of(program: torch.export.ExportedProgram) -> tuple[Effect, ...]:
+    """What the operators of ``program`` do, as far as they tell."""
+    signature = program.graph_signature
+    owners = _owners(program)
+    found: dict[tuple[str, str], Effect] = {}
+    for node in program.graph.nodes:
+        if not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        given, place = named_arguments(node), _place_of(node)
+        keys = [owners[n] for name in written(node.target, given) for n in _nodes(given[name])]
+        if is_random(node.target, given):
+            keys.append(("random", f"torch.{operator_name(node)}"))
+        for key in keys:
+            if key[0]:
+                found.setdefault(key, Effect(*key, place))
+    for kind, kept in (
+        ("buffer", signature.buffers_to_mutate),
+        ("parameter", signature.parameters_to_mutate),
+        ("input", signature.user_inputs_to_mutate),
+    ):
+        for name in kept.values():
+            key = (kind, "input" if kind == "input" else name)
+            found.setdefault(key, Effect(*key, Place()))
+    return tuple(found.values())
+
+
+def _owners(program: torch.export.ExportedProgram) -> dict[fx.Node, tuple[str, str]]:
+    """Whose memory each node's result lies in: kind and name; ("", "") if it is its own."""
+    signature = program.graph_signature
+    names = dict.fromkeys(signature.user_inputs, ("input", "input"))
+    names |= {key: ("parameter", name) for key, name in signature.inputs_to_parameters.items()}
+    names |= {key: ("buffer", name) for key, name in signature.inputs_to_buffers.items()}
+    names |= dict.fromkeys(signature.inputs_to_lifted_tensor_constants, ("tensor", ""))
+    owners: dict[fx.Node, tuple[str, str]] = {}
+    for node in program.graph.nodes:
+        owners[node] = names.get(node.name, ("", "")) if node.op == "placeholder" else ("", "")
+        sources: list[fx.Node] = []
+        if isinstance(node.target, torch._ops.OpOverload):  # the result may be a view
+            given = named_arguments(node)
+            aliased = [a.name for a in node.target._schema.arguments if a.alias_info is not None]
+            sources = [source for name in aliased for source in _nodes(given[name])]
+        elif node.target is operator.getitem:
+            sources = list(node.all_input_nodes)
+        for source in sources:
+            owners[node] = max(owners[node], owners[source])
+    return owners
+
+
+def _nodes(value: Any) -> list[fx.Node]:
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, fx.Node)]
+
+
+def _place_of(node: fx.Node) -> Place:
+    """The line that the trace of ``node`` ends in; a saved program has none."""
+    lines = re.findall(r'File "(.+)", line (\d+)', node.meta.get("stack_trace") or "")
+    users = [(file, int(line)) for file, line in lines if _is_user(file)]
+    return Place(module_path(node), *(users[-1] if users else ("", 0)))
+
+
+# --- Watching -------------------------------------------------------------------------------------
+
+Found = dict[tuple[str, str], tuple["Place | None", "Cell | None"]]
+
+
+@dataclass
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes random operators, and writes into memory that the forward did not make itself."""
+
+    paths: dict[int, str]  # of the modules, by id
+    storages: dict[int, tuple[str, str]]  # what is known from before: kind and name
+    found: Found = field(default_factory=dict)
+    own: dict[int, Any] = field(default_factory=dict)  # memory that the forward made; held
+    copies: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # foreign memory, as it was
+
+    def __post_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        keywords = kwargs or {}
+        schema = func._schema
+        name = schema.name.split("::")[-1]
+        given = {argument.name: argument.default_value for argument in schema.arguments}
+        given.update(zip(given, args, strict=False))
+        given.update(keywords)
+        if is_random(func, given):
+            self._note("random", f"torch.{name}")
+        for argument in written(func, given):
+            self._written(given[argument])
+        foreign = {storage(t) for t in _tensors(given)} - self.own.keys()
+        result = func(*args, **keywords)
+        for tensor in _tensors(result):
+            if name == "lift_fresh" or storage(tensor) not in foreign:
+                self.own[storage(tensor)] = tensor.untyped_storage()
+        return result
+
+    def _written(self, value: Any) -> None:
+        for tensor in _tensors(value):
+            key = storage(tensor)
+            if key in self.own:
+                continue
+            memory = tensor.untyped_storage()
+            self.copies.setdefault(key, (memory, memory.clone()))  # type: ignore[no-untyped-call]
+            kind, name = self.storages.get(key, ("tensor", ""))
+            self._note(kind, name)
+
+    def _note(self, kind: str, name: str) -> None:
+        self.found.setdefault((kind, name), (_place(sys._getframe(2), self.paths), None))
+
+    def restore(self) -> None:
+        """Give foreign memory its values back."""
+        for memory, before in self.copies.values():
+            if memory.nbytes() == before.nbytes():
+                memory.copy_(before)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+    return [tensor for tensor in found if tensor.layout == torch.strided]
+
+
+def _run(model: nn.Module, batch: torch.Tensor, recorder: _Recorder) -> tuple[torch.Tensor, ...]:
+    try:
+        with recorder:
+            outputs = model(batch)
+    except NanoError:
+        raise
+    except Exception as error:
+        place = _failed(error, recorder.paths)
+        reason = " ".join(str(error).split())[:200]
+        shape = "x".join(map(str, batch.shape[1:]))
+        raise NanoError(
+            f"The model fails on a batch of inputs of shape {shape}, in "
+            f"{place.module or type(model).__name__} ({place}): {type(error).__name__}: {reason}",
+            "Check the shape of the calibration data, N x what one input has, and that "
+            "model(batch) runs.",
+        ) from error
+    return tuple(tensor.detach().clone() for tensor in _tensors(outputs))
+
+
+def _found(recorder: _Recorder, start: Snapshot) -> Found:
+    """What was written or drawn: by what is called, where in the code if that is known."""
+    found = dict(recorder.found)
+    for cell, name in start.changed():
+        place, _ = found.get((cell.kind, name), (None, None))
+        found[cell.kind, name] = (place, cell)
+    return found
+
+
+def _agree(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) -> bool:
+    if len(first) != len(second):
+        return False
+    for a, b in zip(first, second, strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        limit = SAME * float(a.double().abs().nan_to_num().max()) if a.numel() else 0.0
+        if not torch.allclose(a.double(), b.double(), rtol=0, atol=limit, equal_nan=True):
+            return False
+    return True
+
+
+# --- Lines ----------------------------------------------------------------------------------------
+
+
+def _is_user(file: str) -> bool:
+    """Whether a line is the user's: neither PyTorch's, nor the standard library's, nor ours."""
+    if file.startswith((TORCH, "<frozen")) or file in {__file__, ""}:
+        return False
+    return not file.startswith(STANDARD) or "site-packages" in file
+
+
+def _place(frame: types.FrameType | None, paths: dict[int, str]) -> Place:
+    """The innermost line of the user's on the stack, and the innermost module."""
+    module, place = None, None
+    while frame is not None:
+        held = frame.f_locals.get("self") if frame.f_code.co_varnames[:1] else None
+        if module is None and id(held) in paths:
+            module = paths[id(held)]
+        if place is None and _is_user(frame.f_code.co_filename):
+            place = (frame.f_code.co_filename, frame.f_lineno)
+        if module is not None and place is not None:
+            break
+        frame = frame.f_back
+    return Place(module or "", *(place or ("", 0)))
+
+
+def _failed(error: BaseException, paths: dict[int, str]) -> Place:
+    """Where an exception came from."""
+    found, step = Place(), error.__traceback__
+    module = ""
+    while step is not None:
+        code = step.tb_frame.f_code
+        module = paths.get(id(step.tb_frame.f_locals.get("self")), module)
+        if _is_user(code.co_filename):
+            found = Place("", code.co_filename, step.tb_lineno)
+        step = step.tb_next
+    return Place(module, found.file, found.line)
+
+
+def _locate(
+    model: nn.Module,
+    batch: torch.Tensor,
+    paths: dict[int, str],
+    start: Snapshot,
+    cells: list[Cell],
+) -> dict[int, Place]:
+    """The line behind which each of ``cells`` has changed first, by the cell's id. ``start`` is put
+    back behind it."""
+    places: dict[int, Place] = {}
+    last = Place()
+
+    def look() -> None:
+        for cell in cells:
+            if id(cell) not in places and cell.changes():
+                places[id(cell)] = last
+
+    def trace(frame: types.FrameType, event: str, argument: Any) -> Any:
+        nonlocal last
+        if not _is_user(frame.f_code.co_filename):
+            return None
+        look()
+        last = _place(frame.f_back if event == "return" else frame, paths)
+        return trace
+
+    recorder = _Recorder(paths, start.storages)
+    traced = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        _run(model, batch, recorder)
+    finally:
+        sys.settrace(traced)
+        look()
+        recorder.restore()
+        start.restore()
+    return places
