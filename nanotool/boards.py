@@ -69,6 +69,34 @@ def _qemu(
     )
 
 
+_REGION_TITLES = {
+    **{"FLASH": "flash", "DROM": "flash", "factory": "app partition", "dram0_0_seg": "RAM"},
+    **{"IRAM": "RAM for code", "DRAM": "RAM for constants", "DRAM2": "RAM for data"},
+}
+Content = Literal["code", "weights", "stack", "data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A stretch of a board's memory, as its linker script (or partition table) has it."""
+
+    name: str  # there
+    size: int  # bytes
+    holds: tuple[Content, ...]  # "data": arena, input buffer, head, what the app itself keeps
+    weights: str = ""  # holds the weights only where they are in this one of `Board.weights`
+    system: int = 0  # bytes that an operating system and its drivers keep of it, about
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return _REGION_TITLES.get(self.name, self.name)
+
+    def contents(self, place: str) -> tuple[Content, ...]:
+        """What it holds, the weights being in ``place``."""
+        wanted = self.weights in ("", place)
+        return tuple(what for what in self.holds if wanted or what != "weights")
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """One board that firmware can be built for."""
@@ -86,6 +114,21 @@ class Board:
     weights: tuple[str, ...] = ()  # where weights can be at run time, if that can be chosen
     loaded_code: bool = False  # code runs from RAM, and takes of it
     registry: bool = False  # its platform is in PlatformIO's registry and nowhere else
+    parts: tuple[Region, ...] = ()  # of its memory, where it is not one flash and one RAM
+    # The same where PlatformIO's registry, and so ESP-IDF, is in reach; (): no other.
+    registry_parts: tuple[Region, ...] = ()
+
+    def regions(self, *, registry: bool = False) -> tuple[Region, ...]:
+        """What its linker script has to fill; () for a board whose memory is no limit.
+        ``registry``: built with what PlatformIO's registry has, not with the stand-ins."""
+        if registry and self.registry_parts:
+            return self.registry_parts
+        if self.parts or not self.flash_size:
+            return self.parts
+        return (
+            Region("FLASH", self.flash_size, ("code", "weights")),
+            Region("RAM", self.ram_size, ("stack", "data")),
+        )
 
     def tick_unit(self, source: str, *, emulated: bool) -> TickUnit:
         """What a tick of `source` (``info().tick_source``) is.
@@ -206,6 +249,12 @@ MPS3_AN547 = replace(
     target="armv81m",
 )
 
+# With ESP-IDF: the partition that a program has (partitions.csv), and what the linker gives static
+# data at most; tasks have their stacks from the heap. What the system keeps is an estimate.
+_IDF = 32 * 1024
+_CACHES = 96 * 1024  # and code in RAM
+_FACTORY = Region("factory", 0x180000, ("code", "weights"))
+
 # Any ESP32 with 4 MB of flash, without ESP-IDF. Stock QEMU has no ESP32, Espressif's has.
 ESP32_BARE = Board(
     name="esp32_bare",
@@ -227,10 +276,22 @@ ESP32_BARE = Board(
     real=True,
     weights=("dram", "flash"),
     loaded_code=True,
+    parts=(
+        Region("IRAM", 0x1FC00, ("code",)),
+        Region("DRAM", 0x30000, ("stack", "weights"), weights="dram"),
+        Region("DRAM2", 0x1B000, ("data",)),
+        Region("DROM", 4032 * 1024, ("weights",), weights="flash"),
+    ),
 )
 
 # With ESP-IDF; where PlatformIO's registry is out of reach, env:esp32 is the bare one, too.
-ESP32 = replace(ESP32_BARE, name="esp32", title="ESP32 (Xtensa LX6)", env="esp32")
+ESP32 = replace(
+    ESP32_BARE,
+    name="esp32",
+    title="ESP32 (Xtensa LX6)",
+    env="esp32",
+    registry_parts=(_FACTORY, Region("dram0_0_seg", 0x2C200, ("data",), system=_IDF)),
+)
 
 
 def _esp_idf(chip: str, title: str, ram: int) -> Board:
@@ -246,6 +307,7 @@ def _esp_idf(chip: str, title: str, ram: int) -> Board:
         emulator=NO_EMULATOR,
         real=True,
         registry=True,
+        parts=(_FACTORY, Region("dram0_0_seg", ram * 1024, ("data",), system=_CACHES + _IDF)),
     )
 
 

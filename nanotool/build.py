@@ -11,6 +11,7 @@ folder of the system's temporary one (`nanotool.cache`).
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import hashlib
 import importlib.util
@@ -26,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanotool import mlperf, models, sources
+from nanotool import fit, mlperf, models, sources
 from nanotool.backends import c
 from nanotool.boards import Board
 from nanotool.cache import cache_dir, is_sealed, locked, room, seal, unfailing
@@ -38,6 +39,7 @@ from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.passes.record import PassRecord
 from nanotool.pipeline import prepare
 from nanotool.targets import check_goal
+from nanotool.training import arena_size
 from nanotool.training.cut import Trainable
 
 Progress = Callable[[str], None]  # called with each line that PlatformIO prints
@@ -64,6 +66,14 @@ class BuildError(NanoError):
 
 class _LinkError(BuildError):
     """The linker could not make a program of the objects, and not for want of room."""
+
+
+class _Overflow(Exception):
+    """The linker's regions are too small: which, by how many bytes."""
+
+    def __init__(self, missing: dict[str, int]) -> None:
+        super().__init__()
+        self.missing = missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,8 @@ def build(
     A model folder is built as it was exported: with its own target and goal, `NanoError` if it has
     none that fits the board, or another goal than the "size" or "speed" that is asked for.
     Built before from the same sources: found in the cache. Safe to call from several processes.
-    `MissingTool` without PlatformIO, `BuildError` with the compiler's words if it refuses.
+    `MissingTool` without PlatformIO, `DoesNotFit` where the board has no room, before anything is
+    compiled if that is sure; `BuildError` with the compiler's words if it refuses.
     """
     head = model if isinstance(model, Trainable) else None
     given = model if isinstance(model, QGraph) else _graph(model)
@@ -126,7 +137,17 @@ def build(
             f"Possible: {', '.join(board.weights)}." if board.weights else "Leave --weights out.",
         )
     project = _project()
-    _check_reach(board, project)
+    offline = _offline(project)
+    _check_reach(board, offline=offline)
+    wanted = fit.Model(
+        lowered,
+        planned,
+        fit.input_buffer(graph, task or (mlperf.configured(folder) if folder else None)),
+        0 if head is None else arena_size(head.config),
+    )
+    place = weights or _weights_place(project, board)
+    if trouble := fit.trouble(wanted, board, place, registry=not offline):
+        raise trouble
     with unfailing(), scratch(cache_dir(), ".export-") as temporary:
         exported = temporary / "model"
         if folder is not None:
@@ -135,7 +156,11 @@ def build(
             c.export([(lowered, planned)], exported, head=head)
         if task is not None:
             mlperf.configure(exported, task)
-        kept, rebuilt = _firmware(exported, board, project, weights, progress)
+        try:
+            kept, rebuilt = _firmware(exported, board, project, weights, progress)
+        except _Overflow as error:
+            missing = error.missing
+            raise fit.overflow(wanted, board, missing, place, registry=not offline) from None
     os.utime(kept)
     program, image = kept / "firmware.elf", kept / _IMAGE
     linker_map = kept / "firmware.map"
@@ -177,10 +202,14 @@ def _firmware(
     return kept, True
 
 
-def _check_reach(board: Board, project: Path) -> None:
-    """`MissingTool` if `board` takes PlatformIO's registry, and `project` was set up without it."""
+def _offline(project: Path) -> bool:
+    """Whether set-up has put the stand-ins in the place of the registry's platforms."""
     override = project / "platformio_override.ini"
-    offline = override.is_file() and "stand-ins" in override.read_text(encoding="utf-8")
+    return override.is_file() and "stand-ins" in override.read_text(encoding="utf-8")
+
+
+def _check_reach(board: Board, *, offline: bool) -> None:
+    """`MissingTool` if `board` takes PlatformIO's registry, and the project was set up without."""
     if board.registry and offline:
         raise MissingTool(
             f"{board.name} is built with ESP-IDF, which only PlatformIO's registry has; set-up "
@@ -188,6 +217,16 @@ def _check_reach(board: Board, project: Path) -> None:
             "Where it is in reach: python offline/configure.py --online. Without it there is the "
             "ESP32: --board esp32_bare.",
         )
+
+
+def _weights_place(project: Path, board: Board) -> str:
+    """Where platformio.ini, or NANO_WEIGHTS, has the weights of a board that leaves the choice."""
+    if not board.weights:
+        return ""
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read([project / "platformio.ini", project / "platformio_override.ini"], encoding="utf-8")
+    said = ini.get(f"env:{board.env}", "custom_weights", fallback="")
+    return os.environ.get("NANO_WEIGHTS") or said or board.weights[0]
 
 
 def _graph(model: Path | Trainable) -> QGraph:
@@ -404,17 +443,15 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
             f"`{command}` misses something: {missing[0].removeprefix('error: ')}",
             "`nanotool doctor` looks for everything a build needs.",
         )
-    quoted = [line for line in lines if re.search(r"error|undefined|overflowed|\*\*\*", line, re.I)]
-    hint = f"Run `{command}` to see everything."
-    if "flash" in board.weights and any("`DRAM' overflowed" in line for line in quoted):
-        hint = "Leave the weights in the flash: --weights flash."
-    failed = any("ld returned" in line for line in lines)
-    overflowed = any("overflowed" in line for line in quoted)
-    raise (_LinkError if failed and not overflowed else BuildError)(
+    text = "\n".join(lines)
+    if missing_bytes := re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", text):
+        raise _Overflow({region: int(size) for region, size in missing_bytes})
+    quoted = [line for line in lines if re.search(r"error|undefined|\*\*\*", line, re.I)]
+    raise (_LinkError if "ld returned" in text else BuildError)(
         f"The firmware for {board.name} does not build:\n"
         + "\n".join((quoted or list(lines))[:_ERROR_LINES])
         + "\n",
-        hint,
+        f"Run `{command}` to see everything.",
     )
 
 

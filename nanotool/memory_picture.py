@@ -48,6 +48,13 @@ def summary(lowered: Lowered, plan: Plan) -> str:
     )
 
 
+def widest(lowered: Lowered, plan: Plan) -> tuple[int, int]:
+    """(index of the op, bytes) where the arena holds most; the first of equal ones."""
+    live = [_occupied(_alive(plan, moment)) for moment in range(len(lowered.ops))]
+    index = max(range(len(live)), key=live.__getitem__)
+    return index, live[index]
+
+
 def _moment_name(lowered: Lowered, moment: int) -> str:
     if moment < 0:
         return "    input"

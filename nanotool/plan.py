@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from nanotool.errors import NanoError
 from nanotool.ir import Lowered, LoweredOp, Placement, Plan
-from nanotool.memory_picture import draw, summary, svg
+from nanotool.memory_picture import draw, summary, svg, widest
 
 __all__ = [
     "Block",
@@ -31,6 +31,7 @@ __all__ = [
     "solve",
     "summary",
     "svg",
+    "widest",
 ]
 
 TENSOR_ALIGN = 4  # NANO_TENSOR_ALIGN

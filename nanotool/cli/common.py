@@ -107,7 +107,12 @@ HeadText = Annotated[
         "(at most), means, batch, rate …",
     ),
 ]  # fmt: skip
-Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="Kernels to use.")]
+OptionalTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="TARGET", help="Kernels to use. [default: portable]", show_default=False
+    ),
+]
 
 
 def examples(*lines: str) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from nanotool.cli.common import AsJson, Model, examples, load, out, print_json
+from nanotool.cli.common import AsJson, Model, examples, load, out, plan_model, print_json
 
 EPILOG = examples("nanotool info digits.nano", "nanotool info digits.nano --json")
 
 
 def command(model: Model, as_json: AsJson = False) -> None:
-    """Show a model's tensors and operations."""
+    """Show a model's tensors and operations, its MACs, and what its portable kernels take.
+
+    `nanotool plan --board BOARD` tells it for a board.
+    """
     from nanotool.qfile import graph_hash
     from nanotool.report.describe import describe, summary
-    from nanotool.report.tables import facts_table, ops_table, quality_table, tensors_table
+    from nanotool.report.tables import (
+        facts_table,
+        model_facts,
+        ops_table,
+        quality_table,
+        tensors_table,
+    )
 
     graph = load(model)
+    facts = summary(*plan_model(graph, "portable"), graph_hash(graph))
     if as_json:
         print_json(
             {
-                **dict(summary(graph, graph_hash(graph))),
+                **dict(facts),
                 "labels": list(graph.labels),
                 "tensors": {
                     t.name: {
@@ -35,7 +45,7 @@ def command(model: Model, as_json: AsJson = False) -> None:
         )
         return
     console = out()
-    console.print(facts_table(summary(graph, graph_hash(graph))))
+    console.print(facts_table(model_facts(facts)))
     for table in (tensors_table(graph), ops_table(graph)):
         console.print()
         console.print(table)

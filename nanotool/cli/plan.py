@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import typer
+
 from nanotool.cli.common import (
     AsJson,
     Goal,
     Model,
-    Target,
+    OptionalBoard,
+    OptionalTarget,
     examples,
+    find_board,
     load,
     out,
     plan_model,
@@ -15,7 +19,7 @@ from nanotool.cli.common import (
 )
 
 EPILOG = examples(
-    "nanotool plan digits.nano",
+    "nanotool plan digits.nano --board stm32",
     "nanotool plan kws.tflite --target armv7em --optimize size",
     "nanotool plan digits.nano --json",
 )
@@ -23,19 +27,37 @@ EPILOG = examples(
 
 def command(
     model: Model,
-    target: Target = "portable",
+    board: OptionalBoard = None,
+    target: OptionalTarget = None,
     optimize: Goal = "balanced",
     as_json: AsJson = False,
 ) -> None:
-    """Show what lies where in the arena, and when."""
-    from nanotool.plan import draw
+    """Show what lies where in the arena, and when; with a board, whether the model fits it.
 
-    lowered, plan = plan_model(load(model), target, optimize)
+    Exit code 1 if it surely does not.
+    """
+    from nanotool import fit
+    from nanotool.plan import draw
+    from nanotool.report.tables import room_table
+
+    if board is not None and target is not None:
+        raise typer.BadParameter("Give --board or --target: a board has its own kernels.")
+    found = None if board is None else find_board(board)
+    kernels = found.target if found is not None else target or "portable"
+    lowered, plan = plan_model(load(model), kernels, optimize)
+    room = fit.Model(lowered, plan, fit.input_buffer(lowered.graph))
+    needs = () if found is None else fit.needs(room, found)
+    trouble = None if found is None else fit.trouble(room, found)
     if as_json:
         blocks = [*plan.buffers.values(), *plan.scratch.values()]
         print_json(
             {
+                "target": lowered.target,
+                "board": board,
+                "fits": None if found is None else trouble is None,
                 "arena_bytes": plan.arena_size,
+                "weight_bytes": lowered.weight_bytes,
+                "macs": lowered.macs,
                 "lower_bound": plan.lower_bound,
                 "method": plan.method,
                 "blocks": [
@@ -50,7 +72,12 @@ def command(
                 ],
             }
         )
-        return
-    console = out()
-    picture = draw(lowered, plan, ascii_only=not console.encoding.startswith("utf"))
-    console.print(picture, soft_wrap=True)
+    else:
+        console = out()
+        picture = draw(lowered, plan, ascii_only=not console.encoding.startswith("utf"))
+        console.print(picture, soft_wrap=True)
+        if needs:
+            console.print()
+            console.print(room_table(needs))
+    if trouble is not None:
+        raise trouble

@@ -15,6 +15,7 @@ from nanotool.cli.common import (
     Weights,
     build_firmware,
     examples,
+    find_board,
     load,
     note,
     out,
@@ -40,23 +41,31 @@ def command(
 ) -> None:
     """Write one HTML page about a model; with a board, measured on it.
 
-    A board that is neither attached nor emulated here is not measured; its memory is told.
+    A board that is neither attached nor emulated here is not measured; its memory is told. So is
+    that of a board that the model does not fit, and why.
     """
     from nanotool.files import write_atomic
+    from nanotool.fit import DoesNotFit
     from nanotool.report import render
-    from nanotool.report.about import about_firmware, about_model
-    from nanotool.report.tables import budget_table
+    from nanotool.report.about import about_firmware, about_misfit, about_model
+    from nanotool.report.tables import budget_table, room_table
 
     graph = load(model)
     if board is None:
         data = about_model(graph, optimize)
     else:
-        built = build_firmware(model, board, optimize, weights=weights)
-        with progress(f"Measuring on {built.board.name}") as show:
-            data = about_firmware(graph, built, port, progress=show)
-        if data.ticks is None:
-            note(f"No emulator for {built.board.name} and no --port: nothing is measured.")
-        if data.budgets:
-            out().print(budget_table(data.budgets))
+        try:
+            built = build_firmware(model, board, optimize, weights=weights)
+        except DoesNotFit as error:
+            data = about_misfit(graph, find_board(board), error, optimize)
+            note(data.trouble)
+            out().print(room_table(error.needs))
+        else:
+            with progress(f"Measuring on {built.board.name}") as show:
+                data = about_firmware(graph, built, port, progress=show)
+            if data.ticks is None:
+                note(f"No emulator for {built.board.name} and no --port: nothing is measured.")
+            if data.budgets:
+                out().print(budget_table(data.budgets))
     write_atomic(output, render(data))
     note(f"Wrote {output}.")

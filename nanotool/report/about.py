@@ -6,26 +6,39 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nanotool.bench import bench
+from nanotool.boards import Board
 from nanotool.build import BuildError, BuildResult, build
 from nanotool.doctor import can_emulate
+from nanotool.fit import DoesNotFit
 from nanotool.ir import QGraph
 from nanotool.passes.record import PassRecord
 from nanotool.peers import BOARD, peers_of
 from nanotool.pipeline import prepare
 from nanotool.plan import svg
 from nanotool.report.collect import collect, with_bench, with_memory
-from nanotool.report.data import GoalRow, ReportData
+from nanotool.report.data import Budget, GoalRow, ReportData
 from nanotool.targets import GOALS, TARGETS
 
 Progress = Callable[[int, int], None]
 
 
-def about_model(graph: QGraph, optimize: str = "balanced") -> ReportData:
-    """What is known without a board, of the portable kernels; what each goal costs, of all."""
+def about_model(graph: QGraph, optimize: str = "balanced", target: str = "portable") -> ReportData:
+    """What is known without a board, of the kernels of ``target``; what each goal costs, of all."""
     log: list[PassRecord] = []
-    lowered, plan = prepare(graph, "portable", optimize, log)
+    lowered, plan = prepare(graph, target, optimize, log)
     data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
     return replace(data, goals=_planned_goals(graph), peers=peers_of(graph))
+
+
+def about_misfit(graph: QGraph, board: Board, error: DoesNotFit, optimize: str) -> ReportData:
+    """``graph``, which ``board`` has no room for: what it would take there, and why it does not
+    fit."""
+    data = about_model(graph, optimize, board.target)
+    budgets = tuple(
+        Budget(f"{need.region.title}, at least", need.parts, need.region.size)
+        for need in error.needs
+    )
+    return replace(data, board=board.title, budgets=budgets, trouble=str(error))
 
 
 def about_firmware(
@@ -80,7 +93,7 @@ def _built_goals(data: ReportData, built: BuildResult, *, measured: bool) -> tup
             continue
         try:
             other = build(built.graph, built.board, optimize=goal, weights=built.weights)
-        except BuildError:  # it need not fit
+        except (BuildError, DoesNotFit):  # it need not fit
             lowered, plan = prepare(built.graph, target, goal)
             rows.append(GoalRow(goal, target, plan.arena_size, lowered.weight_bytes))
             continue

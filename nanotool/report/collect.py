@@ -10,7 +10,8 @@ import numpy as np
 from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
 from nanotool.elf import section_bytes, weight_symbols
-from nanotool.ir import DTYPES, Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
+from nanotool.fit import input_buffer
+from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
 from nanotool.passes.record import PassRecord
 from nanotool.qfile import graph_hash
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
@@ -80,7 +81,7 @@ def budgets(built: BuildResult, stack_peak: int | None = None) -> tuple[Budget, 
     code = section_bytes(built.elf, ".text") if board.loaded_code else 0
     symbols = weight_symbols(built.elf, built.lowered).values()
     weights = sum({s.address: s.size for s in symbols if s.writable}.values())
-    arena, db = built.plan.arena_size, _db_bytes(built)
+    arena, db = built.plan.arena_size, input_buffer(built.graph, built.task)
     reserved = section_bytes(built.elf, ".stack")
     stack = ("stack, peak", stack_peak) if stack_peak else ("stack", reserved)
     ram = (
@@ -93,13 +94,6 @@ def budgets(built: BuildResult, stack_peak: int | None = None) -> tuple[Budget, 
     )
     flash = (("code", sizes.code_bytes), ("weights", sizes.weight_bytes))
     return (Budget("Flash", flash, board.flash_size), Budget("RAM", ram, board.ram_size))
-
-
-def _db_bytes(built: BuildResult) -> int:
-    """The input buffer: the model's input, or what a benchmark's runner sends for it."""
-    tensor = built.graph.input_tensor
-    dtype = tensor.dtype if built.task is None else built.task.db
-    return tensor.size * DTYPES[dtype].itemsize
 
 
 def layer_rows(lowered: Lowered, plan: Plan) -> tuple[LayerRow, ...]:

@@ -45,7 +45,7 @@ class Budget:
 class Sample:
     """One real input and what the model made of it."""
 
-    pixels: NDArray[Any]  # [h, w] or [h, w, 1 | 3] picture, else drawn as a curve
+    pixels: NDArray[Any]  # [h, w] or [h, w, 1 | 3] picture, [samples, sensors] curves
     answer: str  # class name
     score: float | None = None  # of the answer, 0..1
     expected: str = ""  # the truth, if known
@@ -89,6 +89,7 @@ class ReportData:
     mismatches: int | None = None  # bytes that differ from the simulator's
     compared: int = 0  # inferences in which they were sought
     budgets: tuple[Budget, ...] = ()
+    trouble: str = ""  # why the board cannot run it
     memory_svg: str = ""  # the planner's picture, an <svg> element
     passes: tuple[tuple[str, str], ...] = ()  # (pass, before and after line by line)
     samples: tuple[Sample, ...] = ()

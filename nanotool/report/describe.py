@@ -10,10 +10,11 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    Lowered,
     MaxPool2D,
     Mean,
     Op,
-    QGraph,
+    Plan,
     QOp,
     Resize,
     Transpose,
@@ -39,18 +40,22 @@ def _depthwise(op: QOp) -> str:
     return f"Depthwise {_window(conv.window, (1, 1))}" + (f" times {times}" if times > 1 else "")
 
 
-def summary(graph: QGraph, digest: str) -> tuple[tuple[str, str], ...]:
-    """(name, value) pairs that tell one model from another; ``digest`` is its hash."""
+def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str | int], ...]:
+    """(name, value) pairs that tell one model from another, and how large it is: ``lowered`` in its
+    ``plan``. ``digest`` is the hash of the model's graph, which may not be the simplified one."""
+    graph = lowered.graph
     shapes = [tensor.shape for tensor in (graph.input_tensor, graph.output_tensor)]
     texts = ["x".join(map(str, shape)) for shape in shapes]
-    samples = 0 if graph.samples is None else len(graph.samples)
     return (
         ("name", graph.name),
         ("hash", digest),
         ("source", graph.source),
         ("input", texts[0]),
         ("output", texts[1]),
-        ("samples", str(samples)),
+        ("samples", 0 if graph.samples is None else len(graph.samples)),
+        ("macs", lowered.macs),
+        ("arena_bytes", plan.arena_size),
+        ("weight_bytes", lowered.weight_bytes),
     )
 
 

@@ -16,6 +16,13 @@ from nanotool.report import graph_svg
 from nanotool.report.data import ReportData
 from nanotool.report.text import decibel, number, percent, size, sqnr_share
 
+# What is drawn as curves, not as a picture: few rows (sensors), and much longer than that.
+_COLOURS = (
+    *("#3b82f6", "#14b8a6", "#d97706", "#a855f7"),
+    *("#ef4444", "#65a30d", "#64748b", "#ec4899"),
+)
+_MOST_CURVES, _WINDOW = len(_COLOURS), 4
+
 
 def render(data: ReportData) -> str:
     """The page. Deterministic: the same data give the same text."""
@@ -55,16 +62,20 @@ def worst_layer(data: ReportData) -> str:
 
 
 def picture(pixels: NDArray[Any]) -> str:
-    """A data: URI of ``pixels``: a grey or RGB picture, or a curve of the values in order."""
+    """A data: URI of ``pixels``: a grey or RGB picture, or curves. A window of a few sensors has
+    one for each; what is neither, one of all values in order."""
     values = np.asarray(pixels, np.float64)
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
     scaled = (values - low) / ((high - low) or 1.0)
-    if scaled.ndim == 3 and scaled.shape[2] == 1:
-        scaled = scaled[:, :, 0]
-    is_picture = scaled.ndim == 2 or (scaled.ndim == 3 and scaled.shape[2] == 3)
-    if is_picture and min(scaled.shape[:2]) > 1:
+    plane = scaled.reshape([size for size in scaled.shape if size != 1])
+    if scaled.ndim == 3 and scaled.shape[2] == 3 and plane.ndim == 3:
         return _png((scaled * 255).round().astype(np.uint8))
-    return _curve(scaled.reshape(-1))
+    if plane.ndim != 2:
+        return _curves(scaled.reshape(1, -1))
+    few, many = sorted(plane.shape)
+    if few <= _MOST_CURVES and many >= _WINDOW * few:
+        return _curves(plane if len(plane) == few else plane.T)
+    return _png((plane * 255).round().astype(np.uint8))
 
 
 def _png(grey_or_rgb: NDArray[np.uint8]) -> str:
@@ -73,11 +84,16 @@ def _png(grey_or_rgb: NDArray[np.uint8]) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _curve(values: NDArray[np.float64]) -> str:
-    step = 100 / max(1, len(values) - 1)
-    points = " ".join(f"{i * step:.1f},{95 - 90 * v:.1f}" for i, v in enumerate(values))
+def _curves(rows: NDArray[np.float64]) -> str:
+    """One curve for each of ``rows``, values from 0 to 1."""
+    step = 100 / max(1, rows.shape[1] - 1)
+    lines = []
+    for row, colour in zip(rows, _COLOURS, strict=False):
+        points = " ".join(f"{i * step:.1f},{95 - 90 * v:.1f}" for i, v in enumerate(row))
+        line = f'fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"'
+        lines.append(f"<polyline {line}/>")
     svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">'
-        f'<polyline fill="none" stroke="#3b82f6" stroke-width="1.5" points="{points}"/></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100" width="200" height="200">'
+        f"{''.join(lines)}</svg>"
     )
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("ascii")).decode("ascii")

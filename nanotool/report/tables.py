@@ -10,6 +10,7 @@ from rich.text import Text
 from nanotool.bench import BenchResult, advice
 from nanotool.boards import Board, Emulator, Port
 from nanotool.doctor import Check
+from nanotool.fit import Need
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
 from nanotool.quantization import worst_layer
 from nanotool.report.data import Budget
@@ -119,16 +120,37 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
     return result
 
 
-def budget_table(budgets: Sequence[Budget]) -> Table:
+def model_facts(facts: Sequence[tuple[str, str | int]]) -> tuple[tuple[str, str], ...]:
+    """What `describe.summary` tells, for people."""
+    names = {"macs": "MACs", "arena_bytes": "arena", "weight_bytes": "weights"}
+    return tuple((names.get(name, name), _fact(name, value)) for name, value in facts)
+
+
+def _fact(name: str, value: str | int) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,} B, portable kernels" if name.endswith("_bytes") else f"{value:,}"
+
+
+def budget_table(budgets: Sequence[Budget], title: str = "Memory") -> Table:
     """Flash and RAM, part by part, against what the board has."""
-    result = table("Memory", *(("", "left"), ("bytes", "right"), ("share", "right")))
+    result = table(title, *(("", "left"), ("bytes", "right"), ("share", "right")))
     for budget in budgets:
         for what, used in budget.parts:
             if used:
                 result.add_row(Text(f"{budget.name}: {what}"), f"{used:,}")
+        if not budget.available:
+            result.add_row(Text(budget.name), f"{budget.used:,}")
+            continue
         whole = f"{budget.used:,} of {budget.available:,}"
         result.add_row(Text(budget.name), whole, percent(budget.used / budget.available))
     return result
+
+
+def room_table(needs: Sequence[Need]) -> Table:
+    """What each region of a board's memory has to hold at least."""
+    budgets = [Budget(need.region.title, need.parts, need.region.size) for need in needs]
+    return budget_table(budgets, "Memory, at least")
 
 
 def boards_table(boards: Sequence[tuple[Board, bool]]) -> Table:

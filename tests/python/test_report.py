@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import math
 import re
@@ -277,6 +278,15 @@ def test_tensors_of_other_types_and_long_answers() -> None:
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 3), (4, 4)])
 def test_pictures(shape: tuple[int, ...]) -> None:
     assert picture(np.arange(math.prod(shape)).reshape(shape)).startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("shape", [(50, 3), (1, 50, 3), (50, 3, 1), (3, 50, 1), (100, 1, 6)])
+def test_a_window_of_sensors_is_a_curve_for_each(shape: tuple[int, ...]) -> None:
+    uri = picture(np.arange(math.prod(shape), dtype=np.int16).reshape(shape))
+    kind, _, data = uri.partition(";base64,")
+    assert kind == "data:image/svg+xml"
+    sensors = min(size for size in shape if size > 1)
+    assert base64.b64decode(data).decode().count("<polyline") == sensors
 
 
 @pytest.mark.parametrize("shape", [(490,), (49, 10, 2), (1, 30, 1), (1,), (0,)])

@@ -1,0 +1,223 @@
+"""Whether a model fits a board: what its memory has to hold, told before anything is compiled.
+
+The model's own bytes are known exactly; of the program around it only the least that it can be.
+So what is refused here surely does not fit, and what passes may still be too much by some kilobytes
+of code: then the linker tells how much, and the same words are made of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from nanotool.boards import BOARDS, Board, Content, Region
+from nanotool.errors import NanoError
+from nanotool.ir import DTYPES, Lowered, Plan, QGraph
+from nanotool.mlperf import Task
+from nanotool.pipeline import prepare
+from nanotool.plan import widest
+
+# The least of a firmware without its model, in bytes. Measured with one dense layer: code 9,816
+# (mps3_an547) to 14,784 (esp32_bare), RAM 336 to 348; the stack is what the linker scripts reserve.
+LEAST_CODE = 8 * 1024
+LEAST_DATA = 320
+STACK = 2048
+
+_GOALS = ("balanced", "size")  # that are tried, in this order
+# More than the least that a firmware may take, where a board is said to hold it. The largest code
+# of bench/results.json is 22,801 bytes, a head that learns is some 10 KB.
+_MARGIN = {"code": 40 * 1024, "the firmware's own": 1024}
+
+
+class DoesNotFit(NanoError):
+    """A model that is too large for the board: what each of its regions would have to hold."""
+
+    def __init__(self, message: str, hint: str, needs: tuple[Need, ...]) -> None:
+        super().__init__(message, hint)
+        self.needs = needs
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as it would be built for a board, and what else it takes there."""
+
+    lowered: Lowered
+    plan: Plan
+    input_bytes: int  # of the input buffer
+    head_bytes: int = 0  # of a head that learns
+
+    def parts(self, content: Content) -> tuple[tuple[str, int], ...]:
+        """(what, bytes) of ``content``."""
+        match content:
+            case "code":
+                return (("code", LEAST_CODE),)
+            case "weights":
+                return (("weights", self.lowered.weight_bytes),)
+            case "stack":
+                return (("stack", STACK),)
+            case "data":
+                return (
+                    ("arena", self.plan.arena_size),
+                    ("input buffer", self.input_bytes),
+                    ("trainable head", self.head_bytes),
+                    ("the firmware's own", LEAST_DATA),
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a region has to hold, at least."""
+
+    region: Region
+    parts: tuple[tuple[str, int], ...]  # (what, bytes)
+
+    @property
+    def used(self) -> int:
+        """Bytes of all parts."""
+        return sum(size for _, size in self.parts)
+
+    @property
+    def over(self) -> int:
+        """Bytes that it is too small by; 0: it holds them."""
+        return max(0, self.used - self.region.size)
+
+
+def input_buffer(graph: QGraph, task: Task | None = None) -> int:
+    """Bytes of the firmware's input buffer: the model's input, or what a benchmark's runner sends
+    for it."""
+    tensor = graph.input_tensor
+    return tensor.size * DTYPES[tensor.dtype if task is None else task.db].itemsize
+
+
+def needs(
+    model: Model, board: Board, weights: str = "", *, registry: bool = False
+) -> tuple[Need, ...]:
+    """What each region of ``board`` has to hold of ``model``; () where memory is no limit.
+
+    ``weights``: where they are, one of ``board.weights``. ``registry``: as of `Board.regions`.
+    """
+    return tuple(
+        Need(region, tuple(part for content in contents for part in model.parts(content)))
+        for region in board.regions(registry=registry)
+        if (contents := region.contents(weights or next(iter(board.weights), "")))
+    )
+
+
+def trouble(
+    model: Model, board: Board, weights: str = "", *, registry: bool = False
+) -> DoesNotFit | None:
+    """Why ``board`` surely has no room for ``model``; None if it may have."""
+    every = needs(model, board, weights, registry=registry)
+    return refusal(model, board, every, weights) if any(need.over for need in every) else None
+
+
+def overflow(
+    model: Model, board: Board, missing: Mapping[str, int], weights: str = "", *, registry: bool
+) -> DoesNotFit:
+    """What the linker found, as `trouble` says it. ``missing``: region -> bytes that it lacks."""
+    every = {need.region.name: need for need in needs(model, board, weights, registry=registry)}
+    for name, size in missing.items():
+        need = every.get(name) or Need(Region(name, 0, ()), ())
+        rest = need.region.size + size - need.used  # above the least that was reckoned with
+        every[name] = replace(need, parts=(*need.parts, ("more code and data", rest)))
+    return refusal(model, board, tuple(every.values()), weights)
+
+
+def refusal(model: Model, board: Board, every: tuple[Need, ...], weights: str = "") -> DoesNotFit:
+    """Why, which layer, and every way out, where the regions of some of ``every`` are too small."""
+    graph = model.lowered.graph
+    over = [need for need in every if need.over]
+    told = f"{graph.name} does not fit {board.name}: "
+    told += "; ".join(_sentence(need) for need in over) + "."
+    held = {what for need in over for what, _ in need.parts}
+    if "arena" in held and model.lowered.ops:
+        index, live = widest(model.lowered, model.plan)
+        op = model.lowered.ops[index]
+        told += f" The arena is widest at {op.name} ({_kind(graph, op.source)}), {live:,} bytes."
+    if "weights" in held:
+        told += _heaviest(model.lowered)
+    return DoesNotFit(told, " ".join(_ways_out(model, board, weights)), every)
+
+
+def _sentence(need: Need) -> str:
+    parts = ", ".join(f"{what} {size:,}" for what, size in need.parts if size)
+    if not need.region.size:
+        return f"{need.region.title} lacks {need.used:,} bytes"
+    return f"{need.region.title} has {need.region.size:,} bytes, it takes {need.used:,} ({parts})"
+
+
+def _kind(graph: QGraph, source: Iterable[str]) -> str:
+    """What a lowered op does; the first part of a layer that was split completes none."""
+    from nanotool.report.describe import describe  # noqa: PLC0415  report reads builds, which ask here
+
+    kinds = [describe(graph.op(name)) for name in source]
+    return " + ".join(kinds) or "part of a layer"
+
+
+def _heaviest(lowered: Lowered) -> str:
+    sized = [(array.nbytes, array.name) for array in lowered.arrays()]
+    if not sized:
+        return ""
+    size, name = max(sized)
+    return f" The largest array of weights is {name}, {size:,} of {lowered.weight_bytes:,} bytes."
+
+
+def _ways_out(model: Model, board: Board, weights: str) -> Iterator[str]:
+    """Sentences: options on this board, other boards, the model itself."""
+    lowered, variants = model.lowered, _Variants(model)
+    here = (lowered.optimize, weights or next(iter(board.weights), ""))
+    if fitting := _options(variants, board, here):
+        smaller = variants.get(board.target, "size")
+        sizes = f"arena {smaller.plan.arena_size:,}, weights {smaller.lowered.weight_bytes:,} bytes"
+        yield f"It fits with {fitting}" + (f" ({sizes})." if "size" in fitting else ".")
+    elif lowered.optimize != "size":
+        smaller = variants.get(board.target, "size")
+        yield (
+            f"With --optimize size it would take {smaller.plan.arena_size:,} of arena and "
+            f"{smaller.lowered.weight_bytes:,} of weights: still too much."
+        )
+    held = []
+    for other in BOARDS.values():
+        if other.name != board.name and other.regions():
+            options = _options(variants, other)
+            held += [] if options is None else [f"{other.name} {options}".rstrip()]
+    if held:
+        yield f"Boards that hold it: {', '.join(held)}."
+    else:
+        yield "No board that nanotool knows would hold it: make the model smaller."
+
+
+def _options(variants: _Variants, board: Board, tried: tuple[str, str] = ("", "")) -> str | None:
+    """The first options with which ``board`` holds the model for sure, "" for none of them, None
+    if nothing helps. ``tried``: goal and place of the weights that do not."""
+    places = board.weights or ("",)
+    for goal in _GOALS:
+        again = variants.get(board.target, goal)
+        for place in places:
+            if (goal, place) != tried and _holds(again, board, place):
+                options = [] if goal == _GOALS[0] else ["--optimize", goal]
+                return " ".join([*options, *([] if place == places[0] else ["--weights", place])])
+    return None
+
+
+class _Variants:
+    """A model as other targets and goals would have it, each made once."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._made = {(model.lowered.target, model.lowered.optimize): model}
+
+    def get(self, target: str, goal: str) -> Model:
+        if (target, goal) not in self._made:
+            lowered, plan = prepare(self.model.lowered.graph, target, goal)
+            self._made[target, goal] = replace(self.model, lowered=lowered, plan=plan)
+        return self._made[target, goal]
+
+
+def _holds(model: Model, board: Board, weights: str) -> bool:
+    """Whether there is room for ``model`` and for a large program around it."""
+    return all(
+        need.used + need.region.system + sum(_MARGIN.get(what, 0) for what, _ in need.parts)
+        <= need.region.size
+        for need in needs(model, board, weights)
+    )
