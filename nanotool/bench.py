@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from nanotool import compare, simulate
 from nanotool.boards import Board, TickUnit
 from nanotool.build import BuildResult, build
-from nanotool.device.client import Device, Memory
+from nanotool.device.answers import Memory
+from nanotool.device.client import Device
 from nanotool.device.emulators import open_board
+from nanotool.device.line import LineSettings
 from nanotool.device.training import Trainer
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
@@ -171,10 +173,10 @@ def connect(board: Board, firmware: Path, port: str | None = None) -> Iterator[D
     """A device that runs `firmware`: the real one on `port`, which must have been flashed with
     it, or else an emulated one started for the purpose."""
     if port is not None:
-        with Device(port, board.baud) as device:
+        with Device(port, LineSettings(board.baud)) as device:
             yield device
         return
-    with open_board(board, firmware) as emulated, Device(emulated, board.baud) as device:
+    with open_board(board, firmware) as emulated, Device(emulated) as device:
         yield device
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import qfile, simulate
-from nanotool.device.client import Device, Info
+from nanotool.device.answers import Info
+from nanotool.device.client import Device
 from nanotool.errors import DeviceError
 from nanotool.ir import Int8Array, Lowered, QGraph
 

@@ -240,8 +240,7 @@ def _lesson(learner: Learner, x: NDArray[Any], y: NDArray[Any], lesson: Lesson) 
     for epoch in range(lesson.epochs):
         for number, index in enumerate(chance.permutation(len(x)), start=epoch * len(x) + 1):
             told = learner.sample(x[index], int(y[index]))
-            right = None if told.predicted is None else told.predicted == told.label
-            yield Moment(number, total, told.loss, right)
+            yield Moment(number, total, told.loss, told.predicted == told.label)
         for count in portions(lesson.rehearse, MOST_RECALLED):
             learner.step(count)
         learner.step()

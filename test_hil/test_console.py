@@ -46,7 +46,7 @@ def unchanged(device: Device) -> Iterator[None]:
 def throw(device: Device, garbage: bytes) -> bytes:
     """Send `garbage`, get in step again, and what was heard meanwhile, which must be bounded."""
     heard = bytearray()
-    read = device._read
+    read = device.line.read
 
     def listen() -> bytes:
         heard.extend(piece := read())
@@ -54,9 +54,9 @@ def throw(device: Device, garbage: bytes) -> bytes:
         return piece
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device, "_read", listen)
+        patch.setattr(device.line, "read", listen)
         for offset in range(0, len(garbage), 64):
-            device._write(garbage[offset : offset + 64])
+            device.line.write(garbage[offset : offset + 64])
             listen()
         device.sync(30)
     return bytes(heard)
@@ -65,10 +65,10 @@ def throw(device: Device, garbage: bytes) -> bytes:
 def ask(device: Device, message: bytes) -> bytes:
     """Send one line or frame, and its answer: what comes up to the first `m-ready`."""
     answer = bytearray()
-    device._write(message)
+    device.line.write(message)
     end = time.monotonic() + 30
     while not answer.endswith(READY):
-        answer += device._read()
+        answer += device.line.read()
         assert len(answer) < MAX_ANSWER
         assert time.monotonic() < end, f"no end of the answer: {bytes(answer)!r}"
     return bytes(answer)
@@ -201,7 +201,7 @@ def test_wrong_commands_are_refused(device: Device, loaded: bytes, command: str)
 def test_commands_in_the_wrong_order(device: Device, firmware: BuildResult) -> None:
     """From power-on: nothing is loaded, nothing has run."""
     size = firmware.graph.input_tensor.size
-    device._write(b"reset%")
+    device.line.write(b"reset%")
     device.sync()
     for command in ("infer 1 0", "layers", "dump 0", "infer 100000 100000"):
         with pytest.raises(DeviceRefused, match=f"No input: 0 of {size} bytes loaded"):

@@ -17,6 +17,7 @@ const command commands[] = {
     {"help", command_help, "help", "these lines", 1},
     {"db", command_db, "db load N | db HH... | db print", "load the input in hex, show it", 3},
     {"infer", command_infer, "infer [N [W]]", "W warm-up inferences, then N timed ones", 3},
+    {"time", command_infer, "time [N [W]]", "infer without the results", 3},
     {"results", command_results, "results", "the newest output, de-quantized", 1},
     {"info", command_info, "info", "versions, clocks, the model", 1},
     {"mem", command_mem, "mem", "bytes of RAM, stack and flash", 1},

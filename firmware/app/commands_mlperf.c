@@ -52,6 +52,7 @@ bool command_results(unsigned count, char *const words[]) {
     return true;
 }
 
+/* `infer`; and `time`, which is the same for those who fetch the output by `dump`. */
 bool command_infer(unsigned count, char *const words[]) {
     uint32_t timed = DEFAULT_INFERENCES, warm_ups = DEFAULT_WARM_UPS;
     if (count > 1 && (!parse_unsigned(words[1], MOST_INFERENCES, &timed) || timed == 0))
@@ -75,6 +76,7 @@ bool command_infer(unsigned count, char *const words[]) {
     put_number_line("m-lap-us-", end);
     put_text("m-infer-done\r\n");
     result_take();
-    put_result();
+    if (same_text(words[0], "infer"))
+        put_result();
     return true;
 }

@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "load.h"
 #include "parse.h"
+#include "turn.h"
 
 #define LINE_MAX 95u
 /* Bytes between the delimiters of the longest frame: the frame and its COBS codes. */
@@ -45,6 +46,7 @@ static void ready(void) {
 }
 
 void console_start(void) {
+    turn_close();
     put_text("m-init-done\r\n");
     ready();
 }
@@ -56,11 +58,12 @@ static void refuse(const char *what, const char *detail) {
     put_close();
 }
 
-static void execute(char *line) {
+/* `plain`: a person's, or the benchmark's. False: the line is blank, and gets no answer. */
+static bool execute(char *line, bool plain) {
     char *words[MAX_WORDS];
     const unsigned count = split_words(line, words, MAX_WORDS);
     if (count == 0)
-        return; /* a blank line gets no answer */
+        return false;
     const command *c = commands;
     while (c->name != NULL && !same_text(c->name, words[0]))
         c++;
@@ -68,7 +71,61 @@ static void execute(char *line) {
         refuse("Unknown command: ", words[0]);
     else if (count > c->max_words || !c->run(count, words))
         refuse("Usage: ", c->usage);
-    ready();
+    else if (plain)
+        turn_close();
+    return true;
+}
+
+static bool is_text(uint8_t byte) {
+    return byte >= 0x20 && byte < 0x7f;
+}
+
+/* A line out of a frame: it may hold anything. */
+static void execute_framed(char *line) {
+    unsigned length = 0;
+    while (is_text((uint8_t)line[length]))
+        length++;
+    if (line[length] != '\0')
+        put_error("Line holds an unprintable byte");
+    else if (length > LINE_MAX)
+        put_error("Line longer than 95 bytes");
+    else
+        (void)execute(line, false);
+}
+
+/* `TYPE OFFSET` and a piece of data: as a frame of that type and offset. */
+static void take_piece(char *line, const uint8_t *data, uint16_t size) {
+    char *words[2];
+    frame_view piece = {.data = data, .size = size};
+    if (split_words(line, words, 2) == 2 && words[0][1] == '\0' && size <= FRAME_MAX_DATA &&
+        parse_unsigned(words[1], UINT32_MAX, &piece.offset)) {
+        piece.type = (uint8_t)words[0][0];
+        load_frame(FRAME_OK, &piece);
+    } else {
+        put_error("Not the beginning of a piece: TYPE OFFSET");
+    }
+}
+
+/* A command of a program. Its text lies in our own bytes, the frame's CRC behind it. */
+static void take_command(const frame_view *view) {
+    char *const line = (char *)&rx.bytes.frame[FRAME_HEAD];
+    line[view->size] = '\0';
+    uint16_t length = 0;
+    while (line[length] != '\0')
+        length++;
+    const bool binds = length == view->size && same_text(line, "bind");
+    const turn whose = turn_begin(view->offset, view->crc, binds);
+    if (whose == TURN_REPEATED)
+        return;
+    if (whose == TURN_OUT)
+        put_error("Out of turn: bind anew");
+    else if (binds)
+        put_text("m-bind-[1]\r\n");
+    else if (length + 1u < view->size)
+        take_piece(line, &view->data[length + 1u], (uint16_t)(view->size - length - 1u));
+    else
+        execute_framed(line);
+    turn_end();
 }
 
 static void begin_line(void) {
@@ -81,11 +138,11 @@ static void end_line(void) {
     const uint8_t fault = rx.fault;
     rx.bytes.line[rx.length] = '\0';
     rx.fresh = rx.fresh && rx.length == 0 && fault == LINE_GOOD;
-    if (fault == LINE_GOOD) {
-        execute(rx.bytes.line);
-    } else {
+    if (fault != LINE_GOOD) {
         put_error(fault == LINE_LONG ? "Line longer than 95 bytes"
                                      : "Line holds an unprintable byte");
+        ready();
+    } else if (execute(rx.bytes.line, true)) {
         ready();
     }
     begin_line();
@@ -104,7 +161,7 @@ static void begin_skip(frame_status reason, uint16_t seen) {
 static void line_byte(uint8_t byte) {
     if (ends_line(byte)) {
         end_line();
-    } else if (byte == '\t' || (byte >= 0x20 && byte < 0x7f)) {
+    } else if (byte == '\t' || is_text(byte)) {
         if (rx.length < LINE_MAX)
             rx.bytes.line[rx.length++] = byte == '\t' ? ' ' : (char)byte;
         else if (rx.fault == LINE_GOOD)
@@ -120,6 +177,12 @@ static void end_frame(frame_status status) {
     frame_view view;
     if (status == FRAME_OK)
         status = frame_end(&rx.decoder, &view);
+    if (status == FRAME_OK && view.type == FRAME_COMMAND) {
+        take_command(&view);
+        return;
+    }
+    if (status == FRAME_OK)
+        turn_close();
     load_frame(status, &view);
     ready();
 }

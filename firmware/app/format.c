@@ -1,11 +1,11 @@
 /* format.c - text out to the line. */
 #include "format.h"
 
-#include "board.h"
+#include "turn.h"
 
 void put_text(const char *text) {
     while (*text != '\0')
-        board_putc((uint8_t)*text++);
+        put_byte((uint8_t)*text++);
 }
 
 void put_line_end(void) {
@@ -25,13 +25,13 @@ void put_unsigned(uint32_t value) {
 
 void put_signed(int32_t value) {
     if (value < 0)
-        board_putc('-');
+        put_byte('-');
     put_unsigned(value < 0 ? 0u - (uint32_t)value : (uint32_t)value);
 }
 
 void put_hex(uint32_t value, unsigned digits) {
     while (digits-- > 0)
-        board_putc((uint8_t) "0123456789abcdef"[(value >> (4 * digits)) & 15u]);
+        put_byte((uint8_t) "0123456789abcdef"[(value >> (4 * digits)) & 15u]);
 }
 
 /* A magnitude as its whole part and thousandths. */
@@ -76,12 +76,12 @@ void put_decimal(uint32_t scale_bits, int32_t steps) {
     const int exponent = (exponent_field != 0 ? (int)exponent_field : 1) - 150;
     const decimal result = to_decimal(mantissa * distance, exponent);
     if (negative && (result.whole | result.thousandths) != 0)
-        board_putc('-');
+        put_byte('-');
     put_unsigned(result.whole);
-    board_putc('.');
-    board_putc((uint8_t)('0' + result.thousandths / 100u));
-    board_putc((uint8_t)('0' + result.thousandths / 10u % 10u));
-    board_putc((uint8_t)('0' + result.thousandths % 10u));
+    put_byte('.');
+    put_byte((uint8_t)('0' + result.thousandths / 100u));
+    put_byte((uint8_t)('0' + result.thousandths / 10u % 10u));
+    put_byte((uint8_t)('0' + result.thousandths % 10u));
 }
 
 void put_open(const char *tag) {

@@ -1,6 +1,6 @@
 /* format.h - text out to the line, without printf, floats or a buffer.
  *
- * Everything goes to board_putc(); the length of each call's output is bounded as stated. */
+ * Everything goes to put_byte() (turn.h); the length of each call's output is bounded as stated. */
 #ifndef APP_FORMAT_H
 #define APP_FORMAT_H
 

@@ -1,8 +1,8 @@
 /* frame.c - COBS frames with a CRC, decoded and encoded byte by byte. */
 #include "frame.h"
 
-#include "board.h"
 #include "crc32.h"
+#include "turn.h"
 
 #define LONGEST_PIECE 254u /* bytes behind one COBS code */
 
@@ -44,9 +44,12 @@ frame_status frame_end(const frame_decoder *decoder, frame_view *view) {
     if (decoder->size <= FRAME_HEAD + FRAME_TAIL)
         return FRAME_SHORT;
     const uint16_t covered = (uint16_t)(decoder->size - FRAME_TAIL);
-    if (crc32_update(0, decoder->bytes, covered) != little_endian(&decoder->bytes[covered]))
+    view->crc = little_endian(&decoder->bytes[covered]);
+    if (crc32_update(0, decoder->bytes, covered) != view->crc)
         return FRAME_CRC;
     view->type = decoder->bytes[0];
+    if (view->type != FRAME_COMMAND && covered > FRAME_HEAD + FRAME_MAX_DATA)
+        return FRAME_LONG;
     view->offset = little_endian(&decoder->bytes[1]);
     view->data = &decoder->bytes[FRAME_HEAD];
     view->size = (uint16_t)(covered - FRAME_HEAD);
@@ -80,9 +83,9 @@ static void send_stuffed(const message *m) {
         end = begin; /* of the piece: at a zero, at the end, or full */
         while (end < total && end - begin < LONGEST_PIECE && byte_at(m, end) != 0)
             end++;
-        board_putc((uint8_t)(end - begin + 1));
+        put_byte((uint8_t)(end - begin + 1));
         for (unsigned i = begin; i < end; i++)
-            board_putc(byte_at(m, i));
+            put_byte(byte_at(m, i));
         begin = end - begin == LONGEST_PIECE ? end : end + 1;
     } while (end < total);
 }
@@ -94,9 +97,9 @@ void frame_send(uint8_t type, uint32_t offset, const void *data, uint16_t size) 
     m.data = (const uint8_t *)data;
     m.size = size;
     put_little_endian(m.tail, crc32_update(crc32_update(0, m.head, FRAME_HEAD), data, size));
-    board_putc(0);
+    put_byte(0);
     send_stuffed(&m);
-    board_putc(0);
+    put_byte(0);
 }
 
 void frame_send_all(uint8_t type, const uint8_t *data, uint32_t size) {

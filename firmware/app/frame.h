@@ -2,7 +2,7 @@
  *
  *     type    1 byte
  *     offset  4 bytes, little-endian
- *     data    1..FRAME_MAX_DATA bytes
+ *     data    1..FRAME_MAX_DATA bytes, FRAME_MAX_TITLE more in a command
  *     crc     4 bytes, little-endian: CRC-32 of all before it
  *
  * COBS (consistent overhead byte stuffing): the message, with a zero thought behind it, is cut
@@ -14,9 +14,12 @@
 #include <stdint.h>
 
 #define FRAME_MAX_DATA 256u
-#define FRAME_HEAD 5u                                        /* type, offset */
-#define FRAME_TAIL 4u                                        /* crc */
-#define FRAME_MAX (FRAME_HEAD + FRAME_MAX_DATA + FRAME_TAIL) /* bytes of a decoded frame */
+#define FRAME_COMMAND 'C'   /* the type with more data: */
+#define FRAME_MAX_TITLE 32u /* a line and its zero in front of FRAME_MAX_DATA bytes */
+#define FRAME_HEAD 5u       /* type, offset */
+#define FRAME_TAIL 4u       /* crc */
+/* Bytes of a decoded frame. */
+#define FRAME_MAX (FRAME_HEAD + FRAME_MAX_TITLE + FRAME_MAX_DATA + FRAME_TAIL)
 
 /* An offset below 2^24 has a zero in its last byte, so the first code, which counts from the type
  * to the first zero, is 2..5. It tells a frame from text, whose bytes are other ones. */
@@ -44,7 +47,8 @@ typedef struct {
     uint8_t type;
     uint32_t offset;
     const uint8_t *data;
-    uint16_t size; /* 1..FRAME_MAX_DATA */
+    uint16_t size; /* 1..FRAME_MAX_DATA; of a command FRAME_MAX_TITLE more */
+    uint32_t crc;
 } frame_view;
 
 /* Begin to decode into `buffer` (FRAME_MAX bytes), which stays the caller's. */
@@ -53,10 +57,10 @@ void frame_begin(frame_decoder *decoder, uint8_t *buffer);
 /* Take the next byte between the delimiters, 1..255. */
 void frame_feed(frame_decoder *decoder, uint8_t byte);
 
-/* The closing delimiter has come. Fills `view` only if the answer is FRAME_OK. */
+/* The closing delimiter has come. `view` counts only if the answer is FRAME_OK. */
 frame_status frame_end(const frame_decoder *decoder, frame_view *view);
 
-/* Send one frame, delimiters included, with board_putc(). `size` is 1..FRAME_MAX_DATA. */
+/* Send one frame, delimiters included, with put_byte(). `size` is 1..FRAME_MAX_DATA. */
 void frame_send(uint8_t type, uint32_t offset, const void *data, uint16_t size);
 
 /* Send `size` bytes as frames with rising offsets; none for 0 bytes. */

@@ -1,16 +1,10 @@
 """The board side: the serial client, and emulated boards to talk to."""
 
-from nanotool.device.client import (
-    Crcs,
-    Device,
-    DeviceGarbled,
-    DeviceRefused,
-    Info,
-    Layers,
-    LayerTicks,
-    Memory,
-)
+from nanotool.device.answers import Crcs, Info, Layers, LayerTicks, Memory
+from nanotool.device.client import Device
 from nanotool.device.emulators import open_board
+from nanotool.device.line import Line, LineSettings
+from nanotool.device.protocol import DeviceGarbled, DeviceLost, DeviceRefused, DeviceSilent
 from nanotool.device.tensors import DbInfo, TensorInfo
 from nanotool.device.training import Trainer
 
@@ -19,10 +13,14 @@ __all__ = [
     "DbInfo",
     "Device",
     "DeviceGarbled",
+    "DeviceLost",
     "DeviceRefused",
+    "DeviceSilent",
     "Info",
     "LayerTicks",
     "Layers",
+    "Line",
+    "LineSettings",
     "Memory",
     "TensorInfo",
     "Trainer",

@@ -2,8 +2,8 @@
 
     0x00  COBS( type  offset  data…  crc )  0x00
 
-Everything here is pure: bytes in, values out. `Splitter` parts a stream of bytes into lines of
-text and frames, in whatever pieces it arrives, and finds its place again after lost bytes.
+Everything here is pure: bytes in, values out. `split` parts an answer into lines of text and
+frames.
 """
 
 from __future__ import annotations
@@ -15,23 +15,30 @@ from typing import TypeAlias
 from cobs import cobs
 
 DELIMITER = 0x00
-INPUT, TENSOR, HEAD = ord("I"), ord("T"), ord("W")
+INPUT, TENSOR, HEAD, COMMAND = ord("I"), ord("T"), ord("W"), ord("C")
 MAX_DATA = 256  # bytes of data in one frame
+MAX_TITLE = 32  # more of them in a command: a line and its zero in front of a piece of data
 _HEADER, _CRC = 1 + 4, 4
-MAX_ENCODED = cobs.max_encoded_length(_HEADER + MAX_DATA + _CRC)
-
-# Longest line believed: `results` prints one number an output element.
-MAX_LINE = 1 << 20
-_READY = b"m-ready\r\n"
+MAX_ENCODED = cobs.max_encoded_length(_HEADER + MAX_TITLE + MAX_DATA + _CRC)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A piece of a tensor: `data` belongs at `offset`."""
+    """A piece of a tensor: `data` belongs at `offset`. Or a command, whose number it is."""
 
-    type: int  # INPUT, TENSOR or HEAD
+    type: int  # INPUT, TENSOR, HEAD or COMMAND
     offset: int  # bytes, 0..2^32-1
-    data: bytes  # 1..MAX_DATA bytes
+    data: bytes  # 1..MAX_DATA bytes; of a command MAX_TITLE more
+
+    @property
+    def body(self) -> bytes:
+        """What the CRC is taken of."""
+        return bytes([self.type]) + self.offset.to_bytes(4, "little") + self.data
+
+    @property
+    def crc(self) -> int:
+        """CRC-32."""
+        return zlib.crc32(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,17 @@ class Garbled:
 Item: TypeAlias = Text | Frame | Garbled
 
 
+def most_data(kind: int) -> int:
+    """Bytes of data that a frame of this type may carry."""
+    return MAX_DATA + MAX_TITLE if kind == COMMAND else MAX_DATA
+
+
 def encode(frame: Frame) -> bytes:
     """The bytes of `frame` on the line, with both delimiters. `ValueError` if it is no frame."""
-    if not 1 <= len(frame.data) <= MAX_DATA:
-        raise ValueError(f"a frame carries 1 to {MAX_DATA} bytes, not {len(frame.data)}")
-    body = bytes([frame.type]) + frame.offset.to_bytes(4, "little") + frame.data
-    body += zlib.crc32(body).to_bytes(4, "little")
+    most = most_data(frame.type)
+    if not 1 <= len(frame.data) <= most:
+        raise ValueError(f"a frame carries 1 to {most} bytes, not {len(frame.data)}")
+    body = frame.body + frame.crc.to_bytes(4, "little")
     return bytes([DELIMITER]) + bytes(cobs.encode(body)) + bytes([DELIMITER])
 
 
@@ -68,7 +80,7 @@ def decode(encoded: bytes) -> Frame | Garbled:
         body = bytes(cobs.decode(encoded))
     except cobs.DecodeError:
         return Garbled("frame that is not COBS")
-    if not _HEADER + 1 + _CRC <= len(body) <= _HEADER + MAX_DATA + _CRC:
+    if not 1 <= len(body) - _HEADER - _CRC <= most_data(body[0] if body else 0):
         return Garbled(f"frame body of {len(body)} bytes")
     content, crc = body[:-_CRC], int.from_bytes(body[-_CRC:], "little")
     if zlib.crc32(content) != crc:
@@ -76,64 +88,21 @@ def decode(encoded: bytes) -> Frame | Garbled:
     return Frame(content[0], int.from_bytes(content[1:_HEADER], "little"), content[_HEADER:])
 
 
-class Splitter:
-    """Parts a byte stream into lines and frames.
-
-    A delimiter opens a frame and the next one closes it; where two stand in a row the second one
-    opens as well. So a lost delimiter spoils the frames beside it and no others. If the last one
-    of an answer was lost, the answer's text is taken for a frame; `pause` finds it again.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._in_frame = False
-
-    def feed(self, data: bytes) -> list[Item]:
-        """The items that `data` completes."""
-        items: list[Item] = []
-        for byte in data:
-            if self._in_frame:
-                self._frame_byte(byte, items)
-            else:
-                self._text_byte(byte, items)
-        return items
-
-    def pause(self) -> list[Item]:
-        """Nothing has come for a while: if an open frame ends as every answer does, it is text."""
-        if not (self._in_frame and self._buffer.endswith(_READY)):
-            return []
-        lines = bytes(self._buffer).split(b"\n")[:-1]
-        self._buffer.clear()
-        self._in_frame = False
-        return [Garbled("frame without an end"), *(_text(line) for line in lines)]
-
-    def _text_byte(self, byte: int, items: list[Item]) -> None:
-        if byte == DELIMITER:
-            if self._buffer:
-                items.append(Garbled(f"{len(self._buffer)} bytes in front of a frame"))
-            self._buffer.clear()
-            self._in_frame = True
-        elif byte == ord("\n"):
-            items.append(_text(bytes(self._buffer)))
-            self._buffer.clear()
-        elif len(self._buffer) >= MAX_LINE:
-            items.append(Garbled(f"line longer than {MAX_LINE} bytes"))
-            self._buffer.clear()
-        else:
-            self._buffer.append(byte)
-
-    def _frame_byte(self, byte: int, items: list[Item]) -> None:
-        if byte == DELIMITER:
-            if self._buffer:
-                items.append(decode(bytes(self._buffer)))
-                self._buffer.clear()
-                self._in_frame = False
-            return
-        self._buffer.append(byte)
-        if len(self._buffer) > 2 * MAX_ENCODED:
-            items.append(Garbled("frame without an end"))
-            self._buffer.clear()
-            self._in_frame = False
+def split(answer: bytes) -> list[Item]:
+    """Lines and frames of an answer, in order. Text has no delimiter in it, so every second piece
+    between delimiters is a frame; an unfinished line or frame at the end is garbled."""
+    items: list[Item] = []
+    for index, piece in enumerate(answer.split(bytes([DELIMITER]))):
+        if index % 2:
+            items.append(decode(piece))
+            continue
+        *lines, rest = piece.split(b"\n")
+        items.extend(_text(line) for line in lines)
+        if rest:
+            items.append(Garbled(f"{len(rest)} bytes without a line's end"))
+    if answer.count(DELIMITER) % 2:
+        items.append(Garbled("frame without an end"))
+    return items
 
 
 def _text(line: bytes) -> Text | Garbled:

@@ -52,6 +52,9 @@ class FakeBoard:
         self.loaded = False
         self.output: bytes | None = None
         self.micros = 0
+        self.done: list[bytes] = []  # commands that were carried out
+        self._turn: tuple[int, int] | None = None  # number and CRC of the newest command
+        self._told = b""  # its answer
         self._buffer = bytearray()
         self._in_frame = False
         self._stop = threading.Event()
@@ -91,39 +94,76 @@ class FakeBoard:
             self._buffer.clear()
             self._in_frame = not was_frame
             if was_frame:
-                self._answer(self._frame(frame))
+                self._take_frame(frame)
         elif self._in_frame and not self._buffer and byte in b"%\r\n" and not self.toggles:
             self._in_frame = False  # no frame begins like this
         elif self._in_frame or byte not in b"%\r\n":
-            if len(self._buffer) < 400:
+            if len(self._buffer) < 600:
                 self._buffer.append(byte)
         elif self._buffer:
             line = bytes(self._buffer)
             self._buffer.clear()
-            self._answer(self._line(line))
+            answer = self._text(self._line(line))
+            self._turn = None
+            self._send(answer + b"m-ready\r\n")
 
-    def _answer(self, lines: list[str]) -> None:
-        self._send("".join(line + "\r\n" for line in [*lines, "m-ready"]))
+    @staticmethod
+    def _text(lines: list[str | bytes]) -> bytes:
+        """Lines, and frames as they go over the line."""
+        return b"".join(p if isinstance(p, bytes) else f"{p}\r\n".encode() for p in lines)
 
-    def _frame(self, encoded: bytes) -> list[str]:
+    def _take_frame(self, encoded: bytes) -> None:
+        refused, body = "", b""
         try:
             body = cobs.decode(encoded)
         except cobs.DecodeError:
-            return ["e-[Frame is not COBS]"]
-        if not 10 <= len(body) <= 9 + MAX_DATA:
-            return ["e-[Frame has a wrong length]"]
-        if zlib.crc32(body[:-4]) != struct.unpack("<I", body[-4:])[0]:
-            return ["e-[Frame CRC]"]
+            refused = "e-[Frame is not COBS]"
+        if not refused and not 10 <= len(body) <= 9 + MAX_DATA + 32:
+            refused = "e-[Frame has a wrong length]"
+        if not refused and zlib.crc32(body[:-4]) != struct.unpack("<I", body[-4:])[0]:
+            refused = "e-[Frame CRC]"
+        if refused:
+            self._send(refused + "\r\nm-ready\r\n")
+            return
         (offset,), data = struct.unpack("<I", body[1:5]), body[5:-4]
-        if body[0] != ord("I") or (offset and offset != len(self.input)):
+        if body[0] == ord("C"):
+            self._bound(offset, zlib.crc32(body[:-4]), data)
+            return
+        self._turn = None
+        self._send(self._text(self._piece(body[0], offset, data)) + b"m-ready\r\n")
+
+    def _bound(self, number: int, crc: int, data: bytes) -> None:
+        told = self._told
+        if data == b"bind" or (self._turn and number == (self._turn[0] + 1) % (1 << 24)):
+            told = self._obey(data)
+            self._turn, self._told = (number, crc), told
+        elif self._turn != (number, crc):
+            told = b"e-[Out of turn: bind anew]\r\n"
+        elif len(told) > 112:
+            told = self._told = self._obey(data)
+        self._send(told + f"m-ready-[{number} {zlib.crc32(told, crc):08x}]\r\n".encode())
+
+    def _obey(self, data: bytes) -> bytes:
+        if data == b"bind":
+            return b"m-bind-[1]\r\n"
+        self.done.append(data)
+        line, zero, piece = data.partition(b"\0")
+        if not zero:
+            return self._text(self._line(line))
+        kind, offset = line.decode().split()
+        return self._text(self._piece(ord(kind), int(offset), piece))
+
+    def _piece(self, kind: int, offset: int, data: bytes) -> list[str | bytes]:
+        if kind != ord("I") or (offset and offset != len(self.input)):
             return ["e-[Frame out of place]"]
         if offset + len(data) > SIZE:
             return ["e-[Frame past the end]"]
         self.input = self.input[:offset] + data
         self.loaded = len(self.input) == SIZE
-        return [f"m-frame-[{offset} {len(data)}]"] + ["m-load-done"] * self.loaded
+        answer: list[str | bytes] = [f"m-frame-[{offset} {len(data)}]"]
+        return answer + ["m-load-done"] * self.loaded
 
-    def _line(self, raw: bytes) -> list[str]:
+    def _line(self, raw: bytes) -> list[str | bytes]:
         if any(not 0x20 <= byte < 0x7F for byte in raw):
             return ["e-[Line holds an unprintable byte]"]
         if len(raw) > 95:
@@ -132,10 +172,10 @@ class FakeBoard:
         command = getattr(self, f"_do_{name}", None)
         if command is None:
             return [f"e-[Unknown command {name}]"]
-        runs = name in ("infer", "layers") or (name == "dump" and arguments)
+        runs = name in ("infer", "time", "layers") or (name == "dump" and arguments)
         if runs and not self.loaded:
             return [f"e-[No input: {len(self.input)} of {SIZE} bytes loaded]"]
-        answer: list[str] = command(*arguments)
+        answer: list[str | bytes] = command(*arguments)
         return answer
 
     def _do_name(self) -> list[str]:
@@ -186,6 +226,9 @@ class FakeBoard:
             *self._do_results(),
         ]
 
+    def _do_time(self, n: str, warmup: str = "10") -> list[str]:
+        return self._do_infer(n, warmup)[:-1]
+
     def _do_results(self) -> list[str]:
         if self.output is None:
             return ["e-[No results yet]"]
@@ -200,7 +243,7 @@ class FakeBoard:
             lines.append(f"m-layer-[{index} {100 + index} {zlib.crc32(x.tobytes()):08x} {name}]")
         return [*lines, f"m-layers-[{len(LAYERS)} 201]"]
 
-    def _do_dump(self, index: str = "-") -> list[str]:
+    def _do_dump(self, index: str = "-") -> list[str | bytes]:
         if index == "-":
             if self.output is None:
                 return ["e-[No results yet]"]
@@ -210,11 +253,12 @@ class FakeBoard:
             for _, layer in LAYERS[: int(index) + 1]:
                 x = layer(x)
             data = x.tobytes()
+        pieces: list[str | bytes] = []
         for offset in range(0, len(data), MAX_DATA):
             body = b"T" + struct.pack("<I", offset) + data[offset : offset + MAX_DATA]
             body += struct.pack("<I", zlib.crc32(body))
-            self._send(b"\0" + cobs.encode(body) + b"\0")
-        return [f"m-dump-[{index} {len(data)} {zlib.crc32(data):08x}]"]
+            pieces.append(b"\0" + cobs.encode(body) + b"\0")
+        return [*pieces, f"m-dump-[{index} {len(data)} {zlib.crc32(data):08x}]"]
 
     def _do_crc(self) -> list[str]:
         loaded = f"{zlib.crc32(self.input):08x}" if self.loaded else "-"

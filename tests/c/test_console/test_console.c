@@ -148,7 +148,7 @@ static void test_simple_commands(void) {
                            "m-info-output-[4 3c000000 -1 int8]\r\nm-info-db-[int8 300]\r\n"
                            "m-info-frame-[256]\r\nm-ready\r\n"));
     say("help%");
-    CHECK_EQUAL(14, count("\r\n")); /* thirteen commands */
+    CHECK_EQUAL(15, count("\r\n")); /* fourteen commands */
     CHECK(answers("reset%", "m-ready\r\n"));
     CHECK_EQUAL(1, fake_resets);
 }

@@ -77,7 +77,7 @@ static void test_long_pieces(void) {
 }
 
 static void test_every_bit_counts(void) {
-    frame_view view = {0, 0, NULL, 0};
+    frame_view view = {0, 0, NULL, 0, 0};
     uint32_t random = 5;
     fill(&random, 20);
     fake_clear();

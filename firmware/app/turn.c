@@ -1,0 +1,71 @@
+/* turn.c - see turn.h. */
+#include "turn.h"
+
+#include "board.h"
+#include "crc32.h"
+#include "format.h"
+
+#define NUMBER_MASK 0xffffffu
+
+static struct {
+    uint32_t number, crc; /* of the newest command that was done */
+    uint32_t told_number; /* of the one being answered */
+    uint32_t told;        /* CRC of what was put since turn_begin() */
+    uint16_t size;        /* bytes of the newest command's answer; TURN_KEPT + 1: too many */
+    bool open;            /* `bind` has come */
+    bool telling;         /* between turn_begin() and turn_end() */
+    bool keeping;         /* what is put is the newest command's answer */
+    uint8_t kept[TURN_KEPT];
+} state;
+
+void put_byte(uint8_t byte) {
+    if (state.telling)
+        state.told = crc32_update(state.told, &byte, 1);
+    if (state.keeping && state.size <= TURN_KEPT) {
+        if (state.size < TURN_KEPT)
+            state.kept[state.size] = byte;
+        state.size++;
+    }
+    board_putc(byte);
+}
+
+static void put_kept(void) {
+    for (unsigned i = 0; i < state.size; i++)
+        put_byte(state.kept[i]);
+    turn_end();
+}
+
+turn turn_begin(uint32_t number, uint32_t crc, bool binds) {
+    const bool again = state.open && number == state.number && crc == state.crc;
+    const bool next = state.open && number == ((state.number + 1u) & NUMBER_MASK);
+    state.told_number = number;
+    state.told = crc;
+    state.telling = true;
+    if (!again && !next && !binds)
+        return TURN_OUT;
+    if (again && state.size <= TURN_KEPT) {
+        put_kept();
+        return TURN_REPEATED;
+    }
+    state.number = number;
+    state.crc = crc;
+    state.size = 0;
+    state.open = true;
+    state.keeping = true;
+    return TURN_DUE;
+}
+
+void turn_end(void) {
+    const uint32_t told = state.told;
+    state.telling = state.keeping = false;
+    put_open("m-ready");
+    put_unsigned(state.told_number);
+    put_byte(' ');
+    put_hex(told, 8);
+    put_close();
+    board_flush();
+}
+
+void turn_close(void) {
+    state.open = state.telling = state.keeping = false;
+}

@@ -1,0 +1,336 @@
+"""What a board's answers say (docs/console.md): lines and frames in, dataclasses out.
+
+Everything is checked before it is believed: numbers fit 32 bits, tensors are possible, sizes and
+CRCs agree. What does not raises `DeviceGarbled`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from nanotool.device import frames
+from nanotool.device.frames import Frame, Text
+from nanotool.device.protocol import DeviceGarbled, quote
+from nanotool.device.tensors import DbInfo, TensorInfo
+from nanotool.ir import DTYPES, ZERO_POINTS, Int8Array
+
+Part = Literal["head", "optimizer", "all"]
+
+PARTS: tuple[Part, ...] = ("head", "optimizer", "all")
+LOSS = 1 << 20  # a loss of 1 on the line
+MAX_TENSOR = 1 << 24  # bytes of a tensor that `dump` may send
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """The answer to `info`."""
+
+    version: str
+    abi: int
+    board: str
+    clock_hz: int  # 0: unknown
+    tick_source: str  # "dwt", "tim2", "ns", ...
+    tick_hz: int
+    model: str
+    hash: str  # 16 hex digits
+    ops: int
+    input: TensorInfo
+    output: TensorInfo
+    db: DbInfo
+    frame_bytes: int  # most data bytes in a frame
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The answer to `mem`, in bytes; 0 where the board cannot know."""
+
+    arena: int
+    db: int
+    static: int  # .data and .bss with arena and db
+    ram: int  # there is
+    stack_peak: int  # most ever used
+    stack: int  # reserved
+    flash_used: int
+    flash: int  # there is
+    heap_peak: int = 0  # of a vendor's system, most ever used; our own firmware has no heap
+    heap: int = 0  # there is
+    train: int = 0  # arena of a trainable head
+    store: int = 0  # where it is kept: there is
+    store_medium: str = ""  # "flash", "file"; "ram": lost with the power
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTicks:
+    """One op of `layers`."""
+
+    index: int
+    ticks: int
+    crc: int  # CRC-32 of its output
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The answer to `layers`: one watched inference."""
+
+    layers: tuple[LayerTicks, ...]
+    total: int  # ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Crcs:
+    """The answer to `crc`; None where there is nothing to sum up."""
+
+    image: int | None
+    input: int | None
+    output: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One part of the head as the board holds it."""
+
+    size: int  # bytes
+    crc: int  # CRC-32
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The answer to `train status`."""
+
+    config: int  # nano_train_hash() of the head's configuration
+    origin: str  # "initial", "stored", "trained"; "void": a put is not finished
+    parts: dict[str, Saved]  # "head", "optimizer", "all"; empty if the head is void
+    classes: int  # active
+    most_classes: int
+    steps: int  # updates of the weights
+    samples: int  # that were trained on
+    pending: int  # of them since the last update
+    batch: int  # samples of a mini-batch
+    replay_used: int
+    replay_slots: int
+    replay_seen: int  # samples ever offered to the replay buffer
+    correct: int  # of the evaluations since `begin`
+    evaluated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one sample."""
+
+    label: int
+    predicted: int  # before the update
+    loss: float  # before the update
+    stepped: bool  # the mini-batch was full, the weights were updated
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The head's opinion of one sample."""
+
+    label: int
+    predicted: int
+    nearest: int | None  # the class whose mean is nearest; None: no means are kept
+    loss: float
+
+
+# --- The model --------------------------------------------------------------------------------
+
+
+def one_line(lines: Sequence[str], pattern: str) -> tuple[str, ...]:
+    """The groups of the one line that matches `pattern` whole."""
+    found = [match for line in lines if (match := re.fullmatch(pattern, line))]
+    if len(found) != 1:
+        raise DeviceGarbled(
+            f"Expected one line like `{pattern}`, heard {quote([Text(line) for line in lines])}."
+        )
+    return found[0].groups()
+
+
+def integer(text: str, base: int = 10) -> int:
+    """The number that `text` says; it must fit 32 bits, signed or unsigned."""
+    value = int(text, base)
+    if not -(1 << 31) <= value < (1 << 32):
+        raise DeviceGarbled(f"The number {text} does not fit 32 bits.")
+    return value
+
+
+def _tensor_info(text: tuple[str, ...]) -> TensorInfo:
+    shape = tuple(integer(extent) for extent in text[0].split("x"))
+    (scale,) = struct.unpack(">f", bytes.fromhex(text[1]))
+    info = TensorInfo(shape, float(scale), integer(text[2]), text[3])
+    low, high = ZERO_POINTS.get(info.dtype, (0, 0))
+    if not (np.isfinite(scale) and scale > 0 and low <= info.zero_point <= high):
+        raise DeviceGarbled(f"The board reports an impossible tensor: {info}.")
+    if not 0 < info.nbytes <= MAX_TENSOR:
+        raise DeviceGarbled(f"The board reports an impossible shape: {text[0]}.")
+    return info
+
+
+def _db_info(text: tuple[str, ...], tensor: TensorInfo) -> DbInfo:
+    info = DbInfo(text[0], integer(text[1]))
+    if info.nbytes != tensor.size * DTYPES[info.dtype].itemsize:
+        raise DeviceGarbled(f"The board reports an impossible buffer for {tensor}: {info}.")
+    return info
+
+
+def parse_info(lines: Sequence[str]) -> Info:
+    """The answer to `info`."""
+
+    def field(name: str, pattern: str) -> tuple[str, ...]:
+        return one_line(lines, rf"m-info-{name}-\[{pattern}\]")
+
+    dtype = f"({'|'.join(DTYPES)})"
+    tensor = rf"(\d{{1,9}}(?:x\d{{1,9}}){{0,3}}) ([0-9a-f]{{8}}) (-?\d{{1,3}}) {dtype}"
+    source, tick_hz = field("ticks", r"(\w+) (\d{1,10})")
+    taken = _tensor_info(field("input", tensor))
+    return Info(
+        version=field("version", r"([\w.+-]{1,40})")[0],
+        abi=integer(field("abi", r"(\d{1,10})")[0]),
+        board=field("board", r"([\w-]{1,40})")[0],
+        clock_hz=integer(field("clock", r"(\d{1,10})")[0]),
+        tick_source=source,
+        tick_hz=integer(tick_hz),
+        model=field("model", r"(\w{1,200})")[0],
+        hash=field("hash", r"([0-9a-f]{16})")[0],
+        ops=integer(field("ops", r"(\d{1,5})")[0]),
+        input=taken,
+        output=_tensor_info(field("output", tensor)),
+        db=_db_info(field("db", rf"{dtype} (\d{{1,10}})"), taken),
+        frame_bytes=integer(field("frame", r"(\d{1,10})")[0]),
+    )
+
+
+def parse_memory(lines: Sequence[str]) -> Memory:
+    """The answer to `mem`."""
+
+    def numbers(name: str, count: int) -> list[int]:
+        pattern = " ".join([r"(\d{1,10})"] * count)
+        return [integer(text) for text in one_line(lines, rf"m-mem-{name}-\[{pattern}\]")]
+
+    (arena,), (db,) = numbers("arena", 1), numbers("db", 1)
+    static, ram = numbers("static", 2)
+    stack_peak, stack = numbers("stack", 2)
+    flash_used, flash = numbers("flash", 2)
+    heap_peak, heap = numbers("heap", 2) if any("m-mem-heap" in line for line in lines) else (0, 0)
+    memory = Memory(arena, db, static, ram, stack_peak, stack, flash_used, flash, heap_peak, heap)
+    if not any("m-mem-train" in line for line in lines):
+        return memory
+    medium, store = one_line(lines, r"m-mem-store-\[(\w{1,20}) (\d{1,10})\]")
+    return replace(memory, train=numbers("train", 1)[0], store=integer(store), store_medium=medium)
+
+
+def parse_layers(lines: Sequence[str]) -> Layers:
+    """The answer to `layers`."""
+    pattern = re.compile(r"m-layer-\[(\d{1,5}) (\d{1,10}) ([0-9a-f]{8}) (.*)\]")
+    layers = []
+    for line in lines:
+        if match := pattern.fullmatch(line):
+            index, ticks, crc, name = match.groups()
+            layers.append(LayerTicks(integer(index), integer(ticks), integer(crc, 16), name))
+    count, total = one_line(lines, r"m-layers-\[(\d{1,5}) (\d{1,10})\]")
+    if [layer.index for layer in layers] != list(range(integer(count))):
+        raise DeviceGarbled(f"`layers` answered {len(layers)} of {count} layers.")
+    return Layers(tuple(layers), integer(total))
+
+
+def parse_crcs(lines: Sequence[str]) -> Crcs:
+    """The answer to `crc`."""
+
+    def crc(name: str) -> int | None:
+        text = one_line(lines, rf"m-crc-{name}-\[([0-9a-f]{{8}}|-)\]")[0]
+        return None if text == "-" else integer(text, 16)
+
+    return Crcs(crc("image"), crc("input"), crc("output"))
+
+
+def parse_lap(lines: Sequence[str]) -> int:
+    """Microseconds between the two laps of an `infer`."""
+    laps = [line for line in lines if line.startswith("m-lap-us-")]
+    if len(laps) != 2 or "m-infer-done" not in lines:
+        raise DeviceGarbled(
+            "Expected two `m-lap-us-T` and `m-infer-done`, heard "
+            f"{quote([Text(line) for line in lines])}."
+        )
+    begin, end = (integer(one_line([lap], r"m-lap-us-(\d{1,10})")[0]) for lap in laps)
+    return (end - begin) % (1 << 32)
+
+
+def parse_results(lines: Sequence[str]) -> tuple[float, ...]:
+    """The answer to `results`."""
+    number = r"-?\d{1,40}\.\d{3}"
+    (text,) = one_line(lines, rf"m-results-\[({number}(?:,{number})*)\]")
+    return tuple(float(value) for value in text.split(","))
+
+
+def parse_dump(index: str, lines: Sequence[str], got: Sequence[Frame]) -> Int8Array:
+    """The bytes of a `dump`; ``index`` is "-" for the output."""
+    announced = one_line(lines, rf"m-dump-\[{index} (\d{{1,10}}) ([0-9a-f]{{8}})\]")
+    return np.frombuffer(join_frames("dump", announced, got), np.int8)
+
+
+def join_frames(command: str, announced: tuple[str, ...], got: Sequence[Frame]) -> bytes:
+    """The bytes that came as frames, checked against their announced size and CRC."""
+    size, crc = announced
+    data = bytearray()
+    for frame in got:
+        if frame.type != frames.TENSOR or frame.offset != len(data):
+            raise DeviceGarbled(
+                f"`{command}` sent a frame for offset {frame.offset} after {len(data)} bytes."
+            )
+        data += frame.data
+        if len(data) > MAX_TENSOR:
+            raise DeviceGarbled(f"`{command}` sent more than {MAX_TENSOR} bytes.")
+    if len(data) != integer(size) or zlib.crc32(data) != integer(crc, 16):
+        raise DeviceGarbled(f"`{command}` sent {len(data)} bytes, announced {size} with CRC {crc}.")
+    return bytes(data)
+
+
+# --- Its trainable head -----------------------------------------------------------------------
+
+
+def train_numbers(lines: Sequence[str], word: str, count: int) -> tuple[int, ...]:
+    """The numbers of the line `m-train-WORD-[…]`."""
+    pattern = " ".join([r"(\d{1,10})"] * count)
+    return tuple(integer(text) for text in one_line(lines, rf"m-train-{word}-\[{pattern}\]"))
+
+
+def parse_eval(lines: Sequence[str]) -> Evaluation:
+    """The answer to `train eval LABEL`."""
+    pattern = r"m-train-eval-\[(\d{1,5}) (\d{1,5}) (\d{1,5}|-) (\d{1,10})\]"
+    label, predicted, nearest, loss = one_line(lines, pattern)
+    mean = None if nearest == "-" else integer(nearest)
+    return Evaluation(integer(label), integer(predicted), mean, integer(loss) / LOSS)
+
+
+def parse_saved(lines: Sequence[str], word: str) -> dict[str, Saved]:
+    """Lines `m-train-WORD-[PART SIZE CRC]` by their part."""
+    pattern = re.compile(rf"m-train-{word}-\[({'|'.join(PARTS)}) (\d{{1,10}}) ([0-9a-f]{{8}})\]")
+    found = {}
+    for line in lines:
+        if match := pattern.fullmatch(line):
+            found[match[1]] = Saved(integer(match[2]), integer(match[3], 16))
+    if not found and word != "part":
+        raise DeviceGarbled(f"Expected `m-train-{word}-[…]`, heard {len(lines)} other lines.")
+    return found
+
+
+def parse_status(lines: Sequence[str]) -> Status:
+    """The answer to `train status`."""
+    config = one_line(lines, r"m-train-config-\[([0-9a-f]{8})\]")[0]
+    origin = one_line(lines, r"m-train-origin-\[(initial|stored|trained|void)\]")[0]
+    counters = [
+        *train_numbers(lines, "classes", 2),
+        *train_numbers(lines, "steps", 2),
+        *train_numbers(lines, "batch", 2),
+        *train_numbers(lines, "replay", 3),
+        *train_numbers(lines, "eval", 2),
+    ]
+    return Status(integer(config, 16), origin, parse_saved(lines, "part"), *counters)
