@@ -7,6 +7,7 @@ that says what was expected and what was heard.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -65,6 +66,8 @@ class Device:
 
     def close(self) -> None:
         """Let go of the port."""
+        with contextlib.suppress(DeviceError):
+            self._conversation.close()
         self.line.close()
 
     def __enter__(self) -> Device:

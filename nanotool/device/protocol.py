@@ -24,6 +24,7 @@ SILENT_TRIES = 2  # of them, how often nothing may come within the time-out
 MAX_ANSWER = 1 << 26  # bytes
 _NUMBERS = 1 << 24
 _SETTLE = 0.06  # s of quiet after which no more is expected of an answer that is damaged
+_FAREWELL = 0.3  # s that a board may take to answer the last line, which nobody needs
 _HEARD = 6  # last lines quoted in an error
 
 _END = re.compile(rb"m-ready-\[(\d{1,8}) ([0-9a-f]{8})\]\r\n")
@@ -94,6 +95,17 @@ class Conversation:
         if body != f"m-bind-[{VERSION}]\r\n".encode():
             raise _other_firmware()
         self._next = (number + 1) % _NUMBERS
+
+    def close(self) -> None:
+        """Leave the board to people: behind a delimiter it would take a key that is no character
+        for a damaged frame, behind a line not."""
+        if self._next is None:
+            return
+        self._next = None
+        self.line.write(b"name%")
+        heard, end = b"", self.line.now() + _FAREWELL
+        while not heard.endswith(b"m-ready\r\n") and self.line.now() < end:
+            heard += self.line.read()
 
     def exchange(self, data: bytes, what: str, timeout: float) -> tuple[list[str], list[Frame]]:
         """Send one command, ``what`` in words; its answer's lines and frames.
