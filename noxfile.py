@@ -22,7 +22,7 @@ nox.options.sessions = ["test"]
 
 ROOT = Path(__file__).parent
 PYTHON = sys.executable
-C_SOURCES = ("lib/nano/*.[ch]", "firmware/*.[ch]", "tests/c/*.[ch]")
+C_SOURCES = ("lib/nano/*.[ch]", "firmware/*.[ch]", "tests/c/*.[ch]", "tests/fuzz/*.[ch]")
 # Where test_hil runs without a board, and which of its tests; the longest first.
 BYTES_AND_TICKS = ("test_hil/test_outputs.py", "test_hil/test_timing.py")
 EMULATED = {
@@ -128,6 +128,7 @@ def test(session: nox.Session) -> None:
         "static",
         "firmware",
         "ctest",
+        "fuzz",
         "unit",
         "notebooks",
         "tasks-short",
@@ -168,6 +169,12 @@ def ctest(session: nox.Session) -> None:
     """The C unit tests, on the host under sanitizers and on the emulated STM32."""
     runs = {name: ("-m", "platformio", "test", "-e", name) for name in ("native", "stm32")}
     side_by_side(session, runs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Every reader of bytes from outside, fuzzed: 20 s a harness, or -- --seconds 3600 [NAME]."""
+    session.run(PYTHON, "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session

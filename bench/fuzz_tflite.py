@@ -308,7 +308,7 @@ def examine(data: bytes) -> Outcome:
     try:
         with time_limit(TIME_LIMIT), warnings.catch_warnings():
             warnings.simplefilter("error")
-            kind, message = _import(data)
+            kind, message = import_model(data)
     except TooSlow:
         kind, message = f"slower than {TIME_LIMIT} s", ""
     except BaseException as error:  # anything at all that is not the one error is a fault
@@ -322,7 +322,8 @@ def examine(data: bytes) -> Outcome:
     return Outcome(kind, message, seconds, memory)
 
 
-def _import(data: bytes) -> tuple[str, str]:
+def import_model(data: bytes) -> tuple[str, str]:
+    """What comes of importing ``data``: one of SOUND or what is wrong, and the error's message."""
     stage = "unread"
     try:
         model = file.read(data)

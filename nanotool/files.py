@@ -251,14 +251,15 @@ def read_array(path: Path) -> NDArray[Any]:
     hint = "Save it with numpy.save(path, array), as numbers."
     try:
         with path.open("rb") as file:
-            if file.read(len(NPY_MAGIC)) != NPY_MAGIC:
-                raise NanoError(f"{path} is not a .npy file.", hint)
+            magic = file.read(len(NPY_MAGIC))
             file.seek(0)
-            array = np.load(file, allow_pickle=False)
+            array = np.load(file, allow_pickle=False) if magic == NPY_MAGIC else None
     except OSError as error:
         raise NanoError(f"Cannot read {path}: {error.strerror or error}.", hint) from error
-    except (ValueError, EOFError, MemoryError) as error:
+    except Exception as error:  # NumPy reads the header as Python: its tokenizer's errors are many
         raise NanoError(f"{path} is damaged or holds no plain numbers: {error}.", hint) from error
+    if array is None:
+        raise NanoError(f"{path} is not a .npy file.", hint)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise NanoError(f"{path} holds {getattr(array, 'dtype', type(array))}.", hint)
     return array
