@@ -23,40 +23,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
-from nanotool.ir import (
-    ArgMax,
-    AveragePool2D,
-    Binary,
-    Concat,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    LayerQuality,
-    LogSoftmax,
-    MaxPool2D,
-    Mean,
-    Op,
-    Pad,
-    PRelu,
-    QGraph,
-    QOp,
-    QTensor,
-    Quantize,
-    Reshape,
-    Resize,
-    Slice,
-    Softmax,
-    Transpose,
-    Unary,
-    Window,
-)
+from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, Window
+from nanotool.ops import FACTS, INT8_OPERATORS
 from nanotool.validate import validate
 
 MAGIC = b"NANOTOOL"
@@ -70,23 +45,22 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "i4": np.dtype("<i4"),
     "f4": np.dtype("<f4"),
 }
-OPERATORS: dict[str, type[Op]] = {
-    operator.__name__: operator
-    for operator in (
-        *(Conv2D, ConvTranspose2D, Dense, MaxPool2D, AveragePool2D, Mean),
-        *(Unary, Binary, PRelu, Quantize, Softmax, LogSoftmax, ArgMax),
-        *(Reshape, Transpose, Concat, Slice, Pad, Resize),
-    )
-}
+OPERATORS: dict[str, type[Op]] = {FACTS[one].tag: one for one in INT8_OPERATORS}
 SAMPLE_TYPES = {"int8": "i1", "uint8": "u1", "float32": "f4"}  # of the input -> of its samples
 
 Json: TypeAlias = Any
 
 
 def save(graph: QGraph, path: Path | str) -> None:
-    """Write ``graph`` to ``path``, whole or not at all. InvalidModel if it is not sound."""
+    """Write ``graph`` to ``path``, whole or not at all. InvalidModel if it is not sound, or if the
+    file could not be read back."""
     validate(graph)
-    write_atomic(Path(path), to_bytes(graph))
+    content = to_bytes(graph)
+    try:
+        from_bytes(content)
+    except InvalidModel as error:
+        raise InvalidModel(f"{graph.name} does not fit a .nano file: {error.message}") from error
+    write_atomic(Path(path), content)
 
 
 def load(path: Path | str) -> QGraph:
@@ -210,10 +184,12 @@ def _tensor(tensor: QTensor) -> Json:
 
 
 def _operator(op: Op) -> Json:
-    values = asdict(op)
-    if isinstance(op, Softmax):
-        values["beta"] = float(op.beta).hex()
-    return {"type": type(op).__name__, **values}
+    readers = ATTRIBUTES[type(op)]
+    values = {
+        name: float(value).hex() if readers[name] is _float else value
+        for name, value in asdict(op).items()
+    }
+    return {"type": FACTS[type(op)].tag, **values}
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -297,12 +273,13 @@ def _read_operator(value: Json) -> Op:
         _bad(f"the operator {str(kind)[:40]!r} is unknown")
     names = tuple(operator.__dataclass_fields__)
     values = _fields(value, f"the operator {kind}", "type", *names)[1:]
+    readers = ATTRIBUTES[operator]
     return operator(
-        **{name: ATTRIBUTES[name](item) for name, item in zip(names, values, strict=True)}
+        **{name: readers[name](item, name) for name, item in zip(names, values, strict=True)}
     )
 
 
-def _read_window(value: Json) -> Window:
+def _window(value: Json, _what: str) -> Window:
     names = ("kernel", "stride", "padding", "dilation")
     kernel, stride, padding, dilation = (
         _ints(item, "a window") for item in _fields(value, "a window", *names)
@@ -317,26 +294,28 @@ def _read_window(value: Json) -> Window:
     )
 
 
-# How to read each operator's fields, by name.
-ATTRIBUTES: dict[str, Callable[[Json], Any]] = {
-    "window": _read_window,
-    "groups": lambda value: _int(value, "groups"),
-    "function": lambda value: _text(value, "function"),
-    "beta": lambda value: _float(value, "beta"),
-    "shape": lambda value: _ints(value, "shape"),
-    "permutation": lambda value: _ints(value, "permutation"),
-    "axes": lambda value: _ints(value, "axes"),
-    "axis": lambda value: _int(value, "axis"),
-    "keep_dims": lambda value: _bool(value, "keep_dims"),
-    "begin": lambda value: _ints(value, "begin"),
-    "stride": lambda value: _ints(value, "stride"),
-    "before": lambda value: _ints(value, "before"),
-    "after": lambda value: _ints(value, "after"),
-    "value": lambda value: None if value is None else _int(value, "value"),
-    "method": lambda value: _text(value, "method"),
-    "align_corners": lambda value: _bool(value, "align_corners"),
-    "half_pixel_centers": lambda value: _bool(value, "half_pixel_centers"),
+# How to read an attribute of each type: (value, what it is) -> attribute.
+READERS: dict[Any, Callable[[Json, str], Any]] = {
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _text,
+    tuple[int, ...]: _ints,
+    int | None: lambda value, what: None if value is None else _int(value, what),
+    Window: _window,
 }
+
+
+def _readers(operator: type[Op]) -> dict[str, Callable[[Json, str], Any]]:
+    """A reader for each attribute: one of a type that has none is found at import."""
+    kinds = get_type_hints(operator)
+    unknown = [name for name, kind in kinds.items() if kind not in READERS]
+    if unknown:
+        raise NotImplementedError(f"qfile: {operator.__name__}.{unknown[0]} cannot be read.")
+    return {name: READERS[kind] for name, kind in kinds.items()}
+
+
+ATTRIBUTES = {operator: _readers(operator) for operator in INT8_OPERATORS}
 
 
 class _Reader:

@@ -68,6 +68,8 @@ class Facts:
     # Each output is one of the inputs, by an order or a place: a clamp of all inputs is then a
     # clamp of the outputs.
     chooses: bool = False
+    # It chooses, but for real 0 or, from a second input in a Graph, a value of its own.
+    fills: bool = False
     # It makes values beyond those that it reads, and stores them with a scale of its own.
     scales_output: bool = False
 
@@ -108,7 +110,7 @@ FACTS: Mapping[type[Op], Facts] = {
     Reshape: replace(_MOVE, tag="Reshape"),
     Transpose: replace(_MOVE, tag="Transpose"),
     Slice: replace(_MOVE, tag="Slice"),
-    Pad: replace(_MOVE, tag="Pad", chooses=False),  # what it puts around is none of its inputs
+    Pad: replace(_MOVE, tag="Pad", chooses=False, fills=True),
     Concat: Facts("Concat", (1, MANY), moves=True, joins_quantizations=True, chooses=True),
     Resize: Facts("Resize", keeps_quantization=True),
     # In float graphs only

@@ -142,6 +142,12 @@ class FloatLayer(Generic[OpT_co]):
         assert self.node.weight is not None
         return self.node.weight
 
+    @property
+    def bias(self) -> FloatArray:
+        """The bias of an operator that has one."""
+        assert self.node.bias is not None
+        return self.node.bias
+
 
 def float_layer_of(graph: Graph, node: Node) -> FloatLayer[Any]:
     """``node``, one of ``graph``'s, with its tensors."""

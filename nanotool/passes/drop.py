@@ -16,12 +16,12 @@ from nanotool.ir import (
     Pad,
     Reshape,
     Resize,
-    Shape,
     Slice,
     Transpose,
     Unary,
     Window,
 )
+from nanotool.ops import moves_nothing
 from nanotool.passes.rewrite import rebuilt, sole_consumer
 
 
@@ -32,12 +32,6 @@ def drop(graph: Graph) -> Graph:
         if len(result.nodes) == len(graph.nodes):
             return result
         graph = result
-
-
-def moves_nothing(shape: Shape, permutation: tuple[int, ...]) -> bool:
-    """Whether a transpose leaves every element in its place in memory: only axes of one move."""
-    order = [axis for axis in permutation if shape[axis] != 1]
-    return order == sorted(order)
 
 
 def _is_identity(graph: Graph, node: Node) -> bool:  # noqa: PLR0911 (one a kind)

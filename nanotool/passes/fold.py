@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from nanotool.ir import (
     MaxPool2D,
     Mean,
     Node,
+    Op,
     Pad,
     Reshape,
     Resize,
@@ -36,9 +38,8 @@ from nanotool.ir import (
     Unary,
     Window,
 )
+from nanotool.ops import OPERATORS, FloatLayer, Registry, facts, float_layer_of
 from nanotool.passes.rewrite import frozen, names, producer, rebuilt, sole_consumer, unique
-
-LINEAR = (Conv2D, ConvTranspose2D, Dense, BatchNorm)
 
 
 def fold(graph: Graph) -> Graph:
@@ -97,61 +98,98 @@ def _affine(norm: Node) -> Affine:
     )
 
 
-def _before(node: Node, source: Shape, behind: Affine) -> Affine | None:
-    """What in front of ``node``, whose input has shape ``source``, does the same as ``behind``
-    it."""
-    match node.op:
-        case MaxPool2D() if (behind.gain < 0).any():
-            return None
-        case MaxPool2D() | AveragePool2D() | Resize():
-            return behind.per_channel(node.shape, 0) and behind
-        case Mean(axes, keep_dims):
-            gone = () if keep_dims else axes
-            return behind.on_each(lambda array: np.expand_dims(array, gone))
-        case Reshape():
-            return behind.on_each(lambda array: _reshaped(array, node.shape, source))
-        case Transpose(permutation):
-            order = np.argsort(permutation)
-            return behind.on_each(lambda array: array.transpose(order))
-        case _:
-            return None
+# (layer, affine function) -> the other one, or None where there is none: what in front of the layer
+# does the same as ``behind`` it, and what behind it does the same as ``before``.
+Passing: TypeAlias = Callable[[FloatLayer[Any], Affine], Affine | None]
 
 
-def _behind(  # noqa: PLR0911 (one a kind)
-    node: Node, source: Shape, before: Affine
+def _stops(_layer: FloatLayer[Op], _affine: Affine) -> None:
+    return None
+
+
+_before = Registry[Passing]("passes/fold.py: in front", default=_stops, operators=OPERATORS)
+_behind = Registry[Passing]("passes/fold.py: behind", default=_stops, operators=OPERATORS)
+
+
+@_before(MaxPool2D)
+def _before_max_pool(layer: FloatLayer[MaxPool2D], behind: Affine) -> Affine | None:
+    return None if (behind.gain < 0).any() else _before_image(layer, behind)
+
+
+@_before(AveragePool2D, Resize)
+def _before_image(
+    layer: FloatLayer[MaxPool2D | AveragePool2D | Resize], behind: Affine
 ) -> Affine | None:
-    """What behind ``node``, whose input has shape ``source``, does the same as ``before`` it."""
-    match node.op:
-        case MaxPool2D() if (before.gain < 0).any():
-            return None
-        case MaxPool2D() | AveragePool2D() | Resize():
-            return before.per_channel(source, 0) and before
-        case Mean(axes, keep_dims):
-            return _behind_mean(before, axes, keep_dims)
-        case Reshape():
-            return before.on_each(lambda array: _reshaped(array, source, node.shape))
-        case Transpose(permutation):
-            return before.on_each(lambda array: array.transpose(permutation))
-        case Slice(begin, stride):
-            place = tuple(
-                slice(first, first + (count - 1) * step + 1, step)
-                for first, step, count in zip(begin, stride, node.shape, strict=True)
-            )
-            return before.on_each(lambda array: np.broadcast_to(array, source)[place])
-        case Pad():
-            fine = len(node.inputs) == 1 and not before.offset.any() and before.uniform
-            return before if fine else None
-        case Clamp(low, high):
-            fine = {low, high} <= {0.0, np.inf, -np.inf} and bool((before.gain > 0).all())
-            return before if fine and not before.offset.any() else None
-        case _:
-            return None
+    return behind.per_channel(layer.shape, 0) and behind
 
 
-def _behind_mean(before: Affine, axes: tuple[int, ...], keep_dims: bool) -> Affine | None:
+@_before(Mean)
+def _before_mean(layer: FloatLayer[Mean], behind: Affine) -> Affine:
+    gone = () if layer.op.keep_dims else layer.op.axes
+    return behind.on_each(lambda array: np.expand_dims(array, gone))
+
+
+@_before(Reshape)
+def _before_reshape(layer: FloatLayer[Reshape], behind: Affine) -> Affine:
+    return behind.on_each(lambda array: _reshaped(array, layer.shape, layer.inputs[0]))
+
+
+@_before(Transpose)
+def _before_transpose(layer: FloatLayer[Transpose], behind: Affine) -> Affine:
+    order = np.argsort(layer.op.permutation)
+    return behind.on_each(lambda array: array.transpose(order))
+
+
+@_behind(MaxPool2D)
+def _behind_max_pool(layer: FloatLayer[MaxPool2D], before: Affine) -> Affine | None:
+    return None if (before.gain < 0).any() else _behind_image(layer, before)
+
+
+@_behind(AveragePool2D, Resize)
+def _behind_image(
+    layer: FloatLayer[MaxPool2D | AveragePool2D | Resize], before: Affine
+) -> Affine | None:
+    return before.per_channel(layer.inputs[0], 0) and before
+
+
+@_behind(Mean)
+def _behind_mean(layer: FloatLayer[Mean], before: Affine) -> Affine | None:
+    axes = layer.op.axes
     if any(array.shape[axis] != 1 for array in (before.gain, before.offset) for axis in axes):
         return None
-    return before if keep_dims else before.on_each(lambda array: array.squeeze(axes))
+    return before if layer.op.keep_dims else before.on_each(lambda array: array.squeeze(axes))
+
+
+@_behind(Reshape)
+def _behind_reshape(layer: FloatLayer[Reshape], before: Affine) -> Affine:
+    return before.on_each(lambda array: _reshaped(array, layer.inputs[0], layer.shape))
+
+
+@_behind(Transpose)
+def _behind_transpose(layer: FloatLayer[Transpose], before: Affine) -> Affine:
+    return before.on_each(lambda array: array.transpose(layer.op.permutation))
+
+
+@_behind(Slice)
+def _behind_slice(layer: FloatLayer[Slice], before: Affine) -> Affine:
+    place = tuple(
+        slice(first, first + (count - 1) * step + 1, step)
+        for first, step, count in zip(layer.op.begin, layer.op.stride, layer.shape, strict=True)
+    )
+    return before.on_each(lambda array: np.broadcast_to(array, layer.inputs[0])[place])
+
+
+@_behind(Pad)
+def _behind_pad(layer: FloatLayer[Pad], before: Affine) -> Affine | None:
+    fine = len(layer.inputs) == 1 and not before.offset.any() and before.uniform
+    return before if fine else None
+
+
+@_behind(Clamp)
+def _behind_clamp(layer: FloatLayer[Clamp], before: Affine) -> Affine | None:
+    ends = {layer.op.low, layer.op.high}
+    fine = ends <= {0.0, np.inf, -np.inf} and bool((before.gain > 0).all())
+    return before if fine and not before.offset.any() else None
 
 
 def _reshaped(array: NDArray[np.float64], old: Shape, new: Shape) -> NDArray[np.float64]:
@@ -179,13 +217,13 @@ def _fold_back(graph: Graph, norm: Node) -> Graph | None:
     while affine is not None and layer is not None:
         if sole_consumer(graph, layer.name) is not reader or layer.clamp != UNCLAMPED:
             return None
-        if isinstance(layer.op, LINEAR):
+        if facts(layer.op).weighted or isinstance(layer.op, BatchNorm):
             folded = _scaled_layer(layer, affine)
             if folded is None:
                 return None
             nodes = [folded if node is layer else node for node in graph.nodes if node is not norm]
             return rebuilt(graph, nodes, {norm.name: norm.inputs[0]})
-        affine = _before(layer, graph.shape(layer.inputs[0]), affine)
+        affine = _before.of(layer.op)(float_layer_of(graph, layer), affine)
         reader, layer = layer, producer(graph, layer.inputs[0])
     return None
 
@@ -224,13 +262,13 @@ def _absorbed(graph: Graph, tensor: str, affine: Affine) -> dict[str, Node] | No
         return None
     changed: dict[str, Node] = {}
     for reader in readers:
-        layer = _absorbing(reader, graph.shape(tensor), affine)
+        layer = _absorbs.of(reader.op)(float_layer_of(graph, reader), affine)
         if layer is not None:
             changed[reader.name] = layer
             continue
         if reader.clamp != UNCLAMPED:
             return None
-        behind = _behind(reader, graph.shape(tensor), affine)
+        behind = _behind.of(reader.op)(float_layer_of(graph, reader), affine)
         more = None if behind is None else _absorbed(graph, reader.name, behind)
         if more is None:
             return None
@@ -238,36 +276,43 @@ def _absorbed(graph: Graph, tensor: str, affine: Affine) -> dict[str, Node] | No
     return changed
 
 
-def _absorbing(  # noqa: PLR0911 (one a kind)
-    layer: Node, shape: Shape, affine: Affine
-) -> Node | None:
-    """``layer`` with the affine function of its input, of ``shape``, in its weights."""
-    match layer.op:
-        case Conv2D() | ConvTranspose2D():
-            channels = affine.per_channel(shape, 0)
-            padded = any(layer.op.window.padding) or isinstance(layer.op, ConvTranspose2D)
-            if channels is None or (padded and channels.offset.any()):
-                return None
-            return _with_input(layer, *_kernel_channels(layer, channels))
-        case Dense():
-            channels = affine.per_channel(shape, len(shape) - 1)
-            if channels is None:
-                return None
-            return _with_input(layer, channels.gain[None, :], channels.offset[None, :])
-        case BatchNorm():
-            return _absorbing_norm(layer, shape, affine)
-        case Softmax(beta) if affine.uniform and affine.gain.flat[0] > 0:
-            return replace(layer, op=Softmax(beta * float(affine.gain.flat[0])))
-        case _:
-            return None
+# (layer, affine function of its input) -> the layer with that in its weights, or None
+Absorbing: TypeAlias = Callable[[FloatLayer[Any], Affine], Node | None]
+_absorbs = Registry[Absorbing](
+    "passes/fold.py: into the layer", default=_stops, operators=OPERATORS
+)
+
+
+@_absorbs(Conv2D, ConvTranspose2D)
+def _into_conv(layer: FloatLayer[Conv2D | ConvTranspose2D], affine: Affine) -> Node | None:
+    channels = affine.per_channel(layer.inputs[0], 0)
+    padded = any(layer.op.window.padding) or isinstance(layer.op, ConvTranspose2D)
+    if channels is None or (padded and channels.offset.any()):
+        return None
+    return _with_input(layer, *_kernel_channels(layer, channels))
+
+
+@_absorbs(Dense)
+def _into_dense(layer: FloatLayer[Dense], affine: Affine) -> Node | None:
+    channels = affine.per_channel(layer.inputs[0], len(layer.inputs[0]) - 1)
+    if channels is None:
+        return None
+    return _with_input(layer, channels.gain[None, :], channels.offset[None, :])
+
+
+@_absorbs(Softmax)
+def _into_softmax(layer: FloatLayer[Softmax], affine: Affine) -> Node | None:
+    gain = float(affine.gain.flat[0])
+    if not affine.uniform or gain <= 0:
+        return None
+    return replace(layer.node, op=Softmax(layer.op.beta * gain))
 
 
 def _kernel_channels(
-    layer: Node, channels: Affine
+    layer: FloatLayer[Conv2D | ConvTranspose2D], channels: Affine
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gain and offset for weights O, C/groups, KH, KW: output channel o reads the input channels of
     its own group only."""
-    assert layer.weight is not None
     outputs, width = layer.weight.shape[:2]
     groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
     group = np.arange(outputs) // (outputs // groups)
@@ -276,28 +321,29 @@ def _kernel_channels(
     return gains[:, :, None, None], offsets[:, :, None, None]
 
 
-def _with_input(layer: Node, gain: NDArray[np.float64], offset: NDArray[np.float64]) -> Node:
-    assert layer.weight is not None
-    folded = replace(layer, weight=frozen(layer.weight * gain))
+def _with_input(
+    layer: FloatLayer[Op], gain: NDArray[np.float64], offset: NDArray[np.float64]
+) -> Node:
+    folded = replace(layer.node, weight=frozen(layer.weight * gain))
     if not offset.any():
         return folded
     bias = (layer.weight * offset).reshape(len(layer.weight), -1).sum(axis=1)
-    return replace(folded, bias=frozen(bias if layer.bias is None else bias + layer.bias))
+    return replace(folded, bias=frozen(bias if layer.node.bias is None else bias + layer.bias))
 
 
-def _absorbing_norm(norm: Node, shape: Shape, affine: Affine) -> Node | None:
+@_absorbs(BatchNorm)
+def _into_norm(layer: FloatLayer[BatchNorm], affine: Affine) -> Node | None:
     """Two in a row are one."""
-    assert norm.weight is not None
-    assert norm.bias is not None
+    shape = layer.inputs[0]
     if len(shape) in (1, 3):
         channels = affine.per_channel(shape, 0)
     else:
         channels = affine.on_each(lambda array: array.reshape(-1)[:1]) if affine.uniform else None
     if channels is None:
         return None
-    weight = norm.weight * channels.gain
-    bias = norm.weight * channels.offset + norm.bias
-    return replace(norm, weight=frozen(weight), bias=frozen(bias))
+    weight = layer.weight * channels.gain
+    bias = layer.weight * channels.offset + layer.bias
+    return replace(layer.node, weight=frozen(weight), bias=frozen(bias))
 
 
 # --- Alone ----------------------------------------------------------------------------------------

@@ -5,26 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from nanotool.ir import (
-    UNCLAMPED,
-    AveragePool2D,
-    Binary,
-    Clamp,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Graph,
-    MaxPool2D,
-    Mean,
-    Node,
-    Pad,
-    PRelu,
-    Reshape,
-    Resize,
-    Slice,
-    Transpose,
-    Unary,
-)
+from nanotool.ir import UNCLAMPED, Clamp, Graph, Node, Unary
+from nanotool.ops import facts
 from nanotool.passes.rewrite import producer, rebuilt, sole_consumer
 
 # Clamps that are unary functions by name; each then has an output scale of its own.
@@ -60,9 +42,10 @@ def _target(graph: Graph, clamp: Node) -> Node | None:
     nearest: Node | None = None
     reader, layer = clamp, producer(graph, clamp.inputs[0])
     while layer is not None and sole_consumer(graph, layer.name) is reader:
-        if _rescales(layer):
+        what = facts(layer.op)
+        if what.scales_output:
             return layer
-        if isinstance(layer.op, (MaxPool2D, AveragePool2D, Unary, Binary)):
+        if what.clamps:
             nearest = nearest or layer
         if not _passes(layer, bounds) or layer.clamp != UNCLAMPED:
             break
@@ -70,24 +53,11 @@ def _target(graph: Graph, clamp: Node) -> Node | None:
     return nearest
 
 
-def _rescales(node: Node) -> bool:
-    """Whether a clamp of its output ends the search."""
-    if isinstance(node.op, Binary):
-        return node.op.function in ("add", "sub", "mul")
-    return isinstance(node.op, (Conv2D, ConvTranspose2D, Dense, Mean, PRelu))
-
-
 def _passes(node: Node, bounds: tuple[float, float]) -> bool:
-    """Whether clamping the input of ``node`` to ``bounds`` is clamping its output."""
-    match node.op:
-        case MaxPool2D() | Reshape() | Transpose() | Slice():
-            return True
-        case Resize(method):
-            return method == "nearest"
-        case Pad():
-            return len(node.inputs) == 1 and bounds[0] <= 0 <= bounds[1]
-        case _:
-            return False
+    """Whether clamping the one input of ``node`` to ``bounds`` is clamping its output."""
+    what = facts(node.op)
+    fills = what.fills and bounds[0] <= 0 <= bounds[1]
+    return len(node.inputs) == 1 and not what.joins_quantizations and (what.chooses or fills)
 
 
 def _fused(graph: Graph, clamp: Node) -> Graph | None:

@@ -34,6 +34,7 @@ from nanotool.ir import (
     Op,
     Pad,
     PRelu,
+    Quantize,
     Reshape,
     Resize,
     Shape,
@@ -42,6 +43,7 @@ from nanotool.ir import (
     Transpose,
     Unary,
 )
+from nanotool.ops import FloatLayer, Registry, float_layer_of
 from nanotool.passes.rewrite import frozen, names, rebuilt, unique
 from nanotool.passes.views import (
     Atom,
@@ -114,9 +116,8 @@ def _turned(graph: Graph, order: tuple[int, ...]) -> _Turner:
         axes = fresh_axes(data.shape)
         turner.views[name] = View(name, axes, axes)
     for node in graph.nodes:
-        turn = _HANDLERS.get(type(node.op))
-        assert turn is not None, f"{node.name}: {node.op} must be gone before the layout pass"
-        turner.views[node.name] = turn(turner, node)
+        layer = float_layer_of(graph, node)
+        turner.views[node.name] = _turns.of(node.op)(turner, layer)
     last = turner.views[graph.output]
     turner.result = turner.placed(last, canonical(last.axes), graph.output)
     return turner
@@ -136,14 +137,16 @@ class _Turner:
     result: str = ""
     moved: int = 0  # elements that transposes move
 
-    def view(self, node: Node, number: int = 0) -> View:
-        """Of one of the node's inputs."""
-        return self.views[node.inputs[number]]
+    def view(self, layer: FloatLayer[Op]) -> View:
+        """Of the first input."""
+        return self.views[layer.node.inputs[0]]
 
-    def emit(self, node: Node, inputs: Sequence[str], dims: Axes, **changes: Any) -> None:
-        """Append ``node`` on device tensors."""
+    def emit(
+        self, layer: FloatLayer[Op], inputs: Sequence[str], dims: Axes, **changes: Any
+    ) -> None:
+        """Append ``layer`` on device tensors."""
         shape = shape_of(dims)
-        self.nodes.append(replace(node, inputs=tuple(inputs), shape=shape, **changes))
+        self.nodes.append(replace(layer.node, inputs=tuple(inputs), shape=shape, **changes))
 
     # --- Bringing a tensor into an order -------------------------------------------------------
 
@@ -254,113 +257,105 @@ def _units(dims: Axes, goal: Axis) -> Axes:
     return tuple(units) if len(units) <= MAX_RUNS else tuple(pieces)
 
 
-# --- One function an operator: (turner, node) -> the view of its output --------------------------
+# --- One function an operator ---------------------------------------------------------------------
 
-Handler: TypeAlias = Callable[[_Turner, Node], View]
-_HANDLERS: dict[type, Handler] = {}
-
-
-def _turns(*operators: type) -> Callable[[Handler], Handler]:
-    def register(function: Handler) -> Handler:
-        _HANDLERS.update(dict.fromkeys(operators, function))
-        return function
-
-    return register
+Turn: TypeAlias = Callable[[_Turner, FloatLayer[Any]], View]  # -> the view of its output
+# Batch norms and clamps are gone before the layout pass; the quantizer is what brings a Quantize.
+_turns = Registry[Turn]("passes/layout.py", without=(Quantize,))
 
 
 @_turns(Conv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, Resize)
-def _image(turner: _Turner, node: Node) -> View:
+def _image(
+    turner: _Turner,
+    layer: FloatLayer[Conv2D | ConvTranspose2D | MaxPool2D | AveragePool2D | Resize],
+) -> View:
     """H, W, C in and out."""
-    view = turner.view(node)
-    source = turner.placed(view, canonical(view.axes), node.name)
-    axes = fresh_axes(node.shape)
-    weight = None if node.weight is None else frozen(node.weight.transpose(0, 2, 3, 1))
-    turner.emit(node, [source], canonical(axes), weight=weight)
-    return View(node.name, canonical(axes), axes)
+    view = turner.view(layer)
+    source = turner.placed(view, canonical(view.axes), layer.name)
+    axes = fresh_axes(layer.shape)
+    weight = None if layer.node.weight is None else frozen(layer.weight.transpose(0, 2, 3, 1))
+    turner.emit(layer, [source], canonical(axes), weight=weight)
+    return View(layer.name, canonical(axes), axes)
 
 
 @_turns(Unary)
-def _in_any_order(turner: _Turner, node: Node) -> View:
-    view = turner.view(node)
-    turner.emit(node, [view.tensor], view.dims)
-    return replace(view, tensor=node.name, label="")
+def _in_any_order(turner: _Turner, layer: FloatLayer[Unary]) -> View:
+    view = turner.view(layer)
+    turner.emit(layer, [view.tensor], view.dims)
+    return replace(view, tensor=layer.name, label="")
 
 
 @_turns(Reshape)
-def _reshape(turner: _Turner, node: Node) -> View:
-    view = turner.view(node)
-    result = view.reshaped(node.shape)
+def _reshape(turner: _Turner, layer: FloatLayer[Reshape]) -> View:
+    view = turner.view(layer)
+    result = view.reshaped(layer.shape)
     if result is None:  # the new axes cut through the old ones: bring the elements in order
-        tensor = turner.placed(view, (flat(view.axes),), node.name)
-        axes = fresh_axes(node.shape)
+        tensor = turner.placed(view, (flat(view.axes),), layer.name)
+        axes = fresh_axes(layer.shape)
         result = View(tensor, (flat(axes),), axes)
-    return replace(result, label=node.name)
+    return replace(result, label=layer.name)
 
 
 @_turns(Transpose)
-def _transpose(turner: _Turner, node: Node) -> View:
-    assert isinstance(node.op, Transpose)
-    view = turner.view(node)
-    axes = tuple(view.axes[axis] for axis in node.op.permutation)
-    return replace(view, axes=axes, label=node.name)
+def _transpose(turner: _Turner, layer: FloatLayer[Transpose]) -> View:
+    view = turner.view(layer)
+    axes = tuple(view.axes[axis] for axis in layer.op.permutation)
+    return replace(view, axes=axes, label=layer.name)
 
 
 @_turns(Dense)
-def _dense(turner: _Turner, node: Node) -> View:
+def _dense(turner: _Turner, layer: FloatLayer[Dense]) -> View:
     """Columns of the weights in the order in which the last axis lies."""
-    assert node.weight is not None
-    view = turner.view(node)
-    source, dims = turner.rows(view, node.name)
+    view = turner.view(layer)
+    source, dims = turner.rows(view, layer.name)
     last, stored = view.axes[-1], dims[-1]
-    weight = node.weight
+    weight = layer.weight
     if stored != last:
         columns = weight.reshape(len(weight), *(atom.size for atom in last))
         order = (0, *(1 + last.index(atom) for atom in stored))
         weight = frozen(columns.transpose(order).reshape(weight.shape))
     outputs = fresh(len(weight))
-    turner.emit(node, [source], (*dims[:-1], outputs), weight=weight)
-    return View(node.name, (*dims[:-1], outputs), (*view.axes[:-1], outputs))
+    turner.emit(layer, [source], (*dims[:-1], outputs), weight=weight)
+    return View(layer.name, (*dims[:-1], outputs), (*view.axes[:-1], outputs))
 
 
 @_turns(Softmax, LogSoftmax)
-def _along_rows(turner: _Turner, node: Node) -> View:
-    view = turner.view(node)
-    source, dims = turner.rows(view, node.name)
-    turner.emit(node, [source], dims)
-    return View(node.name, dims, view.axes)
+def _along_rows(turner: _Turner, layer: FloatLayer[Softmax | LogSoftmax]) -> View:
+    view = turner.view(layer)
+    source, dims = turner.rows(view, layer.name)
+    turner.emit(layer, [source], dims)
+    return View(layer.name, dims, view.axes)
 
 
 @_turns(ArgMax)
-def _argmax(turner: _Turner, node: Node) -> View:
+def _argmax(turner: _Turner, layer: FloatLayer[ArgMax]) -> View:
     """Indices cannot be moved any more: they come out in the order of a graph's output."""
-    assert isinstance(node.op, ArgMax)
-    view, axis = turner.view(node), node.op.axis
+    view, axis = turner.view(layer), layer.op.axis
     rest = canonical((*view.axes[:axis], *view.axes[axis + 1 :]))
     places = [(*rest[:i], view.axes[axis], *rest[i:]) for i in range(len(rest), -1, -1)]
     dims = next((dims for dims in places if dims == view.dims), places[0])
     place = places.index(dims)
-    source = turner.placed(view, dims, node.name)
-    turner.emit(node, [source], rest, op=ArgMax(len(rest) - place))
-    return View(node.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
+    source = turner.placed(view, dims, layer.name)
+    turner.emit(layer, [source], rest, op=ArgMax(len(rest) - place))
+    return View(layer.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
 
 
 @_turns(Mean)
-def _mean(turner: _Turner, node: Node) -> View:
+def _mean(turner: _Turner, layer: FloatLayer[Mean]) -> View:
     """Over the atoms of its axes, wherever they lie."""
-    assert isinstance(node.op, Mean)
-    view, keep = turner.view(node), node.op.keep_dims
-    inside = {atom for axis in node.op.axes for atom in view.axes[axis]}
+    view, keep = turner.view(layer), layer.op.keep_dims
+    inside = {atom for axis in layer.op.axes for atom in view.axes[axis]}
     dims: Axes = tuple(
         piece for axis in view.dims for piece in (_split_by(axis, inside) if axis else ((),))
     )
     if len(dims) > MAX_RUNS:
         dims = canonical(view.axes)
-    source = turner.placed(view, dims, node.name)
+    source = turner.placed(view, dims, layer.name)
     gone = [bool(axis) and axis[0] in inside for axis in dims]
     numbers = tuple(i for i, drops in enumerate(gone) if drops)
     kept = _without(dims, numbers, keep)
-    turner.emit(node, [source], kept, op=Mean(numbers, keep))
-    return View(node.name, kept, _without(view.axes, node.op.axes, keep))
+    turner.emit(layer, [source], kept, op=Mean(numbers, keep))
+    return View(layer.name, kept, _without(view.axes, layer.op.axes, keep))
 
 
 def _split_by(axis: Axis, inside: set[Atom]) -> Axes:
@@ -381,56 +376,55 @@ def _without(axes: Axes, numbers: Sequence[int], keep: bool) -> Axes:
 
 
 @_turns(Slice)
-def _slice(turner: _Turner, node: Node) -> View:
-    assert isinstance(node.op, Slice)
-    view = turner.view(node)
-    source, order = turner.per_axis(view, node.name)
-    changed = zip(view.axes, node.shape, strict=True)
+def _slice(turner: _Turner, layer: FloatLayer[Slice]) -> View:
+    view = turner.view(layer)
+    source, order = turner.per_axis(view, layer.name)
+    changed = zip(view.axes, layer.shape, strict=True)
     axes = tuple(axis if size_of(axis) == size else fresh(size) for axis, size in changed)
     dims = tuple(axes[i] for i in order)
-    op = Slice(permuted(node.op.begin, order), permuted(node.op.stride, order))
-    turner.emit(node, [source], dims, op=op)
-    return View(node.name, dims, axes)
+    op = Slice(permuted(layer.op.begin, order), permuted(layer.op.stride, order))
+    turner.emit(layer, [source], dims, op=op)
+    return View(layer.name, dims, axes)
 
 
 @_turns(Pad)
-def _pad(turner: _Turner, node: Node) -> View:
-    assert isinstance(node.op, Pad)
-    view = turner.view(node)
-    source, order = turner.per_axis(view, node.name)
-    changed = zip(view.axes, node.shape, strict=True)
+def _pad(turner: _Turner, layer: FloatLayer[Pad]) -> View:
+    view = turner.view(layer)
+    source, order = turner.per_axis(view, layer.name)
+    changed = zip(view.axes, layer.shape, strict=True)
     axes = tuple(axis if size_of(axis) == size else fresh(size) for axis, size in changed)
     dims = tuple(axes[i] for i in order)
-    values = [turner.placed(turner.views[name], (), node.name) for name in node.inputs[1:]]
-    op = Pad(permuted(node.op.before, order), permuted(node.op.after, order))
-    turner.emit(node, [source, *values], dims, op=op)
-    return View(node.name, dims, axes)
+    values = [turner.placed(turner.views[name], (), layer.name) for name in layer.node.inputs[1:]]
+    op = Pad(permuted(layer.op.before, order), permuted(layer.op.after, order))
+    turner.emit(layer, [source, *values], dims, op=op)
+    return View(layer.name, dims, axes)
 
 
 @_turns(Concat)
-def _concat(turner: _Turner, node: Node) -> View:
+def _concat(turner: _Turner, layer: FloatLayer[Concat]) -> View:
     """All like the first of the largest parts."""
-    assert isinstance(node.op, Concat)
-    views = [turner.views[name] for name in node.inputs]
+    views = [turner.views[name] for name in layer.node.inputs]
     moving = [view for view in views if view.tensor not in turner.graph.constants]
     largest = max(moving, key=lambda view: math.prod(view.shape))
-    _, order = turner.per_axis(largest, node.name)
-    sources = [turner.placed(view, tuple(view.axes[i] for i in order), node.name) for view in views]
+    _, order = turner.per_axis(largest, layer.name)
+    sources = [
+        turner.placed(view, tuple(view.axes[i] for i in order), layer.name) for view in views
+    ]
     axes = list(largest.axes)
-    axes[node.op.axis] = fresh(node.shape[node.op.axis])
+    axes[layer.op.axis] = fresh(layer.shape[layer.op.axis])
     dims = tuple(axes[i] for i in order)
-    turner.emit(node, sources, dims, op=Concat(order.index(node.op.axis)))
-    return View(node.name, dims, tuple(axes))
+    turner.emit(layer, sources, dims, op=Concat(order.index(layer.op.axis)))
+    return View(layer.name, dims, tuple(axes))
 
 
 @_turns(Binary, PRelu)
-def _binary(turner: _Turner, node: Node) -> View:
+def _binary(turner: _Turner, layer: FloatLayer[Binary | PRelu]) -> View:
     """Both in the order of that operand, of the result's size, which leaves least to be moved."""
-    views = common([turner.views[name] for name in node.inputs])
+    views = common([turner.views[name] for name in layer.node.inputs])
     if views is None:
-        views = [turner.solid(turner.views[name], node.name) for name in node.inputs]
+        views = [turner.solid(turner.views[name], layer.name) for name in layer.node.inputs]
     fixed = turner.graph.constants
-    whole = [v for v in views if v.shape == node.shape and v.tensor not in fixed]
+    whole = [v for v in views if v.shape == layer.shape and v.tensor not in fixed]
     if whole:
         leader = min(whole, key=lambda one: sum(_to_move(v, one) for v in views))
         axes, dims = leader.axes, leader.dims
@@ -439,9 +433,9 @@ def _binary(turner: _Turner, node: Node) -> View:
             max(parts, key=size_of) for parts in zip(*(v.axes for v in views), strict=True)
         )
         dims = canonical(axes)
-    sources = [turner.placed(v, _like(v, axes, dims), node.name) for v in views]
-    turner.emit(node, sources, dims)
-    return View(node.name, dims, axes)
+    sources = [turner.placed(v, _like(v, axes, dims), layer.name) for v in views]
+    turner.emit(layer, sources, dims)
+    return View(layer.name, dims, axes)
 
 
 def _like(view: View, axes: Axes, dims: Axes) -> Axes:
@@ -459,3 +453,6 @@ def _to_move(view: View, leader: View) -> int:
     """Elements that have to be moved for ``view`` to lie like ``leader``."""
     dims = _like(view, leader.axes, leader.dims)
     return 0 if flat(dims) == flat(view.dims) else math.prod(view.shape)
+
+
+_turns.complete()

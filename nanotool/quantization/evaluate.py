@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import UNCLAMPED, AveragePool2D, FloatArray, Graph, MaxPool2D
+from nanotool.ops import float_layer_of
 from nanotool.quantization.float_ops import compute
 
 _CHUNK_ELEMENTS = 8 * 2**20  # about what all tensors of a piece may hold
@@ -26,7 +27,7 @@ def evaluate(graph: Graph, x: NDArray[Any]) -> dict[str, FloatArray]:
     constants = {name: data[np.newaxis] for name, data in graph.constants.items()}
     for node in graph.nodes:
         inputs = (constants[t] if t in constants else tensors[t] for t in node.inputs)
-        result = compute(graph, node, *inputs)
+        result = compute(float_layer_of(graph, node), *inputs)
         if node.clamp != UNCLAMPED:
             result = np.clip(result, *node.clamp)
         tensors[node.name] = np.ascontiguousarray(result, np.float32)

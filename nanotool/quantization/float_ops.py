@@ -1,6 +1,6 @@
 """The float form of every operator, in NumPy, on batches: what PyTorch computes.
 
-One short function an operator, (graph, node, *inputs) -> output, the node's clamp aside. Inputs
+One short function an operator, (layer, *inputs) -> output, the layer's clamp aside. Inputs
 are [n, *shape]; constants have an n of 1.
 """
 
@@ -15,7 +15,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from nanotool import numerics, unary
-from nanotool.errors import InvalidModel
 from nanotool.ir import (
     ArgMax,
     AveragePool2D,
@@ -27,11 +26,10 @@ from nanotool.ir import (
     ConvTranspose2D,
     Dense,
     FloatArray,
-    Graph,
     LogSoftmax,
     MaxPool2D,
     Mean,
-    Node,
+    Op,
     Pad,
     PRelu,
     Quantize,
@@ -43,29 +41,16 @@ from nanotool.ir import (
     Unary,
     Window,
 )
+from nanotool.ops import OPERATORS, FloatLayer, Registry
 
 Data: TypeAlias = NDArray[Any]
-Function: TypeAlias = Callable[..., Data]  # (graph, node, *inputs) -> output
-
-FUNCTIONS: dict[type, Function] = {}
-
-
-def computes(*operators: type) -> Callable[[Function], Function]:
-    """Register the function below as the float form of ``operators``."""
-
-    def register(function: Function) -> Function:
-        FUNCTIONS.update(dict.fromkeys(operators, function))
-        return function
-
-    return register
+FloatForm: TypeAlias = Callable[..., Data]  # (layer, *inputs) -> output, its clamp aside
+computes = Registry[FloatForm]("quantization/float_ops.py", operators=OPERATORS)
 
 
-def compute(graph: Graph, node: Node, *inputs: FloatArray) -> Data:
-    """The output of ``node`` [n, *shape], its clamp aside."""
-    function = FUNCTIONS.get(type(node.op))
-    if function is None:
-        raise InvalidModel(f"{node.name}: there is no float form of {node.op}.")
-    return function(graph, node, *inputs)
+def compute(layer: FloatLayer[Any], *inputs: FloatArray) -> Data:
+    """The output of ``layer`` [n, *shape], its clamp aside."""
+    return computes.of(layer.op)(layer, *inputs)
 
 
 def aligned(*inputs: Data) -> list[Data]:
@@ -74,43 +59,40 @@ def aligned(*inputs: Data) -> list[Data]:
     return [x.reshape(len(x), *(1,) * (axes - x.ndim), *x.shape[1:]) for x in inputs]
 
 
-def _channels_last(function: Function) -> Function:
+def _channels_last(function: FloatForm) -> FloatForm:
     """``function`` of an image H, W, C, also for graphs that have it C, H, W."""
 
-    def either(graph: Graph, node: Node, x: FloatArray) -> Data:
-        if graph.channels_last:
-            return function(graph, node, x)
-        y: Data = function(graph, node, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    def either(layer: FloatLayer[Op], x: FloatArray) -> Data:
+        if layer.channels_last:
+            return function(layer, x)
+        y: Data = function(layer, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
         return y
 
     return either
 
 
-def _kernels(graph: Graph, node: Node) -> FloatArray:
+def _kernels(layer: FloatLayer[Op]) -> FloatArray:
     """Convolution weights as O, KH, KW, C/groups."""
-    assert node.weight is not None
-    return node.weight if graph.channels_last else node.weight.transpose(0, 2, 3, 1)
+    return layer.weight if layer.channels_last else layer.weight.transpose(0, 2, 3, 1)
 
 
-def _with_bias(node: Node, y: Data) -> Data:
-    return y if node.bias is None else y + node.bias
+def _with_bias(layer: FloatLayer[Op], y: Data) -> Data:
+    return y if layer.node.bias is None else y + layer.node.bias
 
 
 # --- Sums of products -----------------------------------------------------------------------------
 
 
 @computes(Dense)
-def _dense(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert node.weight is not None
-    return _with_bias(node, x @ node.weight.T)
+def _dense(layer: FloatLayer[Dense], x: FloatArray) -> Data:
+    return _with_bias(layer, x @ layer.weight.T)
 
 
 @computes(Conv2D)
 @_channels_last
-def _conv2d(graph: Graph, node: Node, x: FloatArray) -> Data:
+def _conv2d(layer: FloatLayer[Conv2D], x: FloatArray) -> Data:
     """Tap by tap: a matrix product each, or with one channel a group, a product."""
-    assert isinstance(node.op, Conv2D)
-    weight, groups, window = _kernels(graph, node), node.op.groups, node.op.window
+    weight, groups, window = _kernels(layer), layer.op.groups, layer.op.window
     outputs, _, _, depth = weight.shape
     padded = _padded(x, window, 0.0)
     rows, columns = window.output_size(*x.shape[1:3])
@@ -127,16 +109,15 @@ def _conv2d(graph: Graph, node: Node, x: FloatArray) -> Data:
         for group in range(groups):
             part = taps[..., group * depth : (group + 1) * depth]
             y[..., group, :] += part @ kernels[group].T
-    return _with_bias(node, y.reshape(*y.shape[:3], outputs))
+    return _with_bias(layer, y.reshape(*y.shape[:3], outputs))
 
 
 @computes(ConvTranspose2D)
 @_channels_last
-def _conv_transpose2d(graph: Graph, node: Node, x: FloatArray) -> Data:
+def _conv_transpose2d(layer: FloatLayer[ConvTranspose2D], x: FloatArray) -> Data:
     """Every input pixel adds its kernel into the output, of which the rim is cut off."""
-    assert isinstance(node.op, ConvTranspose2D)
-    weight, (step_h, step_w) = _kernels(graph, node), node.op.window.stride
-    top, left, bottom, right = node.op.window.padding
+    weight, (step_h, step_w) = _kernels(layer), layer.op.window.stride
+    top, left, bottom, right = layer.op.window.padding
     (n, height, width), (outputs, kernel_h, kernel_w, _) = x.shape[:3], weight.shape
     # Padding at the end may be negative: room behind the last kernel.
     rows = (height - 1) * step_h + kernel_h + max(-bottom, 0)
@@ -146,16 +127,14 @@ def _conv_transpose2d(graph: Graph, node: Node, x: FloatArray) -> Data:
         last_row, last_column = i + (height - 1) * step_h + 1, j + (width - 1) * step_w + 1
         full[:, i:last_row:step_h, j:last_column:step_w] += x @ weight[:, i, j].T
     inside = full[:, top : rows - max(bottom, 0), left : columns - max(right, 0)]
-    return _with_bias(node, inside)
+    return _with_bias(layer, inside)
 
 
 @computes(BatchNorm)
-def _batch_norm(graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert node.weight is not None
-    assert node.bias is not None
-    image = not graph.channels_last and x.ndim == 4
+def _batch_norm(layer: FloatLayer[BatchNorm], x: FloatArray) -> Data:
+    image = not layer.channels_last and x.ndim == 4
     broadcast = (-1, 1, 1) if image else (-1,)
-    return x * node.weight.reshape(broadcast) + node.bias.reshape(broadcast)
+    return x * layer.weight.reshape(broadcast) + layer.bias.reshape(broadcast)
 
 
 # --- Windows --------------------------------------------------------------------------------------
@@ -180,40 +159,35 @@ def windows(x: Data, window: Window, fill: float) -> Data:
 
 @computes(MaxPool2D)
 @_channels_last
-def _max_pool(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, MaxPool2D)
-    return np.asarray(windows(x, node.op.window, -math.inf).max(axis=(4, 5)))
+def _max_pool(layer: FloatLayer[MaxPool2D], x: FloatArray) -> Data:
+    return np.asarray(windows(x, layer.op.window, -math.inf).max(axis=(4, 5)))
 
 
 @computes(AveragePool2D)
 @_channels_last
-def _average_pool(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, AveragePool2D)
+def _average_pool(layer: FloatLayer[AveragePool2D], x: FloatArray) -> Data:
     inside = np.ones((1, *x.shape[1:3], 1), np.float32)
-    count = windows(inside, node.op.window, 0.0).sum(axis=(4, 5))
-    return np.asarray(windows(x, node.op.window, 0.0).sum(axis=(4, 5)) / count)
+    count = windows(inside, layer.op.window, 0.0).sum(axis=(4, 5))
+    return np.asarray(windows(x, layer.op.window, 0.0).sum(axis=(4, 5)) / count)
 
 
 @computes(Mean)
-def _mean(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Mean)
-    axes = tuple(1 + axis for axis in node.op.axes)
-    return np.asarray(x.mean(axis=axes, keepdims=node.op.keep_dims, dtype=np.float64))
+def _mean(layer: FloatLayer[Mean], x: FloatArray) -> Data:
+    axes = tuple(1 + axis for axis in layer.op.axes)
+    return np.asarray(x.mean(axis=axes, keepdims=layer.op.keep_dims, dtype=np.float64))
 
 
 # --- Element by element ---------------------------------------------------------------------------
 
 
 @computes(Unary)
-def _unary(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Unary)
-    return unary.definition(node.op.function).real(x.astype(np.float64))
+def _unary(layer: FloatLayer[Unary], x: FloatArray) -> Data:
+    return unary.definition(layer.op.function).real(x.astype(np.float64))
 
 
 @computes(Clamp)
-def _clamp(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Clamp)
-    return np.clip(x, node.op.low, node.op.high)
+def _clamp(layer: FloatLayer[Clamp], x: FloatArray) -> Data:
+    return np.clip(x, layer.op.low, layer.op.high)
 
 
 _BINARY: dict[str, Callable[[Data, Data], Data]] = {
@@ -226,19 +200,18 @@ _BINARY: dict[str, Callable[[Data, Data], Data]] = {
 
 
 @computes(Binary)
-def _binary(_graph: Graph, node: Node, a: FloatArray, b: FloatArray) -> Data:
-    assert isinstance(node.op, Binary)
-    return _BINARY[node.op.function](*aligned(a, b))
+def _binary(layer: FloatLayer[Binary], a: FloatArray, b: FloatArray) -> Data:
+    return _BINARY[layer.op.function](*aligned(a, b))
 
 
 @computes(PRelu)
-def _prelu(_graph: Graph, _node: Node, x: FloatArray, slopes: FloatArray) -> Data:
+def _prelu(layer: FloatLayer[PRelu], x: FloatArray, slopes: FloatArray) -> Data:
     x, slopes = aligned(x, slopes)
     return np.where(x > 0, x, slopes * x)
 
 
 @computes(Quantize)
-def _quantize(_graph: Graph, _node: Node, x: FloatArray) -> Data:
+def _quantize(layer: FloatLayer[Quantize], x: FloatArray) -> Data:
     return x
 
 
@@ -250,70 +223,63 @@ def _shifted(x: Data) -> Data:
 
 
 @computes(Softmax)
-def _softmax(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Softmax)
-    powers = np.exp(_shifted(node.op.beta * x.astype(np.float64)))
+def _softmax(layer: FloatLayer[Softmax], x: FloatArray) -> Data:
+    powers = np.exp(_shifted(layer.op.beta * x.astype(np.float64)))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 @computes(LogSoftmax)
-def _log_softmax(_graph: Graph, _node: Node, x: FloatArray) -> Data:
+def _log_softmax(layer: FloatLayer[LogSoftmax], x: FloatArray) -> Data:
     shifted = _shifted(x.astype(np.float64))
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 @computes(ArgMax)
-def _argmax(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, ArgMax)
-    return np.asarray(x.argmax(axis=1 + node.op.axis))
+def _argmax(layer: FloatLayer[ArgMax], x: FloatArray) -> Data:
+    return np.asarray(x.argmax(axis=1 + layer.op.axis))
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------
 
 
 @computes(Reshape)
-def _reshape(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    return x.reshape(len(x), *node.shape)
+def _reshape(layer: FloatLayer[Reshape], x: FloatArray) -> Data:
+    return x.reshape(len(x), *layer.shape)
 
 
 @computes(Transpose)
-def _transpose(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Transpose)
-    return np.transpose(x, (0, *(1 + axis for axis in node.op.permutation)))
+def _transpose(layer: FloatLayer[Transpose], x: FloatArray) -> Data:
+    return np.transpose(x, (0, *(1 + axis for axis in layer.op.permutation)))
 
 
 @computes(Concat)
-def _concat(_graph: Graph, node: Node, *inputs: FloatArray) -> Data:
-    assert isinstance(node.op, Concat)
+def _concat(layer: FloatLayer[Concat], *inputs: FloatArray) -> Data:
     n = max(len(x) for x in inputs)
     whole = [np.broadcast_to(x, (n, *x.shape[1:])) for x in inputs]
-    return np.concatenate(whole, axis=1 + node.op.axis)
+    return np.concatenate(whole, axis=1 + layer.op.axis)
 
 
 @computes(Slice)
-def _slice(_graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Slice)
+def _slice(layer: FloatLayer[Slice], x: FloatArray) -> Data:
     index = [slice(None)]
-    for begin, stride, count in zip(node.op.begin, node.op.stride, node.shape, strict=True):
+    for begin, stride, count in zip(layer.op.begin, layer.op.stride, layer.shape, strict=True):
         index.append(slice(begin, begin + (count - 1) * stride + 1, stride))
     part: Data = x[tuple(index)]
     return part
 
 
 @computes(Pad)
-def _pad(_graph: Graph, node: Node, x: FloatArray, *value: FloatArray) -> Data:
-    assert isinstance(node.op, Pad)
-    widths = ((0, 0), *zip(node.op.before, node.op.after, strict=True))
+def _pad(layer: FloatLayer[Pad], x: FloatArray, *value: FloatArray) -> Data:
+    widths = ((0, 0), *zip(layer.op.before, layer.op.after, strict=True))
     fill = float(value[0].item()) if value else 0.0
     return np.asarray(np.pad(x, widths, constant_values=fill))
 
 
 @computes(Resize)
-def _resize(graph: Graph, node: Node, x: FloatArray) -> Data:
-    assert isinstance(node.op, Resize)
-    first = 0 if graph.channels_last else 1  # the height's axis, without the batch
+def _resize(layer: FloatLayer[Resize], x: FloatArray) -> Data:
+    first = 0 if layer.channels_last else 1  # the height's axis, without the batch
     for axis in (first, first + 1):
-        x = _resize_axis(node.op, x, 1 + axis, node.shape[axis])
+        x = _resize_axis(layer.op, x, 1 + axis, layer.shape[axis])
     return x
 
 
@@ -330,3 +296,6 @@ def _resize_axis(op: Resize, x: Data, axis: int, output: int) -> Data:
     weight = (position - lower).astype(np.float32)
     weight = weight.reshape(-1, *(1,) * (x.ndim - 1 - axis))
     return np.asarray(x.take(lower, axis=axis) * (1 - weight) + x.take(upper, axis=axis) * weight)
+
+
+computes.complete()

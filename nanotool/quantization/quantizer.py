@@ -26,26 +26,16 @@ from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
     UNCLAMPED,
-    ArgMax,
-    BatchNorm,
-    Binary,
-    Clamp,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
     Graph,
     Int8Array,
-    Mean,
     Node,
     Pad,
-    PRelu,
     QGraph,
     QOp,
     QTensor,
     Quantize,
-    Softmax,
-    Unary,
 )
+from nanotool.ops import facts
 from nanotool.passes.rewrite import unique
 from nanotool.quantization.calibrate import (
     Progress,
@@ -56,11 +46,11 @@ from nanotool.quantization.calibrate import (
     passes_needed,
 )
 from nanotool.quantization.evaluate import real_numbers
+from nanotool.quantization.finest import finest_input, finest_output
 from nanotool.quantization.quality import UNBOUNDED, measure
 from nanotool.quantization.ranges import activation, useful_range
-from nanotool.quantization.sharing import Group, Sharing, joins, share
+from nanotool.quantization.sharing import Group, Sharing, share
 from nanotool.quantization.weights import (
-    finest_output,
     matrix,
     natural_scales,
     quantized_bias,
@@ -71,12 +61,6 @@ from nanotool.validate import validate
 
 SAMPLES = 8  # calibration inputs kept in the QGraph
 QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, at most
-
-WEIGHTED = (Conv2D, ConvTranspose2D, Dense)
-
-# How much larger than an input's the output's step may be made by an operator that rescales: the
-# scaled element, 8 bits (a product: 16), has to stay within int32.
-FINEST_ONE, FINEST_PRODUCT = 2.0**-20, 2.0**-13
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -190,28 +174,13 @@ class _Quantizer:
 
     def _least(self, tensor: str) -> float:
         """The least scale that the node which writes ``tensor``, and its readers, can do with."""
-        readers = (reader.op for reader in self.graph.consumers(tensor))
-        least = max((2.0**-25 / op.beta for op in readers if isinstance(op, Softmax)), default=0.0)
+        readers = self.graph.consumers(tensor)
+        least = max((finest_input(reader.op) for reader in readers), default=0.0)
         if tensor == self.graph.input:
             return least
         node = self.graph.node(tensor)
         scales = [self._scale(name) for name in node.inputs]
-        match node.op:
-            case Conv2D() | ConvTranspose2D() | Dense():
-                finest = finest_output(node, scales[0])
-            case Binary("add" | "sub") | Mean():
-                finest = FINEST_ONE * max(scales)
-            case Binary("mul"):
-                finest = FINEST_PRODUCT * scales[0] * scales[1]
-            case PRelu():
-                finest = max(FINEST_ONE * scales[0], FINEST_PRODUCT * scales[0] * scales[1])
-            case Unary("hard_swish"):
-                finest = scales[0] / 127
-            case Unary() | Binary():
-                finest = FINEST_ONE * max(scales)
-            case _:
-                finest = 0.0
-        return max(least, finest)
+        return max(least, finest_output.of(node.op)(node, scales))
 
     def _scale(self, tensor: str) -> float:
         """Of an input of a node whose output's scale is looked for."""
@@ -225,17 +194,18 @@ class _Quantizer:
     # --- Nodes ---------------------------------------------------------------------------------
 
     def _node(self, node: Node) -> None:
-        if isinstance(node.op, (BatchNorm, Clamp)):
+        what = facts(node.op)
+        if not what.int8:
             raise InvalidModel(
                 f"{node.name}: {type(node.op).__name__} has no int8 form.",
                 "Call nanotool.passes.prepare(graph) first.",
             )
-        if isinstance(node.op, ArgMax):
+        if what.indices:
             tensor = QTensor(node.name, node.shape, 1.0, 0, "int32")
         else:
             tensor = self._tensor(node.name)
         self.tensors[node.name] = tensor
-        if isinstance(node.op, WEIGHTED):
+        if what.weighted:
             self._weighted(node, self.tensors[node.inputs[0]], tensor)
             return
         op, inputs = node.op, node.inputs
@@ -248,7 +218,7 @@ class _Quantizer:
     def _input(self, node: Node, name: str, output: QTensor) -> str:
         """The int8 tensor of an input: itself, a constant, or requantized."""
         if name in self.graph.constants:
-            return self._constant(name, output if joins(node.op) else None)
+            return self._constant(name, output if facts(node.op).joins_quantizations else None)
         if (node.name, name) not in self.sharing.requantized:
             return name
         key = (name, id(self.sharing.groups[node.name]))

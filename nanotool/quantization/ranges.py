@@ -7,28 +7,8 @@ import math
 from collections.abc import Mapping
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
-    UNCLAMPED,
-    Binary,
-    Concat,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Graph,
-    MaxPool2D,
-    Mean,
-    Node,
-    Pad,
-    PRelu,
-    QTensor,
-    Reshape,
-    Resize,
-    Slice,
-    Transpose,
-    Unary,
-)
+from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, Graph, Node, QTensor, Unary
+from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
 
@@ -70,37 +50,10 @@ def _useful_to(graph: Graph, reader: Node) -> Range:
 
 
 def _chooses(node: Node) -> bool:
-    """Whether each output is one of the inputs, by an order or a place: a clamp of all inputs to a
-    range is then a clamp of the outputs."""
-    if node.clamp != UNCLAMPED:
-        return False
-    match node.op:
-        case (
-            MaxPool2D()
-            | Reshape()
-            | Transpose()
-            | Slice()
-            | Concat()
-            | Binary("maximum" | "minimum")
-        ):
-            return True
-        case Pad():
-            return len(node.inputs) == 1
-        case Resize(method):
-            return method == "nearest"
-        case _:
-            return False
-
-
-def scales_output(node: Node) -> bool:
-    """Whether ``node`` makes values beyond those that it reads, so that it deserves headroom."""
-    match node.op:
-        case Conv2D() | ConvTranspose2D() | Dense() | Mean() | PRelu():
-            return True
-        case Binary(function):
-            return function in ("add", "sub", "mul")
-        case _:
-            return False
+    """Whether each output is one of the inputs: a clamp of all inputs to a range is then a clamp of
+    the outputs. A pad chooses where it brings no value of its own."""
+    what = facts(node.op)
+    return node.clamp == UNCLAMPED and (what.chooses or (what.fills and len(node.inputs) == 1))
 
 
 def with_headroom(bounds: Range, clamp: Range) -> Range:

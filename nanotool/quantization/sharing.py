@@ -11,62 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nanotool import unary
-from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
-    ArgMax,
-    AveragePool2D,
-    Binary,
-    Concat,
-    Graph,
-    LogSoftmax,
-    MaxPool2D,
-    Node,
-    Op,
-    Pad,
-    Reshape,
-    Resize,
-    Slice,
-    Softmax,
-    Transpose,
-    Unary,
-)
-from nanotool.numerics import (
-    LOG_SOFTMAX_SCALE,
-    LOG_SOFTMAX_ZERO_POINT,
-    SOFTMAX_SCALE,
-    SOFTMAX_ZERO_POINT,
-)
+from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Node
+from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
-from nanotool.quantization.ranges import scales_output, with_headroom
-
-# Ops that only choose, average or move: their output has the input's scale and zero point.
-KEEPS_SCALE = (MaxPool2D, AveragePool2D, Reshape, Transpose, Slice, Pad, Resize)
+from nanotool.quantization.ranges import with_headroom
 
 # So many times its own range a tensor with other readers may take to join a group.
 WIDENING = 2.0
-
-
-def joins(op: Op) -> bool:
-    """Whether all inputs, and the output, must have one scale and zero point."""
-    return isinstance(op, Concat) or (
-        isinstance(op, Binary) and op.function in ("maximum", "minimum")
-    )
-
-
-def prescribed(op: Op) -> tuple[float, int] | None:
-    """The scale and zero point that the output of ``op`` must have."""
-    match op:
-        case Softmax():
-            return SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
-        case LogSoftmax():
-            return LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT
-        case Unary(function):
-            return unary.fixed_output(function)
-        case _:
-            return None
 
 
 @dataclass
@@ -123,14 +75,15 @@ def share(
     sharing = Sharing()
     sharing.add(graph.input, Group([], own(graph.input)))
     for node in graph.nodes:
-        if isinstance(node.op, ArgMax):
-            continue  # indices have no scale
-        if joins(node.op):
+        what = facts(node.op)
+        if what.indices:
+            continue  # they have no scale
+        if what.joins_quantizations:
             _join(graph, sharing, node, own(node.name))
-        elif isinstance(node.op, KEEPS_SCALE):
+        elif what.keeps_quantization:
             _keep(graph, sharing, node, own(node.name))
         else:
-            sharing.add(node.name, Group([], own(node.name), prescribed(node.op)))
+            sharing.add(node.name, Group([], own(node.name), what.prescribed_output))
     if headroom and graph.output in sharing.groups:
         _give_headroom(graph, sharing.groups[graph.output])
     return sharing
@@ -188,18 +141,19 @@ def _read_elsewhere(graph: Graph, group: Group, node: Node) -> bool:
     members = set(group.members)
     if graph.output in members:
         return True
+    readers = (one for one in graph.nodes if one is not node and members & set(one.inputs))
+    kinds = ((reader, facts(reader.op)) for reader in readers)
     return any(
-        not joins(reader.op) and not (isinstance(reader.op, KEEPS_SCALE) and reader.name in members)
-        for reader in graph.nodes
-        if reader is not node and members & set(reader.inputs)
+        not what.joins_quantizations and not (what.keeps_quantization and reader.name in members)
+        for reader, what in kinds
     )
 
 
 def _give_headroom(graph: Graph, group: Group) -> None:
     """To the output's group, as far as its layers' clamps let them go beyond what was seen."""
     nodes = [graph.node(name) for name in group.members if name != graph.input]
-    makers = [node for node in nodes if not joins(node.op) and not isinstance(node.op, KEEPS_SCALE)]
-    if group.fixed is not None or not any(scales_output(node) for node in makers):
+    makers = [node for node in nodes if not facts(node.op).shares_quantization]
+    if group.fixed is not None or not any(facts(node.op).scales_output for node in makers):
         return
     clamp = makers[0].clamp
     for node in makers:

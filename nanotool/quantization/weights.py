@@ -28,7 +28,7 @@ def natural_scales(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(most / INT8_MAX, WEIGHT_SCALE_MIN))
 
 
-def finest_output(node: Node, source: float) -> float:
+def finest_sum(node: Node, source: float) -> float:
     """The output scale at which one step of the accumulator is just below half an output step, for
     an input of scale ``source``."""
     weight = matrix(node)

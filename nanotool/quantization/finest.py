@@ -1,0 +1,66 @@
+"""The least scales: below them an operator's integers would leave int32, or its form ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from nanotool.ir import (
+    Binary,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Mean,
+    Node,
+    Op,
+    PRelu,
+    Softmax,
+    Unary,
+)
+from nanotool.ops import Registry
+from nanotool.quantization.weights import finest_sum
+
+# How much larger than an input's the output's step may be made by an operator that rescales: the
+# scaled element, 8 bits (a product: 16), has to stay within int32.
+FINEST_ONE, FINEST_PRODUCT = 2.0**-20, 2.0**-13
+
+# (node, scales of its inputs) -> the least scale of its output
+FinestOutput: TypeAlias = Callable[[Node, Sequence[float]], float]
+
+
+def _any(_node: Node, _scales: Sequence[float]) -> float:
+    return 0.0
+
+
+finest_output = Registry[FinestOutput]("quantization/finest.py", default=_any)
+
+
+@finest_output(Conv2D, ConvTranspose2D, Dense)
+def _weighted(node: Node, scales: Sequence[float]) -> float:
+    return finest_sum(node, scales[0])
+
+
+@finest_output(Mean)
+def _rescaled(_node: Node, scales: Sequence[float]) -> float:
+    return FINEST_ONE * max(scales)
+
+
+@finest_output(Binary)
+def _binary(node: Node, scales: Sequence[float]) -> float:
+    product = isinstance(node.op, Binary) and node.op.function == "mul"
+    return FINEST_PRODUCT * scales[0] * scales[1] if product else FINEST_ONE * max(scales)
+
+
+@finest_output(PRelu)
+def _prelu(_node: Node, scales: Sequence[float]) -> float:
+    return max(FINEST_ONE * scales[0], FINEST_PRODUCT * scales[0] * scales[1])
+
+
+@finest_output(Unary)
+def _unary(node: Node, scales: Sequence[float]) -> float:
+    return scales[0] / 127 if node.op == Unary("hard_swish") else FINEST_ONE * max(scales)
+
+
+def finest_input(op: Op) -> float:
+    """The least scale that the input of ``op`` can do with."""
+    return 2.0**-25 / op.beta if isinstance(op, Softmax) else 0.0
