@@ -29,6 +29,7 @@ def quantize(
     observer: str = "minmax",
     labels: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    trust: bool = False,
 ) -> QuantizedModel:
     """The int8 form of a PyTorch ``model``.
 
@@ -36,7 +37,8 @@ def quantize(
         >>> quantized.run(images[:3]).argmax(-1)
         array([7, 2, 1])
 
-    ``model``: an nn.Module or a torch.export.ExportedProgram. ``calibration_data``: real inputs as
+    ``model``: an nn.Module, a torch.export.ExportedProgram, or the path of a .pt2 file; one that
+    would run code it brings is refused without ``trust``. ``calibration_data``: real inputs as
     the model gets them in use, an array or a tensor N x input shape, or an iterable of batches; of
     (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred serve well.
     ``name`` becomes the name in C. ``observer``: how ranges are chosen, "minmax", "percentile" or
@@ -60,6 +62,8 @@ def quantize(
             f"The calibration data are {type(calibration_data).__name__}.",
             "Give real inputs: an array, a tensor or an iterable of batches.",
         )
+    if isinstance(model, (str, Path)):
+        model = project.load_saved(Path(model), trust=trust)
     batches = project.to_batches(calibration_data)
     source = project.Source(
         model=model,
@@ -252,6 +256,8 @@ class QuantizedModel:
         from nanotool.pipeline import prepare  # noqa: PLC0415
         from nanotool.targets import TARGETS  # noqa: PLC0415
 
+        if models.output_kind(Path(folder)) != "c":
+            raise NanoError(f"{folder} is a file's name.", "Use save() or to_tflite().")
         learns = self.trainable(trainable, head) if trainable else None
         graph = self.graph if learns is None else learns.backbone
         pairs = [prepare(graph, target, optimize) for target in targets or TARGETS]

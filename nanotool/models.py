@@ -10,6 +10,10 @@ from nanotool.ir import QGraph
 
 MODEL_FILE = "model.nano"  # the QGraph inside a model folder
 SUFFIX, TFLITE = ".nano", ".tflite"
+_FILE_SUFFIXES = {
+    *(".c", ".h", ".cc", ".cpp", ".py", ".pt", ".pt2", ".onnx", ".npy", ".npz", ".json", ".html"),
+    *(".bin", ".elf", ".hex", ".zip", ".txt"),
+}
 ACCEPTED = (
     f"A model is a {SUFFIX} file, as `nanotool quantize` writes, an int8 {TFLITE} file, "
     "or a model folder, as `nanotool export` writes."
@@ -22,11 +26,23 @@ def load_model(path: Path) -> QGraph:
     Raises `NanoError` where there is no such thing, `InvalidModel` where it contradicts itself.
     """
     file = model_file(path)
-    if file.suffix == TFLITE:
+    if _kind(file) == TFLITE:
         from nanotool.frontends import tflite  # noqa: PLC0415  not every command needs it
 
         return tflite.load(file)
     return _load(file)
+
+
+def _kind(path: Path) -> str:
+    """SUFFIX or TFLITE: what the file's first bytes say, whatever it is called; else its name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(qfile.MAGIC))
+    except OSError:
+        head = b""
+    if head == qfile.MAGIC:
+        return SUFFIX
+    return TFLITE if head[4:8] == b"TFL3" else path.suffix
 
 
 def model_file(path: Path) -> Path:
@@ -42,7 +58,7 @@ def model_file(path: Path) -> Path:
         raise NanoError(
             f"{path} is not quantized yet.", f"Run: nanotool quantize {path} -o {path.stem}{SUFFIX}"
         )
-    if path.suffix not in {SUFFIX, TFLITE}:
+    if _kind(path) not in {SUFFIX, TFLITE}:
         raise NanoError(f"{path} is no model that nanotool knows.", ACCEPTED)
     return path
 
@@ -53,6 +69,30 @@ def check_output(path: Path) -> None:
         raise NanoError(f"{path} does not end in {SUFFIX}.", f"Name it {path.stem}{SUFFIX}.")
     if path.is_dir() or not path.parent.is_dir():
         raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+
+
+def output_kind(path: Path, wanted: str = "") -> str:
+    """ "c", "tflite" or "nano": what an export to ``path`` writes; ``wanted``, if it is given.
+
+    `NanoError` where the name says something else than ``wanted``, or a file of another kind.
+    """
+    kinds = {SUFFIX: "nano", TFLITE: "tflite"}
+    found = kinds.get(path.suffix, "c")
+    if found == "c" and path.suffix in _FILE_SUFFIXES:
+        raise NanoError(
+            f"{path} cannot be written: an export is a folder of C sources, a {TFLITE} file or a "
+            f"{SUFFIX} file.",
+            f"For C name a folder: -o {path.stem}.",
+        )
+    if wanted and wanted != found:
+        ending = next((suffix for suffix, kind in kinds.items() if kind == wanted), "")
+        raise NanoError(
+            f"{path} is not the name of a {f'{ending} file' if ending else 'folder'}.",
+            f"Name it {path.stem}{ending}, or leave --format out: the name decides.",
+        )
+    if found != "c" and not path.parent.is_dir():
+        raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+    return found
 
 
 def _load(path: Path) -> QGraph:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.files import read_array
-from nanotool.frontends.torch import capture, capture_program
+from nanotool.frontends.torch import capture, capture_program, load_program
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import as_array
 from nanotool.ir import Graph, QGraph
@@ -47,21 +47,36 @@ class Source:
     labels: tuple[str, ...] = ()
 
 
-def load_source(path: Path, calibration: Path | None = None, name: str = "") -> Source:
+def load_source(
+    path: Path, calibration: Path | None = None, name: str = "", *, trust: bool = False
+) -> Source:
     """The model and calibration data that ``path`` names.
 
-    ``calibration`` (.npy) replaces the file's own, ``name`` the model's name. Raises `NanoError`
-    for what is missing; an error inside the user's file is shown with its line.
+    ``calibration`` (.npy) replaces the file's own, ``name`` the model's name. A .py file is run; a
+    .pt2 file may bring code only with ``trust``. Raises `NanoError` for what is missing; an error
+    inside the user's file is shown with its line.
     """
     if path.is_dir() or not path.exists():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise NanoError(f"{path} {what}.", ACCEPTED)
+        raise NanoError(f"{path} {_missing(path)}.", ACCEPTED)
     if path.suffix not in {".py", ".pt2"}:
         raise NanoError(f"{path} is neither a .py nor a .pt2 file.", ACCEPTED)
     data = None if calibration is None else read_array(calibration)
-    return (
-        _from_script(path, data, name) if path.suffix == ".py" else _from_program(path, data, name)
-    )
+    if path.suffix == ".py":
+        return _from_script(path, data, name)
+    return _from_program(path, data, name, trust)
+
+
+def load_saved(path: Path, *, trust: bool = False) -> torch.export.ExportedProgram:
+    """The program in the .pt2 file ``path``; `NanoError` as `load_source` gives."""
+    if path.is_dir() or not path.exists():
+        raise NanoError(f"{path} {_missing(path)}.", "Give a module, or a program's .pt2 file.")
+    if path.suffix != ".pt2":
+        raise NanoError(f"{path} is no .pt2 file.", "Give the module itself.")
+    return load_program(path, trust=trust)
+
+
+def _missing(path: Path) -> str:
+    return "is a folder" if path.is_dir() else "does not exist"
 
 
 def float_graph(source: Source) -> Graph:
@@ -184,17 +199,10 @@ def _guarded(path: Path, data: Iterable[Any]) -> Iterator[Any]:
 # --- A saved program ------------------------------------------------------------------------------
 
 
-def _from_program(path: Path, data: NDArray[Any] | None, name: str) -> Source:
+def _from_program(path: Path, data: NDArray[Any] | None, name: str, trust: bool) -> Source:
     if data is None:
         raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        reason = str(error).strip().splitlines()
-        raise NanoError(
-            f"{path} is no program that this torch can load: {(reason or [''])[0][:200]}",
-            "Save it with torch.export.save(torch.export.export(model.eval(), (example,)), path).",
-        ) from error
+    program = load_program(path, trust=trust)
     batches = to_batches(_floats(data, "calibration"))
     return Source(program, batches, batches[0][:2], model_identifier(name or path.stem))
 

@@ -23,7 +23,7 @@ from nanotool.cli.common import (
 EPILOG = examples(
     "nanotool export digits.nano -o digits",
     "nanotool export digits.nano -o digits --golden 8",
-    "nanotool export digits.nano -o digits.tflite --format tflite",
+    "nanotool export digits.nano -o digits.tflite",
     "nanotool export digits.nano -o digits --trainable fc2 --head optimizer=momentum,slots=200",
 )
 
@@ -33,6 +33,7 @@ class Format(str, Enum):
 
     c = "c"
     tflite = "tflite"
+    nano = "nano"
 
 
 def command(
@@ -40,7 +41,7 @@ def command(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="PATH", help="The model folder, or the .tflite file."
+            "--output", "-o", metavar="PATH", help="The model folder, or a .tflite or .nano file."
         ),
     ],
     target: Annotated[
@@ -55,21 +56,29 @@ def command(
     golden: Annotated[
         int, typer.Option(min=0, max=1000, help="Golden vectors: real inputs and their outputs.")
     ] = 4,
-    form: Annotated[Format, typer.Option("--format", help="What comes out.")] = Format.c,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="What comes out; PATH's ending says it, too."),
+    ] = None,
     optimize: Goal = "balanced",
     trainable: TrainableLayers = "",
     head: HeadText = "",
 ) -> None:
-    """Write a model as C source, a folder that any build system can compile; or as .tflite."""
+    """Write a model as C source, a folder that any build system can compile; or as a file."""
+    from nanotool.models import output_kind
+
+    kind = output_kind(output, form.value if form else "")
     graph = load(model)
     learns = cut_model(graph, trainable, head)
-    if form is Format.tflite:
+    if kind != "c":
         if learns is not None:
-            raise typer.BadParameter("A .tflite file holds no head that learns: export C.")
-        from nanotool.backends.tflite import write
-        from nanotool.files import write_atomic
+            raise typer.BadParameter(f"A .{kind} file holds no head that learns: export C.")
+        if target:
+            raise typer.BadParameter(f"A .{kind} file is for every target: --target is for C.")
+        from nanotool.api import QuantizedModel
 
-        write_atomic(output, write(graph))
+        whole = QuantizedModel(graph)
+        (whole.to_tflite if kind == "tflite" else whole.save)(output)
         note(f"Wrote {output}.")
         return
     from nanotool.backends.c import export

@@ -54,6 +54,14 @@ def command(
     name: Annotated[
         str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
     ] = "",
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Read a .pt2 file even if that runs code it brings: only one of your own.",
+            show_default=False,
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Quantize a PyTorch model to int8, and tell what that cost layer by layer."""
@@ -73,7 +81,7 @@ def command(
     from nanotool.report.text import decibel
 
     check_output(output)
-    loaded = project.load_source(source, calibration, name)
+    loaded = project.load_source(source, calibration, name, trust=trust)
     with progress("Calibrating") as show:
         graph = project.quantize_source(loaded, observer.value, show)
     qfile.save(graph, output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -639,6 +640,32 @@ def test_a_tflite_file_is_a_model(cli: Cli, model: Path, tmp_path: Path) -> None
     assert (tmp_path / "folder" / "again.c").is_file()
     file.write_bytes(file.read_bytes()[:100])
     refused(cli("info", file), "again.tflite")
+
+
+def test_the_name_says_what_an_export_writes(cli: Cli, model: Path, tmp_path: Path) -> None:
+    tflite, nano = tmp_path / "out.tflite", tmp_path / "out.nano"
+    assert cli("export", model, "-o", tflite).code == 0 and tflite.is_file()
+    assert cli("export", tflite, "-o", nano).code == 0 and nano.is_file()
+    assert cli("info", nano).code == 0
+    assert cli("export", model, "-o", tmp_path / "v1.2").code == 0
+    assert (tmp_path / "v1.2" / "app_model.h").is_file()
+    for arguments, words in (
+        (("-o", "x.tflite", "--format", "c"), "not the name of a folder"),
+        (("-o", "x", "--format", "tflite"), "not the name of a .tflite file"),
+        (("-o", "x.c"), "folder of C sources"),
+        (("-o", "no/x.tflite"), "folder that exists"),
+    ):
+        refused(cli("export", model, *arguments), words)
+    assert cli("export", model, "-o", "x.tflite", "--target", "portable").code == 2
+
+
+def test_a_model_is_known_by_its_content(cli: Cli, model: Path, tmp_path: Path) -> None:
+    """Whatever it was renamed to."""
+    tflite = tmp_path / "x.tflite"
+    assert cli("export", model, "-o", tflite).code == 0
+    for source, name in ((model, "y.tflite"), (model, "y.bin"), (tflite, "y.nano"), (tflite, "y")):
+        shutil.copy(source, tmp_path / name)
+        assert cli("info", tmp_path / name).code == 0, name
 
 
 def test_export_is_for_every_target(cli: Cli, model: Path, tmp_path: Path) -> None:
