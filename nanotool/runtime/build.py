@@ -41,8 +41,10 @@ HEADERS = (  # in order of inclusion
     *("ops/depthwise_dsp", "ops/depthwise_mve", "ops/elementwise"),
     *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
     *("ops/elementwise_mve", "ops/rows", "ops/scalar", "ops", "sequential", "train"),
+    *("signal/fft", "signal/micro_frontend"),
 )
-OWN_HEADERS, OWN_SOURCES = ("batch.h", "host.h"), ("batch.c", "host.c")
+OWN_HEADERS = ("batch.h", "host.h", "sound.h")
+OWN_SOURCES = ("batch.c", "host.c", "sound.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
 VARIANTS = (("NANO_SIMD_FALLBACK", "1"),)  # macros that bring the kernels of other targets, in C
 _QUOTED_LINES = 12  # of the compiler's output, when it fails

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, MissingTool, NanoError
-from nanotool.ir import DTYPES, Array, Int8Array, Lowered, LoweredOp, Plan, QTensor, Struct, Value
+from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor
 from nanotool.lower import ABI
 from nanotool.qfile import graph_hash
 from nanotool.runtime.extension import load
 from nanotool.runtime.host import on_host
-
-CData: TypeAlias = Any  # cffi objects have no static types
+from nanotool.runtime.structs import CData, Structs
 
 _BATCH_BYTES = 1 << 20  # about what one call into C reads: Ctrl-C is seen in between
 
@@ -46,7 +45,7 @@ class Runtime:
         self._input = lowered.graph.input_tensor
         self._output = lowered.graph.output_tensor
         self._fast = fast
-        self._keep: list[Any] = []  # what C points to, for as long as this object lives
+        self._structs = Structs(self._ffi)
         self._model = self._make_model(lowered, plan)
         self.arena_size = plan.arena_size
 
@@ -137,20 +136,20 @@ class Runtime:
 
     def _make_model(self, lowered: Lowered, plan: Plan) -> CData:
         graph = lowered.graph
-        ops = self._new("nano_op[]", [self._op(lowered, plan, i) for i in range(len(lowered.ops))])
-        names = [self._new("char[]", op.name.encode()) for op in lowered.ops]
+        ops = self._structs.new("nano_op[]", [self._op(lowered, plan, i) for i in range(len(lowered.ops))])
+        names = [self._structs.new("char[]", op.name.encode()) for op in lowered.ops]
         values = {
             "abi": self._lib.NANO_ABI,
-            "name": self._new("char[]", graph.name.encode()),
-            "hash": self._new("char[]", graph_hash(graph).encode()),
+            "name": self._structs.new("char[]", graph.name.encode()),
+            "hash": self._structs.new("char[]", graph_hash(graph).encode()),
             "ops": ops if lowered.ops else self._ffi.NULL,
-            "op_names": self._new("char *[]", names) if names else self._ffi.NULL,
+            "op_names": self._structs.new("char *[]", names) if names else self._ffi.NULL,
             "op_count": len(lowered.ops),
             "arena_size": plan.arena_size,
             "input": self._tensor(graph.input_tensor, plan.buffers[lowered.input].offset),
             "output": self._tensor(graph.output_tensor, plan.buffers[lowered.output].offset),
         }
-        return self._new("nano_model *", values)
+        return self._structs.new("nano_model *", values)
 
     def _tensor(self, tensor: QTensor, offset: int) -> dict[str, Any]:
         """nano_tensor."""
@@ -162,12 +161,6 @@ class Runtime:
             "zero_point": tensor.zero_point,
             "type": getattr(self._lib, f"NANO_{tensor.dtype.upper()}"),
         }
-
-    def _new(self, ctype: str, value: Any) -> CData:
-        """A C object that lives as long as this one."""
-        made = self._ffi.new(ctype, value)
-        self._keep.append(made)
-        return made
 
     def _op(self, lowered: Lowered, plan: Plan, index: int) -> dict[str, Any]:
         op = lowered.ops[index]
@@ -183,7 +176,7 @@ class Runtime:
             )
         return {
             "run": self._ffi.addressof(self._lib, kernel),
-            "params": self._new(f"{params.ctype} *", self._fields(params)),
+            "params": self._structs.of(params),
             "in": inputs + [none] * (self._lib.NANO_MAX_INPUTS - len(inputs)),
             "out": out.offset,
             "scratch": plan.scratch[index].offset if index in plan.scratch else none,
@@ -193,32 +186,6 @@ class Runtime:
     def _out_size(self, op: LoweredOp) -> int:
         """Bytes of the tensor that ``op`` completes; 0 if it writes a first part only."""
         return self._lowered.buffers[op.output] if op.source else 0
-
-    def _fields(self, struct: Struct) -> dict[str, Any]:
-        """``struct`` as cffi's initializer; its fields must be the C struct's, in order."""
-        declared = self._ffi.typeof(struct.ctype).fields
-        names = [name for name, _ in declared]
-        if [name for name, _ in struct.fields] != names:
-            raise InvalidModel(
-                f"{struct.ctype} has the fields {', '.join(names)}.",
-                "nanotool.lower and nano/ops.h belong together: use both from one version.",
-            )
-        types = {name: field.type for name, field in declared}
-        return {name: self._value(value, types[name]) for name, value in struct.fields}
-
-    def _value(self, value: Value, ctype: CData) -> Any:
-        if isinstance(value, Struct):
-            return self._fields(value)
-        if isinstance(value, Array):
-            wanted = ctype.item.cname.removeprefix("const ").removesuffix("_t")
-            if value.data.dtype.name != wanted:
-                raise InvalidModel(f"{value.name} is {value.data.dtype}, not {wanted}.")
-            view = self._ffi.from_buffer(f"{wanted}_t[]", np.ascontiguousarray(value.data))
-            self._keep.append(view)
-            return view
-        if value is None:
-            return self._ffi.NULL
-        return list(value) if isinstance(value, tuple) else value
 
 
 def _typed(rows: Int8Array, tensor: QTensor) -> NDArray[Any]:

@@ -1,0 +1,31 @@
+/* nano/signal/fft.h - the FFT of real int16 samples, in place, without a table but the caller's. */
+#ifndef NANO_SIGNAL_FFT_H
+#define NANO_SIGNAL_FFT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a transform of one size reads; nanotool makes the tables (nanotool.signal.fft_tables). All
+ * numbers are Q15 with 32767 for 1: floor(0.5 + 32767 x). */
+typedef struct {
+    uint16_t size;            /* real points: a power of two, 64..1024 */
+    const int16_t *twiddles;  /* [size / 2][cos, sin] of -2 pi k / (size / 2) */
+    const int16_t *unpacking; /* [size / 4][cos, sin] of -pi ((k + 1) / (size / 2) + 1/2) */
+} nano_fft;
+
+/* Where samples 2 pair and 2 pair + 1 of the input belong in nano_real_fft()'s data: at 2 place and
+ * 2 place + 1. `pair` is less than size / 2, and so is the answer. */
+uint32_t nano_fft_place(const nano_fft *fft, uint32_t pair);
+
+/* Transform `data` [size + 2] in place: in, samples where nano_fft_place() says (the last two are
+ * not read); out, size / 2 + 1 bins [re, im], divided by `size`. Every stage is scaled and rounded
+ * so that none can leave int16; a sum of rounded halves that does wraps. */
+void nano_real_fft(const nano_fft *fft, int16_t *data);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,10 @@
+"""Front ends: from a sensor's raw samples to what a model takes, in the device's integers.
+
+`MicroFrontend` runs the C library's blocks in this process, so that training data goes through the
+very arithmetic of the board.
+"""
+
+from nanotool.signal.frontend import MicroFrontend
+from nanotool.signal.micro_frontend import MicroFrontendSettings
+
+__all__ = ["MicroFrontend", "MicroFrontendSettings"]
