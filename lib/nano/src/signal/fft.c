@@ -49,11 +49,15 @@ static void put(int16_t *z, complex a) {
     z[1] = (int16_t)a.im;
 }
 
-uint32_t nano_fft_place(const nano_fft *fft, uint32_t pair) {
-    uint32_t place = 0, rest = fft->size / 2u;
-    for (; rest >= 4; rest >>= 2, pair >>= 2)
-        place = place << 2 | (pair & 3u);
-    return rest == 2 ? place << 1 | (pair & 1u) : place;
+/* Places are the pairs' numbers with their digits, one a stage, reversed: add 1 at the front and
+ * carry backwards. */
+uint32_t nano_fft_next(const nano_fft *fft, uint32_t place) {
+    uint32_t weight = fft->size / 8u;
+    for (place += weight; weight != 0 && (place & 3u * weight) == 0; place += weight) {
+        place -= 4 * weight;
+        weight = weight == 2 ? 1 : weight / 4;
+    }
+    return place;
 }
 
 /* Neighbours: what stage of radix 2 there is comes first, where only the first twiddle is met. */

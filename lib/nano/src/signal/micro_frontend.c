@@ -5,8 +5,8 @@
  * with the noise; ln. The twin in NumPy is nanotool/signal/micro_frontend.py. */
 #include "nano/signal/micro_frontend.h"
 
-#include "requant.h"
-#include "signal/wide.h"
+#include "../requant.h"
+#include "wide.h"
 
 #define WINDOW_BITS 12
 #define NOISE_BITS 10 /* of the estimate's fraction */
@@ -40,41 +40,36 @@ nano_status nano_micro_frontend_init(nano_micro_frontend *frontend,
 }
 
 void nano_micro_frontend_reset(nano_micro_frontend *frontend) {
-    frontend->at = 0;
-    frontend->missing = frontend->params->window_size;
+    frontend->filled = 0;
     for (uint16_t c = 0; c < frontend->params->channels; c++)
         frontend->estimate[c] = 0;
 }
 
 /* --- Samples to bins -------------------------------------------------------------------------- */
 
-/* The window, times its coefficients, into the FFT's places; the largest magnitude. One of 2^15 is
- * negative in 16 bits and so does not count. */
-static int32_t windowed(const nano_micro_frontend *frontend) {
+/* The window, times its coefficients, into the FFT's places; the bits of all magnitudes together. A
+ * magnitude of 2^15 is negative in 16 bits and does not count. */
+static uint32_t windowed(const nano_micro_frontend *frontend) {
     const nano_micro_frontend_params *const p = frontend->params;
-    int32_t largest = 0;
-    uint32_t at = frontend->at; /* the oldest sample */
-    for (uint32_t pair = 0; pair < p->fft.size / 2u; pair++) {
-        int16_t *const z = frontend->spectrum + 2 * nano_fft_place(&p->fft, pair);
-        for (uint32_t part = 0, i = 2 * pair; part < 2; part++, i++) {
+    uint32_t bits = 0, place = 0;
+    for (uint32_t i = 0; i < p->fft.size; i += 2) {
+        int16_t *const z = frontend->spectrum + 2 * place;
+        for (uint32_t part = 0; part < 2; part++) {
             int32_t y = 0;
-            if (i < p->window_size) {
-                y = (frontend->samples[at] * p->window[i]) >> WINDOW_BITS;
-                at = at + 1 == p->window_size ? 0 : at + 1;
-            }
-            const int32_t magnitude = y < 0 ? -y : y;
-            if (magnitude > largest && magnitude <= INT16_MAX)
-                largest = magnitude;
+            if (i + part < p->window_size)
+                y = (frontend->samples[i + part] * p->window[i + part]) >> WINDOW_BITS;
+            bits |= (uint32_t)(y < 0 ? -y : y);
             z[part] = (int16_t)y;
         }
+        place = nano_fft_next(&p->fft, place);
     }
-    return largest;
+    return bits & INT16_MAX;
 }
 
 /* The window's transform in `spectrum`; the left shift that brought the samples to 15 bits. */
 static int transform(nano_micro_frontend *frontend) {
     const nano_fft *const fft = &frontend->params->fft;
-    const int shift = 15 - nano_bit_length((uint32_t)windowed(frontend));
+    const int shift = 15 - nano_bit_length(windowed(frontend));
     for (uint32_t i = 0; i < fft->size; i++)
         frontend->spectrum[i] = (int16_t)((uint32_t)frontend->spectrum[i] << shift);
     nano_real_fft(fft, frontend->spectrum);
@@ -165,16 +160,18 @@ static void channels(nano_micro_frontend *frontend, int shift, uint16_t *feature
 size_t nano_micro_frontend_feed(nano_micro_frontend *frontend, const int16_t *samples, size_t n,
                                 uint16_t *features, int *ready) {
     const nano_micro_frontend_params *const p = frontend->params;
-    const size_t taken = n < frontend->missing ? n : frontend->missing;
-    for (size_t i = 0; i < taken; i++) {
-        frontend->samples[frontend->at] = samples[i];
-        frontend->at = (uint16_t)(frontend->at + 1 == p->window_size ? 0 : frontend->at + 1);
-    }
-    frontend->missing = (uint16_t)(frontend->missing - taken);
-    *ready = frontend->missing == 0;
+    const size_t missing = (size_t)(p->window_size - frontend->filled);
+    const size_t taken = n < missing ? n : missing;
+    int16_t *const to = frontend->samples + frontend->filled;
+    for (size_t i = 0; i < taken; i++)
+        to[i] = samples[i];
+    frontend->filled = (uint16_t)(frontend->filled + taken);
+    *ready = taken == missing;
     if (*ready) {
         channels(frontend, transform(frontend), features);
-        frontend->missing = p->step;
+        frontend->filled = (uint16_t)(p->window_size - p->step);
+        for (uint16_t i = 0; i < frontend->filled; i++)
+            frontend->samples[i] = frontend->samples[i + p->step];
     }
     return taken;
 }

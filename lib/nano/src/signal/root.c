@@ -1,5 +1,5 @@
 /* root.c - the integer square root, two bits of the number for one of the root. */
-#include "signal/wide.h"
+#include "wide.h"
 
 uint32_t nano_root(uint64_t x) {
     const uint32_t half[2] = {(uint32_t)(x >> 32), (uint32_t)x};

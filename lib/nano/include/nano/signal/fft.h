@@ -16,11 +16,11 @@ typedef struct {
     const int16_t *unpacking; /* [size / 4][cos, sin] of -pi ((k + 1) / (size / 2) + 1/2) */
 } nano_fft;
 
-/* Where samples 2 pair and 2 pair + 1 of the input belong in nano_real_fft()'s data: at 2 place and
- * 2 place + 1. `pair` is less than size / 2, and so is the answer. */
-uint32_t nano_fft_place(const nano_fft *fft, uint32_t pair);
+/* The first two samples of the input belong at data[0] and data[1]; where those of a pair belong at
+ * 2 place and 2 place + 1, the next pair's place is nano_fft_next(). */
+uint32_t nano_fft_next(const nano_fft *fft, uint32_t place);
 
-/* Transform `data` [size + 2] in place: in, samples where nano_fft_place() says (the last two are
+/* Transform `data` [size + 2] in place: in, samples where nano_fft_next() says (the last two are
  * not read); out, size / 2 + 1 bins [re, im], divided by `size`. Every stage is scaled and rounded
  * so that none can leave int16; a sum of rounded halves that does wraps. */
 void nano_real_fft(const nano_fft *fft, int16_t *data);

@@ -52,11 +52,10 @@ typedef struct {
 /* One front end at work. The fields are the library's. */
 typedef struct {
     const nano_micro_frontend_params *params;
-    int16_t *samples;   /* the last window_size ones, a ring */
+    int16_t *samples;   /* [window_size]: those of the next window that are there */
     int16_t *spectrum;  /* [fft.size + 2] */
     uint32_t *estimate; /* [channels]: noise, 10 fractional bits */
-    uint16_t at;        /* where the next sample goes in the ring */
-    uint16_t missing;   /* samples until the next window is whole */
+    uint16_t filled;    /* how many are there */
 } nano_micro_frontend;
 
 /* Take what `params` needs from `arena` (2 window_size + 2 fft.size + 4 channels bytes and a few)
