@@ -136,7 +136,9 @@ class Runtime:
 
     def _make_model(self, lowered: Lowered, plan: Plan) -> CData:
         graph = lowered.graph
-        ops = self._structs.new("nano_op[]", [self._op(lowered, plan, i) for i in range(len(lowered.ops))])
+        ops = self._structs.new(
+            "nano_op[]", [self._op(lowered, plan, i) for i in range(len(lowered.ops))]
+        )
         names = [self._structs.new("char[]", op.name.encode()) for op in lowered.ops]
         values = {
             "abi": self._lib.NANO_ABI,

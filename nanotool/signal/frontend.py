@@ -26,9 +26,7 @@ class MicroFrontend:
     no whole frame yet wait for the next call. Both engines give the same values.
     """
 
-    def __init__(
-        self, settings: MicroFrontendSettings | None = None, *, engine: str = "c"
-    ) -> None:
+    def __init__(self, settings: MicroFrontendSettings | None = None, *, engine: str = "c") -> None:
         """``engine``: "c", the library in this process, or "numpy", its twin. NanoError for
         settings that contradict each other."""
         if engine not in ENGINES:
@@ -88,7 +86,8 @@ class _Compiled:
             self._ffi.from_buffer("int16_t[]", np.ascontiguousarray(samples)),
             self._ffi.from_buffer("uint16_t[]", frames, require_writable=True),
         )
-        return frames[:count].copy()
+        complete: NDArray[np.uint16] = frames[:count].copy()
+        return complete
 
     def reset(self) -> None:
         """As `MicroFrontend.reset`."""
@@ -120,7 +119,10 @@ def as_struct(settings: MicroFrontendSettings, tables: MicroFrontendTables) -> S
             ("first_bin", tables.first_bin),
             ("bands", array("bands", tables.bands, "bins a band")),
             ("weights", array("weights", tables.weights, "[bins][own channel, the one before]")),
-            ("gains", array("gains", tables.gains, "gain by noise: of 0, 1, (y0, a1, a2) an octave")),
+            (
+                "gains",
+                array("gains", tables.gains, "gain by noise: of 0, 1, (y0, a1, a2) an octave"),
+            ),
             ("logs", array("logs", tables.logs, "log2(1 + k/128) - k/128, 16 fractional bits")),
             ("even", tables.even),
             ("odd", tables.odd),

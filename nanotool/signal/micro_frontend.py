@@ -128,11 +128,13 @@ def _window(samples: int) -> Int16Array:
     angles = turn * (np.arange(samples, dtype=np.float32) + half)
     cosines = np.array([math.cos(float(angle)) for angle in angles], np.float32)
     hann = (half - half * cosines) * np.float32(1 << WINDOW_BITS) + half
-    return np.floor(hann).astype(np.int16)
+    window: Int16Array = np.floor(hann).astype(np.int16)
+    return window
 
 
 def _mel(hz: np.float32) -> np.float32:
-    return np.float32(1127.0) * np.log1p(np.float32(hz) / np.float32(700.0), dtype=np.float32)
+    octaves: np.float32 = np.log1p(hz / np.float32(700.0), dtype=np.float32)
+    return np.float32(1127.0) * octaves
 
 
 def _filter_bank(
@@ -262,7 +264,8 @@ class MicroFrontendTwin:
 def _sums(values: NDArray[np.int64], ends: NDArray[np.intp]) -> NDArray[np.int64]:
     """Sums of the columns before each of ``ends``, from the end before."""
     running = np.concatenate([np.zeros((len(values), 1), np.int64), values.cumsum(axis=1)], axis=1)
-    return np.diff(running[:, [0, *ends]], axis=1)
+    sums: NDArray[np.int64] = np.diff(running[:, [0, *ends]], axis=1)
+    return sums
 
 
 def _bit_length(x: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -288,7 +291,7 @@ def _gain(gains: Int16Array, x: NDArray[np.int64]) -> NDArray[np.int64]:
     fraction = ((x >> below) << above) & 0x3FF
     curve = (((a2 * fraction) >> 5) + (a1 << 5)) * fraction
     gain = y0 + ((curve + (1 << 14)) >> 15)
-    return np.where(x < 2, table[x.clip(0, 1)], gain)
+    return np.asarray(np.where(x < 2, table[x.clip(0, 1)], gain))
 
 
 def _log(table: NDArray[np.uint16], x: NDArray[np.int64], shift: int) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 /* Front ends: what nanotool's twins compute (nanotool.signal), and what must hold of any sound. */
 #include "../check/check.h"
 
+#include "nano/nano.h"
 #include "nano/signal/micro_frontend.h"
 
 /* --- FFT: 64 points are stages 4, 4, 2 of a complex 32; 128 are 4, 4, 4 ----------------------- */
