@@ -133,8 +133,8 @@ def _window(samples: int) -> Int16Array:
 
 
 def _mel(hz: np.float32) -> np.float32:
-    octaves: np.float32 = np.log1p(hz / np.float32(700.0), dtype=np.float32)
-    return np.float32(1127.0) * octaves
+    mel: np.float32 = np.float32(1127.0) * np.log1p(hz / np.float32(700.0), dtype=np.float32)
+    return mel
 
 
 def _filter_bank(
