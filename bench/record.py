@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench import picture, suite
-from nanotool import peers
 from nanotool.bench import BenchResult, bench
 from nanotool.boards import find_board
 from nanotool.build import build
 from nanotool.errors import NanoError
 from nanotool.files import write_atomic
+from nanotool.report import peers
 
 RESULTS = Path(__file__).parent / "results.json"
 TOLERANCE = 0.01
@@ -70,7 +70,7 @@ def measure(name: str, progress: Progress) -> dict[str, Any]:
     for model, load in suite.MODELS.items():
         graph = load()
         firmware = build(graph, board, optimize=suite.GOAL)
-        result = bench(graph, board, firmware=firmware)
+        result = bench(firmware)
         if result.mismatches:
             raise NanoError(f"{model} on {name}: {result.mismatches} bytes differ.", "")
         entry["compiler"], entry["flags"] = firmware.compiler, firmware.flags.splitlines()

@@ -1,4 +1,4 @@
-"""What is measured: six models. What others need for the same work is in nanotool.peers."""
+"""What is measured: six models. What others need for the same work is in nanotool.report.peers."""
 
 from __future__ import annotations
 

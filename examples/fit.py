@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from examples.task import Recipe
-from nanotool.datasets import Dataset, Progress
+from nanotool.datasets import Dataset
 from nanotool.ir import FloatArray
+from nanotool.progress import Progress
 
 THREADS = 2
 

@@ -142,7 +142,7 @@ def on_board(
     """Send the samples over the serial line, then measure one inference."""
     with connect(board, firmware.elf) as device:
         answers = run(device, firmware.graph, firmware.lowered, x, show)
-    measured = bench(firmware.graph, board, x[:1], firmware=firmware)
+    measured = bench(firmware, x[:1])
     right = float((classes(answers.outputs) == truth).mean())
     return BoardOutcome(board, firmware, answers, right, measured)
 

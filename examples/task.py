@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nanotool.datasets import Dataset, Progress
+from nanotool.datasets import Dataset
+from nanotool.progress import Progress
 
 # Batch [n, *sample shape] -> the same, varied. It draws from torch's own random numbers.
 Augment = Callable[[torch.Tensor], torch.Tensor]

@@ -7,7 +7,7 @@ count is never called a cycle or a millisecond. The count is that of one watched
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nanotool import compare, simulate
 from nanotool.boards import Board, TickUnit
-from nanotool.build import BuildResult, build
+from nanotool.build import BuildResult
 from nanotool.device.answers import Memory
 from nanotool.device.client import Device
 from nanotool.device.emulators import open_board
@@ -26,10 +26,9 @@ from nanotool.device.line import LineSettings
 from nanotool.device.training import Trainer
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
+from nanotool.progress import Progress
 from nanotool.run import output_bytes
 from nanotool.training import Head, Trainable, arena_size
-
-Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
 
 LAP_RUNS = 10  # inferences that share a lap on a real board
 RANDOM_INPUTS = 4  # where a model brings no samples
@@ -193,26 +192,24 @@ def bench_inputs(graph: QGraph) -> NDArray[Any]:
 
 
 def bench(
-    graph: QGraph,
-    board: Board,
+    firmware: BuildResult,
     inputs: NDArray[Any] | None = None,
     port: str | None = None,
     *,
-    firmware: BuildResult | None = None,
     progress: Progress | None = None,
 ) -> BenchResult:
-    """Measure `graph` on `board` with `inputs` (N x input shape, of the input's type;
+    """Measure `firmware` on its board with `inputs` (N x input shape, of the input's type;
     `bench_inputs` if None).
 
-    Builds unless `firmware` is given. `port`: a real board, flashed with this model.
+    `port`: a real board, flashed with it; None: the emulator.
     """
-    result = firmware or build(graph, board)
+    graph = firmware.graph
     x = bench_inputs(graph) if inputs is None else np.asarray(inputs)
     x = x.reshape(-1, *graph.input_tensor.shape)
     if not len(x):
         raise NanoError("There are no inputs to measure with.", "Give at least one.")
-    with connect(board, result.elf, port) as device:
-        return _measure(device, result, x, emulated=port is None, progress=progress)
+    with connect(firmware.board, firmware.elf, port) as device:
+        return _measure(device, firmware, x, emulated=port is None, progress=progress)
 
 
 def _measure(

@@ -19,11 +19,10 @@ from nanotool.backends import tflite
 from nanotool.errors import NanoError, UnsupportedOp
 from nanotool.ir import QGraph, Shape
 from nanotool.models import TFLITE, load_model, model_file
+from nanotool.progress import Progress
 from nanotool.report.describe import describe
 from nanotool.simulate import simulate_all
 from nanotool.tflm import Interpreter, TflmError
-
-Progress = Callable[[int, int], None]  # (layers done, layers there are)
 
 
 @dataclass(frozen=True, slots=True)

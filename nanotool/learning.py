@@ -25,13 +25,13 @@ from nanotool.files import write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import FloatArray, Int8Array
 from nanotool.pipeline import prepare
+from nanotool.progress import Progress
 from nanotool.runtime import Runtime
 from nanotool.training import Head, Trainable, config_hash
 from nanotool.training import Part as StatePart
 from nanotool.training.config import BIAS_BITS
 
 PARTS: tuple[Part, ...] = ("head", "optimizer", "all")
-Progress = Callable[[int, int], None]  # (samples done, samples there are)
 MOST_RECALLED = 10000  # samples of one `train step`
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +25,8 @@ from nanotool.identifiers import model_identifier
 from nanotool.inputs import as_array
 from nanotool.ir import Graph, QGraph
 from nanotool.passes import prepare
+from nanotool.progress import Progress
 from nanotool.quantization import quantize
-
-Progress: TypeAlias = Callable[[int, int], None]  # (batches done, batches there are)
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
 ACCEPTED = (

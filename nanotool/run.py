@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,8 @@ from nanotool import compare
 from nanotool.device.client import Device
 from nanotool.errors import DeviceError
 from nanotool.ir import DTYPES, Int8Array, Lowered, QGraph
+from nanotool.progress import Progress
 from nanotool.simulate import simulate
-
-Progress = Callable[[int, int], None]  # (inputs done, inputs there are)
 
 
 @dataclass(frozen=True, slots=True)

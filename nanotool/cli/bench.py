@@ -68,7 +68,7 @@ def command(
     built = build_firmware(model, board, optimize, task, head=learns)
     x = None if input is None else load_input(built.graph, input)
     with progress(f"Measuring on {built.board.name}") as show:
-        result = bench(built.graph, built.board, x, port, firmware=built, progress=show)
+        result = bench(built, x, port, progress=show)
     if as_json:
         print_json(result.to_json())
     else:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from nanotool.build import BuildResult
     from nanotool.ir import Lowered, Plan, QGraph
     from nanotool.passes.record import PassRecord
+    from nanotool.progress import Progress
     from nanotool.training import Trainable
 
-Progress: TypeAlias = Callable[[int, int], None]  # (done, total)
 
 MODEL_PANEL, RUN_PANEL, LOOK_PANEL = "Make a model", "Run a model", "Look around"
 

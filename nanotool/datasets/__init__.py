@@ -4,7 +4,7 @@ The cache is NANOTOOL_CACHE if that is set, else the user's cache folder, else (
 written) a checkout's .cache/ or the system's temporary folder.
 """
 
-from nanotool.datasets.dataset import Dataset, Progress
+from nanotool.datasets.dataset import Dataset
 from nanotool.datasets.fashion import load_fashion
 from nanotool.datasets.mnist import load_mnist
 from nanotool.datasets.motion import load_motion
@@ -16,7 +16,6 @@ __all__ = [
     "CACHE_VARIABLE",
     "Dataset",
     "Package",
-    "Progress",
     "cache_folders",
     "fetch",
     "load_fashion",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.ir import FloatArray
-
-Progress: TypeAlias = Callable[[int, int], None]  # (steps done, steps in all)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +42,3 @@ class Dataset:
             test_y=self.test_y[:test],
             test_recordings=None if recordings is None else recordings[:test],
         )
-
-
-def ignore_progress(done: int, total: int) -> None:
-    """For a caller who does not want to know."""

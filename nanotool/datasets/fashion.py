@@ -7,9 +7,10 @@ import gzip
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.datasets.dataset import Dataset, Progress, ignore_progress
+from nanotool.datasets.dataset import Dataset
 from nanotool.datasets.packages import Package, fetch
 from nanotool.ir import FloatArray
+from nanotool.progress import Progress, ignore_progress
 
 FOLDER = "usr/share/datasets/fashion-mnist"
 PACKAGE = Package(

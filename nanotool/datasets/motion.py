@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.datasets.dataset import Dataset, Progress, ignore_progress
+from nanotool.datasets.dataset import Dataset
 from nanotool.datasets.packages import Package, fetch
 from nanotool.errors import NanoError
 from nanotool.ir import FloatArray
+from nanotool.progress import Progress, ignore_progress
 
 MEMBER = "seglearn/data/watch_dataset.npy"
 PACKAGE = Package(

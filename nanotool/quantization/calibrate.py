@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import Graph
+from nanotool.progress import Progress
 from nanotool.quantization.evaluate import chunks, evaluate
 from nanotool.quantization.observers import OBSERVERS, Histogram, MinMax
 
 Range: TypeAlias = tuple[float, float]
-Progress: TypeAlias = Callable[[int, int], None]  # (steps done, steps in all)
 Batches: TypeAlias = Sequence[NDArray[Any]]
 
 

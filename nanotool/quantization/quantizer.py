@@ -37,8 +37,8 @@ from nanotool.ir import (
 )
 from nanotool.ops import facts
 from nanotool.passes.rewrite import unique
+from nanotool.progress import Progress
 from nanotool.quantization.calibrate import (
-    Progress,
     Range,
     Steps,
     as_batches,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from nanotool.bench import bench
@@ -12,14 +11,13 @@ from nanotool.doctor import can_emulate
 from nanotool.fit import DoesNotFit
 from nanotool.ir import QGraph
 from nanotool.passes.record import PassRecord
-from nanotool.peers import BOARD, peers_of
 from nanotool.pipeline import prepare
 from nanotool.plan import svg
+from nanotool.progress import Progress
 from nanotool.report.collect import collect, with_bench, with_memory
 from nanotool.report.data import Budget, GoalRow, ReportData
+from nanotool.report.peers import BOARD, peers_of
 from nanotool.targets import GOALS, TARGETS
-
-Progress = Callable[[int, int], None]
 
 
 def about_model(graph: QGraph, optimize: str = "balanced", target: str = "portable") -> ReportData:
@@ -55,7 +53,7 @@ def about_firmware(
     picture = svg(built.lowered, built.plan)
     data = collect(built.lowered, built.plan, memory_svg=picture, passes=built.passes)
     if port or can_emulate(board):
-        result = bench(built.graph, board, None, port, firmware=built, progress=progress)
+        result = bench(built, None, port, progress=progress)
         data = with_bench(data, result, built)
     else:
         data = with_memory(data, built)
@@ -101,7 +99,7 @@ def _built_goals(data: ReportData, built: BuildResult, *, measured: bool) -> tup
         if measured:
             samples = built.graph.samples
             one = None if samples is None else samples[:1]
-            ticks = bench(built.graph, built.board, one, firmware=other).ticks
+            ticks = bench(other, one).ticks
             row = replace(row, ticks=ticks)
         rows.append(row)
     return tuple(rows)

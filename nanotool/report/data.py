@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nanotool.ir import Shape
-from nanotool.peers import Peer
+from nanotool.report.peers import Peer
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from nanotool.errors import InvalidModel, MissingTool, NanoError
 from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor
 from nanotool.lower import ABI
 from nanotool.qfile import graph_hash
+from nanotool.runtime.arena import new_arena
 from nanotool.runtime.extension import load
 from nanotool.runtime.host import on_host
 from nanotool.runtime.structs import CData, Structs
@@ -33,8 +34,8 @@ class Runtime:
         compiled library is missing or has not a kernel that ``lowered`` names, `InvalidModel` if a
         struct does not fit the library's.
         """
-        extension = load()
-        self._ffi, self._lib = extension.ffi, extension.lib
+        self._extension = load()
+        self._ffi, self._lib = self._extension.ffi, self._extension.lib
         if self._lib.NANO_ABI != ABI:
             raise MissingTool(
                 f"The compiled C library is of NANO_ABI {self._lib.NANO_ABI}, this nanotool fills "
@@ -118,16 +119,11 @@ class Runtime:
     # --- C structs --------------------------------------------------------------------------------
 
     def _net(self) -> tuple[CData, CData]:
-        """A net in an arena of its own, and the memory that has to outlive it."""
-        align = int(self._lib.NANO_ALIGN)
-        size = max(self.arena_size, 1)
-        room = self._ffi.new("uint8_t[]", size + align - 1)
-        address = int(self._ffi.cast("uintptr_t", room))
-        arena = self._ffi.new("nano_arena *")
-        self._check(self._lib.nano_arena_init(arena, room + (-address % align), size))
+        """A net in an arena of its own, which has to outlive it."""
+        arena = new_arena(self._extension, self.arena_size)
         net = self._ffi.new("nano_net *")
         self._check(self._lib.nano_init(net, self._model, arena))
-        return net, (room, arena)
+        return net, arena
 
     def _check(self, status: int) -> None:
         if status != self._lib.NANO_OK:

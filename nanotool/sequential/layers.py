@@ -1,7 +1,7 @@
 """What a sequential model is made of: layers with their shapes checked and their numbers ready.
 
 A layer knows the values before and behind it (`Values`), its weights in the device's order and its
-requantization in the form that both readers need: `nanotool.runtime.sequential` gives it to the C
+requantization in the form that both readers need: `nanotool.sequential.net` gives it to the C
 library, `nanotool.sequential.graph` makes int8 ops of it.
 """
 

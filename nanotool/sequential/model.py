@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import Int8Array, QGraph, Window
-from nanotool.runtime.sequential import Refused, SequentialNet
 from nanotool.sequential import layers
 from nanotool.sequential.graph import to_graph
 from nanotool.sequential.layers import Int8Like, Layer, LayerError, Values
+from nanotool.sequential.net import Refused, SequentialNet
 
 if TYPE_CHECKING:
     from nanotool.sequential.trainable import TrainableHead

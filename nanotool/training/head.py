@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import Int8Array
-from nanotool.runtime.extension import load
+from nanotool.runtime import load
+from nanotool.runtime.arena import new_arena
 from nanotool.training.config import (
     LOSSES,
     OPTIMIZERS,
@@ -27,7 +28,6 @@ from nanotool.training.config import (
 CData: TypeAlias = Any  # cffi objects have no static types
 
 LOSS_ONE = 2**20  # a loss of 1, as the library tells it
-_ALIGN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,7 @@ class Head:
         self._keep: list[Any] = []  # what C points to, for as long as this object lives
         self._config = self._make_config(config)
         size = self._lib.nano_train_arena_size(self._config) if arena is None else arena
-        room = self._ffi.new("uint8_t[]", size + _ALIGN)
-        offset = -int(self._ffi.cast("uintptr_t", room)) % _ALIGN
-        self._arena = self._ffi.new("nano_arena *")
-        self._keep.append(room)
-        self._check(self._lib.nano_arena_init(self._arena, room + offset, size))
+        self._arena = new_arena(extension, size)
         self._head = self._ffi.new("nano_train *")
         self._check(self._lib.nano_train_init(self._head, self._config, self._arena))
 

@@ -18,6 +18,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section, SymbolTableSection
 
 import nanotool
+from nanotool.lower import ABI
+from nanotool.plan import TENSOR_ALIGN
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "lib" / "nano"
@@ -256,6 +258,13 @@ def test_versions_agree() -> None:
     assert json.loads((LIBRARY / "library.json").read_text())["version"] == version
     assert f"VERSION {version} " in (LIBRARY / "CMakeLists.txt").read_text()
     assert nanotool.__version__ == version
+
+
+def test_what_python_repeats_of_config_h() -> None:
+    """Planning and lowering do not load the library."""
+    config = (INCLUDE / "nano" / "config.h").read_text()
+    repeated = {"NANO_ABI": ABI, "NANO_TENSOR_ALIGN": TENSOR_ALIGN}
+    assert all(f"#define {name} {value}\n" in config for name, value in repeated.items())
 
 
 # --- The C suites ---------------------------------------------------------------------------------

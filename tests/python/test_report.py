@@ -14,7 +14,6 @@ import pytest
 from handmade import GraphBuilder, digits_cnn
 
 from bench.suite import MODELS
-from nanotool import peers
 from nanotool.boards import Board, find_board
 from nanotool.build import BuildError, BuildResult, build
 from nanotool.ir import (
@@ -31,7 +30,6 @@ from nanotool.ir import (
     Window,
 )
 from nanotool.lower import lower
-from nanotool.peers import peers_of
 from nanotool.plan import plan, svg
 from nanotool.report import (
     Budget,
@@ -40,12 +38,14 @@ from nanotool.report import (
     Sample,
     collect,
     graph_svg,
+    peers,
     render,
 )
 from nanotool.report.about import about_firmware, about_model
 from nanotool.report.collect import sample_rows, with_ticks
 from nanotool.report.describe import describe
 from nanotool.report.html import picture, worst_layer
+from nanotool.report.peers import peers_of
 from nanotool.report.tables import answers_table, tensors_table
 from nanotool.report.text import bar, decibel, number, percent, size
 from nanotool.targets import GOALS, TARGETS

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from nanotool.models import load_model
-from nanotool.peers import BOARD
 from nanotool.report import GoalRow, ReportData, Sample, render
 from nanotool.report.about import about_model
 from nanotool.report.collect import with_ticks
+from nanotool.report.peers import BOARD
 
 KWS = Path(__file__).resolve().parents[1] / "models" / "kws.tflite"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

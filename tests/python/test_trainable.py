@@ -239,7 +239,7 @@ def test_it_refuses_what_does_not_fit(setup: Setup, graph: QGraph) -> None:
 def test_bench_tells_what_learning_costs(graph: QGraph) -> None:
     learns = cut(graph, ["l2"], parse_options("batch=4"))
     board = find_board("native")
-    result = bench(learns.backbone, board, firmware=build(learns, board))
+    result = bench(build(learns, board))
     assert result.mismatches == 0 and result.training is not None
     assert result.training.batch == 4
     assert result.training.arena_bytes == arena_size(learns.config)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from training_twins import FloatTwin, Int16Twin, fixed
 
 from nanotool.errors import NanoError
 from nanotool.numerics import dense_multipliers, requantize
@@ -24,16 +25,13 @@ from nanotool.quantization.weights import (
     weight_scales,
 )
 from nanotool.training import (
-    FloatTwin,
     Head,
     HeadConfig,
-    Int16Twin,
     Layer,
     Part,
     Recipe,
     arena_size,
     config_hash,
-    fixed,
     state_size,
 )
 from nanotool.training.config import arena_size_macro

@@ -22,9 +22,9 @@
 
 /* Put behind a static buffer that will be an arena. */
 #if defined(__GNUC__)
-#define NANO_ALIGNED __attribute__((aligned(16)))
+#define NANO_ALIGNED __attribute__((aligned(NANO_ALIGN)))
 #else
-#define NANO_ALIGNED _Alignas(16)
+#define NANO_ALIGNED _Alignas(NANO_ALIGN)
 #endif
 
 /* Put before a const array of bytes that kernels may read word by word. */

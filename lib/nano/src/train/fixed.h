@@ -1,5 +1,6 @@
 /* fixed.h - the integer arithmetic of training: random numbers, factors, rounding by chance
- * (internal). The same results on every target; nanotool/training/fixed.py is its twin. */
+ * (internal). The same results on every target; tests/python/training_twins/fixed.py is its twin.
+ */
 #ifndef NANO_TRAIN_FIXED_H
 #define NANO_TRAIN_FIXED_H
 

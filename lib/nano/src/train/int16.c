@@ -1,5 +1,6 @@
 /* int16.c - the arithmetic of a head in integers: int16 weights, int32 gradients, rounding by
- * chance. docs/training.md has the formats; nanotool/training/int16.py is the twin, bit by bit.
+ * chance. docs/training.md has the formats; tests/python/training_twins/int16.py is the twin, bit
+ * by bit.
  *
  * Random words are drawn in a fixed order and number, whatever the values are. */
 #include "work.h"

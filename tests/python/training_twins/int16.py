@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.numerics import Int64Array, divide_toward_zero
-from nanotool.training import fixed
 from nanotool.training.config import BIAS_BITS, HeadConfig, quantized_bias, quantized_weights
-from nanotool.training.fixed import NEAREST, Factor, Random
+from training_twins import fixed
+from training_twins.fixed import NEAREST, Factor, Random
 
 ERROR_BITS = 12  # of a hidden layer, and of squares
 PROBABILITY_BITS = 15  # of cross-entropy's errors

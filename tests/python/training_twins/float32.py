@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.training.config import HeadConfig
-from nanotool.training.fixed import ONE, Random, rate_factor
+from training_twins.fixed import ONE, Random, rate_factor
 
 Float32Array = NDArray[np.float32]
 

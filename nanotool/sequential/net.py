@@ -11,7 +11,8 @@ import numpy as np
 from nanotool import numerics
 from nanotool.errors import NanoError
 from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, Window
-from nanotool.runtime.extension import load
+from nanotool.runtime import load
+from nanotool.runtime.arena import new_arena
 from nanotool.sequential.layers import (
     Elementwise,
     Flatten,
@@ -42,8 +43,8 @@ class SequentialNet:
 
     def __init__(self, source: Values, layers: Sequence[Layer], arena_size: int | None) -> None:
         """In an arena of ``arena_size`` bytes; None: as large as needed. Raises `Refused`."""
-        extension = load()
-        self._ffi, self._lib = extension.ffi, extension.lib
+        self._extension = load()
+        self._ffi, self._lib = self._extension.ffi, self._extension.lib
         self._source, self._layers = source, tuple(layers)
         self._lock = threading.Lock()
         if arena_size is not None:
@@ -84,13 +85,9 @@ class SequentialNet:
     # --- Building ---------------------------------------------------------------------------------
 
     def _build(self, size: int) -> None:
-        ffi, lib = self._ffi, self._lib
+        lib = self._lib
         self._keep: list[Any] = []  # what C points to, for as long as this object lives
-        align = int(lib.NANO_ALIGN)
-        room = self._new("uint8_t[]", max(size, 1) + align - 1)
-        aligned = room + (-int(ffi.cast("uintptr_t", room)) % align)
-        self._arena = self._new("nano_arena *")
-        self._check(0, lib.nano_arena_init(self._arena, aligned, size))
+        self._arena = new_arena(self._extension, size)
         self._sequence = self._new("nano_sequential *")
         shape = dict(zip("hwc", self._source.device_shape, strict=True))
         ops = sum(_op_count(layer) for layer in self._layers)
