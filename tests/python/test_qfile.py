@@ -17,8 +17,10 @@ from random_graphs import ALL, random_graph
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import LayerQuality, QGraph
-from nanotool.qfile import MAGIC, PREFIX, from_bytes, graph_hash, load, save, to_bytes
+from nanotool.qfile import MAGIC, PREFIX, VERSION, from_bytes, graph_hash, load, save, to_bytes
+from nanotool.simulate import simulate
 
+MODELS = Path(__file__).resolve().parents[1] / "models"
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -145,11 +147,28 @@ def test_no_file_and_not_our_file(tmp_path: Path) -> None:
         load(other)
 
 
-def test_another_version() -> None:
+@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (VERSION + 1, "Update nanotool")])
+def test_another_version(version: int, hint: str) -> None:
     content = bytearray(to_bytes(example()))
-    content[len(MAGIC)] = 99
-    with pytest.raises(InvalidModel, match="version 99"):
+    content[len(MAGIC)] = version
+    with pytest.raises(InvalidModel, match=f"version {version}.* reads {VERSION}") as caught:
         from_bytes(bytes(content))
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_stored_files_of_every_version(version: int) -> None:
+    """docs/compatibility.md: an old file computes what it did, or says the way out."""
+    with np.load(MODELS / f"format_{version}.npz") as stored:
+        kinds = [name.removesuffix(".nano") for name in stored if name.endswith(".nano")]
+        files = {kind: stored[f"{kind}.nano"].tobytes() for kind in kinds}
+        assert {PREFIX.unpack_from(content)[1] for content in files.values()} == {version}
+        graphs = {kind: from_bytes(content) for kind, content in files.items()}
+        for kind, graph in graphs.items():
+            assert same(simulate(graph, stored[f"{kind}.x"]), stored[f"{kind}.y"]), kind
+    told = graphs["dense"]
+    assert told.labels[-1] == "Ä59" and told.samples is not None and told.source == "torch: Netz"
+    assert told.quality[1] == LayerQuality(told.output, 31.5, 0.25)
 
 
 @FUZZ
