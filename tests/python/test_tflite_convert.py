@@ -26,7 +26,8 @@ from tflite_operators import CASES, Net, drawn, unary_case
 from nanotool.backends import tflite as writer
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import convert, file
-from nanotool.frontends.tflite.operators import INSTEAD, RULES
+from nanotool.frontends.tflite.instead import INSTEAD
+from nanotool.frontends.tflite.operators import RULES
 from nanotool.ir import Conv2D, Dense, QGraph, Reshape, Slice, Unary
 from nanotool.simulate import simulate
 
@@ -88,6 +89,18 @@ def test_gelu_by_tanh() -> None:
 
 
 # --- Whole models ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["person_detect", "zero_scale_channel"])
+def test_models_whose_unused_numbers_are_odd_answer_as_tflite_micro(name: str) -> None:
+    """A bias whose quantized dimension it has not; channels of zeros with a scale of 0."""
+    path = MODELS / f"{name}.tflite"
+    graph = convert.load(path)
+    shape = (1, *graph.input_tensor.shape)
+    x = np.random.default_rng(0).integers(-128, 128, (3, *shape)).astype(np.int8)
+    x[1:] = np.array([-128, 127]).reshape(2, *[1] * len(shape))
+    expected = _tflm(path.read_bytes(), x)
+    np.testing.assert_array_equal(_simulated(graph, x).reshape(expected.shape), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -218,8 +231,60 @@ def test_unsupported_operators_say_what_to_use_instead(net: Net) -> None:
     assert message == (
         "Operator 0 (UNIDIRECTIONAL_SEQUENCE_LSTM) 'tensor 1': UNIDIRECTIONAL_SEQUENCE_LSTM "
         "(INT8 (1, 4, 6), INT8 (1, 4, 6) -> INT8 (1, 8)) is not supported. "
-        "Use convolutions or dense layers over a window of time."
+        "It keeps a state from step to step, which is not in this version: use convolutions or "
+        "dense layers over a window of time."
     )
+
+
+FOREIGN = {
+    "lstm_mnist_int8": "UNIDIRECTIONAL_SEQUENCE_LSTM (INT8 (1, 28, 28), ",
+    "keyword_svdf_int8": "SVDF (INT8 (1, 96), ",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_the_operator_is_named_before_its_tensors_are_judged(name: str) -> None:
+    with pytest.raises(UnsupportedOp) as caught:
+        convert.load(MODELS / f"{name}.tflite")
+    assert FOREIGN[name] in caught.value.message
+    assert "It keeps a state from step to step" in caught.value.hint
+
+
+CUSTOM_CASES = {
+    "ethos-u": "give the .tflite file that Vela took",
+    "edgetpu-custom-op": "its compiler took",
+    "FlexErf": "without SELECT_TF_OPS",
+    "TFLite_Detection_PostProcess": "choose among them in your own code",
+    "SignalRfft": "audio front end",
+    "MyOwn": "compute it in your own code",
+}
+
+
+@pytest.mark.parametrize("name", CUSTOM_CASES)
+def test_custom_operators_are_told_by_their_names(net: Net, name: str) -> None:
+    """Theirs are tensors that nobody writes, without scales, of other types and no elements."""
+    source, target = net.tensor((1, 8)), net.tensor((1, 8))
+    strange = net.tensor((0,), kind="INT16")
+    net.tensors[strange][1]["Quantization"] = quantization(-1, 0, zero_points=())
+    net.add("CUSTOM", [source, strange], [target])
+    net.custom = name
+    with pytest.raises(UnsupportedOp) as caught:
+        convert.from_model(file.read(net.serialize([source], [target]), convert.screen), "m", "t")
+    assert f"CUSTOM {name!r}" in caught.value.message
+    assert CUSTOM_CASES[name] in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["CALL_ONCE", "ASSIGN_VARIABLE", "READ_VARIABLE", "VAR_HANDLE"])
+def test_variables_are_told_as_what_they_are(net: Net, name: str) -> None:
+    source, target = net.tensor((1, 8)), net.tensor((1, 8))
+    handle = net.tensor((1,), kind="RESOURCE")
+    results = [target] if name == "READ_VARIABLE" else [handle] if name == "VAR_HANDLE" else []
+    net.add(name, [] if results == [handle] else [handle], results)
+    net.add("RELU", [source], [target] if target not in results else [net.tensor((1, 8))])
+    if results == [handle]:
+        net.add("READ_VARIABLE", [handle], [target])
+    with pytest.raises(UnsupportedOp, match="keeps variables from call to call"):
+        convert.from_model(file.read(net.serialize([source], [target]), convert.screen), "m", "t")
 
 
 @pytest.mark.parametrize("name", sorted({*INSTEAD, "ROUND", "CUMSUM"}))

@@ -30,6 +30,7 @@ class Net:
     buffers: list[bytes] = field(default_factory=lambda: [b""])
     codes: list[str] = field(default_factory=list)
     operators: list[Spec] = field(default_factory=list)
+    custom: str = ""  # the own name of a CUSTOM operator
 
     def between(self, low: int, high: int) -> int:
         """An integer, both ends included."""
@@ -141,7 +142,13 @@ class Net:
         }
         content = {
             "Version": 3,
-            "OperatorCodes": [code(getattr(tflite.BuiltinOperator, c)) for c in self.codes],
+            "OperatorCodes": [
+                code(
+                    getattr(tflite.BuiltinOperator, c),
+                    **({"CustomCode": self.custom} if c == "CUSTOM" else {}),
+                )
+                for c in self.codes
+            ],
             "Subgraphs": [("SubGraph", graph)],
             "Buffers": [("Buffer", {"Data": data} if data else {}) for data in self.buffers],
         }

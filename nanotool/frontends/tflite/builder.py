@@ -310,6 +310,8 @@ class Call:
         Where the file has the same elements under another shape, a Reshape follows.
         """
         target = self.target(output)
+        if weight_scale is not None and not weight_scale.all():
+            weight_scale, bias = self._silenced(weight_scale, bias)
         if math.prod(shape) != target.size:
             self.invalid(f"its output should have the shape {shape}, the file has {target.shape}")
         name = target.name
@@ -319,3 +321,20 @@ class Call:
         self.builder.ops.append(QOp(name, op, tuple(inputs), weight, weight_scale, bias, clamp))
         if shape != target.shape:
             self.builder.ops.append(QOp(target.name, Reshape(target.shape), (name,)))
+
+    def _silenced(
+        self, scale: FloatArray, bias: Int32Array | None
+    ) -> tuple[FloatArray, Int32Array | None]:
+        """Scales and bias without scales of 0, whose outputs are 0 whatever the bias is: their
+        weights are 0, `file` has seen to that."""
+        silent = scale == 0
+        like = scale.max() or np.float32(self.target().scale / self._input_scale() / 2)
+        if bias is not None:
+            bias = np.where(silent, 0, bias).astype(np.int32)
+        return np.where(silent, like, scale).astype(np.float32), bias
+
+    def _input_scale(self) -> float:
+        """The scale of the first activation that the operator reads."""
+        tensors = [self.builder.model.tensors[i] for i in self.operator.inputs if i != NO_TENSOR]
+        given = next(t.quantization for t in tensors if t.data is None and t.quantization)
+        return given.scales[0]

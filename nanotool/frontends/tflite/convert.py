@@ -8,12 +8,14 @@ an `UnsupportedOp` with its name, its shapes and what to use instead.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
-from nanotool.errors import InvalidModel
+from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import file
 from nanotool.frontends.tflite.builder import Builder, Call
-from nanotool.frontends.tflite.file import FULL_INTEGER, NO_TENSOR, Model, Operator
-from nanotool.frontends.tflite.operators import INSTEAD, RULES, Rule
+from nanotool.frontends.tflite.file import FULL_INTEGER, NO_TENSOR, SHOWN, Model, Operator
+from nanotool.frontends.tflite.instead import way_out
+from nanotool.frontends.tflite.operators import RULES, Rule
 from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph
 from nanotool.validate import validate
@@ -28,7 +30,7 @@ def load(path: Path | str) -> QGraph:
     Raises NanoError without a file, InvalidModel for an unsound one, UnsupportedOp for an operator
     that has no int8 form here.
     """
-    model = file.load(path)
+    model = file.load(path, screen)
     name = Path(path).name
     return from_model(model, Path(path).stem, f"tflite: {name}")
 
@@ -71,6 +73,30 @@ def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph
     )
 
 
+def screen(model: Model) -> None:
+    """UnsupportedOp for the first operator that has no int8 form here, of those that the output
+    depends on or that have none and so act by the way; tensors need not be judged yet."""
+    live = _live(model)
+    for position, operator in enumerate(model.operators):
+        acts = not operator.outputs
+        if operator.code.name not in RULES and (acts or not live.isdisjoint(operator.outputs)):
+            _unknown(model, position, operator)
+
+
+def _unknown(model: Model, position: int, operator: Operator) -> NoReturn:
+    """Refuse an operator that is not in RULES: with what it does, and what to do."""
+    code = operator.code
+    name = ""
+    if operator.outputs:
+        name = model.tensors[operator.outputs[0]].name.split(";")[0][:SHOWN]
+    what = f"{code.name} {code.custom[:SHOWN]!r}" if code.custom else code.name
+    raise UnsupportedOp(
+        f"Operator {position} ({code.name})" + (f" {name!r}" if name else ""),
+        f"{what} ({_shapes(model, operator)})",
+        way_out(code.name, code.custom),
+    )
+
+
 def _live(model: Model) -> frozenset[int]:
     """The tensors on which the output depends."""
     live = set(model.outputs)
@@ -96,11 +122,7 @@ def _import(call: Call) -> None:
     operator = call.operator
     rule = RULES.get(call.code)
     if rule is None:
-        custom = f" {operator.code.custom[:60]!r}" if operator.code.custom else ""
-        call.unsupported(
-            f"{call.code}{custom} ({_shapes(call.builder.model, operator)})",
-            INSTEAD.get(call.code, f"Known operators: {', '.join(sorted(RULES))}."),
-        )
+        _unknown(call.builder.model, call.position, operator)
     if not rule.least <= len(operator.inputs) <= rule.most:
         call.invalid(f"it has {len(operator.inputs)} inputs")
     if len(operator.outputs) > 1 and not rule.several:

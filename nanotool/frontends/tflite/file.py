@@ -2,17 +2,20 @@
 
 What `read` returns is whole and consistent: every index leads to a tensor, constants have exactly
 the bytes of their shape, scales fit their tensors, operators run in an order in which everything
-is written once and before it is read. Whether each operator is one that we can compute is left
-to `convert`. What cannot be read is an `InvalidModel`: with truncated, damaged or hostile bytes
-too, in a time and a memory that the file's size bounds.
+is written once and before it is read. Not judged is what nobody uses: tensors and operators on
+which no output depends, quantization that no operator reads, subgraphs that none calls. Whether
+each operator is one that we can compute is left to `convert`, which may look at the operators
+(``screen``) before their tensors are judged. What cannot be read is an `InvalidModel`: with
+truncated, damaged or hostile bytes too, in a time and a memory that the file's size bounds.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +47,15 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "UINT64": np.dtype("<u8"),
 }
 
+QUANTIZED = frozenset({"INT8", "UINT8", "INT16"})  # the types whose scales somebody reads
+
 FIXED_SHAPES = "Convert the model with an input of fixed shape and a batch of 1."
 CONSTANT = "Here only a constant will do: convert the model so that it is folded."
 FULL_INTEGER = (
     "Quantize it when you convert it: with a representative dataset, "
     "target_spec.supported_ops = [TFLITE_BUILTINS_INT8], and inference types int8."
 )
+SMALL_INTEGER = "Convert the model with 8 bits for each weight."
 
 
 # --- The model ------------------------------------------------------------------------------------
@@ -59,7 +65,7 @@ FULL_INTEGER = (
 class Quantization:
     """real = scale · (q − zero point), with one scale, or one per index of ``dimension``."""
 
-    scales: tuple[float, ...]  # one or more, positive unless the tensor is INT32
+    scales: tuple[float, ...]  # one or more, positive; 0 for a constant's index that holds 0 alone
     zero_points: tuple[int, ...]  # as many; within the tensor's type
     dimension: int  # an axis of the tensor if there are several scales
 
@@ -72,7 +78,7 @@ class Tensor:
     shape: tuple[int, ...]  # at most MAX_RANK sizes, each at least 1
     shape_signature: tuple[int, ...]  # the same, but for a first -1: any batch, here 1
     type: str  # "INT8": a key of DTYPES
-    quantization: Quantization | None
+    quantization: Quantization | None  # of INT8, UINT8 and INT16: no others' is read
     data: memoryview | None  # a constant's bytes, little-endian: a view into the file
     is_variable: bool  # state that outlives an inference
 
@@ -110,13 +116,13 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The one subgraph of a file, and what the file says about itself."""
+    """The first subgraph of a file, and what the file says about itself."""
 
     version: int
     description: str
     operator_codes: tuple[OperatorCode, ...]
     name: str  # of the subgraph; often empty
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[Tensor, ...]  # those that nobody uses may be anything
     operators: tuple[Operator, ...]  # in the order in which they run
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -127,10 +133,13 @@ class Model:
         return f"tensor {index} {name[:SHOWN]!r}" if name else f"tensor {index}"
 
 
+Screen: TypeAlias = Callable[[Model], None]  # it raises for operators that nobody can compute
+
+
 # --- Reading --------------------------------------------------------------------------------------
 
 
-def load(path: Path | str) -> Model:
+def load(path: Path | str, screen: Screen | None = None) -> Model:
     """Read the .tflite file at ``path``: NanoError without one, InvalidModel if it is unsound."""
     file = Path(path)
     try:
@@ -142,57 +151,102 @@ def load(path: Path | str) -> Model:
     except OSError as error:
         raise NanoError(f"Cannot read {file}: {error.strerror or error}.", "Check path.") from error
     try:
-        return read(content)
+        return read(content, screen)
     except InvalidModel as error:
         raise InvalidModel(f"{file}: {error.message}", error.hint) from error
 
 
-def read(data: bytes) -> Model:
-    """The model in the bytes of a .tflite file; InvalidModel, and nothing else, if it has none."""
+def read(data: bytes, screen: Screen | None = None) -> Model:
+    """The model in the bytes of a .tflite file; InvalidModel, and nothing else, if it has none.
+
+    ``screen`` is given the model with its tensors as the file describes them, not yet judged and
+    without data: only indices and types are right. What it raises goes through.
+    """
     reader = Reader(data)
     file = reader.root(schema.File, schema.FILE_IDENTIFIER, "model")
     if file.version != schema.VERSION:
         _refuse("The file", f"its schema has version {file.version}, not {schema.VERSION}")
-    if len(file.subgraphs) != 1:
-        _refuse(
-            "The file",
-            f"it has {len(file.subgraphs)} subgraphs, not 1",
-            "Models with control flow (if, while) or several entry points cannot be used: "
-            "convert the one function that infers.",
-        )
+    if not file.subgraphs:
+        _refuse("The file", "it has no subgraph")
+    _check_entries(reader, file)
     graph = file.subgraphs[0]
-    codes = tuple(_operator_code(i, code) for i, code in enumerate(file.operator_codes))
-    tensors = tuple(_tensor(file, i, tensor) for i, tensor in enumerate(graph.tensors))
-    model = Model(
+    codes = tuple(map(_operator_code, file.operator_codes))
+    rough = Model(
         version=file.version,
         description=file.description,
         operator_codes=codes,
         name=graph.name,
-        tensors=tensors,
+        tensors=tuple(map(_described, graph.tensors)),
         operators=tuple(
             _operator(reader, codes, i, operator) for i, operator in enumerate(graph.operators)
         ),
         inputs=graph.inputs,
         outputs=graph.outputs,
     )
-    _check_indices(model)
+    _check_indices(rough)
+    _check_float(rough)
+    if screen is not None:
+        screen(rough)
+    _check_results(rough)
+    used = _used(rough)
+    tensors = tuple(
+        _tensor(file, i, raw) if i in used else given
+        for i, (raw, given) in enumerate(zip(graph.tensors, rough.tensors, strict=True))
+    )
+    model = replace(rough, tensors=tensors)
     _check_order(model)
     _check_integer(model)
     return model
+
+
+def _check_entries(reader: Reader, file: schema.File) -> None:
+    """Of several subgraphs the first one counts, as for TensorFlow Lite Micro; unless the file
+    names several entry points to choose from. Those that operators call are theirs to refuse."""
+    if len(file.subgraphs) == 1:
+        return
+    entries = reader.root(schema.Entries, schema.FILE_IDENTIFIER, "model").signatures
+    if len({entry.subgraph for entry in entries}) > 1:
+        names = ", ".join(repr(entry.key[:SHOWN]) for entry in entries[:8])
+        _refuse(
+            "The file",
+            f"it has several entry points: {names}",
+            "Convert the one function that infers.",
+        )
+
+
+def _described(raw: schema.Tensor) -> Tensor:
+    """A tensor as the file describes it, not judged."""
+    return Tensor(raw.name, raw.shape, raw.shape, raw.type, None, None, raw.is_variable)
+
+
+def _needed(model: Model) -> list[tuple[int, Operator]]:
+    """The operators on which an output depends, or that write an input; with their numbers."""
+    wanted = {*model.inputs, *model.outputs}
+    needed = []
+    for i, operator in reversed(list(enumerate(model.operators))):
+        if not wanted.isdisjoint(operator.outputs):
+            needed.append((i, operator))
+            wanted.update(operator.inputs)
+    return needed[::-1]
+
+
+def _used(model: Model) -> set[int]:
+    """The tensors that an input, an output or an operator that is needed names."""
+    used = {*model.inputs, *model.outputs}
+    for _, operator in _needed(model):
+        used.update(operator.outputs, operator.inputs)
+    return used - {NO_TENSOR}
 
 
 def _refuse(where: str, what: str, hint: str = HINT) -> NoReturn:
     raise InvalidModel(f"{where}: {what}.", hint)
 
 
-def _operator_code(index: int, code: schema.OperatorCode) -> OperatorCode:
+def _operator_code(code: schema.OperatorCode) -> OperatorCode:
+    """A code that no schema has matters only where it is used: its name is "", its version it."""
     number = max(code.deprecated_builtin_code, code.builtin_code)
     if code.deprecated_builtin_code < 0 or number not in schema.OPERATORS:
-        _refuse(
-            f"Operator code {index}",
-            f"{number} is no operator of the schema",
-            f"{HINT} If TensorFlow made it newly, update the Python package tflite.",
-        )
+        return OperatorCode("", number)
     custom = code.custom_code if number == CUSTOM else ""
     return OperatorCode(schema.OPERATORS[number], code.version, custom)
 
@@ -206,6 +260,12 @@ def _operator(
             f"its operator code {operator.opcode_index} is not one of {len(codes)}",
         )
     code = codes[operator.opcode_index]
+    if not code.name:
+        _refuse(
+            f"Operator {index}",
+            f"its code {code.version} is no operator of the schema",
+            f"{HINT} If TensorFlow made it newly, update the Python package tflite.",
+        )
     return Operator(
         code, operator.inputs, operator.outputs, _options(reader, code, index, operator)
     )
@@ -233,17 +293,19 @@ def _options(
 def _tensor(file: schema.File, index: int, raw: schema.Tensor) -> Tensor:
     where = f"Tensor {index} {raw.name[:SHOWN]!r}" if raw.name else f"Tensor {index}"
     if raw.type not in DTYPES:
-        _refuse(where, f"type {raw.type} is not supported", FULL_INTEGER)
+        hint = SMALL_INTEGER if raw.type in {"INT4", "UINT4", "INT2"} else FULL_INTEGER
+        _refuse(where, f"type {raw.type} is not supported", hint)
     if raw.sparsity is not None:
         _refuse(where, "it is sparse", "Convert the model without sparsity: with dense weights.")
     signature = _shape(where, raw)
+    data = _data(file, where, raw)
     tensor = Tensor(
         name=raw.name,
         shape=raw.shape,
         shape_signature=signature,
         type=raw.type,
-        quantization=_quantization(where, raw),
-        data=_data(file, where, raw),
+        quantization=_quantization(where, raw, data) if raw.type in QUANTIZED else None,
+        data=data,
         is_variable=raw.is_variable,
     )
     expected = tensor.size * DTYPES[tensor.type].itemsize
@@ -268,37 +330,51 @@ def _shape(where: str, raw: schema.Tensor) -> tuple[int, ...]:
         _refuse(where, f"its shape {shape} has a size below 1")
     if math.prod(shape) > MAX_ELEMENTS:
         _refuse(where, f"its shape {shape} has more than {MAX_ELEMENTS:,} elements")
-    if not signature:  # some writers leave it empty, which means "as the shape"
+    if -1 not in signature:  # it says nothing; some writers leave it empty, or an old one
         return shape
-    if signature != shape:
-        if len(signature) != len(shape) or any(
-            given not in {size, -1} for given, size in zip(signature, shape, strict=True)
-        ):
-            _refuse(where, f"its shape {shape} does not fit its signature {signature[:MAX_RANK]}")
-        if -1 in signature[1:] or shape[0] != 1:
-            _refuse(where, f"its shape {signature} is not fixed", FIXED_SHAPES)
+    if len(signature) != len(shape) or any(
+        given not in {size, -1} for given, size in zip(signature, shape, strict=True)
+    ):
+        _refuse(where, f"its shape {shape} does not fit its signature {signature[:MAX_RANK]}")
+    if -1 in signature[1:] or shape[0] != 1:
+        _refuse(where, f"its shape {signature} is not fixed", FIXED_SHAPES)
     return signature
 
 
-def _quantization(where: str, raw: schema.Tensor) -> Quantization | None:
+def _quantization(where: str, raw: schema.Tensor, data: memoryview | None) -> Quantization | None:
     given = raw.quantization
-    if given is None or (not given.scale and not given.zero_point):
+    if given is None or not given.scale:
         return None
     if given.details_type != "NONE":
         _refuse(where, f"its quantization is a {given.details_type}", FULL_INTEGER)
     count, axis = len(given.scale), given.quantized_dimension
-    if len(given.zero_point) != count:
-        _refuse(where, f"it has {count} scales and {len(given.zero_point)} zero points")
+    zero_points = given.zero_point
+    if len(zero_points) in {0, 1} and data is not None:  # of a constant: 0, or one for all
+        zero_points = (zero_points or (0,)) * count
+    if len(zero_points) != count:
+        _refuse(where, f"it has {count} scales and {len(zero_points)} zero points")
     if count > 1 and not (0 <= axis < len(raw.shape) and raw.shape[axis] == count):
         _refuse(where, f"{count} scales do not fit axis {axis} of its shape {raw.shape}")
-    # A bias's scale is not used, and may be too small for float32.
-    if raw.type != "INT32" and not all(scale > 0 for scale in given.scale):
-        _refuse(where, "a scale is not positive")
-    dtype = DTYPES[raw.type]
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.iinfo(np.int64)
-    if not all(limits.min <= zero <= limits.max for zero in given.zero_point):
+    if not all(map(math.isfinite, given.scale)):
+        _refuse(where, "a scale is not finite")
+    limits = np.iinfo(DTYPES[raw.type])
+    if not all(limits.min <= zero <= limits.max for zero in zero_points):
         _refuse(where, f"a zero point is outside {raw.type}")
-    return Quantization(given.scale, given.zero_point, axis)
+    if not all(scale > 0 or _is_zero(raw, data, i) for i, scale in enumerate(given.scale)):
+        _refuse(where, "a scale is not positive")
+    return Quantization(given.scale, zero_points, axis)
+
+
+def _is_zero(raw: schema.Tensor, data: memoryview | None, index: int) -> bool:
+    """Whether scale ``index`` is 0, and all the constant's elements that it is for are 0."""
+    given = raw.quantization
+    if given is None or given.scale[index] != 0 or data is None or raw.type != "INT8":
+        return False
+    if len(data) != math.prod(raw.shape):
+        return False
+    array = np.frombuffer(data, np.int8).reshape(raw.shape)
+    part = array if len(given.scale) == 1 else array.take(index, given.quantized_dimension)
+    return not part.any()
 
 
 def _data(file: schema.File, where: str, raw: schema.Tensor) -> memoryview | None:
@@ -329,8 +405,6 @@ def _check_indices(model: Model) -> None:
         _check_range("The graph", what, indices, 0, count)
     for i, operator in enumerate(model.operators):
         where = f"Operator {i} ({operator.code.name})"
-        if not operator.outputs:
-            _refuse(where, "it has no outputs")
         _check_range(where, "inputs", operator.inputs, NO_TENSOR, count)
         _check_range(where, "outputs", operator.outputs, 0, count)
 
@@ -341,6 +415,13 @@ def _check_range(where: str, what: str, indices: tuple[int, ...], low: int, coun
             _refuse(where, f"its {what} name tensor {index} of {count}")
 
 
+def _check_results(model: Model) -> None:
+    """Every operator has outputs: those of variables, which have none, are not ours."""
+    for i, operator in enumerate(model.operators):
+        if not operator.outputs:
+            _refuse(f"Operator {i} ({operator.code.name})", "it has no outputs")
+
+
 def _check_order(model: Model) -> None:
     """Activations are written once, before they are read; nobody writes constants or inputs."""
     tensors = model.tensors
@@ -349,7 +430,7 @@ def _check_order(model: Model) -> None:
         if index in written:
             _refuse("The graph", f"its input, {model.describe(index)}, is no activation")
         written.add(index)
-    for i, operator in enumerate(model.operators):
+    for i, operator in _needed(model):
         where = f"Operator {i} ({operator.code.name})"
         for index in operator.inputs:
             if index != NO_TENSOR and index not in written:
@@ -363,12 +444,18 @@ def _check_order(model: Model) -> None:
             _refuse("The graph", f"nothing writes its output, {model.describe(index)}")
 
 
+def _check_float(model: Model) -> None:
+    """A model in floats is told so, whatever its operators are."""
+    types = {model.tensors[i].type for i in _used(model)}
+    if types & {"FLOAT32", "FLOAT16", "FLOAT64"} and not types & QUANTIZED:
+        _refuse(
+            "The model", f"it computes in {', '.join(sorted(types))}, not in INT8", FULL_INTEGER
+        )
+
+
 def _check_integer(model: Model) -> None:
     """Some activation is int8, and every int8 activation that is used has a scale."""
-    used = {*model.inputs, *model.outputs}
-    for operator in model.operators:
-        used.update(operator.outputs, (i for i in operator.inputs if i != NO_TENSOR))
-    activations = [i for i in sorted(used) if model.tensors[i].data is None]
+    activations = [i for i in sorted(_used(model)) if model.tensors[i].data is None]
     types = {model.tensors[i].type for i in activations}
     if "INT8" not in types:
         _refuse(

@@ -10,9 +10,9 @@ that are not declared are never looked at. `Reader.table` makes the dataclass of
     vector    u32 number of items, then the items; a string is a vector of bytes and a zero
 
 Every offset, size, number of items and alignment is compared with the file before it is followed,
-each enumerator with its list, floats have to be finite. Offsets may lead to the same place again,
-so the bytes read in all are counted: a small file cannot describe a large model. Anything wrong
-is an `InvalidModel` that says which field, where, and what is wrong with it.
+each enumerator with its list, a field that is a float has to be finite. Offsets may lead to the
+same place again, so the bytes read in all are counted: a small file cannot describe a large model.
+Anything wrong is an `InvalidModel` that says which field, where, and what is wrong with it.
 """
 
 from __future__ import annotations
@@ -139,10 +139,7 @@ class Reader:
         """``count`` little-endian values of the struct module's type ``code``."""
         if not 0 <= at <= len(self.data) - count * struct.calcsize(f"<{code}"):
             damaged(where, f"byte {at} is beyond the file's {len(self.data)}")
-        values = struct.unpack_from(f"<{count}{code}", self.data, at)
-        if code == "f" and not all(map(math.isfinite, values)):
-            damaged(where, "a value is not finite")
-        return values
+        return struct.unpack_from(f"<{count}{code}", self.data, at)
 
     def spend(self, count: int, where: str) -> None:
         """Count bytes as read."""
@@ -171,7 +168,10 @@ class Number:
 
     def read(self, reader: Reader, at: int, where: str) -> Any:
         """See `Kind`."""
-        return reader.unpack(self.code, 1, at, where)[0]
+        value = reader.unpack(self.code, 1, at, where)[0]
+        if self.code == "f" and not math.isfinite(value):
+            damaged(where, "the value is not finite")
+        return value
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A vector of numbers, as a tuple."""
+    """A vector of numbers, as a tuple; floats may be infinite or no numbers."""
 
     code: str  # of the struct module: "i", "q", "f"
     size: int = 4

@@ -136,6 +136,21 @@ class File:
     buffers: tuple[Buffer, ...] = slot(4, Tables(Buffer), ())
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """`SignatureDef`: a way into the model."""
+
+    key: str = slot(2, TEXT, "")
+    subgraph: int = slot(4, UINT, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The ways into a model, of the root table."""
+
+    signatures: tuple[Signature, ...] = slot(7, Tables(Signature), ())
+
+
 # --- Options of operators -------------------------------------------------------------------------
 
 
