@@ -30,10 +30,10 @@ from nanotool.ir import (
     Dense,
     MaxPool2D,
     Mean,
+    Op,
     Pad,
     PRelu,
     QGraph,
-    QOp,
     QTensor,
     Quantize,
     Reshape,
@@ -41,12 +41,12 @@ from nanotool.ir import (
     Slice,
     Transpose,
     Unary,
-    Window,
 )
 from nanotool.numerics import Int64Array
-from nanotool.simulate import run_op
-
-Masks: TypeAlias = NDArray[np.bool_]
+from nanotool.ops import Layer, Registry, layer_of
+from nanotool.ops.shape import averaged
+from nanotool.ops.taps import Masks, transpose_taps, window_taps
+from nanotool.simulate import run_layer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +78,11 @@ def ranges(graph: QGraph) -> dict[str, Range]:
     found[graph.input] = whole(graph.input_tensor)
     for op in graph.ops:
         target = graph.tensors[op.name]
-        function = _RULES.get(type(op.op))
-        if function is None or target.dtype not in ZERO_POINTS:
-            found[op.name] = whole(target, op.clamp)
+        if target.dtype not in ZERO_POINTS:
+            found[op.name] = whole(target)
         else:
-            found[op.name] = function(graph, op, *(found[name] for name in op.inputs))
+            layer = layer_of(graph, op)
+            found[op.name] = _interval.of(op.op)(layer, *(found[name] for name in op.inputs))
     return found
 
 
@@ -131,18 +131,15 @@ def _requantized(
     return Range(low, high)
 
 
-# --- Rules ----------------------------------------------------------------------------------------
-
-Rule: TypeAlias = Callable[..., Range]  # (graph, op, *ranges of the inputs)
-_RULES: dict[type, Rule] = {}
+# --- One function an operator ---------------------------------------------------------------------
 
 
-def _rule(*operators: type) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        _RULES.update(dict.fromkeys(operators, function))
-        return function
+def _anything(layer: Layer[Op], *_sources: Range) -> Range:
+    return whole(layer.output, layer.clamp)
 
-    return register
+
+Interval: TypeAlias = Callable[..., Range]  # (layer, *ranges of its inputs) -> of its output
+_interval = Registry[Interval]("intervals.py", default=_anything)
 
 
 def _clipped(source: Range, clamp: tuple[int, int]) -> Range:
@@ -158,63 +155,41 @@ def _spread(source: Range, count: int) -> Range:
 # Sums of products
 
 
-def tap_masks(graph: QGraph, op: QOp) -> tuple[Masks, Masks]:
+def tap_masks(layer: Layer[Op]) -> tuple[Masks, Masks]:
     """([m, KH], [n, KW]): every choice of kernel rows, and of columns, that lies over the input at
     some output position of a convolution; a dense layer is 1x1."""
-    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    match op.op:
-        case Conv2D(window):
-            rows, columns = (
-                window_taps(window, source.shape[a], target.shape[a], a) for a in (0, 1)
-            )
-        case ConvTranspose2D(window):
-            rows, columns = (
-                transpose_taps(window, source.shape[a], target.shape[a], a) for a in (0, 1)
-            )
-        case _:
-            rows = columns = np.ones((1, 1), np.bool_)
+    if isinstance(layer.op, (Conv2D, ConvTranspose2D)):
+        taps = window_taps if isinstance(layer.op, Conv2D) else transpose_taps
+        source, target = layer.input.shape, layer.output.shape
+        rows, columns = (taps(layer.op.window, source[a], target[a], a) for a in (0, 1))
+    else:
+        rows = columns = np.ones((1, 1), np.bool_)
     return np.unique(rows, axis=0), np.unique(columns, axis=0)
 
 
-def window_taps(window: Window, size: int, outputs: int, axis: int) -> Masks:
-    """[outputs, kernel] along one axis: whether a tap lies over the input, at each position."""
-    start = np.arange(outputs)[:, None] * window.stride[axis] - window.padding[axis]
-    at = start + np.arange(window.kernel[axis]) * window.dilation[axis]
-    return np.asarray((at >= 0) & (at < size))
-
-
-def transpose_taps(window: Window, size: int, outputs: int, axis: int) -> Masks:
-    """The same for a transposed convolution: whether a tap meets an input pixel."""
-    place = np.arange(outputs)[:, None] + window.padding[axis] - np.arange(window.kernel[axis])
-    at, rest = np.divmod(place, window.stride[axis])
-    return np.asarray((rest == 0) & (at >= 0) & (at < size))
-
-
-def as_kernel(op: QOp) -> Int64Array:
+def as_kernel(layer: Layer[Op]) -> Int64Array:
     """The weights as int64 O, KH, KW, C; a dense layer is 1x1."""
-    assert op.weight is not None
-    weight = op.weight.astype(np.int64)
-    return weight[:, None, None, :] if isinstance(op.op, Dense) else weight
+    weight = layer.weight.astype(np.int64)
+    return weight if weight.ndim == 4 else weight[:, None, None, :]
 
 
-def accumulator_range(graph: QGraph, op: QOp, source: Range) -> tuple[Int64Array, Int64Array]:
+def accumulator_range(layer: Layer[Op], source: Range) -> tuple[Int64Array, Int64Array]:
     """The least and the greatest accumulator of each output channel, bias included."""
-    weight = as_kernel(op)
+    weight = as_kernel(layer)
     outputs, depth = len(weight), weight.shape[-1]
-    groups = op.op.groups if isinstance(op.op, Conv2D) else 1
+    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
     first = np.arange(outputs) // (outputs // groups) * depth
     channel = first[:, None] + np.arange(depth)
-    zero_point = graph.tensors[op.inputs[0]].zero_point
+    zero_point = layer.input.zero_point
     bottom, top = ((end - zero_point)[channel] for end in (source.low, source.high))
     positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
     least, most = (
         np.einsum("oijc,oc->oij", positive, up) + np.einsum("oijc,oc->oij", negative, down)
         for up, down in ((bottom, top), (top, bottom))
     )
-    masks = tap_masks(graph, op)
-    bias = np.zeros(outputs, np.int64) if op.bias is None else op.bias.astype(np.int64)
-    low = bias + summed(least, masks).min(axis=1)
-    high = bias + summed(most, masks).max(axis=1)
+    masks = tap_masks(layer)
+    low = layer.bias + summed(least, masks).min(axis=1)
+    high = layer.bias + summed(most, masks).max(axis=1)
     return low, high
 
 
@@ -225,51 +200,45 @@ def summed(taps: Int64Array, masks: tuple[Masks, Masks]) -> Int64Array:
     return sums.reshape(len(taps), len(rows) * len(columns))
 
 
-@_rule(Conv2D, ConvTranspose2D, Dense)
-def _weighted(graph: QGraph, op: QOp, source: Range) -> Range:
-    assert op.weight_scale is not None
-    given, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    of = numerics.dense_multipliers if isinstance(op.op, Dense) else numerics.conv_multipliers
-    multiplier = of(given.scale, op.weight_scale, target.scale)
-    total = accumulator_range(graph, op, source)
-    return _requantized(total, multiplier, target.zero_point, op.clamp)
+@_interval(Conv2D, ConvTranspose2D, Dense)
+def _weighted(layer: Layer[Op], source: Range) -> Range:
+    total = accumulator_range(layer, source)
+    return _requantized(total, layer.multipliers(), layer.output.zero_point, layer.clamp)
 
 
 # Element by element, and pools
 
 
-@_rule(MaxPool2D, AveragePool2D)
-def _pool(_graph: QGraph, op: QOp, source: Range) -> Range:
+@_interval(MaxPool2D, AveragePool2D)
+def _pool(layer: Layer[MaxPool2D | AveragePool2D], source: Range) -> Range:
     """A maximum or a mean, padding left out, lies between the least and the greatest element."""
-    return _clipped(source, op.clamp)
+    return _clipped(source, layer.clamp)
 
 
-@_rule(Resize)
-def _resize(_graph: QGraph, _op: QOp, source: Range) -> Range:
+@_interval(Resize)
+def _resize(layer: Layer[Resize], source: Range) -> Range:
     """So does what is interpolated."""
     return source
 
 
-@_rule(Mean)
-def _mean(graph: QGraph, op: QOp, source: Range) -> Range:
-    assert isinstance(op.op, Mean)
-    given, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    if len(given.shape) - 1 in op.op.axes:
+@_interval(Mean)
+def _mean(layer: Layer[Mean], source: Range) -> Range:
+    given, target = layer.input, layer.output
+    if len(given.shape) - 1 in layer.op.axes:
         source = _spread(source, channels(target))
-    count = int(np.prod([given.shape[axis] for axis in op.op.axes], dtype=np.int64))
+    count = averaged(layer)
     multiplier = numerics.mean_multiplier(given.scale, target.scale, count)
     total = (
         count * (source.low - given.zero_point),
         count * (source.high - given.zero_point),
     )
-    return _requantized(total, multiplier, target.zero_point, op.clamp)
+    return _requantized(total, multiplier, target.zero_point, layer.clamp)
 
 
-@_rule(Unary)
-def _unary(graph: QGraph, op: QOp, source: Range) -> Range:
-    assert isinstance(op.op, Unary)
-    given, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    entries = unary.table(op.op.function, given, target, op.clamp).astype(np.int64)
+@_interval(Unary)
+def _unary(layer: Layer[Unary], source: Range) -> Range:
+    given, target = layer.input, layer.output
+    entries = unary.table(layer.op.function, given, target, layer.clamp).astype(np.int64)
     ends, which = np.unique(np.stack([source.low, source.high]), axis=1, return_inverse=True)
     looked_up = [entries[low - INT8_MIN : high - INT8_MIN + 1] for low, high in ends.T]
     least = np.array([part.min() for part in looked_up])
@@ -278,9 +247,9 @@ def _unary(graph: QGraph, op: QOp, source: Range) -> Range:
     return Range(least[which], most[which])
 
 
-@_rule(Quantize)
-def _quantize(graph: QGraph, op: QOp, source: Range) -> Range:
-    given, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
+@_interval(Quantize)
+def _quantize(layer: Layer[Quantize], source: Range) -> Range:
+    given, target = layer.input, layer.output
     if given.dtype not in ZERO_POINTS:
         return whole(target)
     multiplier = numerics.quantize_multiplier(given.scale / target.scale)
@@ -298,34 +267,31 @@ def _quantize(graph: QGraph, op: QOp, source: Range) -> Range:
     return Range(np.where(exact, ends[0], low), np.where(exact, ends[1], high))
 
 
-@_rule(Binary)
-def _binary(graph: QGraph, op: QOp, a: Range, b: Range) -> Range:
+@_interval(Binary)
+def _binary(layer: Layer[Binary], a: Range, b: Range) -> Range:
     """Each function is monotone in one operand if the other is fixed: extremes are in corners."""
-    assert isinstance(op.op, Binary)
-    first, second, target = (graph.tensors[name] for name in (*op.inputs, op.name))
-    if op.op.function == "mul":
+    (first, second), target = layer.inputs, layer.output
+    if layer.op.function == "mul":
         multiplier = numerics.mul_multiplier(first.scale, second.scale, target.scale)
         product = np.array(255 * 255)
         if not stays_int32(-product, product, *multiplier):
-            return whole(target, op.clamp)
-    operands = replace(op, inputs=(f"{op.name}/a", f"{op.name}/b"))
-    shapes = {
-        operands.inputs[0]: (first, len(a.low)),
-        operands.inputs[1]: (second, len(b.low)),
-        op.name: (target, channels(target)),
-    }
-    tensors = {name: replace(tensor, name=name, shape=(n,)) for name, (tensor, n) in shapes.items()}
+            return whole(target, layer.clamp)
+    channel = [
+        replace(tensor, shape=(count,))
+        for tensor, count in ((first, len(a.low)), (second, len(b.low)), (target, channels(target)))
+    ]
+    row = replace(layer, inputs=tuple(channel[:2]), output=channel[2])
     corners = [(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
     x, y = (np.stack(ends).astype(np.int8) for ends in zip(*corners, strict=True))
-    found = run_op(replace(graph, tensors=tensors), operands, x, y).astype(np.int64)
+    found = run_layer(row, x, y).astype(np.int64)
     return Range(found.min(axis=0), found.max(axis=0))
 
 
-@_rule(PRelu)
-def _prelu(graph: QGraph, op: QOp, source: Range, slopes: Range) -> Range:
+@_interval(PRelu)
+def _prelu(layer: Layer[PRelu], source: Range, slopes: Range) -> Range:
     """Value by value of the input; for each the ends of the slopes."""
-    given, alpha = (graph.tensors[name] for name in op.inputs)
-    target = graph.tensors[op.name]
+    given, alpha = layer.inputs
+    target = layer.output
     parameters = numerics.prelu_parameters(given.scale, alpha.scale, target.scale)
     ends = [end - alpha.zero_point for end in (slopes.low, slopes.high)]
     farthest = np.array(255 * 255)
@@ -333,14 +299,14 @@ def _prelu(graph: QGraph, op: QOp, source: Range, slopes: Range) -> Range:
         stays_int32(-farthest, farthest, *multiplier)
         for multiplier in (parameters.positive, parameters.negative)
     ):
-        return whole(target, op.clamp)
+        return whole(target, layer.clamp)
     low = np.full(channels(target), INT8_MAX, np.int64)
     high = np.full(channels(target), INT8_MIN, np.int64)
     for value in range(source.hull[0], source.hull[1] + 1):
         reached = (source.low <= value) & (value <= source.high)
         for end in ends:
             x = np.array(value - given.zero_point)
-            y = numerics.prelu(x, end, parameters, target.zero_point, op.clamp)
+            y = numerics.prelu(x, end, parameters, target.zero_point, layer.clamp)
             low = np.where(reached & (y < low), y, low)
             high = np.where(reached & (y > high), y, high)
     return Range(low, high)
@@ -349,60 +315,55 @@ def _prelu(graph: QGraph, op: QOp, source: Range, slopes: Range) -> Range:
 # Elements go elsewhere
 
 
-@_rule(Reshape)
-def _reshape(graph: QGraph, op: QOp, source: Range) -> Range:
-    count = channels(graph.tensors[op.name])
+@_interval(Reshape)
+def _reshape(layer: Layer[Reshape], source: Range) -> Range:
+    count = channels(layer.output)
     period = math.lcm(len(source.low), count)  # of elements, of which there are a multiple
     low, high = (np.resize(end, period).reshape(-1, count) for end in (source.low, source.high))
     return Range(low.min(axis=0), high.max(axis=0))
 
 
-@_rule(Transpose)
-def _transpose(graph: QGraph, op: QOp, source: Range) -> Range:
-    assert isinstance(op.op, Transpose)
-    order = op.op.permutation
+@_interval(Transpose)
+def _transpose(layer: Layer[Transpose], source: Range) -> Range:
+    order = layer.op.permutation
     if not order or order[-1] == len(order) - 1:
         return source
-    return _spread(source, channels(graph.tensors[op.name]))
+    return _spread(source, channels(layer.output))
 
 
-@_rule(Concat)
-def _concat(graph: QGraph, op: QOp, *sources: Range) -> Range:
-    assert isinstance(op.op, Concat)
+@_interval(Concat)
+def _concat(layer: Layer[Concat], *sources: Range) -> Range:
     lows, highs = [one.low for one in sources], [one.high for one in sources]
-    if op.op.axis == len(graph.tensors[op.name].shape) - 1:
+    if layer.op.axis == len(layer.output.shape) - 1:
         return Range(np.concatenate(lows), np.concatenate(highs))
     return Range(np.min(lows, axis=0), np.max(highs, axis=0))
 
 
-@_rule(Slice)
-def _slice(graph: QGraph, op: QOp, source: Range) -> Range:
-    assert isinstance(op.op, Slice)
-    target = graph.tensors[op.name]
+@_interval(Slice)
+def _slice(layer: Layer[Slice], source: Range) -> Range:
+    target = layer.output
     if not target.shape:
         return source
-    begin, stride = op.op.begin[-1], op.op.stride[-1]
+    begin, stride = layer.op.begin[-1], layer.op.stride[-1]
     taken = slice(begin, begin + (target.shape[-1] - 1) * stride + 1, stride)
     return Range(source.low[taken], source.high[taken])
 
 
-@_rule(Pad)
-def _pad(graph: QGraph, op: QOp, source: Range) -> Range:
-    assert isinstance(op.op, Pad)
-    value = pad_value(graph, op)
-    if any(op.op.before[:-1]) or any(op.op.after[:-1]):
+@_interval(Pad)
+def _pad(layer: Layer[Pad], source: Range) -> Range:
+    value = pad_value(layer)
+    if any(layer.op.before[:-1]) or any(layer.op.after[:-1]):
         source = Range(np.minimum(source.low, value), np.maximum(source.high, value))
-    if not op.op.before:
+    if not layer.op.before:
         return source
-    around = (op.op.before[-1], op.op.after[-1])
+    around = (layer.op.before[-1], layer.op.after[-1])
     low, high = (np.pad(end, around, constant_values=value) for end in (source.low, source.high))
     return Range(low, high)
 
 
-def pad_value(graph: QGraph, op: QOp) -> int:
+def pad_value(layer: Layer[Pad]) -> int:
     """What a Pad puts around its input."""
-    assert isinstance(op.op, Pad)
-    return graph.tensors[op.name].zero_point if op.op.value is None else op.op.value
+    return layer.output.zero_point if layer.op.value is None else layer.op.value
 
 
 def reachable(found: Mapping[str, Range], tensor: str) -> slice:

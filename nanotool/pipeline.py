@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.lower import lower
-from nanotool.passes.lossless import optimize as simplify
+from nanotool.passes.lossless import simplify
 from nanotool.passes.record import PassRecord
 from nanotool.plan import plan
 

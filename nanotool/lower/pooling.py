@@ -24,6 +24,7 @@ from nanotool.lower.layer import (
     row_major,
     store,
 )
+from nanotool.ops.shape import averaged
 
 MAX_TAPS = INT32_MAX // 256  # of a pool's window: their sum fits int32
 
@@ -93,7 +94,7 @@ def _mean(layer: TargetLayer[Mean]) -> Call:
     op = layer.op
     shape, steps = layer.input.shape, row_major(layer.input.shape)
     kept = [axis for axis in range(len(shape)) if axis not in op.axes]
-    count = math.prod(shape[axis] for axis in op.axes)
+    count = averaged(layer)
     ratio = numerics.mean_multiplier(layer.input.scale, layer.output.scale, count)
     fields: Fields = (
         *_two("kept", [shape[axis] for axis in kept], [steps[axis] for axis in kept]),

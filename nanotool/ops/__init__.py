@@ -4,6 +4,7 @@ facts      per operator: arity, clamp, types, name in a file, and the traits tha
 layer      one op with its tensors, as every room sees it; its float twin
 registry   one function an operator: what a room forgets is found when it is imported
 shape      what each operator accepts, and the shape that it yields
+taps       which taps of a window lie over the input; multiply-accumulates
 """
 
 from nanotool.ops.facts import (
@@ -12,6 +13,7 @@ from nanotool.ops.facts import (
     OPERATORS,
     Facts,
     facts,
+    is_single_element,
     keeps_bytes,
     moves_nothing,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "Registry",
     "facts",
     "float_layer_of",
+    "is_single_element",
     "keeps_bytes",
     "layer_of",
     "macs",

@@ -35,6 +35,7 @@ from nanotool.ir import (
     Softmax,
     Transpose,
     Unary,
+    Window,
 )
 from nanotool.numerics import (
     LOG_SOFTMAX_SCALE,
@@ -135,6 +136,11 @@ def facts(op: Op) -> Facts:
 
 OPERATORS: tuple[type[Op], ...] = get_args(Op)
 INT8_OPERATORS = tuple(operator for operator in OPERATORS if FACTS[operator].int8)
+
+
+def is_single_element(op: Op) -> bool:
+    """Whether ``op`` is a pool over single elements: but for its clamp it does nothing."""
+    return isinstance(op, (MaxPool2D, AveragePool2D)) and op.window == Window((1, 1))
 
 
 # --- What depends on shapes, too ------------------------------------------------------------------

@@ -195,6 +195,11 @@ def _windows_hold_input(window: Window, layer: Layer[Op], axis: int, count: int)
     return bool(((first < size) & (first <= last)).all())
 
 
+def averaged(layer: Layer[Mean]) -> int:
+    """How many elements each output of a mean is of."""
+    return math.prod(layer.input.shape[axis] for axis in layer.op.axes)
+
+
 @shape_rule(Mean)
 def _mean(layer: Layer[Mean]) -> Shape:
     op = layer.op
@@ -202,7 +207,7 @@ def _mean(layer: Layer[Mean]) -> Shape:
     axes = [_axis(layer, axis) for axis in op.axes]
     if not axes or axes != sorted(set(axes)):
         layer.refuse(f"its axes {op.axes[:8]} are not ascending, or there is none")
-    count = math.prod(shape[axis] for axis in axes)
+    count = averaged(layer)
     if count > numerics.MEAN_MAX_COUNT:
         layer.refuse(f"it averages {count:,} elements, more than {numerics.MEAN_MAX_COUNT:,}")
     layer.computes(numerics.mean_multiplier, layer.input.scale, layer.output.scale, count)

@@ -6,11 +6,9 @@ from dataclasses import replace
 
 from nanotool.ir import (
     UNCLAMPED,
-    AveragePool2D,
     Clamp,
     Concat,
     Graph,
-    MaxPool2D,
     Mean,
     Node,
     Pad,
@@ -19,9 +17,8 @@ from nanotool.ir import (
     Slice,
     Transpose,
     Unary,
-    Window,
 )
-from nanotool.ops import moves_nothing
+from nanotool.ops import is_single_element, moves_nothing
 from nanotool.passes.rewrite import rebuilt, sole_consumer
 
 
@@ -45,8 +42,6 @@ def _is_identity(graph: Graph, node: Node) -> bool:  # noqa: PLR0911 (one a kind
             return permutation == tuple(range(len(permutation)))
         case Clamp(low, high):
             return (low, high) == UNCLAMPED
-        case MaxPool2D(window) | AveragePool2D(window):
-            return window == Window((1, 1))
         case Slice() | Pad() | Resize() | Concat():
             return node.shape == source
         case Mean(axes, keep_dims):
@@ -54,7 +49,7 @@ def _is_identity(graph: Graph, node: Node) -> bool:  # noqa: PLR0911 (one a kind
         case Unary(function):
             return function == "identity"
         case _:
-            return False
+            return is_single_element(node.op)
 
 
 def _drop_identities(graph: Graph) -> Graph:

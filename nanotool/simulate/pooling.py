@@ -8,6 +8,7 @@ from nanotool import numerics
 from nanotool.errors import InvalidModel
 from nanotool.ir import INT8_MIN, AveragePool2D, Int8Array, MaxPool2D, Mean
 from nanotool.ops import Layer
+from nanotool.ops.shape import averaged
 from nanotool.simulate.kernels import kernel
 from nanotool.simulate.windows import windows
 
@@ -39,7 +40,7 @@ def average_pool(layer: Layer[AveragePool2D], x: Int8Array) -> Int8Array:
 def mean(layer: Layer[Mean], x: Int8Array) -> Int8Array:
     """out = requantize(sum over the axes of (in - zero point)), the count in the multiplier."""
     source, target = layer.input, layer.output
-    count = int(np.prod([source.shape[axis] for axis in layer.op.axes], dtype=np.int64))
+    count = averaged(layer)
     multiplier = numerics.mean_multiplier(source.scale, target.scale, count)
     axes = tuple(1 + axis for axis in layer.op.axes)
     total = x.sum(axis=axes, dtype=np.int64, keepdims=layer.op.keep_dims)

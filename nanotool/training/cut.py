@@ -32,7 +32,7 @@ from nanotool.ir import (
     Reshape,
     Softmax,
 )
-from nanotool.passes.lossless import optimize
+from nanotool.passes.lossless import simplify
 from nanotool.qfile import graph_hash
 from nanotool.training.config import (
     Arithmetic,
@@ -220,7 +220,7 @@ def _backbone(graph: QGraph, features: QTensor) -> QGraph:
         quality=tuple(q for q in graph.quality if q.tensor in needed),
         constants={name: data for name, data in graph.constants.items() if name in needed},
     )
-    return optimize(part)
+    return simplify(part)
 
 
 def _order(graph: QGraph, features: QTensor) -> NDArray[np.intp] | None:

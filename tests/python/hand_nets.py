@@ -29,7 +29,7 @@ from nanotool.ir import (
 )
 from nanotool.lower import lower
 from nanotool.passes.lossless import (
-    optimize,
+    simplify,
 )
 from nanotool.simulate import simulate
 from nanotool.validate import validate
@@ -168,7 +168,7 @@ class Net:
 
     def optimized(self, output: str | None = None) -> QGraph:
         graph = self.graph(output)
-        result = optimize(graph)
+        result = simplify(graph)
         check_same(graph, result)
         return result
 

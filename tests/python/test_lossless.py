@@ -29,7 +29,7 @@ from nanotool.passes.lossless import (
     drop_dead_channels,
     live_channels,
     macs,
-    optimize,
+    simplify,
     sink_transposes,
     weight_bytes,
 )
@@ -47,9 +47,9 @@ MODELS = Path(__file__).parents[1] / "models"
 def test_optimized_graphs_yield_the_same_bytes(graph: QGraph, seed: int) -> None:
     before = qfile.to_bytes(graph)
     log: list[PassRecord] = []
-    result = optimize(graph, log)
+    result = simplify(graph, log)
     check_same(graph, result, seed)
-    assert optimize(result) is result  # nothing is left to do
+    assert simplify(result) is result  # nothing is left to do
     assert (result is graph) == (not log)
     assert qfile.to_bytes(graph) == before
     assert macs(result) <= macs(graph)
@@ -59,7 +59,7 @@ def test_optimized_graphs_yield_the_same_bytes(graph: QGraph, seed: int) -> None
 @given(graphs(ALL, 9, borders=True))
 @examples(60)
 def test_graphs_that_nobody_salted(graph: QGraph) -> None:
-    check_same(graph, optimize(graph))
+    check_same(graph, simplify(graph))
 
 
 @given(salted_graphs())
@@ -100,7 +100,7 @@ COSTS = {
 @pytest.mark.parametrize("name", COSTS)
 def test_reference_models(name: str) -> None:
     graph = convert.load(MODELS / f"{name}.tflite")
-    result = optimize(graph)
+    result = simplify(graph)
     validate(result)
     assert COSTS[name] == (macs(graph), macs(result), weight_bytes(graph), weight_bytes(result))
     golden = np.load(MODELS / f"{name}_golden.npz")
@@ -113,7 +113,7 @@ def test_most_of_the_visual_wake_words_model_is_dead() -> None:
     """Inputs of all kinds, as far from pictures as can be; and the listing tells what went."""
     graph = convert.load(MODELS / "vww.tflite")
     log: list[PassRecord] = []
-    result = optimize(graph, log)
+    result = simplify(graph, log)
     check_same(graph, result)
     assert [record.name for record in log] == ["dead channels"]
     (record,) = log
@@ -138,7 +138,7 @@ def test_log_tells_what_each_pass_did() -> None:
     net.conv("y", "r", 3)
     graph = net.graph()
     log: list[PassRecord] = []
-    result = optimize(graph, log)
+    result = simplify(graph, log)
     assert [r.name for r in log] == [
         "dead code",
         "activations into their producer",

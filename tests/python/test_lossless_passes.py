@@ -39,8 +39,8 @@ from nanotool.passes.lossless import (
     PassRecord,
     constant_operands,
     fuse_activations,
-    optimize,
     pad_into_windows,
+    simplify,
 )
 from nanotool.simulate import simulate_all
 
@@ -52,7 +52,7 @@ def test_nothing_to_do() -> None:
     net.conv("a", "input", 3)
     graph = net.graph()
     log: list[PassRecord] = []
-    assert optimize(graph, log) is graph
+    assert simplify(graph, log) is graph
     assert log == []
 
 
@@ -64,7 +64,7 @@ def test_what_nobody_reads_goes() -> None:
     net.constant("alone", [1, 2])
     net.add("y", Unary("abs"), "a", scale=0.03)
     graph = replace(net.graph(), quality=(LayerQuality("a", 9, 0), LayerQuality("unread", 9, 0)))
-    result = optimize(graph)
+    result = simplify(graph)
     assert names(result) == ["a", "y"]
     assert result.tensors.keys() == {"input", "a", "y"}
     assert not result.constants
@@ -584,7 +584,7 @@ def padded(op: Op, value: int | None, clamp: tuple[int, int] = FULL, channels: i
 
 
 def pads_left(graph: QGraph) -> bool:
-    result = optimize(graph)
+    result = simplify(graph)
     check_same(graph, result)
     if Pad not in kinds(result):
         op = result.op("y").op

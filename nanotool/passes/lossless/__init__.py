@@ -1,6 +1,6 @@
 """Lossless passes: pure functions from a `QGraph` to another one that yields the same bytes.
 
-`optimize` runs them until none finds anything more. A pass returns the very graph that it was given
+`simplify` runs them until none finds anything more. A pass returns the very graph that it was given
 if it has nothing to do. Every tensor that is still there under its name holds what it held before,
 but for dead channels, which are gone, and for tensors between two transposes, whose elements may
 stand in another order; where an op takes another one in, the tensor that is left, and its name,
@@ -8,12 +8,12 @@ is the later one's.
 
     dead_code    what the output does not depend on
     constants    what does not depend on the input
-    moves        reshapes, transposes, pads, slices that do nothing or follow each other
+    data_movement  reshapes, transposes, pads, slices that do nothing or follow each other
     transposes   behind element-wise ops, to meet their inverse
     tables       functions of one int8: dropped, or two joined
-    activations  tables into the op before them (stores proves that they fit)
+    activations  tables into the op before them (requantization proves that they fit)
     padding      pads into convolutions and max pools
-    dead_channels  channels that nobody needs (links says which go together)
+    dead_channels  channels that nobody needs (channel_links says which go together)
     measure      costs and ops in words, for the listings
 """
 
@@ -25,10 +25,10 @@ from nanotool.intervals import channels
 from nanotool.ir import QGraph
 from nanotool.passes.lossless.activations import fuse_activations
 from nanotool.passes.lossless.constants import constant_operands, fold_constants
+from nanotool.passes.lossless.data_movement import drop_identities, merge_moves
 from nanotool.passes.lossless.dead_channels import drop_dead_channels, live_channels
 from nanotool.passes.lossless.dead_code import drop_dead_code
 from nanotool.passes.lossless.measure import describe, macs, weight_bytes
-from nanotool.passes.lossless.moves import drop_identities, merge_moves
 from nanotool.passes.lossless.padding import pad_into_windows
 from nanotool.passes.lossless.tables import drop_identity_tables, join_tables
 from nanotool.passes.lossless.transposes import sink_transposes
@@ -48,8 +48,8 @@ __all__ = [
     "live_channels",
     "macs",
     "merge_moves",
-    "optimize",
     "pad_into_windows",
+    "simplify",
     "sink_transposes",
     "weight_bytes",
 ]
@@ -71,7 +71,7 @@ PASSES: Mapping[str, Callable[[QGraph], QGraph]] = {
 MAX_ROUNDS = 32
 
 
-def optimize(graph: QGraph, log: list[PassRecord] | None = None) -> QGraph:
+def simplify(graph: QGraph, log: list[PassRecord] | None = None) -> QGraph:
     """``graph`` with less to do, and the same output to the byte for every input.
 
     ``graph`` is a sound one (`nanotool.validate`), and so is the result. All `PASSES` run in turn

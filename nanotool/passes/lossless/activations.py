@@ -18,23 +18,11 @@ import numpy as np
 
 from nanotool.errors import InvalidModel
 from nanotool.intervals import Range, ranges, reachable
-from nanotool.ir import (
-    AveragePool2D,
-    Binary,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    MaxPool2D,
-    Mean,
-    PRelu,
-    QGraph,
-    QOp,
-)
+from nanotool.ir import Op, QGraph, QOp
+from nanotool.ops import facts, layer_of
+from nanotool.passes.lossless.requantization import same_pairs, same_store
 from nanotool.passes.lossless.rewrite import consumers, has_one_reader, rebuilt, same_quantization
-from nanotool.passes.lossless.stores import same_pairs, same_store
 from nanotool.passes.lossless.tables import INPUTS, Table, tables
-
-STORING = (Conv2D, ConvTranspose2D, Dense, Mean, Binary, PRelu, MaxPool2D, AveragePool2D)
 
 
 def fuse_activations(graph: QGraph) -> QGraph:
@@ -47,7 +35,7 @@ def fuse_activations(graph: QGraph) -> QGraph:
         ops[op.name] = op
         table = every.get(op.name)
         producer = None if table is None else ops.get(table.source)
-        if table is None or producer is None or not isinstance(producer.op, STORING):
+        if table is None or producer is None or not _stores(producer.op):
             continue
         if has_one_reader(graph, readers, table.source):
             found = ranges(graph) if found is None else found
@@ -59,6 +47,12 @@ def fuse_activations(graph: QGraph) -> QGraph:
     if len(ops) == len(graph.ops):
         return graph
     return rebuilt(graph, ops.values())
+
+
+def _stores(op: Op) -> bool:
+    """Whether ``op`` ends in a store: it clamps, and is no table itself."""
+    what = facts(op)
+    return what.clamps and not what.is_table
 
 
 def _as_clamp(graph: QGraph, found: Mapping[str, Range], producer: QOp, table: Table) -> QOp | None:
@@ -79,15 +73,16 @@ def _as_store(graph: QGraph, found: Mapping[str, Range], producer: QOp, table: T
     wanted = table.entries[reachable(found, producer.name)]
     clamp = (int(wanted.min()), int(wanted.max()))
     fused = replace(producer, name=table.op.name, clamp=clamp)
+    layers = layer_of(graph, producer), layer_of(graph, fused)
     rises = bool((wanted[1:] >= wanted[:-1]).all())
+    what = facts(producer.op)
     try:
-        match producer.op:
-            case Conv2D() | ConvTranspose2D() | Dense() | Mean() if rises:
-                same = same_store(graph, found, producer, fused, table.entries)
-            case Binary("add" | "sub" | "mul") | PRelu():
-                same = same_pairs(graph, found, producer, fused, table.entries)
-            case _:  # keeps scale and zero point
-                same = False
+        if not what.scales_output:  # it keeps scale and zero point
+            same = False
+        elif what.elementwise:
+            same = same_pairs(found, *layers, table.entries)
+        else:
+            same = rises and same_store(found, *layers, table.entries)
     except InvalidModel:  # there is no such op with these scales
         same = False
     return fused if same else None

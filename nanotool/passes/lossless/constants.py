@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from nanotool.intervals import ranges
-from nanotool.ir import Binary, Int8Array, QGraph, QTensor
+from nanotool.ir import Int8Array, Op, QGraph, QTensor
+from nanotool.ops import facts
 from nanotool.passes.lossless.rewrite import answers_input, frozen, rebuilt, unique
 from nanotool.simulate import run_op
 
@@ -32,6 +33,12 @@ def fold_constants(graph: QGraph) -> QGraph:
     return rebuilt(graph, ops, constants=constants)
 
 
+def _joins(op: Op) -> bool:
+    """Whether ``op`` is a function of two elements."""
+    what = facts(op)
+    return what.elementwise and not what.is_table
+
+
 def constant_operands(graph: QGraph) -> QGraph:
     """``graph`` in which element-wise ops read a constant where an operand has but one value a
     channel, whatever the input; what computed it is then dead."""
@@ -41,7 +48,7 @@ def constant_operands(graph: QGraph) -> QGraph:
     ops = []
     for op in graph.ops:
         inputs = op.inputs
-        for position, name in enumerate(op.inputs if isinstance(op.op, Binary) else ()):
+        for position, name in enumerate(op.inputs if _joins(op.op) else ()):
             other = op.inputs[1 - position]
             fixed = name not in graph.constants and found[name].constant.all()
             shape = graph.tensors[op.name].shape

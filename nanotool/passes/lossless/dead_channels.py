@@ -10,13 +10,14 @@ without it, as its own channels that depend on it are dead, too, or knows what i
 - Or all weights for it are 0.
 
 Element-wise ops, pools, depthwise convolutions and moves pass channels through: theirs go together
-with those of their inputs, or stay (`links`).
+with those of their inputs, or stay (`channel_links`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     Dense,
     Int32Array,
+    Op,
     Pad,
     QGraph,
     QOp,
@@ -33,7 +35,8 @@ from nanotool.ir import (
     Reshape,
     Slice,
 )
-from nanotool.passes.lossless.links import Indices, Links
+from nanotool.ops import Layer, Registry, layer_of
+from nanotool.passes.lossless.channel_links import Indices, Links
 from nanotool.passes.lossless.rewrite import frozen, rebuilt
 
 
@@ -48,7 +51,12 @@ def drop_dead_channels(graph: QGraph) -> QGraph:
         name: frozen(data[..., kept[name]]) if data.ndim else data
         for name, data in graph.constants.items()
     }
-    ops = [_shrunk(graph, op, found, kept) for op in graph.ops]
+    ops = [
+        _shrunk.of(op.op)(
+            layer_of(graph, op), found[op.inputs[0]], kept[op.inputs[0]], kept[op.name]
+        )
+        for op in graph.ops
+    ]
     return rebuilt(graph, ops, tensors=tensors, constants=constants)
 
 
@@ -76,43 +84,70 @@ def _narrowed(tensor: QTensor, count: int) -> QTensor:
     return replace(tensor, shape=(*tensor.shape[:-1], count)) if tensor.shape else tensor
 
 
-def _shrunk(graph: QGraph, op: QOp, found: Mapping[str, Range], kept: Mapping[str, Indices]) -> QOp:
-    """``op`` on the channels that are ``kept``."""
-    source, out = op.inputs[0], kept[op.name]
-    match op.op:
-        case Conv2D(_, groups) if groups > 1:
-            left = groups * len(kept[source]) // channels(graph.tensors[source])
-            return _filtered(replace(op, op=replace(op.op, groups=left)), out)
-        case Conv2D() | ConvTranspose2D() | Dense():
-            return _filtered(_folded(graph, op, found[source], kept[source]), out)
-        case Reshape(shape) if shape:
-            return replace(op, op=Reshape((*shape[:-1], len(out))))
-        case Slice(begin, stride) if begin:
-            first = int(np.searchsorted(kept[source], begin[-1]))
-            return replace(op, op=Slice((*begin[:-1], first), stride))
-        case Pad(before, after, value) if before:
-            first, last = before[-1], before[-1] + channels(graph.tensors[source])
-            ahead, behind = int((out < first).sum()), int((out >= last).sum())
-            return replace(op, op=Pad((*before[:-1], ahead), (*after[:-1], behind), value))
-        case _:
-            return op
+# (layer, range of its first input, which channels of that are kept, which of the output) -> the op
+Shrinking: TypeAlias = Callable[[Layer[Any], Range, Indices, Indices], QOp]
 
 
-def _folded(graph: QGraph, op: QOp, known: Range, kept: Indices) -> QOp:
-    """``op``, a sum of products, without the input channels that are not ``kept``: what they
-    contribute is in the bias."""
-    assert op.weight is not None
-    weight = as_kernel(op)
+def _as_it_is(layer: Layer[Op], _known: Range, _source: Indices, _out: Indices) -> QOp:
+    return layer.qop
+
+
+_shrunk = Registry[Shrinking]("passes/lossless/dead_channels.py", default=_as_it_is)
+
+
+@_shrunk(ConvTranspose2D, Dense)
+def _weighted(layer: Layer[Op], known: Range, source: Indices, out: Indices) -> QOp:
+    return _filtered(_folded(layer, known, source), out)
+
+
+@_shrunk(Conv2D)
+def _conv2d(layer: Layer[Conv2D], known: Range, source: Indices, out: Indices) -> QOp:
+    if layer.op.groups == 1:
+        return _weighted(layer, known, source, out)
+    left = layer.op.groups * len(source) // channels(layer.input)
+    return _filtered(replace(layer.qop, op=replace(layer.op, groups=left)), out)
+
+
+@_shrunk(Reshape)
+def _reshape(layer: Layer[Reshape], _known: Range, _source: Indices, out: Indices) -> QOp:
+    shape = layer.op.shape
+    return replace(layer.qop, op=Reshape((*shape[:-1], len(out)))) if shape else layer.qop
+
+
+@_shrunk(Slice)
+def _slice(layer: Layer[Slice], _known: Range, source: Indices, _out: Indices) -> QOp:
+    begin, stride = layer.op.begin, layer.op.stride
+    if not begin:
+        return layer.qop
+    first = int(np.searchsorted(source, begin[-1]))
+    return replace(layer.qop, op=Slice((*begin[:-1], first), stride))
+
+
+@_shrunk(Pad)
+def _pad(layer: Layer[Pad], _known: Range, _source: Indices, out: Indices) -> QOp:
+    op = layer.op
+    if not op.before:
+        return layer.qop
+    first, last = op.before[-1], op.before[-1] + channels(layer.input)
+    ahead, behind = int((out < first).sum()), int((out >= last).sum())
+    sides = (*op.before[:-1], ahead), (*op.after[:-1], behind)
+    return replace(layer.qop, op=Pad(*sides, op.value))
+
+
+def _folded(layer: Layer[Op], known: Range, kept: Indices) -> QOp:
+    """``layer``, a sum of products over all channels, without the input channels that are not
+    ``kept``: what they contribute is in the bias."""
+    op, weight = layer.qop, as_kernel(layer)
     gone = np.setdiff1d(np.arange(weight.shape[-1]), kept)
     if not len(gone):
         return op
     # Where a channel is not constant, its weights are all 0.
-    offset = known.low - graph.tensors[op.inputs[0]].zero_point
-    share = summed(weight[..., gone] @ offset[gone], tap_masks(graph, op))[:, 0]
+    offset = known.low - layer.input.zero_point
+    share = summed(weight[..., gone] @ offset[gone], tap_masks(layer))[:, 0]
     bias: Int32Array | None = op.bias
     if share.any():
         bias = frozen((share if bias is None else bias + share).astype(np.int32))
-    return replace(op, weight=frozen(op.weight[..., kept]), bias=bias)
+    return replace(op, weight=frozen(layer.weight[..., kept]), bias=bias)
 
 
 def _filtered(op: QOp, kept: Indices) -> QOp:

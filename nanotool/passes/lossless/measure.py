@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-from nanotool.intervals import transpose_taps
+from nanotool import ops
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
     Binary,
     Conv2D,
-    ConvTranspose2D,
     Op,
     Pad,
     QGraph,
@@ -20,22 +17,12 @@ from nanotool.ir import (
     Unary,
     Window,
 )
+from nanotool.ops import layer_of
 
 
 def macs(graph: QGraph) -> int:
     """Multiply-accumulates of one inference; what lies over the border counts."""
-    return sum(op_macs(graph, op) for op in graph.ops)
-
-
-def op_macs(graph: QGraph, op: QOp) -> int:
-    """Those of one op. Of a transposed convolution only the taps that meet an input pixel count."""
-    if op.weight is None:
-        return 0
-    source, target = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape
-    if not isinstance(op.op, ConvTranspose2D):
-        return math.prod(target) * math.prod(op.weight.shape[1:])
-    taps = (transpose_taps(op.op.window, source[axis], target[axis], axis) for axis in (0, 1))
-    return math.prod(int(one.sum()) for one in taps) * source[2] * target[2]
+    return sum(ops.macs(layer_of(graph, op)) for op in graph.ops)
 
 
 def weight_bytes(graph: QGraph) -> int:
@@ -47,7 +34,7 @@ def weight_bytes(graph: QGraph) -> int:
 def describe(graph: QGraph, op: QOp) -> str:
     """``op`` in a line: "Conv2D 3x3 pad 1,1,1,1: 24x24x8 -> 24x24x16, 663,552 MACs"."""
     shapes = " and ".join(_shape(graph.tensors[name].shape) for name in op.inputs)
-    cost = op_macs(graph, op)
+    cost = ops.macs(layer_of(graph, op))
     parts = [
         f"{_operator(op.op)}: {shapes} -> {_shape(graph.tensors[op.name].shape)}",
         *([f"clamp {op.clamp[0]}..{op.clamp[1]}"] if op.clamp != (INT8_MIN, INT8_MAX) else []),

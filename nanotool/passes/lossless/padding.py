@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nanotool.intervals import Range, pad_value, ranges, window_taps
+from nanotool.intervals import Range, pad_value, ranges
 from nanotool.ir import Conv2D, MaxPool2D, Pad, QGraph, QOp, Shape, Window
+from nanotool.ops import layer_of
+from nanotool.ops.taps import window_taps
 from nanotool.passes.lossless.rewrite import consumers, rebuilt
 
 
@@ -41,7 +43,7 @@ def _absorbed(graph: QGraph, found: Mapping[str, Range], pad: QOp, reader: QOp) 
     assert isinstance(pad.op, Pad)
     if not isinstance(reader.op, (Conv2D, MaxPool2D)) or pad.op.before[2] or pad.op.after[2]:
         return None
-    value = pad_value(graph, pad)
+    value = pad_value(layer_of(graph, pad))
     if isinstance(reader.op, Conv2D):
         exact = value == graph.tensors[pad.name].zero_point
     else:

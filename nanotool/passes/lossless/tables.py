@@ -12,20 +12,8 @@ import numpy as np
 from nanotool import unary
 from nanotool.errors import InvalidModel
 from nanotool.intervals import Range, ranges, reachable
-from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
-    AveragePool2D,
-    Binary,
-    Int8Array,
-    MaxPool2D,
-    PRelu,
-    QGraph,
-    QOp,
-    Quantize,
-    Unary,
-    Window,
-)
+from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, QGraph, QOp, Unary
+from nanotool.ops import facts, is_single_element, layer_of
 from nanotool.passes.lossless.rewrite import (
     answers_input,
     consumers,
@@ -33,7 +21,7 @@ from nanotool.passes.lossless.rewrite import (
     rebuilt,
     same_quantization,
 )
-from nanotool.simulate import run_op
+from nanotool.simulate import run_layer
 
 INPUTS: Int8Array = np.arange(INT8_MIN, INT8_MAX + 1).astype(np.int8)
 _SHAPE = (16, 16, 1)  # any of 256 elements with three axes, as pools want them
@@ -58,14 +46,17 @@ def as_table(graph: QGraph, op: QOp) -> Table | None:
     if source is None or graph.tensors[source].shape != graph.tensors[op.name].shape:
         return None
     # The same op with 256 elements for its input and a single one for its constant.
-    names = [source, *(name for name in op.inputs if name != source)]
-    shapes = [_SHAPE, (1,)]
-    tensors = {n: replace(graph.tensors[n], shape=s) for n, s in zip(names, shapes, strict=False)}
-    tensors[op.name] = replace(graph.tensors[op.name], shape=_SHAPE)
-    small = replace(graph, tensors={**graph.tensors, **tensors})
-    data = {n: graph.constants[n].reshape(-1)[:1] for n in names[1:]}
-    data[source] = INPUTS.reshape(_SHAPE)
-    entries = run_op(small, op, *(data[name][None] for name in op.inputs))
+    layer = layer_of(graph, op)
+    varies = [name == source for name in op.inputs]
+    sides = zip(layer.inputs, varies, strict=True)
+    small = replace(
+        layer,
+        inputs=tuple(replace(one, shape=_SHAPE if moves else (1,)) for one, moves in sides),
+        output=replace(layer.output, shape=_SHAPE),
+    )
+    every = INPUTS.reshape(1, *_SHAPE)
+    data = (every if one is None else one.reshape(-1)[None, :1] for one in layer.constants)
+    entries = run_layer(small, *data)
     return Table(op, source, entries.reshape(-1))
 
 
@@ -73,18 +64,15 @@ def _variable(graph: QGraph, op: QOp) -> str | None:
     """The one tensor that ``op`` is a function of, element by element."""
     if any(graph.tensors[name].dtype != "int8" for name in (op.name, *op.inputs)):
         return None
-    match op.op:
-        case Unary() | Quantize():
-            return op.inputs[0] if op.inputs[0] not in graph.constants else None
-        case MaxPool2D(window) | AveragePool2D(window):
-            return op.inputs[0] if window == Window((1, 1)) else None
-        case Binary() | PRelu():
-            moving = [name for name in op.inputs if name not in graph.constants]
-            fixed = [graph.constants[name] for name in op.inputs if name in graph.constants]
-            uniform = len(fixed) == 1 and bool((fixed[0] == fixed[0].flat[0]).all())
-            return moving[0] if uniform else None
-        case _:
-            return None
+    what = facts(op.op)
+    moving = [name for name in op.inputs if name not in graph.constants]
+    if is_single_element(op.op):
+        return op.inputs[0]
+    if not what.elementwise:
+        return None
+    fixed = [graph.constants[name] for name in op.inputs if name in graph.constants]
+    uniform = all((data == data.flat[0]).all() for data in fixed)
+    return moving[0] if len(moving) == 1 and uniform else None
 
 
 def tables(graph: QGraph) -> dict[str, Table]:
@@ -143,7 +131,8 @@ def _joined(graph: QGraph, found: dict[str, Range], first: Table, second: Table)
     span = reachable(found, first.source)
     wanted = second.entries[first.entries[span].astype(np.intp) - INT8_MIN]
     clamp = (int(wanted.min()), int(wanted.max()))
-    names = [t.op.op.function for t in (second, first) if isinstance(t.op.op, Unary)]
+    operators = (second.op.op, first.op.op)
+    names = [op.function for op in operators if isinstance(op, Unary)]
     for function in dict.fromkeys([*names, "identity", "relu", "relu6"]):
         source, target = graph.tensors[first.source], graph.tensors[second.op.name]
         try:

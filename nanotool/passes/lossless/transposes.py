@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nanotool.ir import Binary, Int8Array, PRelu, QGraph, QOp, QTensor, Quantize, Transpose, Unary
+from nanotool.ir import Int8Array, QGraph, QOp, QTensor, Transpose
+from nanotool.ops import facts
 from nanotool.passes.lossless.rewrite import consumers, frozen, rebuilt, unique
 
 Permutation = tuple[int, ...]
@@ -129,7 +130,7 @@ def _same_transpose(op: QOp, permutation: Permutation) -> bool:
 def _is_elementwise(graph: QGraph, op: QOp) -> bool:
     """Whether ``op`` treats all elements alike, constants aside: it may stretch axes, but not add
     some to anything else."""
-    if not isinstance(op.op, (Unary, Quantize, Binary, PRelu)):
+    if not facts(op.op).elementwise:
         return False
     moving = [name for name in op.inputs if name not in graph.constants]
     types = {graph.tensors[name].dtype for name in (op.name, *op.inputs)}

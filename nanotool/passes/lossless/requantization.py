@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nanotool import numerics
 from nanotool.intervals import Range, accumulator_range, stays_int32
-from nanotool.ir import INT8_MIN, Dense, Int8Array, Mean, QGraph, QOp
+from nanotool.ir import INT8_MIN, Int8Array, Mean, Op
 from nanotool.numerics import Int64Array
+from nanotool.ops import Layer
+from nanotool.ops.shape import averaged
 from nanotool.passes.lossless.tables import INPUTS
-from nanotool.simulate import run_op
+from nanotool.simulate import run_layer
 
 Step: TypeAlias = Callable[[Int64Array], Int8Array]  # monotone: accumulators -> outputs
 Interval: TypeAlias = tuple[Int64Array, Int64Array]  # [channels] each, both included
@@ -49,36 +51,27 @@ class Store:
         return bool(stays_int32(*span, self.multiplier, self.shift).all())
 
 
-def store_of(graph: QGraph, op: QOp) -> Store:
-    """The store of ``op``, a sum of products or a mean."""
-    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    if isinstance(op.op, Mean):
-        pair = numerics.mean_multiplier(source.scale, target.scale, _count(graph, op))
+def store_of(layer: Layer[Any]) -> Store:
+    """The store of ``layer``, a sum of products or a mean."""
+    if isinstance(layer.op, Mean):
+        scales = layer.input.scale, layer.output.scale
+        pair = numerics.mean_multiplier(*scales, averaged(layer))
         multiplier, shift = np.array(pair[:1], np.int64), np.array(pair[1:], np.int64)
     else:
-        assert op.weight_scale is not None
-        of = numerics.dense_multipliers if isinstance(op.op, Dense) else numerics.conv_multipliers
         with np.errstate(over="ignore", under="ignore"):
-            multipliers, shifts = of(source.scale, op.weight_scale, target.scale)
+            multipliers, shifts = layer.multipliers()
         multiplier, shift = multipliers.astype(np.int64), shifts.astype(np.int64)
-    return Store(multiplier, shift, target.zero_point, op.clamp)
+    return Store(multiplier, shift, layer.output.zero_point, layer.clamp)
 
 
-def accumulators(graph: QGraph, found: Mapping[str, Range], op: QOp) -> Interval:
-    """The least and the greatest accumulator of ``op``, a channel each; a mean has one channel."""
-    source = graph.tensors[op.inputs[0]]
-    if not isinstance(op.op, Mean):
-        return accumulator_range(graph, op, found[source.name])
-    ends = np.array(found[source.name].hull, np.int64)
-    low, high = (_count(graph, op) * (ends[i : i + 1] - source.zero_point) for i in (0, 1))
+def accumulators(found: Mapping[str, Range], layer: Layer[Any]) -> Interval:
+    """The least and the greatest accumulator of ``layer``, a channel each; a mean has one."""
+    source = found[layer.input.name]
+    if not isinstance(layer.op, Mean):
+        return accumulator_range(layer, source)
+    ends = np.array(source.hull, np.int64)
+    low, high = (averaged(layer) * (ends[i : i + 1] - layer.input.zero_point) for i in (0, 1))
     return low, high
-
-
-def _count(graph: QGraph, op: QOp) -> int:
-    """How many elements a mean is of."""
-    assert isinstance(op.op, Mean)
-    shape = graph.tensors[op.inputs[0]].shape
-    return int(np.prod([shape[axis] for axis in op.op.axes], dtype=np.int64))
 
 
 def same_steps(first: Step, second: Step, span: Interval) -> bool:
@@ -105,11 +98,11 @@ def _steps(step: Step, span: Interval) -> Int64Array:
 
 
 def same_store(
-    graph: QGraph, found: Mapping[str, Range], producer: QOp, fused: QOp, table: Int8Array
+    found: Mapping[str, Range], producer: Layer[Op], fused: Layer[Op], table: Int8Array
 ) -> bool:
     """Whether ``fused`` stores every accumulator as ``producer`` and a rising ``table`` do."""
-    span = accumulators(graph, found, producer)
-    first, second = store_of(graph, producer), store_of(graph, fused)
+    span = accumulators(found, producer)
+    first, second = store_of(producer), store_of(fused)
     if not (first.is_monotone(span) and second.is_monotone(span)):
         return False
     return same_steps(lambda acc: look_up(table, first(acc)), second, span)
@@ -119,19 +112,22 @@ def same_store(
 
 
 def same_pairs(
-    graph: QGraph, found: Mapping[str, Range], producer: QOp, fused: QOp, table: Int8Array
+    found: Mapping[str, Range], producer: Layer[Op], fused: Layer[Op], table: Int8Array
 ) -> bool:
     """Whether ``fused`` yields for every pair of bytes what ``producer`` and ``table`` do."""
     spans = [
         np.arange(low, high + 1).astype(np.int8)
-        for low, high in (found[name].hull for name in producer.inputs)
+        for low, high in (found[tensor.name].hull for tensor in producer.inputs)
     ]
     operands = spans[0].reshape(1, -1, 1), spans[1].reshape(1, 1, -1)
-    shapes = {name: x.shape[1:] for name, x in zip(producer.inputs, operands, strict=True)}
-    shape = (len(spans[0]), len(spans[1]))
-    shapes.update({producer.name: shape, fused.name: shape})
-    small = {**graph.tensors, **{n: replace(graph.tensors[n], shape=s) for n, s in shapes.items()}}
-    pairs = replace(graph, tensors=small)
-    return np.array_equal(
-        look_up(table, run_op(pairs, producer, *operands)), run_op(pairs, fused, *operands)
+    first, second = (_of_pairs(layer, operands) for layer in (producer, fused))
+    return np.array_equal(look_up(table, run_layer(first, *operands)), run_layer(second, *operands))
+
+
+def _of_pairs(layer: Layer[Op], operands: tuple[Int8Array, Int8Array]) -> Layer[Op]:
+    """``layer`` between tensors for all pairs of ``operands``."""
+    inputs = tuple(
+        replace(tensor, shape=x.shape[1:]) for tensor, x in zip(layer.inputs, operands, strict=True)
     )
+    shape = (operands[0].size, operands[1].size)
+    return replace(layer, inputs=inputs, output=replace(layer.output, shape=shape))

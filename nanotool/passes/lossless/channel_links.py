@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,10 @@ from nanotool.ir import (
     Dense,
     MaxPool2D,
     Mean,
+    Op,
     Pad,
     PRelu,
     QGraph,
-    QOp,
     Quantize,
     Reshape,
     Resize,
@@ -33,6 +33,7 @@ from nanotool.ir import (
     Transpose,
     Unary,
 )
+from nanotool.ops import Layer, Registry, layer_of
 
 Indices = NDArray[np.intp]
 
@@ -71,9 +72,7 @@ class Links:
         self.need(self.of(self.graph.input), self.of(self.graph.output))
         for op in self.graph.ops:
             out, inputs = self.of(op.name), [self.of(name) for name in op.inputs]
-            rule = _RULES.get(type(op.op))
-            linked = rule is not None and rule(self, op, inputs, out)
-            if not linked:
+            if not _links.of(op.op)(self, layer_of(self.graph, op), inputs, out):
                 self.need(*inputs, out)
 
     def classes(self) -> Indices:
@@ -93,29 +92,32 @@ class Links:
             label = least
 
 
-# --- Rules ----------------------------------------------------------------------------------------
+# --- One function an operator ---------------------------------------------------------------------
 
-# (links, op, numbers of each input's channels, of the output's) -> whether all is said; otherwise
+# (links, layer, numbers of each input's channels, of the output's) -> whether all is said; if not,
 # all channels are needed.
-Rule: TypeAlias = Callable[[Links, QOp, list[Indices], Indices], bool]
-_RULES: dict[type, Rule] = {}
+Linking: TypeAlias = Callable[[Links, Layer[Any], list[Indices], Indices], bool]
 
 
-def _rule(*operators: type) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        _RULES.update(dict.fromkeys(operators, function))
-        return function
-
-    return register
+def _says_nothing(_links: Links, _layer: Layer[Op], _in: list[Indices], _out: Indices) -> bool:
+    return False
 
 
-@_rule(Conv2D, ConvTranspose2D, Dense)
-def _weighted(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
+_links = Registry[Linking]("passes/lossless/channel_links.py", default=_says_nothing)
+
+
+@_links(Conv2D, ConvTranspose2D, Dense)
+def _weighted(
+    links: Links,
+    layer: Layer[Conv2D | ConvTranspose2D | Dense],
+    inputs: list[Indices],
+    out: Indices,
+) -> bool:
     """Output channels go as they like. A group, which depthwise is one channel and what is made of
     it, goes as a whole."""
-    groups = op.op.groups if isinstance(op.op, Conv2D) else 1
+    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
     if groups == 1:
-        links.need(inputs[0][~foldable(links.graph, op, links.found)])
+        links.need(inputs[0][~foldable(layer, links.found)])
     else:
         heads = out[:: len(out) // groups]
         links.link(inputs[0], np.repeat(heads, len(inputs[0]) // groups))
@@ -123,35 +125,40 @@ def _weighted(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> boo
     return True
 
 
-def foldable(graph: QGraph, op: QOp, found: Mapping[str, Range]) -> NDArray[np.bool_]:
+def foldable(layer: Layer[Op], found: Mapping[str, Range]) -> NDArray[np.bool_]:
     """[input channels]: whether an ungrouped sum of products can do without the channel."""
-    weight = as_kernel(op)  # O, KH, KW, C
+    weight = as_kernel(layer)  # O, KH, KW, C
     unread = np.asarray(~weight.any(axis=(0, 1, 2)))
-    known = found[op.inputs[0]]
-    offset = known.low - graph.tensors[op.inputs[0]].zero_point
+    known = found[layer.input.name]
+    offset = known.low - layer.input.zero_point
     fixed = np.flatnonzero(known.constant)
     taps = np.moveaxis(weight[..., fixed] * offset[fixed], 3, 0)  # fixed, O, KH, KW
-    places = summed(taps.reshape(-1, *taps.shape[2:]), tap_masks(graph, op))
+    places = summed(taps.reshape(-1, *taps.shape[2:]), tap_masks(layer))
     shares = places.reshape(len(fixed), len(weight), places.shape[1])
     steady = fixed[(shares == shares[:, :, :1]).all(axis=(1, 2))]
     # What may go into the bias of each output channel.
-    most = np.abs(shares[:, :, 0]).sum(axis=0)
-    if op.bias is not None:
-        most = most + np.abs(op.bias.astype(np.int64))
+    most = np.abs(shares[:, :, 0]).sum(axis=0) + np.abs(layer.bias)
     if most.max(initial=0) > numerics.INT32_MAX:
         return unread
     unread[steady] = True
     return unread
 
 
-@_rule(Unary, Quantize, MaxPool2D, AveragePool2D, Resize)
-def _one_to_one(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> bool:
+@_links(Unary, Quantize, MaxPool2D, AveragePool2D, Resize)
+def _one_to_one(
+    links: Links,
+    layer: Layer[Unary | Quantize | MaxPool2D | AveragePool2D | Resize],
+    inputs: list[Indices],
+    out: Indices,
+) -> bool:
     links.link(inputs[0], out)
     return True
 
 
-@_rule(Binary, PRelu)
-def _broadcast(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> bool:
+@_links(Binary, PRelu)
+def _broadcast(
+    links: Links, layer: Layer[Binary | PRelu], inputs: list[Indices], out: Indices
+) -> bool:
     """A single channel that is stretched never goes: it is its tensor's only one."""
     for one in inputs:
         if len(one) == len(out):
@@ -159,32 +166,29 @@ def _broadcast(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> b
     return True
 
 
-@_rule(Mean)
-def _mean(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
-    assert isinstance(op.op, Mean)
-    last = len(links.graph.tensors[op.inputs[0]].shape) - 1
-    return last not in op.op.axes and _one_to_one(links, op, inputs, out)
+@_links(Mean)
+def _mean(links: Links, layer: Layer[Mean], inputs: list[Indices], out: Indices) -> bool:
+    last = len(layer.input.shape) - 1
+    return last not in layer.op.axes and _one_to_one(links, layer, inputs, out)
 
 
-@_rule(Transpose)
-def _transpose(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
-    assert isinstance(op.op, Transpose)
-    order = op.op.permutation
-    return order[-1:] == (len(order) - 1,) and _one_to_one(links, op, inputs, out)
+@_links(Transpose)
+def _transpose(links: Links, layer: Layer[Transpose], inputs: list[Indices], out: Indices) -> bool:
+    order = layer.op.permutation
+    return order[-1:] == (len(order) - 1,) and _one_to_one(links, layer, inputs, out)
 
 
-@_rule(Reshape)
-def _reshape(links: Links, _op: QOp, inputs: list[Indices], out: Indices) -> bool:
+@_links(Reshape)
+def _reshape(links: Links, layer: Layer[Reshape], inputs: list[Indices], out: Indices) -> bool:
     """Element by element; they come again and again in the same pairs."""
     element = np.arange(math.lcm(len(inputs[0]), len(out)))
     links.link(inputs[0][element % len(inputs[0])], out[element % len(out)])
     return True
 
 
-@_rule(Concat)
-def _concat(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
-    assert isinstance(op.op, Concat)
-    if op.op.axis == len(links.graph.tensors[op.name].shape) - 1:
+@_links(Concat)
+def _concat(links: Links, layer: Layer[Concat], inputs: list[Indices], out: Indices) -> bool:
+    if layer.op.axis == len(layer.output.shape) - 1:
         links.link(np.concatenate(inputs), out)
     else:
         for one in inputs:
@@ -192,22 +196,20 @@ def _concat(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
     return True
 
 
-@_rule(Slice)
-def _slice(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
+@_links(Slice)
+def _slice(links: Links, layer: Layer[Slice], inputs: list[Indices], out: Indices) -> bool:
     """What is not taken is not needed. Channels apart from each other are not followed."""
-    assert isinstance(op.op, Slice)
-    if op.op.stride[-1:] != (1,):
+    if layer.op.stride[-1:] != (1,):
         return False
-    begin = op.op.begin[-1]
+    begin = layer.op.begin[-1]
     links.link(inputs[0][begin : begin + len(out)], out)
     return True
 
 
-@_rule(Pad)
-def _pad(links: Links, op: QOp, inputs: list[Indices], out: Indices) -> bool:
-    assert isinstance(op.op, Pad)
-    if not op.op.before:
+@_links(Pad)
+def _pad(links: Links, layer: Layer[Pad], inputs: list[Indices], out: Indices) -> bool:
+    if not layer.op.before:
         return False
-    before = op.op.before[-1]
+    before = layer.op.before[-1]
     links.link(inputs[0], out[before : before + len(inputs[0])])
     return True

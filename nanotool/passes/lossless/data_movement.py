@@ -7,17 +7,15 @@ from dataclasses import replace
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
-    AveragePool2D,
     Concat,
-    MaxPool2D,
     Pad,
     QGraph,
     QOp,
     Reshape,
     Slice,
     Transpose,
-    Window,
 )
+from nanotool.ops import is_single_element, moves_nothing
 from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 
 
@@ -43,10 +41,8 @@ def _is_identity(graph: QGraph, op: QOp) -> bool:
             return permutation == tuple(range(len(permutation)))
         case Concat():
             return len(op.inputs) == 1
-        case MaxPool2D(window) | AveragePool2D(window):
-            return window == Window((1, 1)) and op.clamp == (INT8_MIN, INT8_MAX)
         case _:
-            return False
+            return is_single_element(op.op) and op.clamp == (INT8_MIN, INT8_MAX)
 
 
 def merge_moves(graph: QGraph) -> QGraph:
@@ -71,12 +67,6 @@ def merge_moves(graph: QGraph) -> QGraph:
     if all(ops[op.name] is op for op in graph.ops):
         return graph
     return rebuilt(graph, ops.values())
-
-
-def moves_nothing(shape: tuple[int, ...], permutation: tuple[int, ...]) -> bool:
-    """Whether a transpose leaves every byte in its place: only axes of one element move."""
-    order = [axis for axis in permutation if shape[axis] != 1]
-    return order == sorted(order)
 
 
 def _merged(graph: QGraph, first: QOp, second: QOp) -> QOp | None:
