@@ -101,7 +101,7 @@ def task_modules() -> list[str]:
 @nox.session
 def demo(session: nox.Session) -> None:
     """From a PyTorch model to the same bytes on two boards, with real digits."""
-    session.run(PYTHON, "-m", "examples.task06_digits", *session.posargs)
+    session.run(PYTHON, "-m", "examples.task06_digits", "--banner=demo", *session.posargs)
 
 
 @nox.session
@@ -197,8 +197,7 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session(name="tasks-short")
 def tasks_short(session: nox.Session) -> None:
-    """The tasks, the demo among them, and learning on the board, with little training and few
-    samples: the path, not the figures."""
+    """The tasks, and learning on the board, with little training: the path, not the figures."""
     modules = [*task_modules(), "examples.transfer"]
     side_by_side(session, {name: ("-m", name, "--short") for name in modules})
 

@@ -10,7 +10,7 @@
 #define CLASSES 10
 #define BATCH 8
 
-static uint8_t bytes[96 * 1024] NANO_ALIGNED;
+NANO_ALIGNED static uint8_t bytes[96 * 1024];
 static nano_train head;
 
 static const nano_train_layer one[1] = {{CLASSES, 12, 0, NULL, NULL, 0, 0}};

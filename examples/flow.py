@@ -16,6 +16,7 @@ import hashlib
 import inspect
 import json
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -62,6 +63,7 @@ class Settings:
     fresh: bool = False
     record: bool = False
     samples: int = 200  # sent to each board
+    banner: str = ""  # what the last line begins with
 
 
 class Steps:
@@ -261,6 +263,7 @@ def settings_from(task: Task, arguments: list[str] | None) -> Settings:
     parser.add_argument("--short", action="store_true", help="little training, few samples")
     parser.add_argument("--fresh", action="store_true", help="train again")
     parser.add_argument("--record", action="store_true", help="keep the figures in bench/tasks")
+    parser.add_argument("--banner", default=task.name, help="what its last line begins with")
     parser.add_argument("--samples", type=int, default=None, help="samples for each board")
     chosen = parser.parse_args(arguments)
     samples = chosen.samples or (SHORT_SAMPLES if chosen.short else task.samples)
@@ -268,24 +271,30 @@ def settings_from(task: Task, arguments: list[str] | None) -> Settings:
         parser.error("--samples must be 1 or more")
     if chosen.record and chosen.short:
         parser.error("--record keeps full figures only: leave out --short")
-    return Settings(chosen.short, chosen.fresh, chosen.record, samples)
+    banner = chosen.banner.replace("_", " ").upper()
+    return Settings(chosen.short, chosen.fresh, chosen.record, samples, banner)
 
 
 def main(task: Task, arguments: list[str] | None = None) -> int:
     """Run a task; 0 if every byte was right and the goal was reached."""
     settings = settings_from(task, arguments)
     console = Console(emoji=False)
-    banner = task.name.replace("_", " ").upper()
+    banner = settings.banner
     if settings.short:
         task = shortened(task)
     try:
         outcome = perform(task, settings, Steps(console))
     except NanoError as error:
-        console.print(f"{banner} FAILED: {error}", markup=False, highlight=False)
+        console.print(f"{banner} FAILED: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print(f"{banner} FAILED: stopped by the user", markup=False)
         return 130
+    except Exception as error:  # a bug: all of it, then the line that scripts look for
+        traceback.print_exc()
+        told = f"{type(error).__name__}: {error}"
+        console.print(f"{banner} FAILED: {told}", markup=False, highlight=False, soft_wrap=True)
+        return 1
     show.print_outcome(console, outcome)
     if settings.record:
         console.print(f"Recorded: {record(outcome)}", markup=False, highlight=False)

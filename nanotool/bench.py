@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nanotool import compare, simulate
 from nanotool.boards import Board, TickUnit
 from nanotool.build import BuildResult
+from nanotool.describe import label
 from nanotool.device.answers import Memory
 from nanotool.device.client import Device
 from nanotool.device.emulators import open_board
@@ -42,6 +43,10 @@ class LayerBench:
     kernel: str  # C symbol
     ticks: int
     macs: int
+    label: str = ""  # the name for people: that of a Sequential's layer is but a number
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +250,7 @@ def _measure(
         inputs=len(x),
         mismatches=mismatches,
         layers=tuple(
-            LayerBench(op.name, op.kernel, layer.ticks, op.macs)
+            LayerBench(op.name, op.kernel, layer.ticks, op.macs, label(lowered.graph, op.name))
             for op, layer in zip(lowered.ops, layers.layers, strict=True)
         ),
         compiler=firmware.compiler,

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.backends import tflite
+from nanotool.describe import describe
 from nanotool.errors import NanoError, UnsupportedOp
 from nanotool.ir import QGraph, Shape
 from nanotool.models import TFLITE, load_model, model_file
 from nanotool.progress import Progress
-from nanotool.report.describe import describe
 from nanotool.simulate import simulate_all
 from nanotool.tflm import Interpreter, TflmError
 

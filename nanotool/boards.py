@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -342,6 +343,23 @@ class Port:
     device: str  # "/dev/ttyUSB0"
     description: str  # what the system says about it
     usb_id: str  # "0483:374b", "" if it is not on USB
+
+
+def check_flashable(board: Board, port: str = "") -> None:
+    """`NanoError` if ``board`` is only emulated, or if there is no ``port`` (a device, a URL, or ""
+    for the programmer's own way)."""
+    if not board.real:
+        raise NanoError(
+            f"{board.name} is {board.title}: there is nothing to flash.", "Use `nanotool run`."
+        )
+    if not port or "://" in port or Path(port).exists():
+        return
+    attached = [one.device for one in attached_ports()]
+    if port not in attached:  # a system's ports need not be files
+        raise NanoError(
+            f"There is no port {port}.",
+            f"Attached: {', '.join(attached)}." if attached else "No board is attached here.",
+        )
 
 
 def attached_ports() -> tuple[Port, ...]:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from nanotool import fit, mlperf, models, sources
 from nanotool.backends import c
-from nanotool.boards import Board
+from nanotool.boards import Board, check_flashable
 from nanotool.cache import cache_dir, is_sealed, locked, room, seal, unfailing
 from nanotool.doctor import COMPILERS
 from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
@@ -255,12 +255,9 @@ def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:
 
 def flash(result: BuildResult, port: str = "", progress: Progress | None = None) -> None:
     """Write the firmware to the real board that is attached; `port` where the programmer is a
-    serial port. `NanoError` if this board is only emulated."""
+    serial port. `NanoError` if this board is only emulated, or what the programmer says."""
     board = result.board
-    if not board.real:
-        raise NanoError(
-            f"{board.name} is {board.title}: there is nothing to flash.", "Use `nanotool run`."
-        )
+    check_flashable(board, port)
     project = _project()
     arguments = ["-t", "upload", *(["--upload-port", port] if port else [])]
     with _workspace(project, board) as work:
@@ -447,6 +444,12 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
     if missing_bytes := re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", text):
         raise _Overflow({region: int(size) for region, size in missing_bytes})
     quoted = [line for line in lines if re.search(r"error|undefined|\*\*\*", line, re.I)]
+    if "upload" in run and "*** [upload]" in text:
+        said = [line.strip() for line in quoted if "*** [upload]" not in line]
+        raise NanoError(
+            f"{board.title} was not flashed: {' '.join(said[-3:]) or lines[-1]}",
+            f"Check the cable, the port and who else has it open. `{command}` shows everything.",
+        )
     raise (_LinkError if "ld returned" in text else BuildError)(
         f"The firmware for {board.name} does not build:\n"
         + "\n".join((quoted or list(lines))[:_ERROR_LINES])

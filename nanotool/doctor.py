@@ -59,6 +59,12 @@ class Check:
     found: str  # where or which version; when missing, what that means
     fixes: tuple[Fix, ...] = ()
     needed: bool = True  # False: only for something that not everybody does
+    hint: str = ""  # the way out where it is no command
+
+    @property
+    def curable(self) -> bool:
+        """Whether something can be done where it is missing."""
+        return bool(self.fixes or self.hint)
 
 
 def _stand_ins() -> bool:
@@ -127,11 +133,19 @@ def advice(checks: Sequence[Check]) -> tuple[str, ...]:
         lines += ["", "Missing. Run:", *(f"  {command}" for command in commands)]
     else:
         lines += ["", "Everything that is needed is here."]
-    optional = [check for check in checks if not check.needed and not check.ok]
-    for check in optional:
-        way = " && ".join(_commands([check]))
-        lines.append(f"Optional: {check.what}: {check.found}. {way}".rstrip())
-    return tuple(dict.fromkeys(lines))  # boards may lack the same
+    optional: dict[
+        str, list[str]
+    ] = {}  # what can be done -> for which boards: they may lack the same
+    for check in checks:
+        if not check.ok and not check.needed and check.curable:
+            way = check.hint or " && ".join(_commands([check]))
+            scopes = optional.setdefault(f"{check.what} / {check.found}. {way}", [])
+            scopes += [check.scope] if check.scope != "nanotool" else []
+    for told, scopes in optional.items():
+        what, _, rest = told.partition(" / ")
+        boards = f", for {', '.join(scopes)}" if scopes else ""
+        lines.append(f"Optional: {what}{boards}: {rest}")
+    return tuple(lines)
 
 
 def can_emulate(board: Board, computer: Computer | None = None) -> bool:
@@ -252,7 +266,7 @@ def _emulator(board: Board, computer: Computer) -> Check:
     if board.emulator.variable:
         return _own_emulator(board, command, computer)
     if not command:
-        return Check(board.name, "emulator", False, "only a real board can run it", needed=False)
+        return Check(board.name, "emulator", False, "there is none: a real board", needed=False)
     if command == "{elf}":
         return Check(board.name, "emulator", True, "none needed: it runs here")
     found = computer.which(command)
@@ -269,7 +283,13 @@ def _own_emulator(board: Board, command: str, computer: Computer) -> Check:
     """An emulator that no package has: a variable names it."""
     variable = board.emulator.variable
     ok = bool(command) and computer.which(command) is not None
-    missing = f"only a real board can run it, unless {variable} names Espressif's QEMU"
+    missing = f"{variable} is not set" if not command else f"there is no {command}"
+    hint = "Set it to Espressif's qemu-system-xtensa; without it only a real board runs firmware."
     return Check(
-        board.name, f"emulator in {variable}", ok, command if ok else missing, needed=False
+        board.name,
+        f"emulator in {variable}",
+        ok,
+        command if ok else missing,
+        needed=False,
+        hint=hint,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nanotool.boards import BOARDS, Board, Content, Region
+from nanotool.describe import describe
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, Lowered, Plan, QGraph
 from nanotool.mlperf import Task
@@ -148,8 +149,6 @@ def _sentence(need: Need) -> str:
 
 def _kind(graph: QGraph, source: Iterable[str]) -> str:
     """What a lowered op does; the first part of a layer that was split completes none."""
-    from nanotool.report.describe import describe  # noqa: PLC0415  report reads builds, which ask here
-
     kinds = [describe(graph.op(name)) for name in source]
     return " + ".join(kinds) or "part of a layer"
 

@@ -423,8 +423,9 @@ class Session:
         elif command == ":help" and not arguments:
             self.console.print(_view_facts(Facts((*LOCAL.items(), *COMMANDS.items()))))
         else:
-            known = f"{command}: {LOCAL[command]}" if command in LOCAL else ", ".join(LOCAL)
-            raise NanoError(f"{line} is no local command.", f"Try {known}.")
+            if command in LOCAL:
+                raise NanoError(f"{line}: so it is not called.", f"{command} {LOCAL[command]}")
+            raise NanoError(f"{line} is no local command.", f"Try {', '.join(LOCAL)}.")
         return True
 
     def _load(self, path: Path, index: str) -> None:

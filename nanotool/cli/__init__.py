@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,6 +45,27 @@ app = typer.Typer(
         "nanotool bench digits.nano --board stm32",
     ),
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        version.command()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, show_default=False,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+) -> None:  # fmt: skip
+    """PyTorch in, plain C for microcontrollers out, proven byte for byte."""
+
+
 for panel, modules in (
     (MODEL_PANEL, (quantize, export, new, info, plan)),
     (RUN_PANEL, (simulate, build, flash, run, train, bench, console, bisect)),

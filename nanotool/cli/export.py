@@ -96,4 +96,5 @@ def command(
     if learns is not None:
         from nanotool.training import arena_size
 
-        note(f"{', '.join(learns.layers)} learn on the board, in {arena_size(learns.config):,} B.")
+        size = arena_size(learns.config)
+        note(f"{', '.join(learns.layers)} will learn on the board, in {size:,} B of RAM.")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from nanotool.cli.common import (
     BoardName,
     Goal,
     HeadText,
     Model,
-    Port,
     TaskName,
     TrainableLayers,
     Weights,
     build_firmware,
     cut_model,
     examples,
+    find_board,
     load,
     note,
     status,
@@ -28,16 +32,25 @@ EPILOG = examples(
 def command(
     model: Model,
     board: BoardName,
-    port: Port = None,
+    port: Annotated[
+        str | None,
+        typer.Option(
+            "--port", "-p", metavar="PORT", show_default=False,
+            help="Serial port that the board is flashed through, as an ESP32 is. Without it: the "
+            "programmer's own way, or the port that it finds.",
+        ),
+    ] = None,
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
     trainable: TrainableLayers = "",
     head: HeadText = "",
-) -> None:
+) -> None:  # fmt: skip
     """Write the firmware of a model to the real board that is attached."""
+    from nanotool.boards import check_flashable
     from nanotool.build import flash
 
+    check_flashable(find_board(board), port or "")
     learns = cut_model(load(model), trainable, head) if trainable or head else None
     built = build_firmware(model, board, optimize, task, weights, learns)
     with status(f"Flashing {built.board.title} …") as show:

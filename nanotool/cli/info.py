@@ -12,8 +12,8 @@ def command(model: Model, as_json: AsJson = False) -> None:
 
     `nanotool plan --board BOARD` tells it for a board.
     """
+    from nanotool.describe import describe, summary
     from nanotool.qfile import graph_hash
-    from nanotool.report.describe import describe, summary
     from nanotool.report.tables import (
         facts_table,
         model_facts,

@@ -75,6 +75,7 @@ def command(
             "Run: pip install 'nanotool[torch]'",
         ) from error
     from nanotool import project, qfile
+    from nanotool.describe import label
     from nanotool.models import check_output
     from nanotool.quantization import worst_layer
     from nanotool.report.tables import quality_table
@@ -102,5 +103,5 @@ def command(
         return
     out().print(quality_table(graph))
     if worst is not None:
-        out().print(f"\nWorst layer: {worst.tensor}, {decibel(worst.sqnr_db)}")
+        out().print(f"\nWorst layer: {label(graph, worst.tensor)}, {decibel(worst.sqnr_db)}")
     note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")

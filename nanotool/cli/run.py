@@ -64,7 +64,8 @@ def command(
         write_array(output, as_asked(graph, result.outputs, as_float))
         note(f"Wrote {output}: {len(x):,} outputs.")
     if as_json:
-        print_json(result.to_json())
+        outputs = as_asked(graph, result.outputs, as_float).tolist()
+        print_json({**result.to_json(), "outputs": outputs})
     else:
         if output is None:
             values = graph.output_tensor.dequantize(result.outputs).reshape(len(x), -1)

@@ -9,13 +9,13 @@ import numpy as np
 
 from nanotool.bench import BenchResult
 from nanotool.build import BuildResult
+from nanotool.describe import describe
 from nanotool.elf import section_bytes, weight_symbols
 from nanotool.fit import input_buffer
 from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Struct, Value
 from nanotool.passes.record import PassRecord
 from nanotool.qfile import graph_hash
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
-from nanotool.report.describe import describe
 from nanotool.simulate import simulate
 from nanotool.version import __version__
 

@@ -9,12 +9,12 @@ from rich.text import Text
 
 from nanotool.bench import BenchResult, advice
 from nanotool.boards import Board, Emulator, Port
+from nanotool.describe import describe, label
 from nanotool.doctor import Check
 from nanotool.fit import Need
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
 from nanotool.quantization import worst_layer
 from nanotool.report.data import Budget
-from nanotool.report.describe import describe
 from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, decibel, number, percent, size, sqnr_share, table
 
@@ -33,7 +33,7 @@ def quality_table(graph: QGraph) -> Table:
     worst = worst_layer(graph)
     for row in graph.quality:
         result.add_row(
-            Text(row.tensor),
+            Text(label(graph, row.tensor)),
             shape_text(graph.tensors[row.tensor].shape),
             decibel(row.sqnr_db),
             bar(sqnr_share(row.sqnr_db), SHORT_BAR),
@@ -52,7 +52,8 @@ def tensors_table(graph: QGraph) -> Table:
     )
     for tensor in graph.tensors.values():
         size = f"{tensor.nbytes:,}"
-        result.add_row(Text(tensor.name), shape_text(tensor.shape), size, *_meaning(tensor))
+        name = Text(label(graph, tensor.name))
+        result.add_row(name, shape_text(tensor.shape), size, *_meaning(tensor))
     return result
 
 
@@ -78,7 +79,7 @@ def ops_table(graph: QGraph) -> Table:
             str(index),
             Text(op.name),
             describe(op),
-            Text(", ".join(op.inputs)),
+            Text(", ".join(label(graph, name) for name in op.inputs)),
             shape_text(graph.tensors[op.name].shape),
             size(weights or None),
         )
@@ -194,7 +195,9 @@ def checks_table(checks: Sequence[Check]) -> Table:
     result = table("", ("", "left"), ("for", "left"), ("what", "left"), ("found", "left"))
     for check in checks:
         mark = "ok" if check.ok else "missing" if check.needed else "optional"
-        style = {"ok": "green", "missing": "bold red", "optional": "yellow"}[mark]
+        if mark == "optional" and not check.curable:
+            mark = "–"  # how it is: nothing to be done
+        style = {"ok": "green", "missing": "bold red", "optional": "yellow", "–": "dim"}[mark]
         result.add_row(Text(mark, style), check.scope, Text(check.what), Text(check.found))
     return result
 
@@ -241,8 +244,8 @@ def bench_advice(result: BenchResult) -> str:
     layer, best, unit = found.layer, found.best, result.tick_unit
     cost = f", {layer.ticks / layer.macs:.2f} a MAC" if layer.macs else ""
     return (
-        f"Worth changing: {layer.name} ({layer.kernel}) takes {found.share:.0%} of the {unit}"
-        f"{cost}. At the {best.ticks / best.macs:.2f} a MAC of {best.name} "
+        f"Worth changing: {layer.label} ({layer.kernel}) takes {found.share:.0%} of the {unit}"
+        f"{cost}. At the {best.ticks / best.macs:.2f} a MAC of {best.label} "
         f"the model would take {found.saved:.0%} less."
     )
 
@@ -258,7 +261,7 @@ def bench_layers(result: BenchResult) -> Table:
         part = layer.ticks / result.ticks if result.ticks else 0.0
         rows.add_row(
             str(index),
-            Text(layer.name),
+            Text(layer.label),
             layer.kernel,
             number(layer.macs or None),
             f"{layer.ticks:,}",

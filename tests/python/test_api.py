@@ -255,7 +255,7 @@ def test_values_that_cannot_be_quantized() -> None:
 MAIN = """
 #include <stdio.h>
 int main(void) {
-    static uint8_t bytes[LITTLE_ARENA_SIZE] NANO_ALIGNED;
+    NANO_ALIGNED static uint8_t bytes[LITTLE_ARENA_SIZE];
     nano_arena arena;
     nano_net net;
     if (nano_arena_init(&arena, bytes, sizeof bytes)) return 1;

@@ -7,11 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from handmade import GraphBuilder
 
 from bench import picture, record, suite
 from nanotool.bench import BenchResult, LayerBench, advice
+from nanotool.describe import label
 from nanotool.lower import lower
-from nanotool.report.tables import bench_advice
+from nanotool.report.tables import bench_advice, bench_layers, tensors_table
 
 
 def result(*layers: LayerBench) -> BenchResult:
@@ -54,6 +56,24 @@ def test_the_layer_furthest_above_the_cheapest_is_worth_changing() -> None:
 def test_a_layer_without_macs_can_be_the_one() -> None:
     told = bench_advice(result(LayerBench("a", "k", 100, 100), LayerBench("pool", "p", 100, 0)))
     assert "pool (p) takes 50% of the instructions. At" in told
+
+
+def test_a_layer_that_is_called_by_its_number_is_shown_with_its_kind() -> None:
+    builder = GraphBuilder("numbers", (8, 8, 1))
+    builder.conv2d("features.0", 2)
+    builder.flatten("1")
+    builder.dense("fc2", 3)
+    graph = builder.graph()
+    assert [label(graph, name) for name in ("features.0", "fc2", "input")] == [
+        "features.0 Conv2D",
+        "fc2",
+        "input",
+    ]
+    shown = [str(cell) for cell in next(iter(tensors_table(graph).columns)).cells]
+    assert "features.0 Conv2D" in shown and "fc2" in shown
+    layer = LayerBench("features.0", "k", 900, 100, "features.0 Conv2D")
+    table = bench_layers(result(layer, LayerBench("fc2", "k", 100, 100)))
+    assert [str(cell) for cell in table.columns[1].cells] == ["features.0 Conv2D", "fc2"]
 
 
 def test_no_advice_where_nothing_stands_out() -> None:

@@ -16,8 +16,8 @@ import random_graphs
 from nanotool import build as build_module
 from nanotool import elf, qfile, sources
 from nanotool.backends import c
-from nanotool.boards import BOARDS, ESP32, NATIVE, STM32, Board
-from nanotool.build import BuildError, build, flash
+from nanotool.boards import BOARDS, ESP32, NATIVE, STM32, Board, check_flashable, find_board
+from nanotool.build import BuildError, _refused, build, flash
 from nanotool.cache import cache_dir, is_sealed, room, seal
 from nanotool.doctor import COMPILERS
 from nanotool.errors import MissingTool, NanoError
@@ -253,6 +253,18 @@ def test_what_the_compiler_says_is_shown(tmp_path: Path) -> None:
         build(folder, NATIVE)
     assert len(str(caught.value)) < 3000
     assert "platformio run -e native" in str(caught.value)
+
+
+def test_what_the_programmer_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flash that failed is no build that failed; a port that is not there is told at once."""
+    lines = ["Wrote 3 sections", "A fatal error occurred: no sync", "*** [upload] Error 2"]
+    with pytest.raises(NanoError, match="was not flashed: A fatal error occurred: no sync") as told:
+        _refused(find_board("esp32_bare"), ["run", "-t", "upload"], lines)
+    assert "build" not in told.value.message
+    with pytest.raises(NanoError, match=r"There is no port /dev/none\. "):
+        check_flashable(find_board("esp32_bare"), "/dev/none")
+    check_flashable(find_board("stm32"))
+    check_flashable(find_board("stm32"), "socket://localhost:4000")
 
 
 def test_sources_for_another_abi_do_not_build(tmp_path: Path) -> None:

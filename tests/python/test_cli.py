@@ -160,7 +160,8 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 
 def test_version(cli: Cli) -> None:
-    assert cli("version").out == f"nanotool {__version__}\n"
+    for way in ("version", "--version", "-V"):
+        assert cli(way).out == f"nanotool {__version__}\n"
     assert json.loads(cli("version", "--json").out) == {"version": __version__}
 
 
@@ -582,7 +583,8 @@ def test_run_over_a_port(cli: Cli, model: Path, tmp_path: Path, board: Simulated
     done = cli("run", model, "-i", x, "-o", y, *RUN)
     assert done.code == 0 and "0 bytes differ" in done.out
     np.testing.assert_array_equal(np.load(y), simulate.simulate(small(), np.load(x)))
-    assert json.loads(cli("run", model, "-i", x, *RUN, "--json").out)["mismatches"] == 0
+    value = json.loads(cli("run", model, "-i", x, *RUN, "--json").out)
+    assert value["mismatches"] == 0 and np.shape(value["outputs"]) == (value["inputs"], 4)
 
 
 def test_run_fails_where_bytes_differ(

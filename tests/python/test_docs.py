@@ -203,12 +203,77 @@ def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     shutil.copy(ROOT / "tests" / "models" / "kws.tflite", tmp_path)
     done = run_page(ROOT / "README.md", tmp_path, monkeypatch, stm32="native")
     assert {"quantize", "bench", "run", "export", "report"} <= set(done)
-    (block,) = blocks(ROOT / "README.md", "c")
-    (tmp_path / "classify.c").write_text(f"#include <string.h>\n{block}")
-    includes = ("-I", str(tmp_path / "mymodel"), "-I", str(lib_dir() / "include"))
-    command = ["cc", "-std=c99", "-Wall", "-Werror", *includes, "-c", "classify.c"]
-    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert compiled.returncode == 0, compiled.stderr
+    for number, block in enumerate(blocks(ROOT / "README.md", "c")):
+        source = tmp_path / f"block{number}.c"
+        source.write_text(block)
+        for language in LANGUAGES:
+            compile_block(source, language, tmp_path / "mymodel")
+
+
+# Compilers, and one that knows no GNU attributes: there NANO_ALIGNED is the language's own word.
+LANGUAGES = (
+    "-x c -std=c99",
+    "-x c++ -std=c++17",
+    "-x c -std=c11 -U__GNUC__",
+    "-x c++ -std=c++17 -U__GNUC__",
+)
+
+
+def compile_block(source: Path, language: str, *includes: Path) -> None:
+    """As a stranger would: no macro or flag of ours, every warning an error."""
+    folders = [f"-I{folder}" for folder in (*includes, lib_dir() / "include")]
+    warnings = ("-pedantic", "-Wall", "-Wextra", "-Werror")
+    command = ["cc", *language.split(), *warnings, *folders, "-fsyntax-only", source.name]
+    done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_block_of_c_compiles(tmp_path: Path, language: str) -> None:
+    """With the library alone; README's, which uses a model, has its own test."""
+    pages = [page for page in PAGES if page != ROOT / "README.md"]
+    for number, block in enumerate(block for page in pages for block in blocks(page, "c")):
+        (tmp_path / f"block{number}.c").write_text(block)
+        compile_block(tmp_path / f"block{number}.c", language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("header", ["nano.h", "sequential.h", "train.h"])
+def test_the_headers_examples_compile(tmp_path: Path, header: str, language: str) -> None:
+    """The lines that a header shows, around them what its reader has."""
+    text = (lib_dir() / "include" / "nano" / header).read_text()
+    shown = re.findall(r"^ \* {5}(\S.*)$", text.split("*/")[0], re.M)
+    lines = [re.sub(r" *//.*", "", line) for line in shown]
+    declared = {"nano.h": "", "sequential.h": SEQUENTIAL, "train.h": TRAIN}[header]
+    (tmp_path / "example.c").write_text(READER.format(header, declared, "\n".join(lines)))
+    compile_block(tmp_path / "example.c", language)
+
+
+READER = """
+#include <string.h>
+#include "nano/nano.h"
+#include "nano/{}"
+#define DIGITS_ARENA_SIZE 64
+#define DIGITS_TRAIN_ARENA_SIZE 64
+extern const nano_model digits_model;
+extern int8_t image[784];
+void use(const int8_t *scores);
+void example(void);
+void example(void) {{
+{}
+{}
+}}
+"""
+SEQUENTIAL = """
+nano_arena arena; nano_net net; memset(&arena, 0, sizeof arena);
+nano_conv2d_layer conv; memset(&conv, 0, sizeof conv);
+nano_dense_layer fc; memset(&fc, 0, sizeof fc);
+"""
+TRAIN = """
+extern const nano_train_config digits_train;
+nano_net backbone; memset(&backbone, 0, sizeof backbone); nano_arena arena;
+nano_train head; nano_train_result result; const int8_t *logits; int label = 0;
+"""
 
 
 def test_the_tasks_table_is_that_of_the_records() -> None:

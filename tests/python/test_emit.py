@@ -49,7 +49,7 @@ MAIN = """
 
 /* Inputs come from stdin, outputs go to stdout. */
 int main(void) {
-    static uint8_t room[APP_ARENA_SIZE] NANO_ALIGNED;
+    NANO_ALIGNED static uint8_t room[APP_ARENA_SIZE];
     nano_arena arena;
     nano_net net;
     if (nano_arena_init(&arena, room, sizeof room) != NANO_OK)

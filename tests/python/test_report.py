@@ -16,6 +16,7 @@ from handmade import GraphBuilder, digits_cnn
 from bench.suite import MODELS
 from nanotool.boards import Board, find_board
 from nanotool.build import BuildError, BuildResult, build
+from nanotool.describe import describe
 from nanotool.ir import (
     Binary,
     Concat,
@@ -43,7 +44,6 @@ from nanotool.report import (
 )
 from nanotool.report.about import about_firmware, about_model
 from nanotool.report.collect import sample_rows, with_ticks
-from nanotool.report.describe import describe
 from nanotool.report.html import picture, worst_layer
 from nanotool.report.peers import peers_of
 from nanotool.report.tables import answers_table, tensors_table

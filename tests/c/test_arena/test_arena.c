@@ -3,7 +3,7 @@
 
 #include "nano/nano.h"
 
-static uint8_t bytes[128] NANO_ALIGNED;
+NANO_ALIGNED static uint8_t bytes[128];
 
 static void test_init_refuses_bad_arguments(void) {
     nano_arena arena;

@@ -47,7 +47,7 @@ static const nano_model model = {
     {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8},
 };
 
-static uint8_t bytes[64] NANO_ALIGNED;
+NANO_ALIGNED static uint8_t bytes[64];
 
 static void start(nano_net *net, nano_arena *arena) {
     nano_arena_init(arena, bytes, sizeof bytes);

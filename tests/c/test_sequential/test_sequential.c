@@ -5,7 +5,7 @@
 #include "nano/nano.h"
 #include "nano/sequential.h"
 
-static uint8_t bytes[4096] NANO_ALIGNED;
+NANO_ALIGNED static uint8_t bytes[4096];
 static nano_arena arena;
 static nano_sequential seq;
 

@@ -144,7 +144,7 @@ static const nano_micro_frontend_params params = {{64, twiddles_64, unpacking_64
                                                   6};
 enum { SAMPLES = 240, FRAMES = 5 };
 
-static uint8_t bytes[512] NANO_ALIGNED;
+NANO_ALIGNED static uint8_t bytes[512];
 static nano_arena arena;
 static nano_micro_frontend ears;
 

@@ -16,7 +16,7 @@
                           FEATURES *HIDDEN + HIDDEN * CLASSES, 1u, SLOTS, 1u)
 NANO_STATIC_ASSERT(INT16_SIZE < FLOAT_SIZE, integers_are_smaller);
 
-static uint8_t bytes[FLOAT_SIZE] NANO_ALIGNED;
+NANO_ALIGNED static uint8_t bytes[FLOAT_SIZE];
 static uint8_t saved[FLOAT_SIZE + 1];
 static nano_arena arena;
 static nano_train head;

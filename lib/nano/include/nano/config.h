@@ -20,9 +20,12 @@
 /* Most inputs an op reads. */
 #define NANO_MAX_INPUTS 2
 
-/* Put behind a static buffer that will be an arena. */
+/* Put first in the declaration of a buffer that will be an arena, the one place that every form
+ * allows: `NANO_ALIGNED static uint8_t bytes[SIZE];` */
 #if defined(__GNUC__)
 #define NANO_ALIGNED __attribute__((aligned(NANO_ALIGN)))
+#elif defined(__cplusplus)
+#define NANO_ALIGNED alignas(NANO_ALIGN)
 #else
 #define NANO_ALIGNED _Alignas(NANO_ALIGN)
 #endif
@@ -30,6 +33,8 @@
 /* Put before a const array of bytes that kernels may read word by word. */
 #if defined(__GNUC__)
 #define NANO_WORD_ALIGNED __attribute__((aligned(4)))
+#elif defined(__cplusplus)
+#define NANO_WORD_ALIGNED alignas(4)
 #else
 #define NANO_WORD_ALIGNED _Alignas(4)
 #endif

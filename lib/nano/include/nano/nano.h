@@ -1,6 +1,6 @@
 /* nano.h - int8 inference for microcontrollers: C99, no heap, weights in flash.
  *
- *     static uint8_t bytes[DIGITS_ARENA_SIZE] NANO_ALIGNED;     // from the generated digits.h
+ *     NANO_ALIGNED static uint8_t bytes[DIGITS_ARENA_SIZE];     // from the generated digits.h
  *     nano_arena arena;
  *     nano_net net;
  *     nano_arena_init(&arena, bytes, sizeof bytes);

@@ -6,7 +6,8 @@
  * the portable kernels.
  *
  *     nano_sequential seq;
- *     nano_sequential_begin(&seq, &arena, 8, (nano_shape){28, 28, 1}, 0.0078f, 0);
+ *     nano_shape shape = {28, 28, 1};
+ *     nano_sequential_begin(&seq, &arena, 8, shape, 0.0078f, 0);
  *     nano_sequential_conv2d(&seq, &conv);
  *     nano_sequential_dense(&seq, &fc);
  *     nano_sequential_end(&seq, &net);     // net runs like a generated model

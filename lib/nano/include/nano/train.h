@@ -4,7 +4,7 @@
  * them, learns from them in RAM. Float32 arithmetic, or int16 weights in integers alone, which end
  * with the same bytes on every target. docs/training.md has the formulas.
  *
- *     static uint8_t bytes[DIGITS_TRAIN_ARENA_SIZE] NANO_ALIGNED;   // from the generated source
+ *     NANO_ALIGNED static uint8_t bytes[DIGITS_TRAIN_ARENA_SIZE];   // from the generated source
  *     nano_arena_init(&arena, bytes, sizeof bytes);
  *     nano_train_init(&head, &digits_train, &arena);
  *     nano_train_sample(&head, nano_output(&backbone), label, &result);   // again and again

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
@@ -15,6 +17,7 @@ from nanotool.ir import (
     Mean,
     Op,
     Plan,
+    QGraph,
     QOp,
     Resize,
     Transpose,
@@ -27,6 +30,15 @@ def describe(op: QOp) -> str:
     """``op`` in a few words: "Conv2D 3×3 stride 2, clamp"."""
     clamped = op.clamp != (INT8_MIN, INT8_MAX)
     return (_depthwise(op) or _operator(op.op)) + (", clamp" if clamped else "")
+
+
+def label(graph: QGraph, name: str) -> str:
+    """``name`` of a tensor of ``graph`` as people are shown it: with what makes it behind it where
+    the name is but a number, as those of a Sequential's layers are."""
+    if not re.fullmatch(r"\d+(_\d+)?", name.rpartition(".")[2]):
+        return name
+    made = next((op for op in graph.ops if op.name == name), None)
+    return name if made is None else f"{name} {describe(made).split()[0]}"
 
 
 def _depthwise(op: QOp) -> str:
