@@ -1,7 +1,7 @@
 """`nanotool console`: a pleasant terminal for the board's console (docs/console.md).
 
-Three parts that know nothing of each other's work: `parse` makes blocks from an answer's lines,
-`view` makes a block a picture for the terminal, a `Session` takes the user's lines one by one.
+`answers.read` makes blocks from an answer's lines, `view` makes a block a picture for the terminal,
+a `Session` takes the user's lines one by one.
 `interact` feeds it from a prompt, `replay` from a script; only `interact` needs a terminal.
 """
 
@@ -29,6 +29,24 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nanotool.boards import Board
+from nanotool.device import answers
+from nanotool.device.answers import (
+    Block,
+    Crcs,
+    Info,
+    Lap,
+    Layers,
+    Lines,
+    Memory,
+    Refusal,
+    Results,
+    Status,
+    TrainTicks,
+    Uptime,
+)
+from nanotool.device.commands import COMMANDS, TRAIN_COMMANDS
+from nanotool.device.tensors import TensorInfo
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
 from nanotool.inputs import to_device
@@ -36,26 +54,6 @@ from nanotool.ir import DTYPES, QGraph, QTensor
 from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, table
 
-# The firmware's commands, for completion and help.
-COMMANDS: Mapping[str, str] = MappingProxyType(
-    {
-        "name": "who answers",
-        "profile": "protocol and model",
-        "timestamp": "microseconds since start-up",
-        "help": "the board's own list of commands",
-        "db load": "N: begin an input of N bytes",
-        "db print": "show the input buffer",
-        "db": "HH…: append bytes of the input, in hex",
-        "infer": "N [W]: W warm-up inferences (10), then N timed ones",
-        "results": "the newest output",
-        "info": "versions, clock, model, shapes",
-        "mem": "arena, RAM, stack and flash",
-        "layers": "ticks and output CRC of every layer",
-        "dump": "[I]: the newest output, or that of op I, as bytes",
-        "crc": "CRC-32 of image, input and output",
-        "reset": "start over as after power-on",
-    }
-)
 LOCAL: Mapping[str, str] = MappingProxyType(
     {
         ":load": "FILE.npy [I]: send the file, or its I-th sample, as the input",
@@ -71,168 +69,80 @@ SYNC_TIMEOUT = 3.0  # s that a board may take to be in step again
 LONG_TIMEOUT = 24 * 3600.0  # s for `infer`, which may run 100,000 times; Ctrl-C ends the wait
 
 
-# --- What an answer says --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines that have no better form."""
-
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """`m-results`: the de-quantized output."""
-
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """One `m-layer` line."""
-
-    index: int
-    ticks: int
-    crc: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class LayerTable:
-    """`layers`: every op's ticks, and the whole inference's."""
-
-    rows: tuple[LayerRow, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryTable:
-    """`mem`: (what, bytes used, bytes there are or 0)."""
-
-    rows: tuple[tuple[str, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """`info` and `crc`: names and values."""
-
-    pairs: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lap:
-    """`infer`: microseconds between the two laps, for so many inferences."""
-
-    micros: int
-    inferences: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """`e-[…]`: the board will not."""
-
-    reason: str
-
-
-Block: TypeAlias = Lines | Results | LayerTable | MemoryTable | Facts | Lap | Refusal
-
-_LAYER = re.compile(r"m-layer-\[(\d+) (\d+) ([0-9a-f]{8}) (.*)\]")
-_LAYERS = re.compile(r"m-layers-\[(\d+) (\d+)\]")
-_RESULTS = re.compile(r"m-results-\[(-?[\d.]+(?:,-?[\d.]+)*)\]")
-_MEMORY = re.compile(r"m-mem-(\w+)-\[(\d+)(?: (\d+))?\]")
-_FACT = re.compile(r"m-(?:info|crc)-(\w+)-\[(.*)\]")
-_TENSOR = re.compile(r"(\d{1,9}(?:x\d{1,9}){0,3}) ([0-9a-f]{8}) (-?\d{1,3})(?: (\w+))?")
-_LAP = re.compile(r"m-lap-us-(\d+)")
-_START = re.compile(r"m-infer-start-(\d+)")
-_REFUSED = re.compile(r"e-\[(.*)\]")
-_MEMORY_NAMES = {
-    "arena": "arena",
-    "db": "input buffer (db)",
-    "static": "static RAM, with both",
-    "stack": "stack, peak",
-    "flash": "flash",
-}
-
-
-def parse(lines: Sequence[str]) -> tuple[Block, ...]:
-    """The blocks of an answer, in order; a line that fits none is kept as it is."""
-    blocks: list[Block] = []
-    layers: list[LayerRow] = []
-    memory: list[tuple[str, int, int]] = []
-    facts: list[tuple[str, str]] = []
-    plain: list[str] = []
-    for line in lines:
-        if match := _LAYER.fullmatch(line):
-            layers.append(LayerRow(int(match[1]), int(match[2]), match[3], match[4]))
-        elif match := _LAYERS.fullmatch(line):
-            blocks.append(LayerTable(tuple(layers), int(match[2])))
-            layers = []
-        elif match := _MEMORY.fullmatch(line):
-            name = _MEMORY_NAMES.get(match[1], match[1])
-            memory.append((name, int(match[2]), int(match[3] or 0)))
-        elif match := _FACT.fullmatch(line):
-            facts.append((match[1], match[2]))
-        elif match := _REFUSED.fullmatch(line):
-            blocks.append(Refusal(match[1]))
-        elif (values := _values(line)) is not None:
-            blocks.append(Results(values))
-        else:
-            plain.append(line)
-    plain += [f"m-layer-[{row.index} {row.ticks} {row.crc} {row.name}]" for row in layers]
-    lap, plain = _take_lap(plain)
-    found = [
-        Lines(tuple(plain)) if plain else None,
-        lap,
-        Facts(tuple(facts)) if facts else None,
-        MemoryTable(tuple(memory)) if memory else None,
-    ]
-    return (*(block for block in found if block is not None), *blocks)
-
-
-def _values(line: str) -> tuple[float, ...] | None:
-    """The numbers of an `m-results` line; None for any other line."""
-    match = _RESULTS.fullmatch(line)
-    if match is None:
-        return None
-    try:
-        return tuple(float(value) for value in match[1].split(","))
-    except ValueError:  # "1.2.3": leave the line as it came
-        return None
-
-
-def _take_lap(lines: list[str]) -> tuple[Lap | None, list[str]]:
-    """The time of an `infer`, and the lines without those that only tell about it."""
-    count = next((int(m[1]) for line in lines if (m := _START.fullmatch(line))), 0)
-    laps = [int(m[1]) for line in lines if (m := _LAP.fullmatch(line))]
-    if not count or len(laps) != 2:
-        return None, lines
-    noise = re.compile(r"m-(warmup|infer)-\S*|m-lap-us-\d+")
-    rest = [line for line in lines if not noise.fullmatch(line)]
-    return Lap((laps[1] - laps[0]) % (1 << 32), count), rest
-
-
 # --- How it looks ---------------------------------------------------------------------------------
 
 
-def view(block: Block, labels: Sequence[str] = ()) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What a board's figures are: of silicon, unless it is emulated."""
+
+    unit: str = "ticks"  # what `layers` counts
+    emulated: bool = False
+    tells_time: bool = True  # its microseconds are some; not where it counts instructions
+
+    @property
+    def note(self) -> str:
+        """Behind every figure that is no board's."""
+        return ", emulated" if self.emulated else ""
+
+
+def clock_of(board: Board, source: str, *, emulated: bool) -> Clock:
+    """The clock of ``board``, whose tick source is as `info` tells it."""
+    unit = board.tick_unit(source, emulated=emulated)
+    return Clock(unit, emulated, not emulated or unit == "nanoseconds")
+
+
+SILICON = Clock()
+
+
+def view(block: Block, labels: Sequence[str] = (), clock: Clock = SILICON) -> RenderableType:
     """``block`` as something rich can print."""
     if isinstance(block, Results):
         return _view_results(block, labels)
-    return _VIEWS[type(block)](block)
+    return _VIEWS[type(block)](block, clock)
 
 
-def _view_lap(block: Lap) -> Text:
-    each = block.micros / block.inferences
+def _view_lap(block: Lap, clock: Clock) -> Text:
     what = "inference" if block.inferences == 1 else "inferences"
-    return Text(f"{block.inferences:,} {what} in {block.micros:,} us, {each:,.1f} us each")
+    done = f"{block.inferences:,} {what}"
+    if not clock.tells_time:
+        return Text(f"{done} done. The board is emulated and tells no time: `layers` counts.")
+    each = block.micros / block.inferences
+    return Text(f"{done} in {block.micros:,} us, {each:,.1f} us each{clock.note}")
 
 
-def _view_refusal(block: Refusal) -> Text:
+def _view_uptime(block: Uptime, clock: Clock) -> Text:
+    if not clock.tells_time:
+        return Text(f"{block.micros:,} of an emulated clock, which tells no time")
+    return Text(f"{block.micros:,} us since start-up{clock.note}")
+
+
+def _view_ticks(block: TrainTicks, clock: Clock) -> Table:
+    return _view_facts(
+        ("a sample", f"{block.gradient:,} {clock.unit}{clock.note}"),
+        ("with an update", f"{block.update:,} {clock.unit}{clock.note}"),
+    )
+
+
+def _view_status(block: Status, _: Clock) -> Table:
+    return _view_facts(
+        ("head", f"{block.origin}, configuration {block.config:08x}"),
+        ("classes", f"{block.classes} of at most {block.most_classes}"),
+        ("learned", f"{block.samples:,} samples in {block.steps:,} updates"),
+        ("mini-batch", f"{block.pending} of {block.batch}"),
+        ("replay buffer", f"{block.replay_used:,} of {block.replay_slots:,}, "
+                          f"{block.replay_seen:,} offered"),
+        ("right", f"{block.correct:,} of {block.evaluated:,} evaluated"),
+        *((f"bytes, {part}", f"{saved.size:,}, CRC {saved.crc:08x}")
+          for part, saved in block.parts.items()),
+    )  # fmt: skip
+
+
+def _view_refusal(block: Refusal, _: Clock) -> Text:
     return Text(f"refused: {block.reason}", style="red")
 
 
-def _view_lines(block: Lines) -> Text:
+def _view_lines(block: Lines, _: Clock) -> Text:
     return Text("\n".join(block.lines))
 
 
@@ -254,25 +164,39 @@ def _view_results(block: Results, labels: Sequence[str]) -> Table:
     return result
 
 
-def _view_layers(block: LayerTable) -> Table:
+def _view_layers(block: Layers, clock: Clock) -> Table:
     result = table("",
-        ("#", "right"), ("layer", "left"), ("ticks", "right"), ("share", "right"), ("", "left"),
-        ("output CRC", "left"),
+        ("#", "right"), ("layer", "left"), (clock.unit + clock.note, "right"), ("share", "right"),
+        ("", "left"), ("output CRC", "left"),
     )  # fmt: skip
-    whole = block.total or sum(row.ticks for row in block.rows)
-    for row in block.rows:
-        share = row.ticks / whole if whole else 0.0
+    whole = block.total or sum(layer.ticks for layer in block.layers)
+    for layer in block.layers:
+        share = layer.ticks / whole if whole else 0.0
         result.add_row(
-            str(row.index), Text(row.name), f"{row.ticks:,}", f"{share:.1%}", bar(share), row.crc
+            *(str(layer.index), Text(layer.name), f"{layer.ticks:,}", f"{share:.1%}", bar(share)),
+            f"{layer.crc:08x}",
         )
     result.add_section()
     result.add_row("", "whole inference", f"{block.total:,}", "", "", "")
     return result
 
 
-def _view_memory(block: MemoryTable) -> Table:
-    result = table("", ("memory", "left"), ("used", "right"), ("of", "right"), ("", "left"))
-    for name, used, available in block.rows:
+def _view_memory(block: Memory, clock: Clock) -> Table:
+    rows = [
+        ("arena", block.arena, 0),
+        ("input buffer (db)", block.db, 0),
+        ("static RAM, with both", block.static, block.ram),
+        ("stack, peak", block.stack_peak, block.stack),
+        ("flash", block.flash_used, block.flash),
+    ]
+    if block.heap:
+        rows.append(("heap, peak", block.heap_peak, block.heap))
+    if block.train:
+        rows.append(("trainable head", block.train, 0))
+        rows.append((f"store ({block.store_medium})", block.store, 0))
+    heading = f"memory{clock.note}"
+    result = table("", (heading, "left"), ("used", "right"), ("of", "right"), ("", "left"))
+    for name, used, available in rows:
         share = used / available if available else 0.0
         result.add_row(
             name,
@@ -283,39 +207,50 @@ def _view_memory(block: MemoryTable) -> Table:
     return result
 
 
-def _view_facts(block: Facts) -> Table:
+def _view_info(block: Info, clock: Clock) -> Table:
+    counts = f"{block.tick_source}: {clock.unit}"
+    rate = "" if clock.emulated and not clock.tells_time else f", {block.tick_hz:,} a second"
+    return _view_facts(
+        ("board", block.board + clock.note),
+        ("firmware", f"{block.version}, ABI {block.abi}"),
+        ("clock", f"{block.clock_hz:,} Hz" if block.clock_hz else "unknown"),
+        ("ticks", counts + rate),
+        ("model", f"{block.model} ({block.hash}), {block.ops} ops"),
+        ("input", _tensor_text(block.input)),
+        ("output", _tensor_text(block.output)),
+        ("input buffer", f"{block.db.nbytes:,} bytes of {block.db.dtype}"),
+        ("frame", f"at most {block.frame_bytes} bytes"),
+    )
+
+
+def _view_crcs(block: Crcs, _: Clock) -> Table:
+    named = (("image", block.image), ("input", block.input), ("output", block.output))
+    return _view_facts(*((name, "–" if crc is None else f"{crc:08x}") for name, crc in named))
+
+
+def _view_facts(*pairs: tuple[str, str]) -> Table:
     result = Table.grid(padding=(0, 2))
-    for name, value in block.pairs:
-        result.add_row(Text(name, style="dim"), Text(_readable(value)))
+    for name, value in pairs:
+        result.add_row(Text(name, style="dim"), Text(value))
     return result
 
 
-def _readable(value: str) -> str:
-    """A tensor as `info` gives it, its scale as a number; any other value as it is."""
-    if _TENSOR.fullmatch(value):
-        tensor = _tensor(value)
-        return (
-            f"{shape_text(tensor.shape)} {tensor.dtype}, scale {tensor.scale:.6g}, "
-            f"zero point {tensor.zero_point}"
-        )
-    return value
+def _tensor_text(tensor: TensorInfo) -> str:
+    return (
+        f"{shape_text(tensor.shape)} {tensor.dtype}, scale {tensor.scale:.6g}, "
+        f"zero point {tensor.zero_point}"
+    )
 
 
-def _tensor(value: str) -> QTensor:
-    """The tensor that "28x28x1 3b808081 -128 int8" describes; `NanoError` if it can be none."""
-    match = _TENSOR.fullmatch(value)
-    if match is None:
-        raise DeviceError(f"The board describes a tensor as {value!r}.", "Is this its firmware?")
-    shape = tuple(int(size) for size in match[1].split("x"))
-    scale = np.frombuffer(bytes.fromhex(match[2]), ">f4")[0]
-    return QTensor("input", shape, float(scale), int(match[3]), match[4] or "int8")
-
-
-_VIEWS: Mapping[type[Block], Callable[[Any], RenderableType]] = {
-    LayerTable: _view_layers,
-    MemoryTable: _view_memory,
-    Facts: _view_facts,
+_VIEWS: Mapping[type[Block], Callable[[Any, Clock], RenderableType]] = {
+    Layers: _view_layers,
+    Memory: _view_memory,
+    Info: _view_info,
+    Crcs: _view_crcs,
     Lap: _view_lap,
+    Uptime: _view_uptime,
+    TrainTicks: _view_ticks,
+    Status: _view_status,
     Refusal: _view_refusal,
     Lines: _view_lines,
 }
@@ -349,8 +284,10 @@ class Session:
         labels: Sequence[str] = (),
         prepare: Prepare | None = None,
         raw: bool = False,
+        clock: Clock = SILICON,
     ) -> None:
         self.link = link
+        self.clock = clock
         self.console = console
         self.labels = labels
         self.prepare = prepare or prepare_from_board(link)
@@ -403,8 +340,8 @@ class Session:
         if data:
             values = np.frombuffer(data, np.int8)
             self.console.print(Text(np.array2string(values, threshold=256)), soft_wrap=True)
-        for block in parse(lines):
-            self.console.print(view(block, self.labels))
+        for block in answers.read(lines):
+            self.console.print(view(block, self.labels, self.clock))
 
     def _local(self, line: str) -> bool:
         try:
@@ -421,7 +358,8 @@ class Session:
             self.raw = not self.raw
             self.console.print("Answers as they come." if self.raw else "Answers made readable.")
         elif command == ":help" and not arguments:
-            self.console.print(_view_facts(Facts((*LOCAL.items(), *COMMANDS.items()))))
+            tables = (LOCAL, COMMANDS, TRAIN_COMMANDS)
+            self.console.print(_view_facts(*(pair for part in tables for pair in part.items())))
         else:
             if command in LOCAL:
                 raise NanoError(f"{line}: so it is not called.", f"{command} {LOCAL[command]}")
@@ -447,7 +385,7 @@ class Session:
                     self.link.load(self.prepare(samples, number))
                     lines, _ = self.link.exchange("infer 1 0", LONG_TIMEOUT)
                     done += 1
-                    parts = [view(block, self.labels) for block in parse(lines)]
+                    parts = [view(block, self.labels, self.clock) for block in answers.read(lines)]
                     picture.update(Group(Text(f"sample {number}"), *parts), refresh=True)
             except NoSampleError:
                 if not done:
@@ -512,12 +450,10 @@ def pick(samples: Any, index: int) -> Any:
     return samples[index]
 
 
-def input_tensor(lines: Iterable[str]) -> QTensor:
+def input_tensor(lines: Sequence[str]) -> QTensor:
     """The input tensor that `info` describes."""
-    for line in lines:
-        if (match := _FACT.fullmatch(line)) and match[1] == "input":
-            return _tensor(match[2])
-    raise DeviceError("The board's `info` names no input.", "Is this nanotool's firmware?")
+    told = answers.parse_info(lines).input
+    return QTensor("input", told.shape, told.scale, told.zero_point, told.dtype)
 
 
 # --- Where lines come from ------------------------------------------------------------------------
@@ -587,7 +523,7 @@ class BoardCompleter(Completer):
             inner = Document(typed.partition(" ")[2].lstrip())
             yield from self._paths.get_completions(inner, event)
             return
-        for name, what in (*COMMANDS.items(), *LOCAL.items()):
+        for name, what in (*COMMANDS.items(), *TRAIN_COMMANDS.items(), *LOCAL.items()):
             if name.startswith(typed):
                 yield Completion(name, start_position=-len(typed), display_meta=what)
 

@@ -44,7 +44,7 @@ def command(
     Without a terminal, lines come from stdin; the exit code is 1 if any of them was refused.
     """
     from nanotool.bench import connect
-    from nanotool.terminal import Session, interact, prepare_from_model, replay
+    from nanotool.terminal import Session, clock_of, interact, prepare_from_model, replay
 
     if (board is None or model is None) and port is None:
         raise typer.BadParameter("Give --port PORT, or MODEL and --board BOARD to emulate one.")
@@ -59,6 +59,7 @@ def command(
             labels=() if graph is None else graph.labels,
             prepare=None if graph is None else prepare_from_model(graph),
             raw=raw,
+            clock=clock_of(found, info.tick_source, emulated=port is None),
         )
         if lines or not sys.stdin.isatty():
             if replay(session, lines or sys.stdin):

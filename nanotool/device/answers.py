@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -91,6 +91,14 @@ class Crcs:
     image: int | None
     input: int | None
     output: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """The time that `infer` or `time` took."""
+
+    micros: int  # of the board's clock
+    inferences: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,16 +259,17 @@ def parse_crcs(lines: Sequence[str]) -> Crcs:
     return Crcs(crc("image"), crc("input"), crc("output"))
 
 
-def parse_lap(lines: Sequence[str]) -> int:
-    """Microseconds between the two laps of an `infer`."""
+def parse_lap(lines: Sequence[str]) -> Lap:
+    """The answer to `infer` or `time`."""
     laps = [line for line in lines if line.startswith("m-lap-us-")]
     if len(laps) != 2 or "m-infer-done" not in lines:
         raise DeviceGarbled(
             "Expected two `m-lap-us-T` and `m-infer-done`, heard "
             f"{quote([Text(line) for line in lines])}."
         )
+    count = integer(one_line(lines, r"m-infer-start-(\d{1,10})")[0])
     begin, end = (integer(one_line([lap], r"m-lap-us-(\d{1,10})")[0]) for lap in laps)
-    return (end - begin) % (1 << 32)
+    return Lap((end - begin) % (1 << 32), max(1, count))
 
 
 def parse_results(lines: Sequence[str]) -> tuple[float, ...]:
@@ -334,3 +343,95 @@ def parse_status(lines: Sequence[str]) -> Status:
         *train_numbers(lines, "eval", 2),
     ]
     return Status(integer(config, 16), origin, parse_saved(lines, "part"), *counters)
+
+
+# --- Any answer -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines that have no better form."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """`m-results`: the de-quantized output."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """The answer to `timestamp`."""
+
+    micros: int  # of the board's clock, modulo 2^32
+
+
+@dataclass(frozen=True, slots=True)
+class TrainTicks:
+    """The answer to `train ticks`: a sample that adds its gradient, and one that updates, too."""
+
+    gradient: int
+    update: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`e-[…]`: the board will not."""
+
+    reason: str
+
+
+Block: TypeAlias = (
+    Lines | Results | Layers | Memory | Info | Crcs | Lap | Uptime | Status | TrainTicks | Refusal
+)
+
+
+def _read_laps(lines: Sequence[str]) -> Block:
+    if len(lines) == 1:
+        return Uptime(integer(one_line(lines, r"m-lap-us-(\d{1,10})")[0]))
+    return parse_lap(lines)
+
+
+# What the lines of an answer begin with, and what reads them.
+_READERS: tuple[tuple[re.Pattern[str], Callable[[Sequence[str]], Block]], ...] = (
+    (re.compile(r"e-\["), lambda lines: Refusal(one_line(lines, r"e-\[(.*)\]")[0])),
+    (re.compile(r"m-info-"), parse_info),
+    (re.compile(r"m-mem-"), parse_memory),
+    (re.compile(r"m-crc-"), parse_crcs),
+    (re.compile(r"m-layers?-\["), parse_layers),
+    (re.compile(r"m-(?:warmup|infer|lap-us)-"), _read_laps),
+    (re.compile(r"m-results-"), lambda lines: Results(parse_results(lines))),
+    (
+        re.compile(r"m-train-ticks-"),
+        lambda lines: TrainTicks(*train_numbers(lines, "ticks", 2)),
+    ),
+    (
+        re.compile(
+            r"m-train-(?:config|origin|classes|steps|batch|replay|part)-|m-train-(?:eval|put)-\["
+            r"\d+ \d+\]$"
+        ),
+        parse_status,
+    ),
+)
+
+
+def read(lines: Sequence[str]) -> tuple[Block, ...]:
+    """What an answer's lines say, whatever was asked; those that fit nothing are kept as they
+    are."""
+    found: dict[int, list[str]] = {}
+    for line in lines:
+        kinds = (index for index, (begin, _) in enumerate(_READERS) if begin.match(line))
+        found.setdefault(next(kinds, len(_READERS)), []).append(line)
+    return tuple(_read_kind(index, told) for index, told in found.items())
+
+
+def _read_kind(index: int, lines: Sequence[str]) -> Block:
+    if index == len(_READERS):
+        return Lines(tuple(lines))
+    try:
+        return _READERS[index][1](lines)
+    except DeviceGarbled:
+        return Lines(tuple(lines))

@@ -200,7 +200,8 @@ class Device:
 
     def infer(self, n: int = 1, warmup: int = 0, *, timeout: float | None = None) -> int:
         """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took."""
-        return self.ask(f"time {n} {warmup}", lambda lines, _: answers.parse_lap(lines), timeout)
+        lap = self.ask(f"time {n} {warmup}", lambda lines, _: answers.parse_lap(lines), timeout)
+        return lap.micros
 
     def run(self, data: bytes | NDArray[Any], *, timeout: float | None = None) -> Int8Array:
         """Load `data`, infer once, and fetch the output: see `load` and `output`."""

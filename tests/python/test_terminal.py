@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,22 @@ from prompt_toolkit.history import InMemoryHistory
 from rich.console import Console
 
 from nanotool import terminal
-from nanotool.device import Device
+from nanotool.boards import BOARDS
+from nanotool.device import Device, Layers, LayerTicks
+from nanotool.device.answers import Lap, Lines, Memory, Refusal, Results, Uptime, read
+from nanotool.device.commands import COMMANDS, TRAIN_COMMANDS
 from nanotool.errors import DeviceError, NanoError
-from nanotool.terminal import (
-    Facts,
-    Lap,
-    LayerRow,
-    LayerTable,
-    Lines,
-    MemoryTable,
-    Refusal,
-    Results,
-    Session,
-    parse,
+from nanotool.terminal import Clock, Session, clock_of
+
+INFO = [
+    *("m-info-version-[0.1.0]", "m-info-abi-[1]", "m-info-board-[stm32f405]", "m-info-clock-[0]"),
+    *("m-info-ticks-[tim2 1000000000]", "m-info-model-[m]", "m-info-hash-[0123456789abcdef]"),
+    *("m-info-ops-[1]", "m-info-input-[2x3 3f000000 1 int8]"),  # scale 0.5
+    *("m-info-output-[2x3 3f000000 1 int8]", "m-info-db-[int8 6]", "m-info-frame-[256]"),
+]
+MEMORY = (
+    *("m-mem-arena-[64]", "m-mem-db-[6]", "m-mem-static-[32768 131072]", "m-mem-stack-[8 20]"),
+    "m-mem-flash-[5 0]",
 )
 
 
@@ -61,11 +65,11 @@ def session(link: Any, **options: Any) -> tuple[Session, io.StringIO]:
     return Session(link, Console(file=text, width=120), **options), text
 
 
-def shown(lines: Sequence[str], labels: Sequence[str] = ()) -> str:
+def shown(lines: Sequence[str], labels: Sequence[str] = (), clock: Clock = terminal.SILICON) -> str:
     text = io.StringIO()
     console = Console(file=text, width=120)
-    for block in parse(lines):
-        console.print(terminal.view(block, labels))
+    for block in read(lines):
+        console.print(terminal.view(block, labels, clock))
     return text.getvalue()
 
 
@@ -73,7 +77,7 @@ def shown(lines: Sequence[str], labels: Sequence[str] = ()) -> str:
 
 
 def test_results() -> None:
-    assert parse(["m-results-[0.004,-1.500]"]) == (Results((0.004, -1.5)),)
+    assert read(["m-results-[0.004,-1.500]"]) == (Results((0.004, -1.5)),)
 
 
 def test_infer_is_a_lap_and_its_results() -> None:
@@ -81,33 +85,40 @@ def test_infer_is_a_lap_and_its_results() -> None:
         *("m-warmup-start-10", "m-warmup-done", "m-infer-start-4"),
         *("m-lap-us-4294967290", "m-lap-us-34", "m-infer-done", "m-results-[1.000]"),
     ]
-    assert parse(lines) == (Lap(40, 4), Results((1.0,)))  # the counter wrapped at 2^32
+    assert read(lines) == (Lap(40, 4), Results((1.0,)))  # the counter wrapped at 2^32
 
 
 def test_layers() -> None:
     lines = ["m-layer-[0 75 0a0b0c0d features.0 [x]]", "m-layer-[1 25 00000000 fc]"]
-    rows = (LayerRow(0, 75, "0a0b0c0d", "features.0 [x]"), LayerRow(1, 25, "00000000", "fc"))
-    assert parse([*lines, "m-layers-[2 110]"]) == (LayerTable(rows, 110),)
+    rows = (LayerTicks(0, 75, 0x0A0B0C0D, "features.0 [x]"), LayerTicks(1, 25, 0, "fc"))
+    assert read([*lines, "m-layers-[2 110]"]) == (Layers(rows, 110),)
 
 
 def test_layers_without_their_end_stay_lines() -> None:
-    assert parse(["m-layer-[0 75 0a0b0c0d fc]"]) == (Lines(("m-layer-[0 75 0a0b0c0d fc]",)),)
+    assert read(["m-layer-[0 75 0a0b0c0d fc]"]) == (Lines(("m-layer-[0 75 0a0b0c0d fc]",)),)
 
 
-def test_memory_facts_refusals() -> None:
-    assert parse(["m-mem-arena-[64]", "m-mem-stack-[8 20]"]) == (
-        MemoryTable((("arena", 64, 0), ("stack, peak", 8, 20))),
-    )
-    assert parse(["m-info-board-[native]"]) == (Facts((("board", "native"),)),)
-    assert parse(["e-[No results yet]"]) == (Refusal("No results yet"),)
+def test_memory_and_refusals() -> None:
+    assert read(MEMORY) == (Memory(64, 6, 32768, 131072, 8, 20, 5, 0),)
+    assert read(["e-[No results yet]"]) == (Refusal("No results yet"),)
+    assert read(["m-lap-us-7"]) == (Uptime(7),)
 
 
 @pytest.mark.parametrize(
     "line",
-    ["", "hello", "m-results-[]", "m-results-[1.2.3]", "m-layer-[x]", "m-mem-arena-[-1]", "e-["],
+    [
+        "",
+        "hello",
+        "m-results-[]",
+        "m-results-[1.2.3]",
+        "m-layer-[x]",
+        "m-mem-arena-[64]",
+        "m-info-board-[x]",
+        "e-[",
+    ],
 )
 def test_what_fits_nothing_is_kept(line: str) -> None:
-    assert parse([line]) == (Lines((line,)),)
+    assert read([line]) == (Lines((line,)),)
 
 
 # --- view -----------------------------------------------------------------------------------------
@@ -142,13 +153,31 @@ def test_layer_shares_are_of_the_whole_inference() -> None:
 
 
 def test_memory_is_a_budget() -> None:
-    text = shown(["m-mem-static-[32768 131072]", "m-mem-flash-[5 0]"])
+    text = shown(MEMORY)
     assert "131,072 B" in text and "25.0%" in text and "–" in text
+    text = shown([*MEMORY, "m-mem-train-[2592]", "m-mem-store-[flash 262144]"])
+    assert "2,592 B" in text and "store (flash)" in text and "m-mem" not in text
 
 
 def test_info_tells_the_scale() -> None:
-    text = shown(["m-info-input-[28x28x1 3b808081 -128 int8]"])
-    assert "28×28×1 int8, scale 0.00392157, zero point -128" in text
+    assert "2×3 int8, scale 0.5, zero point 1" in shown(INFO)
+
+
+def test_what_an_emulator_counts_is_no_time() -> None:
+    lap = [
+        *("m-warmup-start-0", "m-warmup-done", "m-infer-start-1", "m-lap-us-3", "m-lap-us-24"),
+        *("m-infer-done", "m-results-[1.000]"),
+    ]
+    layers = ["m-layer-[0 75 0a0b0c0d conv]", "m-layers-[1 300]"]
+    stm32 = clock_of(BOARDS["stm32"], "tim2", emulated=True)
+    for lines in (lap, layers, INFO, ["m-lap-us-5"], ["m-train-ticks-[5 6]"], MEMORY):
+        text = shown(lines, clock=stm32)
+        assert "emulated" in text and not re.search(r"\bus\b", text)
+    assert "instructions" in shown(layers, clock=stm32)
+    assert "21 us" in shown(lap, clock=clock_of(BOARDS["native"], "ns", emulated=True))
+    real = clock_of(BOARDS["stm32"], "dwt", emulated=False)
+    assert "21 us" in shown(lap, clock=real) and "cycles" in shown(layers, clock=real)
+    assert "emulated" not in shown(lap, clock=real)
 
 
 # --- session --------------------------------------------------------------------------------------
@@ -219,9 +248,6 @@ def test_load_with_the_model_at_hand(tmp_path: Path) -> None:
     assert link.loaded == graph.input_tensor.quantize(x[2]).tobytes()
     one.execute(f":load '{tmp_path / 'my x.npy'}' 3")
     assert "no sample 3" in text.getvalue()
-
-
-INFO = ["m-info-input-[2x3 3f000000 1 int8]"]  # scale 0.5
 
 
 class LiveLink(ScriptedLink):
@@ -330,7 +356,8 @@ def test_commands_are_completed() -> None:
     assert completions("db ") == ["db load", "db print"]
     assert completions(":q") == [":quit"]
     assert completions("zz") == []
-    assert set(completions("")) == {*terminal.COMMANDS, *terminal.LOCAL}
+    assert set(completions("")) == {*(*COMMANDS, *TRAIN_COMMANDS, *terminal.LOCAL)}
+    assert "train sample" in completions("train s")
 
 
 def test_paths_are_completed(tmp_path: Path) -> None:

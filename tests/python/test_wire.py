@@ -40,6 +40,7 @@ from nanotool.device import (
     Trainer,
     protocol,
 )
+from nanotool.device.commands import COMMANDS, TRAIN_COMMANDS
 
 BIT_AND_BYTE = (flip_bit, change_byte)
 FEW, MANY = 1500, 100_000  # faults a direction
@@ -261,3 +262,15 @@ def test_faults_at_a_pseudo_terminal(native_port: str, wanted: int) -> None:
 def timeless(told: list[Any]) -> list[Any]:
     """Without the microseconds of three inferences, the one plain number here but labels."""
     return [value for value in told if not isinstance(value, int) or isinstance(value, bool)]
+
+
+def test_the_table_of_commands_is_the_firmwares(wired: App) -> None:
+    names: set[str] = set()
+    with Device(SimulatedLine(wired), timeout=TIMEOUT) as device:
+        usages = [line.split(": ")[0] for line in device.command("help")]
+        for usage in (*usages, *device.command("train help"), "train help"):
+            for one in usage.split(" | "):
+                match = re.match(r"[a-z]+(?: [a-z]+(?=$| ))?", one)
+                assert match is not None
+                names.add(match[0])
+    assert names == {*COMMANDS, *TRAIN_COMMANDS, "train"}

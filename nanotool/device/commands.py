@@ -1,0 +1,49 @@
+"""The console's commands (docs/console.md): what completion and help know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "name": "who answers",
+        "profile": "protocol and model",
+        "timestamp": "microseconds since start-up",
+        "help": "the board's own list of commands",
+        "db load": "N: begin an input of N bytes",
+        "db print": "show the input buffer",
+        "db": "HH…: append bytes of the input, in hex",
+        "infer": "N [W]: W warm-up inferences (10), then N timed ones",
+        "time": "N [W]: infer without the results",
+        "results": "the newest output",
+        "info": "versions, clock, model, shapes",
+        "mem": "arena, RAM, stack and flash",
+        "layers": "ticks and output CRC of every layer",
+        "dump": "[I]: the newest output, or that of op I, as bytes",
+        "crc": "CRC-32 of image, input and output",
+        "reset": "start over as after power-on",
+    }
+)
+"""Of every board."""
+
+TRAIN_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "train help": "the board's own list of these",
+        "train status": "counters, and what the head is",
+        "train begin": "[RATE [BATCH]]: set both, count evaluations anew",
+        "train set": "rate|momentum|decay|clip VALUE: one number of the recipe",
+        "train sample": "LABEL: learn the input",
+        "train remember": "LABEL: the input to the replay buffer only",
+        "train step": "[N]: learn N samples of the replay buffer, update the weights",
+        "train eval": "[LABEL]: judge the input; without a label, how many were right",
+        "train ticks": "what the newest sample took to learn",
+        "train class": "one class more",
+        "train save": "[head|optimizer|all]: keep it in the board's store",
+        "train load": "what was saved last",
+        "train reset": "the initial weights",
+        "train fetch": "[head|optimizer|all]: its bytes",
+        "train put": "SIZE: a head that follows in pieces",
+    }
+)
+"""Of a board with a trainable head."""
