@@ -32,9 +32,16 @@ from nanotool.boards import find_board
 from nanotool.build import build
 from nanotool.datasets import load_mnist
 from nanotool.device import Trainer
-from nanotool.learning import Lesson, LocalTrainer, checkpoint, remember, restored, teach
 from nanotool.training import HeadOptions, arena_size, cut
 from nanotool.training import Recipe as HeadRecipe
+from nanotool.training.session import (
+    LocalTrainer,
+    TrainOptions,
+    checkpoint,
+    remember,
+    restored,
+    train,
+)
 
 sys.path.append("..")
 from examples.fit import fit
@@ -143,20 +150,20 @@ def some(digits, count):
 before, new = some(range(8), 20), some((8, 9), 50)
 
 
-def lesson(learner):
-    """The whole lesson; the head after each portion, and all of it at the end."""
-    remember(learner, trainable, *before)
-    taught = teach(learner, trainable, *new, Lesson(epochs=1))
-    heads = [learner.fetch("head")]
+def session(trainer):
+    """The whole session; the head after each portion, and all of it at the end."""
+    remember(trainer, trainable, *before)
+    trained = train(trainer, trainable, *new, TrainOptions(epochs=1))
+    heads = [trainer.fetch("head")]
     for _ in range(10):
-        learner.step(400)
-        heads.append(learner.fetch("head"))
-    return taught.losses(), heads, learner.fetch("all")
+        trainer.step(400)
+        heads.append(trainer.fetch("head"))
+    return trained.losses(), heads, trainer.fetch("all")
 
 
 board = find_board("stm32")
 with connect(board, build(trainable, board).elf) as device:
-    losses, heads, state = lesson(Trainer(device))
+    losses, heads, state = session(Trainer(device))
 print(
     f"{board.title}: loss {np.mean(losses[:10]):.2f} at first, {np.mean(losses[-10:]):.2f} at the end"
 )
@@ -191,11 +198,11 @@ print(f"8 and 9: {np.mean(final[~old] == data.test_y[~old]):.1%} right")
 #
 # ## The same bytes
 #
-# Training in integers is exact: the same lesson, given to the C library in this process, must end with the very same head,
+# Training in integers is exact: the same session, given to the C library in this process, must end with the very same head,
 # its optimizer and its replay buffer.
 
 # %%
-_, _, here = lesson(LocalTrainer(trainable))
+_, _, here = session(LocalTrainer(trainable))
 print(f"{sum(a != b for a, b in zip(here, state, strict=True))} of {len(state):,} bytes differ")
 assert here == state
 

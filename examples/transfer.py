@@ -40,7 +40,6 @@ from rich.table import Table
 import nanotool
 from examples import flow, transfer_backbone, transfer_page
 from examples.flow import Steps
-from nanotool import learning
 from nanotool.bench import connect
 from nanotool.boards import Board, TickUnit, find_board
 from nanotool.build import BuildResult, build
@@ -50,10 +49,10 @@ from nanotool.errors import NanoError
 from nanotool.files import write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import Int8Array
-from nanotool.learning import LocalTrainer
 from nanotool.pipeline import prepare
 from nanotool.runtime import Runtime
-from nanotool.training import Head, HeadOptions, Recipe, Trainable, arena_size, cut
+from nanotool.training import Head, HeadOptions, Recipe, Trainable, arena_size, cut, session
+from nanotool.training.session import AnyTrainer, LocalTrainer
 
 OLD, CLASSES = 8, 10
 REHEARSED, PORTION = 24000, 800  # samples from the replay buffer; between two points of the curve
@@ -114,7 +113,7 @@ class Lab:
     """What all draws share."""
 
     data: Dataset
-    learns: Trainable
+    trainable: Trainable
     train_x: Int8Array  # as the device has them
     test_x: Int8Array
     features: Int8Array  # of the test part
@@ -153,14 +152,14 @@ def prepared(data: Dataset, model: torch.nn.Module) -> Lab:
     old = data.train_x[data.train_y < OLD]
     calibration = old[:: max(1, len(old) // flow.CALIBRATION)][: flow.CALIBRATION]
     quantized = nanotool.quantize(model, calibration, name="digits8")
-    learns = cut(quantized.graph, ["head"], HEAD)
-    test_x = to_device(learns.backbone, data.test_x)
-    features = np.asarray(Runtime(*prepare(learns.backbone), fast=True).run(test_x), np.int8)
-    head = Head(learns.config)
+    trainable = cut(quantized.graph, ["head"], HEAD)
+    test_x = to_device(trainable.backbone, data.test_x)
+    features = np.asarray(Runtime(*prepare(trainable.backbone), fast=True).run(test_x), np.int8)
+    head = Head(trainable.config)
     is_old = data.test_y < OLD
     right = classes(head, features[is_old]) == data.test_y[is_old]
-    train_x = to_device(learns.backbone, data.train_x[:20000])
-    return Lab(data, learns, train_x, test_x, features, float(right.mean()))
+    train_x = to_device(trainable.backbone, data.train_x[:20000])
+    return Lab(data, trainable, train_x, test_x, features, float(right.mean()))
 
 
 def classes(head: Head, features: Int8Array) -> NDArray[np.int64]:
@@ -172,7 +171,7 @@ def classes(head: Head, features: Int8Array) -> NDArray[np.int64]:
 # --- Learning -------------------------------------------------------------------------------------
 
 
-def lesson(learner: learning.Learner, lab: Lab, trial: Trial, seed: int) -> Iterator[int]:
+def run_session(trainer: AnyTrainer, lab: Lab, trial: Trial, seed: int) -> Iterator[int]:
     """Old samples to the replay buffer, two classes more, the new samples, then rehearsal; the
     samples rehearsed so far, after each portion."""
     chance = np.random.default_rng(seed)
@@ -183,45 +182,45 @@ def lesson(learner: learning.Learner, lab: Lab, trial: Trial, seed: int) -> Iter
         return chance.permutation(np.concatenate(chosen))
 
     for index in some(range(OLD), trial.replay):
-        learner.remember(lab.train_x[index], int(labels[index]))
+        trainer.remember(lab.train_x[index], int(labels[index]))
     for _ in range(OLD, CLASSES):
-        learner.add_class()
+        trainer.add_class()
     for index in some(range(OLD, CLASSES), trial.samples):
-        learner.sample(lab.train_x[index], int(labels[index]))
-    learner.step()
+        trainer.sample(lab.train_x[index], int(labels[index]))
+    trainer.step()
     for rehearsed in range(PORTION, REHEARSED + 1, PORTION):
-        learner.step(PORTION)
+        trainer.step(PORTION)
         yield rehearsed
 
 
 def learned(lab: Lab, trial: Trial, seed: int) -> Draw:
     """In this process, judged along the way on all test images."""
-    learner = LocalTrainer(lab.learns)
+    trainer = LocalTrainer(lab.trainable)
     curve = []
-    for rehearsed in lesson(learner, lab, trial, seed):
+    for rehearsed in run_session(trainer, lab, trial, seed):
         # A copy is judged: making an int8 head notes its outputs' ranges.
-        answers = classes(learning.restored(lab.learns, learner.fetch("all")), lab.features)
+        answers = classes(session.restored(lab.trainable, trainer.fetch("all")), lab.features)
         right = answers == lab.data.test_y
         old, new = right[lab.is_old].mean(), right[~lab.is_old].mean()
         curve.append(Point(rehearsed, float(old), float(new)))
-    return Draw(trial, seed, tuple(curve), learner.fetch("all"), answers)
+    return Draw(trial, seed, tuple(curve), trainer.fetch("all"), answers)
 
 
 def on_board(
     lab: Lab, board: Board, firmware: BuildResult, draws: list[Draw], show: flow.Show
 ) -> OnBoard:
-    """The same lessons over the line: does the board end with the same bytes?"""
+    """The same sessions over the line: does the board end with the same bytes?"""
     same = differing = 0
     sent = np.linspace(0, len(lab.test_x) - 1, SENT).astype(int)
     with connect(board, firmware.elf) as device:
         trainer = Trainer(device)
-        learning.check_head(trainer.status(), lab.learns)
+        session.check_head(trainer.status(), lab.trainable)
         for number, draw in enumerate(draws):
             trainer.reset()
-            for rehearsed in lesson(trainer, lab, draw.trial, draw.seed):
+            for rehearsed in run_session(trainer, lab, draw.trial, draw.seed):
                 show(number * REHEARSED + rehearsed, len(draws) * REHEARSED)
             same += trainer.fetch("all") == draw.state
-            mine = learning.restored(lab.learns, draw.state)
+            mine = session.restored(lab.trainable, draw.state)
             mine.quantize()
             for x, wanted in zip(lab.test_x[sent], mine.infer(lab.features[sent]), strict=True):
                 differing += int(np.count_nonzero(device.run(x).reshape(-1) != wanted))
@@ -255,7 +254,7 @@ class Outcome:
     @property
     def arena(self) -> int:
         """Bytes of head, optimizer, replay buffer and their working memory."""
-        return arena_size(self.lab.learns.config)
+        return arena_size(self.lab.trainable.config)
 
     def trials(self) -> list[Trial]:
         """In order."""
@@ -300,7 +299,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 def step_ticks(outcome: Outcome, told: OnBoard) -> int:
     """Of a mini-batch."""
-    return (outcome.lab.learns.config.recipe.batch - 1) * told.ticks[0] + told.ticks[1]
+    return (outcome.lab.trainable.config.recipe.batch - 1) * told.ticks[0] + told.ticks[1]
 
 
 def record(outcome: Outcome) -> Path:
@@ -385,8 +384,8 @@ def perform(short: bool, fresh: bool, steps: Steps) -> Outcome:
         # An emulated line takes a fifth of a second an image: one draw of each trial there.
         chosen = draws if name == "native" else [draw for draw in draws if draw.seed == 0]
         with steps.step(f"Build the firmware: {board.title}"):
-            firmware = build(lab.learns, board)
-        with steps.step(f"The same {len(chosen)} lessons on {board.title}") as show:
+            firmware = build(lab.trainable, board)
+        with steps.step(f"The same {len(chosen)} sessions on {board.title}") as show:
             boards.append(on_board(lab, board, firmware, chosen, show))
     return Outcome(lab, tuple(draws), tuple(boards))
 

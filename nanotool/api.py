@@ -258,10 +258,10 @@ class QuantizedModel:
 
         if models.output_kind(Path(folder)) != "c":
             raise NanoError(f"{folder} is a file's name.", "Use save() or to_tflite().")
-        learns = self.trainable(trainable, head) if trainable else None
-        graph = self.graph if learns is None else learns.backbone
+        parts = self.trainable(trainable, head) if trainable else None
+        graph = self.graph if parts is None else parts.backbone
         pairs = [prepare(graph, target, optimize) for target in targets or TARGETS]
-        c.export(pairs, Path(folder), golden=golden, head=learns)
+        c.export(pairs, Path(folder), golden=golden, head=parts)
 
     def trainable(self, layers: Sequence[str], head: HeadOptions | None = None) -> Trainable:
         """The model cut in two: a frozen backbone, and its last dense ``layers`` as a head that

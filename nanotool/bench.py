@@ -258,15 +258,15 @@ def _measure(
     )
 
 
-def _training(device: Device, learns: Trainable, x: NDArray[Any]) -> TrainingBench:
+def _training(device: Device, trainable: Trainable, x: NDArray[Any]) -> TrainingBench:
     """One mini-batch of `x`, with the initial weights; the head is reset afterwards."""
     trainer = Trainer(device)
     trainer.reset()
-    for _ in range(batch := learns.config.recipe.batch):
+    for _ in range(batch := trainable.config.recipe.batch):
         trainer.sample(x, 0)
     gradient, update = trainer.ticks()
     trainer.reset()
-    return TrainingBench(gradient, update, batch, arena_size(learns.config))
+    return TrainingBench(gradient, update, batch, arena_size(trainable.config))
 
 
 def count_mismatches(
@@ -274,13 +274,13 @@ def count_mismatches(
     graph: QGraph,
     x: NDArray[Any],
     progress: Progress | None = None,
-    learns: Trainable | None = None,
+    trainable: Trainable | None = None,
 ) -> int:
     """Output bytes on the board that are not the simulator's, over all of `x`; with the initial
-    weights of a head that `learns` behind `graph`."""
+    weights of a head (`trainable`) behind `graph`."""
     expected = simulate.simulate(graph, x).reshape(len(x), -1).view(np.int8)
-    if learns is not None:
-        head = Head(learns.config)
+    if trainable is not None:
+        head = Head(trainable.config)
         head.quantize()
         expected = head.infer(expected)
         Trainer(device).reset()

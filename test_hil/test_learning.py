@@ -124,7 +124,7 @@ def inputs(device: Device, count: int) -> list[bytes]:
     return [chance.randbytes(device.info().input.size) for _ in range(count)]
 
 
-def lesson(trainer: Trainer) -> tuple[bytes, bytes]:
+def run_session(trainer: Trainer) -> tuple[bytes, bytes]:
     """A bit of everything; the whole state and the output of an inference behind it."""
     pictures = inputs(trainer.device, 5)
     trainer.begin(0.1, 3)
@@ -149,9 +149,9 @@ def lesson(trainer: Trainer) -> tuple[bytes, bytes]:
 def test_the_same_bytes_as_on_this_computer(
     board: Board, trainer: Trainer, folder: Path, tmp_path: Path
 ) -> None:
-    """... and the weights are others than before, and a lesson twice gives the same bytes."""
+    """... and the weights are others than before, and a session twice gives the same bytes."""
     before = trainer.fetch("all")
-    state, output = lesson(trainer)
+    state, output = run_session(trainer)
     assert len(output) == CLASSES + 1
     status = trainer.status()
     assert (status.classes, status.samples, status.pending) == (4, 44, 0)
@@ -159,10 +159,10 @@ def test_the_same_bytes_as_on_this_computer(
     assert state != before
     if board.name == "native":
         trainer.reset()
-        assert lesson(trainer) == (state, output)
+        assert run_session(trainer) == (state, output)
         return
     with running(BOARDS["native"], folder, tmp_path) as native:
-        assert lesson(Trainer(native)) == (state, output)
+        assert run_session(Trainer(native)) == (state, output)
 
 
 def test_lost_answers_teach_nothing_twice(
@@ -170,7 +170,7 @@ def test_lost_answers_teach_nothing_twice(
 ) -> None:
     """Every eleventh answer of the board loses a byte: what it has learned in the end is the same.
     (The time between is enough to get in step and to load an input again.)"""
-    state, output = lesson(trainer)
+    state, output = run_session(trainer)
     trainer.reset()
     chance = random.Random(8)
     device = trainer.device
@@ -195,7 +195,7 @@ def test_lost_answers_teach_nothing_twice(
     monkeypatch.setattr(device.line, "write", counted_write)
     monkeypatch.setattr(training, "_STEP_TIMEOUT", 2.0)
     device.timeout = 2.0
-    again = lesson(trainer)
+    again = run_session(trainer)
     assert lost > 3
     assert again == (state, output)
 
@@ -226,7 +226,7 @@ def test_it_outlives_a_reset(board: Board, trainer: Trainer) -> None:
 
 
 def test_a_head_goes_there_and_back(trainer: Trainer) -> None:
-    lesson(trainer)
+    run_session(trainer)
     head = trainer.fetch("head")
     trainer.reset()
     trainer.put(head)

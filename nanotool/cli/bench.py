@@ -53,7 +53,7 @@ def command(
     ] = False,
     optimize: Goal = "balanced",
     task: TaskName = None,
-    trainable: TrainableLayers = "",
+    layers: TrainableLayers = "",
     head: HeadText = "",
     as_json: AsJson = False,
 ) -> None:
@@ -64,8 +64,8 @@ def command(
     from nanotool.bench import bench
     from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
-    learns = cut_model(load(model), trainable, head) if trainable or head else None
-    built = build_firmware(model, board, optimize, task, head=learns)
+    trainable = cut_model(load(model), layers, head) if layers or head else None
+    built = build_firmware(model, board, optimize, task, head=trainable)
     x = None if input is None else load_input(built.graph, input)
     with progress(f"Measuring on {built.board.name}") as show:
         result = bench(built, x, port, progress=show)

@@ -35,13 +35,13 @@ def command(
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
-    trainable: TrainableLayers = "",
+    layers: TrainableLayers = "",
     head: HeadText = "",
     as_json: AsJson = False,
 ) -> None:
     """Build the firmware of a model for a board."""
-    learns = cut_model(load(model), trainable, head) if trainable or head else None
-    built = build_firmware(model, board, optimize, task, weights, learns)
+    trainable = cut_model(load(model), layers, head) if layers or head else None
+    built = build_firmware(model, board, optimize, task, weights, trainable)
     if as_json:
         print_json(
             {

@@ -197,15 +197,15 @@ def load(path: Path) -> QGraph:
     return load_model(path)
 
 
-def cut_model(graph: QGraph, trainable: str, head: str) -> Trainable | None:
+def cut_model(graph: QGraph, layers: str, head: str) -> Trainable | None:
     """``graph`` with the layers of ``--trainable`` as a head; None if none are named."""
-    if not trainable:
+    if not layers:
         if head:
             raise typer.BadParameter("--head goes with --trainable LAYERS.")
         return None
     from nanotool.training import cut, parse_options
 
-    return cut(graph, [name.strip() for name in trainable.split(",")], parse_options(head))
+    return cut(graph, [name.strip() for name in layers.split(",")], parse_options(head))
 
 
 def plan_model(

@@ -61,7 +61,7 @@ def command(
         typer.Option("--format", help="What comes out; PATH's ending says it, too."),
     ] = None,
     optimize: Goal = "balanced",
-    trainable: TrainableLayers = "",
+    layers: TrainableLayers = "",
     head: HeadText = "",
 ) -> None:
     """Write a model as C source, a folder that any build system can compile; or as a file."""
@@ -69,9 +69,9 @@ def command(
 
     kind = output_kind(output, form.value if form else "")
     graph = load(model)
-    learns = cut_model(graph, trainable, head)
+    trainable = cut_model(graph, layers, head)
     if kind != "c":
-        if learns is not None:
+        if trainable is not None:
             raise typer.BadParameter(f"A .{kind} file holds no head that learns: export C.")
         if target:
             raise typer.BadParameter(f"A .{kind} file is for every target: --target is for C.")
@@ -85,16 +85,16 @@ def command(
     from nanotool.targets import TARGETS
 
     targets = list(dict.fromkeys(target or TARGETS))
-    frozen = graph if learns is None else learns.backbone
+    frozen = graph if trainable is None else trainable.backbone
     pairs = [plan_model(frozen, name, optimize) for name in targets]
-    export(pairs, output, golden=golden, head=learns)
+    export(pairs, output, golden=golden, head=trainable)
     sizes = "; ".join(
         f"{lowered.target}: arena {plan.arena_size:,} B, weights {lowered.weight_bytes:,} B"
         for lowered, plan in pairs
     )
     note(f"Wrote {output}/ as C ({sizes}).")
-    if learns is not None:
+    if trainable is not None:
         from nanotool.training import arena_size
 
-        size = arena_size(learns.config)
-        note(f"{', '.join(learns.layers)} will learn on the board, in {size:,} B of RAM.")
+        size = arena_size(trainable.config)
+        note(f"{', '.join(trainable.layers)} will learn on the board, in {size:,} B of RAM.")

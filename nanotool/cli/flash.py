@@ -43,7 +43,7 @@ def command(
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
-    trainable: TrainableLayers = "",
+    layers: TrainableLayers = "",
     head: HeadText = "",
 ) -> None:  # fmt: skip
     """Write the firmware of a model to the real board that is attached."""
@@ -51,8 +51,8 @@ def command(
     from nanotool.build import flash
 
     check_flashable(find_board(board), port or "")
-    learns = cut_model(load(model), trainable, head) if trainable or head else None
-    built = build_firmware(model, board, optimize, task, weights, learns)
+    trainable = cut_model(load(model), layers, head) if layers or head else None
+    built = build_firmware(model, board, optimize, task, weights, trainable)
     with status(f"Flashing {built.board.title} …") as show:
         flash(built, port or "", show)
     note(f"{built.board.title} now runs {built.graph.name}.")

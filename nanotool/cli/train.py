@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,8 +32,12 @@ from nanotool.cli.common import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanotool.learning import Moment
+    from nanotool.device.training import Status, Trainer
     from nanotool.training import Trainable
+    from nanotool.training.session import Moment, Trained, TrainOptions
+
+    Samples = tuple[NDArray[Any], NDArray[Any]]  # as the device wants them, and their labels
+
 
 EPILOG = examples(
     "nanotool train digits.nano --board native --trainable fc2 --data x.npy y.npy",
@@ -49,7 +54,7 @@ _RECENT = 50  # samples that the accuracy while learning is of
 def command(
     model: Model,
     board: BoardName,
-    trainable: Annotated[
+    layers: Annotated[
         str, typer.Option("--trainable", metavar="LAYERS", help="Last dense layers that learn.")
     ],
     data: Annotated[
@@ -105,87 +110,135 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Have a board learn from samples: its head learns, step by step, while you watch."""
-    from nanotool import learning
     from nanotool.bench import connect
     from nanotool.device import Trainer
     from nanotool.report.tables import facts_table
+    from nanotool.training import session
 
     if checkpoint is not None:
-        learning.check_checkpoint(checkpoint)
-    learns = cut_model(load(model), trainable, head)
-    assert learns is not None  # typer asks for the layers
-    x, y = _read(learns, data)
-    old = None if remember is None else _read(learns, remember)
-    judge = None if test is None else _read(learns, test)
+        session.check_checkpoint(checkpoint)
+    trainable = cut_model(load(model), layers, head)
+    assert trainable is not None  # typer asks for the layers
+    samples = Sets(
+        train=_read(trainable, data),
+        remember=None if remember is None else _read(trainable, remember),
+        test=None if test is None else _read(trainable, test),
+    )
+    options = session.TrainOptions(epochs, rehearse, rate, batch)
     found = find_board(board)
-    firmware = Path() if port else build_firmware(model, board, optimize, head=learns).elf
-    accuracies: dict[str, float] = {}
+    firmware = Path() if port else build_firmware(model, board, optimize, head=trainable).elf
     with connect(found, firmware, port) as device:
         trainer = Trainer(device)
-        learning.check_head(trainer.status(), learns)
-        if reset:
-            trainer.reset()
-        if old is not None:
-            with progress("Remembering") as show:
-                learning.remember(trainer, learns, *old, show)
-        for labels in [y] if judge is None else [y, judge[1]]:
-            learning.add_classes(trainer, labels)
-
-        def examine(when: str) -> None:
-            if judge is not None:
-                with progress(f"Judging {when}") as show:
-                    accuracies[when], _ = learning.accuracy(trainer, learns, *judge, show)
-
-        examine("before")
-        lesson = learning.Lesson(epochs, rehearse, rate, batch)
-        with _watching(f"Learning on {found.name}") as watch:
-            taught = learning.teach(trainer, learns, x, y, lesson, watch=watch)
-        examine("after")
+        outcome = _train(trainer, trainable, samples, options, found.name, reset)
         kept = trainer.save("head") if save else None
-        status = trainer.status()
     if kept is not None:
         note(f"Saved on the board: {kept.size:,} B.")
     if checkpoint is not None:
-        learning.save_checkpoint(learning.checkpoint(learns, taught.state), checkpoint)
-        note(f"Wrote {checkpoint}: {', '.join(learns.layers)}.")
-    losses = taught.losses()
-    right = [moment.right for moment in taught.moments if moment.right is not None]
+        tensors = session.checkpoint(trainable, outcome.trained.state)
+        session.save_checkpoint(tensors, checkpoint)
+        note(f"Wrote {checkpoint}: {', '.join(trainable.layers)}.")
     if as_json:
-        print_json(
-            {
-                "board": found.name,
-                "layers": list(learns.layers),
-                "classes": status.classes,
-                "steps": status.steps,
-                "samples": status.samples,
-                "losses": losses,
-                "accuracy_while_learning": sum(right) / max(1, len(right)),
-                "accuracy": accuracies,
-                "saved": kept is not None,
-                "checkpoint": None if checkpoint is None else str(checkpoint),
-            }
-        )
-        return
+        told = {"board": found.name, "layers": list(trainable.layers), **_json(outcome)}
+        told["saved"] = kept is not None
+        told["checkpoint"] = None if checkpoint is None else str(checkpoint)
+        print_json(told)
+    else:
+        out().print(facts_table(_facts(outcome)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """What the command was given: to learn, to remember first, to judge by."""
+
+    train: Samples
+    remember: Samples | None
+    test: Samples | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it."""
+
+    trained: Trained
+    status: Status  # the head's, at the end
+    accuracies: dict[str, float]  # "before", "after": of the test set, if there is one
+
+
+def _train(
+    trainer: Trainer,
+    trainable: Trainable,
+    samples: Sets,
+    options: TrainOptions,
+    board: str,
+    reset: bool,
+) -> Outcome:
+    """The whole session on the board, with a bar for each part of it."""
+    from nanotool.training import session
+
+    session.check_head(trainer.status(), trainable)
+    if reset:
+        trainer.reset()
+    if samples.remember is not None:
+        with progress("Remembering") as show:
+            session.remember(trainer, trainable, *samples.remember, show)
+    for known in (samples.train, samples.test):
+        if known is not None:
+            session.add_classes(trainer, known[1])
+    accuracies = _judge(trainer, trainable, samples.test, "before")
+    with _watching(f"Learning on {board}") as watch:
+        trained = session.train(trainer, trainable, *samples.train, options, watch=watch)
+    accuracies |= _judge(trainer, trainable, samples.test, "after")
+    return Outcome(trained, trainer.status(), accuracies)
+
+
+def _judge(
+    trainer: Trainer, trainable: Trainable, test: Samples | None, when: str
+) -> dict[str, float]:
+    """The share of right answers on the test set, by ``when``; nothing without one."""
+    from nanotool.training import session
+
+    if test is None:
+        return {}
+    with progress(f"Judging {when}") as show:
+        share, _ = session.accuracy(trainer, trainable, *test, show)
+    return {when: share}
+
+
+def _json(outcome: Outcome) -> dict[str, Any]:
+    status = outcome.status
+    return {
+        "classes": status.classes,
+        "steps": status.steps,
+        "samples": status.samples,
+        "losses": outcome.trained.losses(),
+        "accuracy_while_learning": _mean(outcome.trained.rights()),
+        "accuracy": outcome.accuracies,
+    }
+
+
+def _facts(outcome: Outcome) -> list[tuple[str, str]]:
+    from nanotool.training.session import sparkline
+
+    status, losses = outcome.status, outcome.trained.losses()
     ends = min(_RECENT, max(1, len(losses) // 4))  # samples at either end
-    facts = [
+    first, last = _mean(losses[:ends]), _mean(losses[-ends:])
+    return [
         ("learned", f"{status.samples:,} samples in {status.steps:,} steps"),
         ("classes", f"{status.classes} of at most {status.most_classes}"),
         ("replay buffer", f"{status.replay_used:,} of {status.replay_slots:,} slots"),
-        ("loss", f"{learning.sparkline(losses)}  {_mean(losses[:ends]):.3f} to "
-                 f"{_mean(losses[-ends:]):.3f}"),
-        ("right before learned", f"{_mean(right):.1%}"),
-        *((f"test, {when}", f"{share:.2%}") for when, share in accuracies.items()),
-    ]  # fmt: skip
-    out().print(facts_table(facts))
+        ("loss", f"{sparkline(losses)}  {first:.3f} to {last:.3f}"),
+        ("right before learned", f"{_mean(outcome.trained.rights()):.1%}"),
+        *((f"test, {when}", f"{share:.2%}") for when, share in outcome.accuracies.items()),
+    ]
 
 
-def _read(learns: Trainable, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+def _read(trainable: Trainable, pair: Pair) -> Samples:
     """Samples as the device wants them, and their labels, from two .npy files."""
     from nanotool.files import read_array
-    from nanotool.learning import check_samples
+    from nanotool.training.session import check_samples
 
     x, y = (read_array(path) for path in pair)
-    return check_samples(learns, x, y), y
+    return check_samples(trainable, x, y), y
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -197,7 +250,7 @@ def _watching(title: str) -> Iterator[Callable[[Moment], None]]:
     """Progress, loss and accuracy on stderr while the block runs, if it is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from nanotool.learning import sparkline
+    from nanotool.training.session import sparkline
 
     console = err()
     columns = (

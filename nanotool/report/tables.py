@@ -226,13 +226,13 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
 
 
 def _training_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
-    learns = result.training
-    if learns is None:
+    training = result.training
+    if training is None:
         return ()
     return (
-        ("head's arena", f"{learns.arena_bytes:,} B"),
-        (f"learning, {result.tick_unit}", f"{learns.gradient_ticks:,} a sample"),
-        ("", f"{learns.ticks:,} a step of {learns.batch} samples"),
+        ("head's arena", f"{training.arena_bytes:,} B"),
+        (f"learning, {result.tick_unit}", f"{training.gradient_ticks:,} a sample"),
+        ("", f"{training.ticks:,} a step of {training.batch} samples"),
     )
 
 

@@ -85,7 +85,7 @@ def picture(label: int) -> bytes:
     )
 
 
-def lesson(label: int) -> bytes:
+def training(label: int) -> bytes:
     """A sample of that label, and an inference, with which the int8 head is made."""
     return picture(label) + f"train sample {label}%infer 1 0%".encode()
 
@@ -118,7 +118,7 @@ def crc(heard: str, word: str) -> str:
 
 def test_it_outlives_the_program(program: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    _, first = run(program, lesson(0) + lesson(1) + b"train save all%", store)
+    _, first = run(program, training(0) + training(1) + b"train save all%", store)
     assert "m-train-origin-[stored]" in (again := run(program, b"train status%", store)[1])
     assert crc(again, "part") == crc(first, "save")
     named = run(program, b"train status%", None, 0, "--store", str(store))[1]
@@ -130,12 +130,12 @@ def test_power_cuts_at_every_operation(program: Path, tmp_path: Path) -> None:
     """Every write and erase of a save is left unfinished once; then the old head is there, or the
     new one, and the next save works."""
     store, tried = tmp_path / "store", tmp_path / "tried"
-    old = crc(run(program, lesson(0) + b"train save all%", store)[1], "save")
-    new = crc(run(program, lesson(1) + b"train status%", store)[1], "part")
+    old = crc(run(program, training(0) + b"train save all%", store)[1], "save")
+    new = crc(run(program, training(1) + b"train status%", store)[1], "part")
     seen = set()
     for cut in range(1, 1000):
         shutil.copy(store, tried)
-        status, _ = run(program, lesson(1) + b"train save all%", tried, cut)
+        status, _ = run(program, training(1) + b"train save all%", tried, cut)
         told = crc(run(program, b"train status%", tried)[1], "part")
         seen.add(told)
         if status == 0:
@@ -143,7 +143,7 @@ def test_power_cuts_at_every_operation(program: Path, tmp_path: Path) -> None:
         assert status == POWER_CUT
         assert told in (old, new), cut
         if cut % 10 == 0:
-            saved = crc(run(program, lesson(2) + b"train save all%", tried)[1], "save")
+            saved = crc(run(program, training(2) + b"train save all%", tried)[1], "save")
             assert crc(run(program, b"train status%", tried)[1], "part") == saved
     assert (told, cut > 40) == (new, True)
     assert seen == {old, new}
@@ -152,7 +152,7 @@ def test_power_cuts_at_every_operation(program: Path, tmp_path: Path) -> None:
 def test_a_store_of_noise_is_no_head(program: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.write_bytes(os.urandom(256 * 1024))
-    heard = run(program, b"train load%train status%" + lesson(0) + b"train save%", store)[1]
+    heard = run(program, b"train load%train status%" + training(0) + b"train save%", store)[1]
     assert "e-[Store: nothing is stored]" in heard
     assert "m-train-origin-[initial]" in heard
     assert "m-train-save-[head" in heard

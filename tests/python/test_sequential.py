@@ -223,7 +223,7 @@ def small_cnn(rng: np.random.Generator, arena_size: int | None = None) -> Sequen
 # --- A layer that learns ------------------------------------------------------------------------
 
 
-def learner(rng: np.random.Generator, arena_size: int | None = None) -> SequentialModel:
+def trainable_model(rng: np.random.Generator, arena_size: int | None = None) -> SequentialModel:
     model = SequentialModel([2, 4, 4], arena_size)
     model.add_conv2d(random_bytes(rng, 3 * 2 * 3 * 3), [0, 0, 0], 2, 3, 3, 3, 1, 1)
     model.add_tanh()
@@ -232,9 +232,9 @@ def learner(rng: np.random.Generator, arena_size: int | None = None) -> Sequenti
 
 
 def test_a_head_learns_and_freezes(tmp_path: Path) -> None:
-    """Three classes of noisy patterns; then the exported model says what the learner says."""
+    """Three classes of noisy patterns; then the exported model says what that one says."""
     rng = np.random.default_rng(8)
-    model = learner(rng)
+    model = trainable_model(rng)
     patterns = rng.integers(-90, 91, (3, 2, 4, 4))
     labels = rng.integers(0, 3, 300)
     noisy = patterns[labels] + rng.integers(-40, 41, (300, 2, 4, 4))
@@ -274,7 +274,7 @@ def test_first_weights_are_the_users_or_the_seeds() -> None:
 
 def test_errors_of_a_layer_that_learns() -> None:
     rng = np.random.default_rng(0)
-    model = learner(rng)
+    model = trainable_model(rng)
     with pytest.raises(LayerError, match="It is the last"):
         model.add_relu()
     with pytest.raises(NanoError, match="0 to 2"):
@@ -286,9 +286,9 @@ def test_errors_of_a_layer_that_learns() -> None:
     with pytest.raises(NanoError, match="nothing that learns"):
         SequentialModel([9]).train_step([0] * 9, 0)
     needed = model.estimate_arena_size()
-    assert learner(rng, needed).estimate_arena_size() == needed
+    assert trainable_model(rng, needed).estimate_arena_size() == needed
     with pytest.raises(LayerError, match=rf"TrainableDense.*needs {needed:,} bytes"):
-        learner(rng, needed - 1)
+        trainable_model(rng, needed - 1)
 
 
 # --- Errors ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import nanotool
-from nanotool import learning, qfile
+from nanotool import qfile
 from nanotool.backends import c
 from nanotool.bench import bench, connect
 from nanotool.boards import find_board
@@ -29,7 +29,7 @@ from nanotool.errors import DeviceError, InvalidModel, NanoError
 from nanotool.ir import QGraph
 from nanotool.pipeline import prepare
 from nanotool.simulate import simulate
-from nanotool.training import Head, HeadOptions, Trainable, arena_size, cut, parse_options
+from nanotool.training import Head, HeadOptions, Trainable, arena_size, cut, parse_options, session
 
 SHAPE = (2, 6, 6)  # C, H, W
 
@@ -71,17 +71,17 @@ def test_backbone_and_head_are_the_model(
     graph: QGraph, layers: Sequence[str], arithmetic: Any
 ) -> None:
     """Nothing learned, they answer as the whole model does, but for rounding."""
-    learns = cut(graph, layers, HeadOptions(arithmetic=arithmetic, classes=5))
+    trainable = cut(graph, layers, HeadOptions(arithmetic=arithmetic, classes=5))
     x, _ = samples(50)
-    data = learning.check_samples(learns, x, np.zeros(50, int))
-    features = simulate(learns.backbone, data).reshape(50, -1)
-    head = Head(learns.config)
+    data = session.check_samples(trainable, x, np.zeros(50, int))
+    features = simulate(trainable.backbone, data).reshape(50, -1)
+    head = Head(trainable.config)
     head.quantize()
     answers = (head.infer(features).astype(int) - head.output_zero_point) * head.output_scale
     expected = graph.output_tensor.dequantize(simulate(graph, data)).reshape(50, -1)
     assert answers.shape == (50, 3)
     assert np.abs(answers - expected).max() < 3 * graph.output_tensor.scale
-    assert learns.labels == ("a", "b", "c")
+    assert trainable.labels == ("a", "b", "c")
 
 
 @pytest.mark.parametrize("layers", [["l2"], ["l0", "l2"]])
@@ -90,8 +90,8 @@ def test_untrained_weights_are_pytorchs(
     graph: QGraph, layers: Sequence[str], arithmetic: Any
 ) -> None:
     """Also behind a flatten, whose order the device has otherwise."""
-    learns = cut(graph, layers, HeadOptions(arithmetic=arithmetic))
-    tensors = learning.checkpoint(learns, Head(learns.config).state())
+    trainable = cut(graph, layers, HeadOptions(arithmetic=arithmetic))
+    tensors = session.checkpoint(trainable, Head(trainable.config).state())
     theirs = network().state_dict()
     assert set(tensors) == {f"{name}.{part}" for name in layers for part in ("weight", "bias")}
     for name, mine in tensors.items():
@@ -129,8 +129,8 @@ def test_something_stays_frozen() -> None:
 
 
 def test_softmax_is_left_out() -> None:
-    learns = cut(quantized(nn.Linear(48, 3), nn.Softmax(1)), ["l0"])
-    assert learns.backbone.output_tensor.size == 48
+    trainable = cut(quantized(nn.Linear(48, 3), nn.Softmax(1)), ["l0"])
+    assert trainable.backbone.output_tensor.size == 48
     with pytest.raises(NanoError, match="3 outputs, more than 2"):
         cut(quantized(), ["l2"], HeadOptions(classes=2))
 
@@ -166,10 +166,10 @@ def test_the_folder_holds_the_head(graph: QGraph, tmp_path: Path) -> None:
     command = ["export", str(model), "-o", str(tmp_path / "toy"), "--trainable", "l0,l2"]
     done = runner.invoke(app, [*command, "--head", "classes=4,slots=20"])
     assert done.exit_code == 0, done.output
-    learns = cut(graph, ["l0", "l2"], parse_options("classes=4,slots=20"))
+    trainable = cut(graph, ["l0", "l2"], parse_options("classes=4,slots=20"))
     text = (tmp_path / "toy" / "toy_train.c").read_text()
-    assert f"TOY_TRAIN_ARENA_SIZE == {arena_size(learns.config)}u" in text
-    assert f'.backbone = "{learns.config.backbone}"' in text
+    assert f"TOY_TRAIN_ARENA_SIZE == {arena_size(trainable.config)}u" in text
+    assert f'.backbone = "{trainable.config.backbone}"' in text
     assert "#define APP_TRAIN toy_train" in (tmp_path / "toy" / "app_model.h").read_text()
     again = tmp_path / "again"
     nanotool.QuantizedModel(graph).export(
@@ -178,9 +178,9 @@ def test_the_folder_holds_the_head(graph: QGraph, tmp_path: Path) -> None:
     for path in (tmp_path / "toy").iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
     with pytest.raises(InvalidModel, match="not this model's"):
-        c.export([prepare(graph)], tmp_path / "other", head=learns)
+        c.export([prepare(graph)], tmp_path / "other", head=trainable)
     assert runner.invoke(app, [*command[:4], "--head", "slots=3"]).exit_code == 2
-    wrong = [*command[:4], "--format", "tflite", "--trainable", "l2"]
+    wrong = [*command[:3], str(tmp_path / "toy.tflite"), "--trainable", "l2"]
     assert runner.invoke(app, wrong).exit_code == 2
 
 
@@ -193,28 +193,28 @@ Setup = tuple[Trainable, Path]
 @pytest.fixture(scope="module", params=["int16", "float32"])
 def setup(graph: QGraph, request: pytest.FixtureRequest) -> Setup:
     options = f"arithmetic={request.param},classes=4,slots=60,means,batch=4"
-    learns = cut(graph, ["l0", "l2"], parse_options(options))
-    return learns, build(learns, find_board("native")).elf
+    trainable = cut(graph, ["l0", "l2"], parse_options(options))
+    return trainable, build(trainable, find_board("native")).elf
 
 
 def test_the_board_learns_what_this_process_learns(setup: Setup) -> None:
-    learns, elf = setup
+    trainable, elf = setup
     x, y = samples(60)
-    lesson = learning.Lesson(epochs=2, rehearse=1500)
-    local = learning.LocalTrainer(learns)
-    mine = learning.teach(local, learns, x, y, lesson)
-    seen: list[learning.Moment] = []
+    options = session.TrainOptions(epochs=2, rehearse=1500)
+    local = session.LocalTrainer(trainable)
+    mine = session.train(local, trainable, x, y, options)
+    seen: list[session.Moment] = []
     with connect(find_board("native"), elf) as device:
         trainer = Trainer(device)
-        theirs = learning.teach(trainer, learns, x, y, lesson, watch=seen.append)
-        right, loss = learning.accuracy(trainer, learns, x, y)
-    assert theirs == mine if learns.config.arithmetic == "int16" else True
+        theirs = session.train(trainer, trainable, x, y, options, watch=seen.append)
+        right, loss = session.accuracy(trainer, trainable, x, y)
+    assert theirs == mine if trainable.config.arithmetic == "int16" else True
     assert np.allclose(theirs.losses(), mine.losses(), atol=1e-3)
     assert tuple(seen) == theirs.moments and seen[-1].rehearsed == 3000
     assert right > 0.95 and loss < np.mean(theirs.losses()[:20])
     # The weights in PyTorch: a class more, and nearly the board's answers.
     model = network(nn.Linear(48, 6), nn.ReLU(), nn.Linear(6, 4))
-    tensors = learning.checkpoint(learns, theirs.state)
+    tensors = session.checkpoint(trainable, theirs.state)
     state = {name: torch.from_numpy(data) for name, data in tensors.items()}
     model.load_state_dict({**network().state_dict(), **state})
     with torch.no_grad():
@@ -223,26 +223,26 @@ def test_the_board_learns_what_this_process_learns(setup: Setup) -> None:
 
 
 def test_it_refuses_what_does_not_fit(setup: Setup, graph: QGraph) -> None:
-    learns, elf = setup
+    trainable, elf = setup
     x, y = samples(4)
-    local = learning.LocalTrainer(learns)
+    local = session.LocalTrainer(trainable)
     for labels, word in ((y + 9, "classes=1"), (y - 9, "room for"), (y[:2], "2,. for 4")):
         with pytest.raises(NanoError, match=word):
-            learning.teach(local, learns, x, labels)
+            session.train(local, trainable, x, labels)
     with pytest.raises(NanoError, match="whole number"):
-        learning.teach(local, learns, x, y / 2)
+        session.train(local, trainable, x, y / 2)
     other = cut(graph, ["l2"])
     with connect(find_board("native"), elf) as device, pytest.raises(DeviceError, match="another"):
-        learning.teach(Trainer(device), other, x, y % 3)
+        session.train(Trainer(device), other, x, y % 3)
 
 
 def test_bench_tells_what_learning_costs(graph: QGraph) -> None:
-    learns = cut(graph, ["l2"], parse_options("batch=4"))
+    trainable = cut(graph, ["l2"], parse_options("batch=4"))
     board = find_board("native")
-    result = bench(build(learns, board))
+    result = bench(build(trainable, board))
     assert result.mismatches == 0 and result.training is not None
     assert result.training.batch == 4
-    assert result.training.arena_bytes == arena_size(learns.config)
+    assert result.training.arena_bytes == arena_size(trainable.config)
     assert result.training.ticks > result.training.update_ticks > 0
 
 
@@ -286,12 +286,12 @@ def test_train_on_the_command_line(
 def test_checkpoints_are_files_that_others_read(tmp_path: Path, ending: str) -> None:
     tensors = {"fc.weight": np.ones((2, 3), np.float32)}
     path = tmp_path / f"head{ending}"
-    learning.save_checkpoint(tensors, path)
+    session.save_checkpoint(tensors, path)
     read: Callable[..., Any] = torch.load if ending == ".pt" else np.load
     assert np.array_equal(np.asarray(read(path)["fc.weight"]), tensors["fc.weight"])
 
 
 def test_sparkline() -> None:
-    assert learning.sparkline([]) == ""
-    assert learning.sparkline([0.0, 1.0, 8.0]) == "▁▂█"
-    assert len(learning.sparkline([1.0] * 1000, 24)) == 24
+    assert session.sparkline([]) == ""
+    assert session.sparkline([0.0, 1.0, 8.0]) == "▁▂█"
+    assert len(session.sparkline([1.0] * 1000, 24)) == 24

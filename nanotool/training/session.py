@@ -1,8 +1,8 @@
-"""Lessons: a board's head learns from the user's samples, and its weights come back to PyTorch.
+"""Training sessions: a board's head learns from samples; its weights come back to PyTorch.
 
     trainable = cut(graph, ["fc2"])
     with connect(board, build(trainable, board).elf) as device:
-        outcome = teach(Trainer(device), trainable, x, y, Lesson(epochs=2))
+        outcome = train(Trainer(device), trainable, x, y, TrainOptions(epochs=2))
     save_checkpoint(checkpoint(trainable, outcome.state), Path("fc2.pt"))
 
 `LocalTrainer` learns in this process what `Trainer` has a board learn: with integer arithmetic it
@@ -114,15 +114,15 @@ class LocalTrainer:
         )
 
 
-Learner: TypeAlias = Trainer | LocalTrainer  # alike: samples are the device's input
+AnyTrainer: TypeAlias = Trainer | LocalTrainer  # alike: samples are the device's input
 
 
-# --- A lesson -------------------------------------------------------------------------------------
+# --- A session ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """How a set of samples is taught. None: as the head's recipe says."""
+class TrainOptions:
+    """How a set of samples is trained. None: as the head's recipe says."""
 
     epochs: int = 1  # times that every sample is sent
     rehearse: int = 0  # samples from the replay buffer, after each epoch
@@ -143,7 +143,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class Trained:
     """What came of it."""
 
     moments: tuple[Moment, ...]
@@ -152,6 +152,10 @@ class Taught:
     def losses(self) -> list[float]:
         """Of every sample, in the order of learning."""
         return [moment.loss for moment in self.moments if moment.loss is not None]
+
+    def rights(self) -> list[bool]:
+        """Whether every sample was recognized before it was learned, in the same order."""
+        return [moment.right for moment in self.moments if moment.right is not None]
 
 
 def check_head(status: Status, trainable: Trainable) -> None:
@@ -182,44 +186,44 @@ def check_samples(trainable: Trainable, x: NDArray[Any], y: NDArray[Any]) -> NDA
     return to_device(trainable.backbone, x)
 
 
-def teach(
-    learner: Learner,
+def train(
+    trainer: AnyTrainer,
     trainable: Trainable,
     x: NDArray[Any],
     y: NDArray[Any],
-    lesson: Lesson | None = None,
+    options: TrainOptions | None = None,
     *,
     watch: Callable[[Moment], None] | None = None,
-) -> Taught:
-    """Have ``learner`` learn the samples ``x`` [n, *input shape] with labels ``y`` [n].
+) -> Trained:
+    """Have ``trainer`` learn the samples ``x`` [n, *input shape] with labels ``y`` [n].
 
     Classes that the head does not have yet are added first. ``watch`` is called after each sample.
     """
-    lesson = lesson or Lesson()
+    options = options or TrainOptions()
     data = check_samples(trainable, x, y)
-    check_head(learner.status(), trainable)
-    add_classes(learner, y)
-    rate = lesson.rate
-    if lesson.batch is not None and rate is None:
+    check_head(trainer.status(), trainable)
+    add_classes(trainer, y)
+    rate = options.rate
+    if options.batch is not None and rate is None:
         rate = trainable.config.recipe.rate
     if rate is not None:
-        learner.begin(rate, lesson.batch)
+        trainer.begin(rate, options.batch)
     moments = []
-    for moment in _lesson(learner, data, y, lesson):
+    for moment in _run(trainer, data, y, options):
         moments.append(moment)
         if watch is not None:
             watch(moment)
-    return Taught(tuple(moments), learner.fetch("all"))
+    return Trained(tuple(moments), trainer.fetch("all"))
 
 
-def add_classes(learner: Learner, y: NDArray[Any]) -> None:
+def add_classes(trainer: AnyTrainer, y: NDArray[Any]) -> None:
     """Make sure that the head has all classes of ``y``."""
-    for _ in range(learner.status().classes, int(np.max(y, initial=0)) + 1):
-        learner.add_class()
+    for _ in range(trainer.status().classes, int(np.max(y, initial=0)) + 1):
+        trainer.add_class()
 
 
 def remember(
-    learner: Learner,
+    trainer: AnyTrainer,
     trainable: Trainable,
     x: NDArray[Any],
     y: NDArray[Any],
@@ -227,24 +231,26 @@ def remember(
 ) -> None:
     """Put samples into the replay buffer, without learning."""
     data = check_samples(trainable, x, y)
-    add_classes(learner, y)
+    add_classes(trainer, y)
     for number, (one, label) in enumerate(zip(data, y, strict=True), start=1):
-        learner.remember(one, int(label))
+        trainer.remember(one, int(label))
         if progress is not None:
             progress(number, len(data))
 
 
-def _lesson(learner: Learner, x: NDArray[Any], y: NDArray[Any], lesson: Lesson) -> Iterator[Moment]:
-    chance = np.random.default_rng(lesson.seed)
-    total = lesson.epochs * len(x)
-    for epoch in range(lesson.epochs):
+def _run(
+    trainer: AnyTrainer, x: NDArray[Any], y: NDArray[Any], options: TrainOptions
+) -> Iterator[Moment]:
+    chance = np.random.default_rng(options.seed)
+    total = options.epochs * len(x)
+    for epoch in range(options.epochs):
         for number, index in enumerate(chance.permutation(len(x)), start=epoch * len(x) + 1):
-            told = learner.sample(x[index], int(y[index]))
+            told = trainer.sample(x[index], int(y[index]))
             yield Moment(number, total, told.loss, told.predicted == told.label)
-        for count in portions(lesson.rehearse, MOST_RECALLED):
-            learner.step(count)
-        learner.step()
-        yield Moment((epoch + 1) * len(x), total, None, None, (epoch + 1) * lesson.rehearse)
+        for count in portions(options.rehearse, MOST_RECALLED):
+            trainer.step(count)
+        trainer.step()
+        yield Moment((epoch + 1) * len(x), total, None, None, (epoch + 1) * options.rehearse)
 
 
 def portions(count: int, most: int) -> list[int]:
@@ -253,7 +259,7 @@ def portions(count: int, most: int) -> list[int]:
 
 
 def accuracy(
-    learner: Learner,
+    trainer: AnyTrainer,
     trainable: Trainable,
     x: NDArray[Any],
     y: NDArray[Any],
@@ -263,7 +269,7 @@ def accuracy(
     samples; nothing is learned. The head must have all classes of ``y``."""
     told = []
     for one, label in zip(check_samples(trainable, x, y), y, strict=True):
-        told.append(learner.evaluate(one, int(label)))
+        told.append(trainer.evaluate(one, int(label)))
         if progress is not None:
             progress(len(told), len(x))
     right = sum(answer.predicted == answer.label for answer in told)
