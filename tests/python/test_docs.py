@@ -17,12 +17,12 @@ import typer
 
 from bench import task_table
 from nanotool import unary
-from nanotool.backends.tflite import EMITTERS
 from nanotool.backends.tflite.file import VERSIONS
 from nanotool.cli import app, main
-from nanotool.frontends.tflite.operators import RULES
+from nanotool.frontends.tflite.importers import IMPORTERS
 from nanotool.frontends.tflite.schema import OPERATORS
 from nanotool.models import load_model
+from nanotool.ops import INT8_OPERATORS
 from nanotool.pipeline import prepare
 from nanotool.sources import lib_dir
 
@@ -56,8 +56,10 @@ def names(cells: list[str]) -> set[str]:
 
 def test_the_operators_are_those_of_the_code() -> None:
     table = rows("tflite.md", "read")
-    assert names([row[0] for row in table]) - {"INT32"} == set(RULES)
-    assert {row[1].split()[0] for row in table} == {operator.__name__ for operator in EMITTERS}
+    assert names([row[0] for row in table]) - {"INT32"} == set(IMPORTERS)
+    assert {row[1].split()[0] for row in table} == {
+        operator.__name__ for operator in INT8_OPERATORS
+    }
     written = {OPERATORS[code] for code in VERSIONS}
     assert names([row[2] for row in table]) == written
 

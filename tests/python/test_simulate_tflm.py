@@ -402,7 +402,6 @@ def test_random_graphs_are_valid_repeatable_and_varied() -> None:
         y = simulate(graph, random_inputs(graph, 20, seed))
         distinct.append(len(np.unique(y)))
         seen.update(features(graph))
-    assert set(INT8_OPERATORS) == backend.EMITTERS.keys()
     assert all(seen[op.__name__] for op in INT8_OPERATORS), (
         "a new operator needs a row in random_graphs"
     )

@@ -26,8 +26,8 @@ from tflite_operators import CASES, Net, drawn, unary_case
 from nanotool.backends import tflite as writer
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import convert, file
+from nanotool.frontends.tflite.importers import IMPORTERS
 from nanotool.frontends.tflite.instead import INSTEAD
-from nanotool.frontends.tflite.operators import RULES
 from nanotool.ir import Conv2D, Dense, QGraph, Reshape, Slice, Unary
 from nanotool.simulate import simulate
 
@@ -71,9 +71,9 @@ def test_every_operator_answers_as_tflite_micro(name: str, seed: int) -> None:
 
 def test_every_operator_has_a_case() -> None:
     named = {part for name in CASES for part in name.replace(",", "").split()}
-    assert set(RULES) <= named | WITHOUT_ORACLE
-    assert not set(INSTEAD) & set(RULES)
-    assert all(hasattr(tflite.BuiltinOperator, name) for name in (*RULES, *INSTEAD))
+    assert set(IMPORTERS) <= named | WITHOUT_ORACLE
+    assert not set(INSTEAD) & set(IMPORTERS)
+    assert all(hasattr(tflite.BuiltinOperator, name) for name in (*IMPORTERS, *INSTEAD))
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_ORACLE))

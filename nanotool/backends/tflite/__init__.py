@@ -11,7 +11,7 @@ class names and no input permutation, so feed the file H, W, C.
 
     file       tensors and operators before they are serialized, their versions
     serialize  flatbuffers
-    linear, pooling, elementwise, rows, move   one function an operator
+    linear, pooling, elementwise, axis, move   one function an operator
     clamp, padding   what they share
 """
 
@@ -19,21 +19,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.backends.tflite import elementwise, linear, move, pooling, rows
+from nanotool.backends.tflite import axis, elementwise, linear, move, pooling
+from nanotool.backends.tflite.emitters import Emitter, emits
 from nanotool.backends.tflite.file import File
-from nanotool.backends.tflite.registry import EMITTERS, Emitter
 from nanotool.backends.tflite.serialize import serialize
-from nanotool.errors import InvalidModel
 from nanotool.ir import QGraph
+from nanotool.ops import layer_of
+
+emits.complete()
 
 __all__ = [
-    "EMITTERS",
     "Emitter",
+    "axis",
     "elementwise",
+    "emits",
     "linear",
     "move",
     "pooling",
-    "rows",
     "write",
 ]
 
@@ -54,8 +56,5 @@ def write(graph: QGraph) -> bytes:
                 name, data[np.newaxis], (tensor.scale,), tensor.zero_point
             )
     for op in graph.ops:
-        emit = EMITTERS.get(type(op.op))
-        if emit is None:
-            raise InvalidModel(f"{op.name}: {type(op.op).__name__} has no int8 form.")
-        emit(file, op)
+        emits.of(op.op)(file, layer_of(graph, op))
     return serialize(file)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tflite
 
 from nanotool import unary
 from nanotool.backends.tflite.clamp import clamped
+from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
-from nanotool.backends.tflite.registry import emits
-from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, QOp, Quantize
-from nanotool.ir import Unary as UnaryOp
+from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, Quantize, Unary
+from nanotool.ops import Layer
 
 _UNARY: dict[str, tuple[int, str]] = {  # by the name in front of the colon
     "abs": (Codes.ABS, "AbsOptions"),
@@ -26,17 +28,17 @@ _UNARY: dict[str, tuple[int, str]] = {  # by the name in front of the colon
 }
 
 
-@emits(UnaryOp)
-def _unary(file: File, op: QOp) -> None:
+@emits(Unary)
+def _unary(file: File, layer: Layer[Unary]) -> None:
     """TFLite Micro's operator where it has one for int8, else a table."""
-    assert isinstance(op.op, UnaryOp)
-    function = op.op.function
+    op = layer.qop
+    function = layer.op.function
     family = function.partition(":")[0]
     source, target = file.source(op), file.target(op)
     # Of a negative number TFLite Micro's RSQRT makes an error.
     fails = family == "rsqrt" and source.zero_point != INT8_MIN
     if fails or not unary.definition(function).in_tflm:
-        _table(file, op)
+        _table(file, layer)
         return
     input_index = file.index[op.inputs[0]]
     same = (source.scale, source.zero_point) == (target.scale, target.zero_point)
@@ -56,9 +58,9 @@ def _unary(file: File, op: QOp) -> None:
     clamped(file, op, write, fuses=False)
 
 
-def _table(file: File, op: QOp) -> None:
+def _table(file: File, layer: Layer[Any]) -> None:
     """Any function of int8: look up input + 128 in its 256 values (CAST, ADD, GATHER)."""
-    assert isinstance(op.op, UnaryOp)
+    op = layer.qop
     target = file.target(op)
     source = file.index[op.inputs[0]]
     shape = file.tensors[source].shape
@@ -74,7 +76,7 @@ def _table(file: File, op: QOp) -> None:
     offset = file.numbers(f"{op.name}/offset", -INT8_MIN)
     index = file.integers(f"{op.name}/index", shape)
     file.operator(Codes.ADD, (wide, offset), index, "AddOptions", FusedActivationFunction=0)
-    entries = unary.table(op.op.function, file.source(op), target, op.clamp)
+    entries = unary.table(layer.op.function, file.source(op), target, op.clamp)
     table = file.constant(f"{op.name}/table", entries, (target.scale,), target.zero_point)
     file.operator(Codes.GATHER, (table, index), file.index[op.name], "GatherOptions", Axis=0)
 
@@ -89,9 +91,9 @@ _BINARY: dict[str, tuple[int, str, bool]] = {  # operator, options, whether it f
 
 
 @emits(Binary)
-def _binary(file: File, op: QOp) -> None:
-    assert isinstance(op.op, Binary)
-    code, options, fuses = _BINARY[op.op.function]
+def _binary(file: File, layer: Layer[Binary]) -> None:
+    op = layer.qop
+    code, options, fuses = _BINARY[layer.op.function]
 
     def write(output: int, activation: int) -> None:
         fields = {"FusedActivationFunction": activation} if fuses else {}
@@ -101,7 +103,9 @@ def _binary(file: File, op: QOp) -> None:
 
 
 @emits(PRelu)
-def _prelu(file: File, op: QOp) -> None:
+def _prelu(file: File, layer: Layer[PRelu]) -> None:
+    op = layer.qop
+
     def write(output: int, _activation: int) -> None:
         file.operator(Codes.PRELU, file.inputs(op), output)
 
@@ -109,7 +113,8 @@ def _prelu(file: File, op: QOp) -> None:
 
 
 @emits(Quantize)
-def _quantize(file: File, op: QOp) -> None:
+def _quantize(file: File, layer: Layer[Quantize]) -> None:
+    op = layer.qop
     back = DTYPES[file.target(op).dtype] == np.float32
     code, options = (
         (Codes.DEQUANTIZE, "DequantizeOptions") if back else (Codes.QUANTIZE, "QuantizeOptions")

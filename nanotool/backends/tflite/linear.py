@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tflite
 
 from nanotool.backends.tflite.clamp import clamped
+from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import NO_TENSOR, Codes, File
 from nanotool.backends.tflite.move import write_slice
 from nanotool.backends.tflite.padding import padded
-from nanotool.backends.tflite.registry import emits
-from nanotool.ir import Conv2D, ConvTranspose2D, Dense, Int8Array, QOp, Window
+from nanotool.ir import Conv2D, ConvTranspose2D, Dense, Int8Array, Window
+from nanotool.ops import Layer
 
 
-def _weights(file: File, op: QOp, weight: Int8Array, axis: int = 0) -> tuple[int, int]:
+def _weights(file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0) -> tuple[int, int]:
     """The weight and bias tensors; the bias may be NO_TENSOR. Scales go along ``axis``."""
-    scales = np.asarray(op.weight_scale, np.float32).reshape(-1)
+    op = layer.qop
+    scales = np.asarray(layer.weight_scale, np.float32).reshape(-1)
     values = tuple(scales.tolist())
     index = file.constant(f"{op.name}/weight", weight, values, axis=axis if len(values) > 1 else 0)
     if op.bias is None:
@@ -28,9 +31,9 @@ def _weights(file: File, op: QOp, weight: Int8Array, axis: int = 0) -> tuple[int
 
 
 @emits(Dense)
-def _dense(file: File, op: QOp) -> None:
-    assert op.weight is not None
-    weight, bias = _weights(file, op, op.weight)
+def _dense(file: File, layer: Layer[Dense]) -> None:
+    op = layer.qop
+    weight, bias = _weights(file, layer, layer.weight)
     inputs = (file.index[op.inputs[0]], weight, bias)
     keep = len(file.source(op).shape) > 1
 
@@ -48,20 +51,19 @@ def _dense(file: File, op: QOp) -> None:
 
 
 @emits(Conv2D)
-def _conv2d(file: File, op: QOp) -> None:
+def _conv2d(file: File, layer: Layer[Conv2D]) -> None:
     """CONV_2D, or DEPTHWISE_CONV_2D where every input channel is a group; its filter is
     1, KH, KW, O."""
-    assert isinstance(op.op, Conv2D)
-    assert op.weight is not None
-    window, channels = op.op.window, file.source(op).shape[2]
+    op = layer.qop
+    window, channels = layer.op.window, file.source(op).shape[2]
     source, padding = padded(file, op, window, fill=file.source(op).zero_point)
-    depthwise = op.op.groups == channels > 1
+    depthwise = layer.op.groups == channels > 1
     if depthwise:
-        weight, bias = _weights(file, op, op.weight.transpose(3, 1, 2, 0), axis=3)
+        weight, bias = _weights(file, layer, layer.weight.transpose(3, 1, 2, 0), axis=3)
     else:
-        weight, bias = _weights(file, op, op.weight)
+        weight, bias = _weights(file, layer, layer.weight)
     inputs = (source, weight) if bias == NO_TENSOR else (source, weight, bias)
-    more = {"DepthMultiplier": len(op.weight) // channels} if depthwise else {}
+    more = {"DepthMultiplier": len(layer.weight) // channels} if depthwise else {}
 
     def write(output: int, activation: int) -> None:
         file.operator(
@@ -98,15 +100,14 @@ def _fits(window: Window, sizes: tuple[int, int], outputs: tuple[int, int], padd
 
 
 @emits(ConvTranspose2D)
-def _conv_transpose2d(file: File, op: QOp) -> None:
+def _conv_transpose2d(file: File, layer: Layer[ConvTranspose2D]) -> None:
     """TRANSPOSE_CONV; where neither SAME nor VALID cuts off as much, VALID and then a SLICE."""
-    assert isinstance(op.op, ConvTranspose2D)
-    assert op.weight is not None
-    window, (height, width, _) = op.op.window, file.source(op).shape
+    op = layer.qop
+    window, (height, width, _) = layer.op.window, file.source(op).shape
     rows, columns, depth = file.target(op).shape
     for padding in (tflite.Padding.VALID, tflite.Padding.SAME):
         if _fits(window, (height, width), (rows, columns), padding):
-            clamped(file, op, _transpose_conv(file, op, padding))
+            clamped(file, op, _transpose_conv(file, layer, padding))
             return
     top, left = window.padding[:2]
     whole = (
@@ -115,15 +116,14 @@ def _conv_transpose2d(file: File, op: QOp) -> None:
         depth,
     )
     uncut = file.activation(f"{op.name}/uncut", file.target(op), whole)
-    clamped(file, op, _transpose_conv(file, op, tflite.Padding.VALID), output=uncut)
+    clamped(file, op, _transpose_conv(file, layer, tflite.Padding.VALID), output=uncut)
     write_slice(file, op, (uncut, file.index[op.name]), (top, left, 0))
 
 
-def _transpose_conv(file: File, op: QOp, padding: int) -> Callable[[int, int], None]:
-    assert isinstance(op.op, ConvTranspose2D)
-    assert op.weight is not None
-    stride = op.op.window.stride
-    weight, bias = _weights(file, op, op.weight)
+def _transpose_conv(file: File, layer: Layer[Any], padding: int) -> Callable[[int, int], None]:
+    op = layer.qop
+    stride = layer.op.window.stride
+    weight, bias = _weights(file, layer, layer.weight)
     source = file.index[op.inputs[0]]
 
     def write(output: int, activation: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
 from nanotool.backends.tflite.padding import write_pad
-from nanotool.backends.tflite.registry import emits
 from nanotool.ir import Concat, Pad, QOp, Reshape, Resize, Shape, Slice, Transpose
+from nanotool.ops import Layer
 
 MAX_CONCAT = 10  # inputs of one CONCATENATION in TFLite Micro
 MAX_STRIDED_AXES = 4  # of a STRIDED_SLICE in TFLite Micro, the batch counted in
@@ -17,24 +18,25 @@ def _write_reshape(file: File, op: QOp, tensors: tuple[int, int]) -> None:
 
 
 @emits(Reshape)
-def _reshape(file: File, op: QOp) -> None:
+def _reshape(file: File, layer: Layer[Reshape]) -> None:
+    op = layer.qop
     _write_reshape(file, op, (file.index[op.inputs[0]], file.index[op.name]))
 
 
 @emits(Transpose)
-def _transpose(file: File, op: QOp) -> None:
-    assert isinstance(op.op, Transpose)
-    axes = (0, *(1 + axis for axis in op.op.permutation))
+def _transpose(file: File, layer: Layer[Transpose]) -> None:
+    op = layer.qop
+    axes = (0, *(1 + axis for axis in layer.op.permutation))
     permutation = file.numbers(f"{op.name}/permutation", *axes)
     inputs = (*file.inputs(op), permutation)
     file.operator(Codes.TRANSPOSE, inputs, file.index[op.name], "TransposeOptions")
 
 
 @emits(Concat)
-def _concat(file: File, op: QOp) -> None:
+def _concat(file: File, layer: Layer[Concat]) -> None:
     """CONCATENATION; one after another if there are more inputs than it takes."""
-    assert isinstance(op.op, Concat)
-    axis, inputs = op.op.axis, list(file.inputs(op))
+    op = layer.qop
+    axis, inputs = layer.op.axis, list(file.inputs(op))
     while True:
         first, inputs = inputs[:MAX_CONCAT], inputs[MAX_CONCAT:]
         output = file.index[op.name]
@@ -63,14 +65,14 @@ def write_slice(file: File, op: QOp, tensors: tuple[int, int], begin: Shape) -> 
 
 
 @emits(Slice)
-def _slice(file: File, op: QOp) -> None:
+def _slice(file: File, layer: Layer[Slice]) -> None:
     """SLICE, or with strides STRIDED_SLICE."""
-    assert isinstance(op.op, Slice)
+    op = layer.qop
     tensors = file.index[op.inputs[0]], file.index[op.name]
-    if all(stride == 1 for stride in op.op.stride):
-        write_slice(file, op, tensors, op.op.begin)
+    if all(stride == 1 for stride in layer.op.stride):
+        write_slice(file, op, tensors, layer.op.begin)
         return
-    begin, stride = op.op.begin, op.op.stride
+    begin, stride = layer.op.begin, layer.op.stride
     if len(begin) < MAX_STRIDED_AXES:
         _write_strided_slice(file, op, tensors, (0, *begin), (1, *stride))
         return
@@ -100,24 +102,24 @@ def _write_strided_slice(
 
 
 @emits(Pad)
-def _pad(file: File, op: QOp) -> None:
-    assert isinstance(op.op, Pad)
+def _pad(file: File, layer: Layer[Pad]) -> None:
+    op = layer.qop
     target = file.target(op)
-    fill = target.zero_point if op.op.value is None else op.op.value
+    fill = target.zero_point if layer.op.value is None else layer.op.value
     tensors = file.index[op.inputs[0]], file.index[op.name]
-    write_pad(file, op, tensors, (op.op.before, op.op.after), fill)
+    write_pad(file, op, tensors, (layer.op.before, layer.op.after), fill)
 
 
 @emits(Resize)
-def _resize(file: File, op: QOp) -> None:
-    assert isinstance(op.op, Resize)
+def _resize(file: File, layer: Layer[Resize]) -> None:
+    op = layer.qop
     size = file.numbers(f"{op.name}/size", *file.target(op).shape[:2])
-    bilinear = op.op.method == "bilinear"
+    bilinear = layer.op.method == "bilinear"
     file.operator(
         Codes.RESIZE_BILINEAR if bilinear else Codes.RESIZE_NEAREST_NEIGHBOR,
         (*file.inputs(op), size),
         file.index[op.name],
         "ResizeBilinearOptions" if bilinear else "ResizeNearestNeighborOptions",
-        AlignCorners=op.op.align_corners,
-        HalfPixelCenters=op.op.half_pixel_centers,
+        AlignCorners=layer.op.align_corners,
+        HalfPixelCenters=layer.op.half_pixel_centers,
     )

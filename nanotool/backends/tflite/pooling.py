@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from nanotool.backends.tflite.clamp import clamped
+from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
 from nanotool.backends.tflite.padding import padded, plain_padding
-from nanotool.backends.tflite.registry import emits
 from nanotool.errors import UnsupportedOp
 from nanotool.ir import INT8_MIN, AveragePool2D, MaxPool2D, Mean, QOp, Window
+from nanotool.ops import Layer
 
 
 def _pool(file: File, op: QOp, code: int, window: Window, placed: tuple[int, int]) -> None:
@@ -42,16 +43,16 @@ def _undilated(op: QOp, window: Window) -> Window:
 
 
 @emits(MaxPool2D)
-def _max_pool(file: File, op: QOp) -> None:
-    assert isinstance(op.op, MaxPool2D)
-    window = _undilated(op, op.op.window)
+def _max_pool(file: File, layer: Layer[MaxPool2D]) -> None:
+    op = layer.qop
+    window = _undilated(op, layer.op.window)
     _pool(file, op, Codes.MAX_POOL_2D, window, padded(file, op, window, fill=INT8_MIN))
 
 
 @emits(AveragePool2D)
-def _average_pool(file: File, op: QOp) -> None:
-    assert isinstance(op.op, AveragePool2D)
-    window = _undilated(op, op.op.window)
+def _average_pool(file: File, layer: Layer[AveragePool2D]) -> None:
+    op = layer.qop
+    window = _undilated(op, layer.op.window)
     padding = plain_padding(window, file.source(op).shape)
     if padding is None:
         raise UnsupportedOp(
@@ -65,10 +66,10 @@ def _average_pool(file: File, op: QOp) -> None:
 
 
 @emits(Mean)
-def _mean(file: File, op: QOp) -> None:
-    assert isinstance(op.op, Mean)
-    axes = file.numbers(f"{op.name}/axes", *(1 + axis for axis in op.op.axes))
-    inputs, keep = (file.index[op.inputs[0]], axes), op.op.keep_dims
+def _mean(file: File, layer: Layer[Mean]) -> None:
+    op = layer.qop
+    axes = file.numbers(f"{op.name}/axes", *(1 + axis for axis in layer.op.axes))
+    inputs, keep = (file.index[op.inputs[0]], axes), layer.op.keep_dims
 
     def write(output: int, _activation: int) -> None:
         file.operator(Codes.MEAN, inputs, output, "ReducerOptions", KeepDims=keep)

@@ -114,7 +114,9 @@ def _write_subgraph(
 
 
 def _write_code(builder: flatbuffers.Builder, code: int, version: int) -> int:
-    fields = {"DeprecatedBuiltinCode": code, "BuiltinCode": code, "Version": version}
+    # Codes that the old field, a byte, cannot hold stand in the new one alone.
+    old = min(code, tflite.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    fields = {"DeprecatedBuiltinCode": old, "BuiltinCode": code, "Version": version}
     return _table(builder, "OperatorCode", fields)
 
 

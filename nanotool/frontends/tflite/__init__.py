@@ -4,7 +4,7 @@ flatbuffer  checked reading of flatbuffers of any schema
 schema      the tables of the .tflite schema that are read
 file        a file as plain, consistent values: knows no int8 graph
 builder     the graph that grows, and what an operator's importer may ask
-operators   one importer for each operator
+importers   which function imports which operator; linear, pooling, elementwise, axis, move
 instead     what to do about operators that have none
 convert     from a file to a sound graph
 """

@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanotool.errors import InvalidModel, UnsupportedOp
-from nanotool.frontends.tflite import file
+from nanotool.frontends.tflite import (  # noqa: F401  (register)
+    axis,
+    elementwise,
+    file,
+    linear,
+    move,
+    pooling,
+)
 from nanotool.frontends.tflite.builder import Builder, Call
 from nanotool.frontends.tflite.file import FULL_INTEGER, NO_TENSOR, SHOWN, Model, Operator
+from nanotool.frontends.tflite.importers import IMPORTERS, Importer
 from nanotool.frontends.tflite.instead import way_out
-from nanotool.frontends.tflite.operators import RULES, Rule
 from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph
 from nanotool.validate import validate
@@ -79,12 +86,12 @@ def screen(model: Model) -> None:
     live = _live(model)
     for position, operator in enumerate(model.operators):
         acts = not operator.outputs
-        if operator.code.name not in RULES and (acts or not live.isdisjoint(operator.outputs)):
+        if operator.code.name not in IMPORTERS and (acts or not live.isdisjoint(operator.outputs)):
             _unknown(model, position, operator)
 
 
 def _unknown(model: Model, position: int, operator: Operator) -> NoReturn:
-    """Refuse an operator that is not in RULES: with what it does, and what to do."""
+    """Refuse an operator that is not in IMPORTERS: with what it does, and what to do."""
     code = operator.code
     name = ""
     if operator.outputs:
@@ -108,8 +115,8 @@ def _live(model: Model) -> frozenset[int]:
 
 def _read(operator: Operator) -> tuple[int, ...]:
     """The tensors that an operator reads, without those that only repeat the output's shape."""
-    rule = RULES.get(operator.code.name)
-    unread = rule.unread if rule else frozenset()
+    importer = IMPORTERS.get(operator.code.name)
+    unread = importer.unread if importer else frozenset()
     return tuple(
         index
         for position, index in enumerate(operator.inputs)
@@ -120,25 +127,25 @@ def _read(operator: Operator) -> tuple[int, ...]:
 def _import(call: Call) -> None:
     """Add the operator to the graph, if it is one that we know, in a form that we know."""
     operator = call.operator
-    rule = RULES.get(call.code)
-    if rule is None:
+    importer = IMPORTERS.get(call.code)
+    if importer is None:
         _unknown(call.builder.model, call.position, operator)
-    if not rule.least <= len(operator.inputs) <= rule.most:
+    if not importer.least <= len(operator.inputs) <= importer.most:
         call.invalid(f"it has {len(operator.inputs)} inputs")
-    if len(operator.outputs) > 1 and not rule.several:
+    if len(operator.outputs) > 1 and not importer.several:
         call.invalid(f"it has {len(operator.outputs)} outputs")
-    _check_types(call, rule)
+    _check_types(call, importer)
     try:
-        rule.importer(call)
+        importer.run(call)
     except InvalidModel as error:
         if error.message.startswith(call.node):
             raise
         raise InvalidModel(f"{call.node}: {error.message}", error.hint) from error
 
 
-def _check_types(call: Call, rule: Rule) -> None:
+def _check_types(call: Call, importer: Importer) -> None:
     """Activations are INT8, but at the model's borders."""
-    if rule.border:
+    if importer.border:
         return
     tensors = call.builder.model.tensors
     given = [tensors[i] for i in _read(call.operator)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanotool.frontends.tflite.operators import RULES
+from nanotool.frontends.tflite.importers import IMPORTERS
 
 _RECURRENT = (
     "It keeps a state from step to step, which is not in this version: use convolutions or dense "
@@ -89,4 +89,4 @@ def way_out(name: str, custom: str = "") -> str:
     for beginning, hint in CUSTOM.items():
         if custom.lower().startswith(beginning):
             return hint
-    return INSTEAD.get(name, f"Known operators: {', '.join(sorted(RULES))}.")
+    return INSTEAD.get(name, f"Known operators: {', '.join(sorted(IMPORTERS))}.")

@@ -1,0 +1,44 @@
+"""Functions of all elements along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nanotool.frontends.tflite import schema
+from nanotool.frontends.tflite.builder import Call
+from nanotool.frontends.tflite.importers import imports
+from nanotool.ir import ArgMax, LogSoftmax, Softmax
+
+
+def only(call: Call, values: Sequence[int]) -> int:
+    """The one axis among ``values``."""
+    if len(values) != 1:
+        call.invalid(f"it has {len(values)} axes, not 1")
+    return values[0]
+
+
+@imports("ARG_MAX", 2, 2, border=True)
+def _arg_max(call: Call) -> None:
+    call.options(schema.ArgMaxOptions)
+    shape = call.given(0).shape
+    axis = call.axis(only(call, call.integers(1, "axis")), len(shape))
+    axis -= len(shape) - len(call.shape(0))
+    if axis < 0:
+        call.unsupported("ARG_MAX over the batch", "Search along another axis.")
+    if call.result().type != "INT32":
+        call.unsupported(
+            f"ARG_MAX with a result in {call.result().type}", "Use output_type=tf.int32."
+        )
+    inner = call.shape(0)
+    call.emit(ArgMax(axis), [call.source(0)], inner[:axis] + inner[axis + 1 :])
+
+
+@imports("SOFTMAX")
+def _softmax(call: Call) -> None:
+    beta = call.options(schema.SoftmaxOptions).beta
+    call.emit(Softmax(beta), [call.source(0)], call.shape(0))
+
+
+@imports("LOG_SOFTMAX")
+def _log_softmax(call: Call) -> None:
+    call.emit(LogSoftmax(), [call.source(0)], call.shape(0))

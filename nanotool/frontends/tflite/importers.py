@@ -1,0 +1,50 @@
+"""Which function imports which operator of a .tflite file.
+
+An importer takes a `Call` and adds to its graph. It computes the shapes by itself: what the file
+says is compared with that, never trusted. Axes are those of the file, batch included, until
+they are written; where an operator touches the batch axis, its tensors are seen with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from nanotool.frontends.tflite.builder import Call
+
+Import: TypeAlias = Callable[[Call], None]
+MANY = 4096  # inputs of a concatenation
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How an operator is imported, and how many inputs it has."""
+
+    run: Import
+    least: int = 1
+    most: int = 1
+    several: bool = False  # more than one output
+    unread: frozenset[int] = frozenset()  # inputs that say what the output's shape says too
+    border: bool = False  # its tensors may be other than INT8
+
+
+IMPORTERS: dict[str, Importer] = {}  # by the operator's name in the schema
+
+
+def imports(
+    code: str,
+    least: int = 1,
+    most: int = 1,
+    *,
+    several: bool = False,
+    unread: frozenset[int] = frozenset(),
+    border: bool = False,
+) -> Callable[[Import], Import]:
+    """Register the function below for the operator ``code``."""
+
+    def register(run: Import) -> Import:
+        IMPORTERS[code] = Importer(run, least, most, several, unread, border)
+        return run
+
+    return register

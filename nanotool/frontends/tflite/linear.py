@@ -1,0 +1,126 @@
+"""Dense layers and convolutions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nanotool.frontends.tflite import schema
+from nanotool.frontends.tflite.builder import Call
+from nanotool.frontends.tflite.importers import imports
+from nanotool.frontends.tflite.windows import window_of
+from nanotool.ir import Conv2D, ConvTranspose2D, Dense, Window
+
+
+@imports("CONV_2D", 2, 3)
+def _conv2d(call: Call) -> None:
+    options = call.options(schema.Conv2DOptions)
+    height, width, channels = call.image(0)
+    weight, scale = call.weights(1, rank=4, channel_axis=0)
+    outputs, rows, columns, depth = weight.shape
+    if channels % depth or outputs % (channels // depth):
+        call.invalid(f"its weights {weight.shape} do not fit {channels} input channels")
+    window = window_of(
+        call,
+        options.padding,
+        (height, width),
+        kernel=(rows, columns),
+        stride=(options.stride_h, options.stride_w),
+        dilation=(options.dilation_h, options.dilation_w),
+    )
+    call.emit(
+        Conv2D(window, channels // depth),
+        [call.source(0)],
+        (*window.output_size(height, width), outputs),
+        clamp=call.clamp(options.fused_activation),
+        weight=weight,
+        weight_scale=scale,
+        bias=call.bias(2, outputs),
+    )
+
+
+@imports("DEPTHWISE_CONV_2D", 2, 3)
+def _depthwise_conv2d(call: Call) -> None:
+    """Weights 1, KH, KW, C · multiplier in the file; here a convolution with C groups."""
+    options = call.options(schema.DepthwiseConv2DOptions)
+    height, width, channels = call.image(0)
+    weight, scale = call.weights(1, rank=4, channel_axis=3)
+    first, rows, columns, outputs = weight.shape
+    if first != 1 or outputs % channels:
+        call.invalid(f"its weights {weight.shape} do not fit {channels} input channels")
+    window = window_of(
+        call,
+        options.padding,
+        (height, width),
+        kernel=(rows, columns),
+        stride=(options.stride_h, options.stride_w),
+        dilation=(options.dilation_h, options.dilation_w),
+    )
+    call.emit(
+        Conv2D(window, channels),
+        [call.source(0)],
+        (*window.output_size(height, width), outputs),
+        clamp=call.clamp(options.fused_activation),
+        weight=np.ascontiguousarray(weight.transpose(3, 1, 2, 0)),
+        weight_scale=scale,
+        bias=call.bias(2, outputs),
+    )
+
+
+@imports("TRANSPOSE_CONV", 3, 4, unread=frozenset({0}))
+def _transpose_conv(call: Call) -> None:
+    """Inputs: output shape, weights O, KH, KW, C, data, bias. The output's shape is the file's.
+
+    SAME and VALID say how the forward convolution, from output to input, would be padded; what it
+    would not reach gets the bias alone, which a padding below 0 expresses.
+    """
+    options = call.options(schema.TransposeConvOptions)
+    height, width, channels = call.image(2)
+    weight, scale = call.weights(1, rank=4, channel_axis=0)
+    outputs, rows, columns, depth = weight.shape
+    shape = call.result().shape
+    if depth != channels or len(shape) != 4 or shape[0] != 1 or shape[3] != outputs:
+        call.invalid(f"its weights {weight.shape} do not fit {channels} channels and {shape}")
+    size = (shape[1], shape[2])
+    stride = (options.stride_h, options.stride_w)
+    forward = window_of(call, options.padding, size, kernel=(rows, columns), stride=stride)
+    if forward.output_size(*size) != (height, width):
+        call.invalid(f"its input {(height, width)} cannot become {size} with stride {stride}")
+    top, left = forward.padding[:2]
+    bottom = (height - 1) * stride[0] + rows - top - size[0]
+    right = (width - 1) * stride[1] + columns - left - size[1]
+    call.emit(
+        ConvTranspose2D(Window((rows, columns), stride, (top, left, bottom, right))),
+        [call.source(2)],
+        (*size, outputs),
+        clamp=call.clamp(options.fused_activation),
+        weight=weight,
+        weight_scale=scale,
+        bias=call.bias(3, outputs),
+    )
+
+
+@imports("FULLY_CONNECTED", 2, 3)
+def _fully_connected(call: Call) -> None:
+    """The input is seen as rows as long as those of the weights."""
+    options = call.options(schema.FullyConnectedOptions)
+    if options.weights_format != "DEFAULT":
+        call.unsupported(f"weights in the format {options.weights_format}", "Convert it anew.")
+    weight, scale = call.weights(1, rank=2, channel_axis=0)
+    outputs, depth = weight.shape
+    shape = call.shape(0)
+    if math.prod(shape) % depth:
+        call.invalid(f"its weights {weight.shape} do not fit its input {shape}")
+    if not shape or shape[-1] != depth:
+        rows = math.prod(shape) // depth
+        shape = (depth,) if rows == 1 else (rows, depth)
+    call.emit(
+        Dense(),
+        [call.source(0, shape)],
+        (*shape[:-1], outputs),
+        clamp=call.clamp(options.fused_activation),
+        weight=weight,
+        weight_scale=scale,
+        bias=call.bias(2, outputs),
+    )
