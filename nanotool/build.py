@@ -286,12 +286,23 @@ def _project() -> Path:
     return project
 
 
-def _configure(project: Path) -> None:
+def offer_stand_ins(folder: Path) -> bool:
+    """Where set-up found PlatformIO's registry out of reach, have the user's project ``folder`` use
+    the stand-ins, too, for what they can build; whether they are used. `NanoError` if they cannot
+    be."""
+    project = _project()
+    if not _offline(project):
+        return False
+    _configure(project, "--offline", "--project", str(folder.resolve()))
+    return True
+
+
+def _configure(project: Path, *arguments: str) -> None:
     """Choose PlatformIO's own packages or the stand-ins, as ./dev does in a checkout."""
     script = project / "offline" / "configure.py"
     mode = os.environ.get("NANO_PLATFORMIO", "auto")
     done = subprocess.run(
-        [sys.executable, str(script), f"--{mode}"],
+        [sys.executable, str(script), *(arguments or (f"--{mode}",))],
         cwd=project,
         env=_environment(),
         capture_output=True,

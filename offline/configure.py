@@ -42,6 +42,7 @@ PLATFORMS = {
     "mps2_an385": "bare",
     "mps3_an547": "bare",
 }
+MISSING = "unreachable"  # the platform of environments that only the registry can build
 # Environments that become other ones: ESP-IDF comes only from the registry.
 REPLACED = {"esp32": "esp32_bare"}
 
@@ -123,8 +124,19 @@ def replaced(project: Path, environment: str, by: str) -> list[str]:
     return [f"{key} = {value}".rstrip() for key, value in indented.items() if key != "platform"]
 
 
+def stand_in(environment: configparser.SectionProxy) -> str:
+    """The folder in platforms/ for an environment of platformio.ini: our own ones say their board,
+    of others the computer's can be built."""
+    if "custom_board" in environment:
+        return PLATFORMS.get(environment.name.removeprefix("env:"), MISSING)
+    named = re.split(r"[@\s]", environment.get("platform", ""))[0].rpartition("/")[2]
+    return "native" if named == "native" else MISSING
+
+
 def override(project: Path, scons: Path) -> str:
     """The text of platformio_override.ini."""
+    project_file = configparser.ConfigParser(interpolation=None)
+    project_file.read(project / "platformio.ini", encoding="utf-8")
     package = f"platformio/tool-scons@symlink://{scons}"
     lines = [
         f"{MARK}: its stand-ins replace the",
@@ -133,14 +145,21 @@ def override(project: Path, scons: Path) -> str:
         "[platformio]",
         f"core_dir = {project / CORE_DIR}",
     ]
-    for environment, platform in PLATFORMS.items():
+    for section in project_file.sections():
+        if not section.startswith("env:"):
+            continue
+        options, environment = project_file[section], section.removeprefix("env:")
+        platform = stand_in(options)
         lines += [
             "",
-            f"[env:{environment}]",
+            f"[{section}]",
             f"platform = symlink://{HERE / 'platforms' / platform}",
             f"platform_packages = {package}",
         ]
-        if environment in REPLACED:
+        if platform == MISSING:
+            missing = options.get("platform", "This platform")
+            lines += ["framework =", f"custom_registry_platform = {missing}"]
+        elif "custom_board" in options and environment in REPLACED:
             lines += replaced(project, environment, REPLACED[environment])
     return "\n".join(lines) + "\n"
 

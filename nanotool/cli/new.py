@@ -45,13 +45,20 @@ def command(
     optimize: Goal = "balanced",
 ) -> None:  # fmt: skip
     """Start a project of your own that runs a model."""
+    from nanotool.build import offer_stand_ins
     from nanotool.scaffold import find_kind, new_project
     from nanotool.sources import default_model_dir
 
     chosen = find_kind(kind.value)
     graph = load(default_model_dir() if model is None else model)
     new_project(graph, folder, chosen, optimize)
-    note(f"Wrote {folder}/: {graph.name} with {chosen.title}. Next:")
+    note(f"Wrote {folder}/: {graph.name} with {chosen.title}.")
+    if chosen.platformio and offer_stand_ins(folder):
+        note(
+            "PlatformIO's registry is out of reach here: this project builds for this computer, "
+            "by nanotool's stand-in (platformio_override.ini), and for boards where it is in reach."
+        )
+    note("Next:")
     out().print(f"cd {shlex.quote(str(folder))}", soft_wrap=True)
     for step in chosen.steps:
         out().print(step, soft_wrap=True)

@@ -38,6 +38,7 @@ class Kind:
     files: Mapping[str, str]  # path -> template
     steps: tuple[str, ...]  # the commands that come next, run in the project
     arduino: bool = False  # the library's headers stand beside its sources
+    platformio: bool = False  # its platforms come from PlatformIO's registry
 
 
 _README = {"README.md": "README.md.j2"}
@@ -52,8 +53,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 library="lib/nano",
                 model="lib/model",
                 files=_README
-                | {"platformio.ini": "platformio/platformio.ini.j2", "src/main.cpp": "main.cpp.j2"},
+                | {
+                    "platformio.ini": "platformio/platformio.ini.j2",
+                    ".gitignore": "platformio/gitignore.j2",
+                    "src/main.cpp": "main.cpp.j2",
+                },
                 steps=("pio run -e native -t exec", "pio run -e esp32 -t upload -t monitor"),
+                platformio=True,
             ),
             Kind(
                 name="esp-idf",

@@ -99,9 +99,12 @@ class TestConfigure:
         for name in ("esp32", "esp32s3", "esp32c3"):
             options = sections[f"env:{name}"]
             assert options["custom_model"] == "firmware/models/default"
-            if mode == "--online" or name != "esp32":
+            if mode == "--online":
                 assert options["platform"] == "platformio/espressif32@6.13.0"
                 assert options["framework"] == ["espidf"]
+            elif name != "esp32":
+                assert Path(options["platform"]).name == configure.MISSING
+                assert not options["framework"]
         for name in ("esp32_bare", "xtensa_sim", "riscv_virt"):
             platform = Path(sections[f"env:{name}"]["platform"].removeprefix("symlink://"))
             assert platform.is_absolute()

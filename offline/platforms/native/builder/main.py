@@ -13,5 +13,7 @@ use_toolchain(env, prefix="", package="gcc")
 env.Replace(PROGSUFFIX="", SIZETOOL=None)
 
 program = env.BuildProgram()
+run = env.VerboseAction('"$SOURCE" $PROGRAM_ARGS', "Running")
+AlwaysBuild(env.Alias("exec", program, run))
 AlwaysBuild(env.Alias("size", program, env.VerboseAction("size $SOURCES", "Calculating size")))
 Default(env.Alias("buildprog", program, program))
