@@ -130,6 +130,7 @@ def test(session: nox.Session) -> None:
         "ctest",
         "fuzz",
         "unit",
+        "mutate",
         "notebooks",
         "tasks-short",
         "hil",
@@ -181,6 +182,12 @@ def fuzz(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The Python tests: differential, property and end-to-end."""
     pytest(session, "-q", *TWO_WORKERS, "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def mutate(session: nox.Session) -> None:
+    """40 mutants, drawn by the commit: the tests must kill them. -- --all tries every one."""
+    session.run(PYTHON, "-m", "tests.mutate", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,289 @@
+"""Mutants: do the tests notice when the code is wrong?
+
+    python -m tests.mutate                     40, drawn by the commit's hash; at most 5 minutes
+    python -m tests.mutate --all [--only RE]   all of them, in a random order; goes on where it was
+    python -m tests.mutate --patch FILE ...    the changes of patches, each as one mutant
+    python -m tests.mutate --key KEY           one of them again, with all that is said of it
+    python -m tests.mutate --report            what --all has come to so far
+
+A mutant that lives is a fault, unless docs/trust.md lists its key and says why it may. Needs gcc
+and the packages of ./dev. rooms.py says what is mutated, and which tests can kill what.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import c, rooms
+from .mutant import ROOT, Mutant, Verdict
+
+BUILD = ROOT / "build" / "mutate"
+RESULTS = BUILD / "results.jsonl"
+TRUST = ROOT / "docs" / "trust.md"
+AT_ONCE = 2
+SECONDS = 90  # that Python's tests of one mutant may take; who takes longer is killed
+
+
+class Server:
+    """A process of server.py."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.mutate.server"]
+        storage = {"HYPOTHESIS_STORAGE_DIRECTORY": str(BUILD / "hypothesis")}
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **storage},
+        )
+
+    def ask(self, job: Mapping[str, object]) -> dict[str, object]:
+        """Run tests; see server.py."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, object] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        self.process.communicate()
+
+
+class Examiner:
+    """Tries mutants, one a thread."""
+
+    def __init__(self) -> None:
+        self.project = c.Project()
+        self.local = threading.local()
+        self.servers: list[Server] = []
+        self.prepared = False
+        self.lock = threading.Lock()
+
+    def server(self) -> Server:
+        """This thread's."""
+        if not hasattr(self.local, "server"):
+            self.local.server = Server()
+            self.servers.append(self.local.server)
+        server: Server = self.local.server
+        return server
+
+    def prepare_c(self) -> None:
+        """The C side, when it is wanted first."""
+        with self.lock:
+            if not self.prepared:
+                self.project.prepare()
+                self.prepared = True
+
+    def examine(self, mutant: Mutant) -> Verdict:
+        """Whether any test kills it."""
+        begin = time.monotonic()
+        kind, by = self._examine(mutant)
+        return Verdict(kind, by, time.monotonic() - begin)
+
+    def _examine(self, mutant: Mutant) -> tuple[str, str]:
+        in_c = {name: text for name, text in mutant.files.items() if name.endswith((".c", ".h"))}
+        in_python = {n: text for n, text in mutant.files.items() if n.endswith(".py")}
+        extension = None
+        if in_c:
+            self.prepare_c()
+            work = BUILD / f"work-{threading.get_ident()}"
+            outcome = c.examine(self.project, in_c, work)
+            extension = outcome.extension
+            if outcome.kind != "alive" and not (outcome.kind == "equivalent" and in_python):
+                return outcome.kind, outcome.by
+            if extension is None and not in_python:
+                return "survived", ""
+        tests = list(dict.fromkeys(test for name in mutant.files for test in rooms.killers(name)))
+        job = {
+            "files": in_python,
+            "extension": str(extension) if extension else None,
+            "tests": tests,
+            "seconds": SECONDS,
+        }
+        answer = self.server().ask(job)
+        if answer["status"] == 0:
+            return "survived", ""
+        if answer["status"] == "timeout":
+            return "killed", f"timeout in {' '.join(tests)}"
+        if ".py" not in str(answer["failed"]):  # an error of pytest's own is no kill
+            return "untried", f"pytest ended with {answer['status']}: {answer['failed']}"
+        return "killed", str(answer["failed"])
+
+    def confirm(self, verdicts: Iterable[Verdict]) -> list[str]:
+        """The tests that killed, but fail without any mutant as well."""
+        names = {v.by for v in verdicts if v.kind == "killed" and ".py::" in v.by}
+        if not names:
+            return []
+        extension = str(c.BUILD / "_nano.abi3.so") if self.prepared else None
+        job = {"extension": extension, "tests": sorted(names), "seconds": 600}
+        answer = self.server().ask({"files": {}, **job})
+        return [] if answer["status"] == 0 else [str(answer["failed"])]
+
+    def close(self) -> None:
+        """End the servers."""
+        for server in self.servers:
+            server.close()
+
+
+def excused() -> dict[str, str]:
+    """The survivors that docs/trust.md lists: key -> its line."""
+    lines = TRUST.read_text().splitlines() if TRUST.is_file() else []
+    found = (re.match(r"- `([0-9a-f]{8})` (.*)", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
+
+
+def patched(path: Path) -> Mutant:
+    """A patch (as `git diff` writes them) as a mutant."""
+    text = path.read_text()
+    names = re.findall(r"^\+\+\+ b/(\S+)", text, re.MULTILINE)
+    folder = BUILD / "patch"
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text((ROOT / name).read_text())
+    command = ["patch", "-p1", "-s", "-d", str(folder), "-i", str(path.resolve())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not names:
+        raise SystemExit(f"{path} does not apply here: {done.stdout}{done.stderr}")
+    files = {name: (folder / name).read_text() for name in names}
+    return Mutant(names[0], (ROOT / names[0]).read_text(), (0, 0), path.name, "patch", files)
+
+
+def said(mutant: Mutant, verdict: Verdict) -> str:
+    """A mutant and what became of it, in lines."""
+    before, after = mutant.lines
+    head = f"{verdict.kind:<10} {mutant.key} {mutant.place}: {mutant.operator}"
+    change = f"\n    - {before}\n    + {after}" if verdict.kind == "survived" else ""
+    by = f" ({verdict.by})" if verdict.by else ""
+    return f"{head}{by} [{verdict.seconds:.1f} s]{change}"
+
+
+def tried(
+    examiner: Examiner, chosen: Sequence[Mutant], end: float
+) -> Iterator[tuple[Mutant, Verdict]]:
+    """Each of the mutants and its verdict, AT_ONCE at a time, until the time ``end``."""
+
+    def one(mutant: Mutant) -> tuple[Mutant, Verdict] | None:
+        return (mutant, examiner.examine(mutant)) if time.monotonic() < end else None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for result in pool.map(one, chosen):
+            if result is not None:
+                yield result
+
+
+def summary(counts: Counter[str]) -> str:
+    """The figures, and the share of kills among those that change anything."""
+    lives = counts["survived"] + counts["excused"]
+    share = 100 * counts["killed"] / max(1, counts["killed"] + lives)
+    return (
+        f"{counts['killed']} killed, {lives} survived ({counts['excused']} of them listed), "
+        f"{share:.1f} % killed; {counts['equivalent']} with the same machine code, "
+        f"{counts['invalid']} that do not compile"
+        + (f", {counts['untried']} that pytest could not try" if counts["untried"] else "")
+    )
+
+
+def run(chosen: Sequence[Mutant], minutes: float, keep: Path | None, *, verbose: bool) -> int:
+    """Try them; 1 if one survives that may not."""
+    excuses, counts, faults, verdicts = excused(), Counter[str](), 0, []
+    examiner = Examiner()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    try:
+        for mutant, verdict in tried(examiner, chosen, time.monotonic() + 60 * minutes):
+            listed = mutant.key in excuses
+            fine = verdict.kind != "untried" and (verdict.kind != "survived" or listed)
+            counts["excused" if fine and verdict.kind == "survived" else verdict.kind] += 1
+            faults += not fine
+            verdicts.append(verdict)
+            if verbose or not fine:
+                print(said(mutant, verdict), flush=True)
+            if keep:
+                row = {"key": mutant.key, "kind": verdict.kind, "by": verdict.by,
+                       "place": mutant.place, "operator": mutant.operator,
+                       "lines": mutant.lines, "seconds": round(verdict.seconds, 1)}  # fmt: skip
+                with keep.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+        false = examiner.confirm(verdicts)
+    finally:
+        examiner.close()
+    print(f"{len(verdicts)} of {len(chosen)} tried: {summary(counts)}")
+    if false:
+        print(f"fails without any mutant, too: {false[0]}")
+    return int(bool(faults or false))
+
+
+def report() -> int:
+    """What is in RESULTS."""
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    excuses = excused()
+    for row in rows:
+        if row["kind"] == "survived":
+            mark = "listed   " if row["key"] in excuses else "survived "
+            print(f"{mark}{row['key']} {row['place']}: {row['operator']}")
+            print(f"    - {row['lines'][0]}\n    + {row['lines'][1]}")
+    groups: dict[str, Counter[str]] = {"all": Counter()}
+    for row in rows:
+        kind = "excused" if row["kind"] == "survived" and row["key"] in excuses else row["kind"]
+        room = "/".join(row["place"].split(":")[0].split("/")[:2])
+        groups.setdefault(room, Counter())[kind] += 1
+        groups["all"][kind] += 1
+    for room, counts in sorted(groups.items()):
+        print(f"{room:<24}{summary(counts)}")
+    return 0
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", default="", metavar="RE", help="of these paths only")
+    parser.add_argument("--patch", type=Path, nargs="+", default=[])
+    parser.add_argument("--key", nargs="+", default=[])
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--seed", default="", help="draw by this text, not by the commit's hash")
+    parser.add_argument("--minutes", type=float, help="stop then; what is not tried is no fault")
+    arguments = parser.parse_args()
+    if arguments.report:
+        return report()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    if arguments.patch:
+        return run([patched(path) for path in arguments.patch], 1e6, None, verbose=True)
+    known = [m for m in rooms.mutants() if re.search(arguments.only, m.path)]
+    if arguments.key:
+        return run([m for m in known if m.key in arguments.key], 1e6, None, verbose=True)
+    if arguments.all:
+        done = {json.loads(line)["key"] for line in RESULTS.read_text().splitlines()} if (
+            RESULTS.is_file()) else set()  # fmt: skip
+        random.Random(1).shuffle(known)
+        rest = [mutant for mutant in known if mutant.key not in done]
+        print(f"{len(known)} mutants, {len(rest)} to try")
+        return run(rest, arguments.minutes or 1e6, RESULTS, verbose=False)
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    seed = arguments.seed or commit.strip()
+    chosen = random.Random(seed).sample(known, min(arguments.count, len(known)))
+    print(f"{len(chosen)} of {len(known)} mutants, drawn by {seed}")
+    return run(chosen, arguments.minutes or 5, None, verbose=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
