@@ -65,8 +65,9 @@ void board_store(board_store_info *info); /* comes with zeros */
 /* Read `size` bytes at `offset`, both of any value inside the store. False: could not be read. */
 bool board_store_read(uint32_t offset, void *to, uint32_t size);
 
-/* Program `size` bytes at `offset`, both multiples of the unit, where the store is erased. Reads
- * back what it wrote. False: refused, failed, or other bytes are read. */
+/* Program `size` bytes at `offset`, both multiples of the unit, where the store is erased or has
+ * these very bytes: once more makes cells sure that a power cut left half programmed. Reads back
+ * what it wrote. False: refused, failed, or other bytes are read. */
 bool board_store_program(uint32_t offset, const void *from, uint32_t size);
 
 /* Erase one sector. False: refused or failed. */

@@ -14,7 +14,11 @@
  *         28      4  CRC-32 of the 28 bytes before it
  *         32         payload
  *
- * in the board's byte order. What fails one of these checks is no record. */
+ * in the board's byte order. What fails one of these checks is no record.
+ *
+ * A power cut may leave the header's cells between 0 and 1: it reads well now, and not the next
+ * time. So a save programs the newest record's header once more, with the bytes it has, before it
+ * erases the other slot; and a load checks the payload where it has read it to. */
 #ifndef APP_STORE_H
 #define APP_STORE_H
 
@@ -25,11 +29,12 @@
 
 typedef enum {
     STORE_OK = 0,
-    STORE_NONE = -1,  /* the board has no store */
-    STORE_EMPTY = -2, /* no good record is there */
-    STORE_OTHER = -3, /* only records of another key, or larger ones, are there */
-    STORE_LARGE = -4, /* the payload does not fit into a slot */
-    STORE_FAILED = -5 /* the flash refused, or does not hold what was written */
+    STORE_NONE = -1,   /* the board has no store */
+    STORE_EMPTY = -2,  /* no record is there */
+    STORE_OTHER = -3,  /* only records of another key, or larger ones, are there */
+    STORE_LARGE = -4,  /* the payload does not fit into a slot */
+    STORE_FAILED = -5, /* the flash refused, or does not hold what was written */
+    STORE_DAMAGED = -6 /* a record is there that fails a check or cannot be read, and no good one */
 } store_status;
 
 /* A short English phrase; a constant string, never NULL. */
@@ -39,8 +44,8 @@ const char *store_status_text(store_status status);
 uint32_t store_capacity(void);
 
 /* Read the newest good record that has this key and at most `room` bytes to `to`; `size` gets their
- * number. All checks come before the first byte is written to `to`: only STORE_FAILED, a read that
- * broke off, may have changed what is there. */
+ * number. Records are looked through before the first byte is written to `to`: only STORE_FAILED,
+ * reads that gave other bytes the second time or broke off, has changed what is there. */
 store_status store_load(uint32_t key, void *to, uint32_t room, uint32_t *size);
 
 /* Make `size` (>= 1) bytes at `from` the newest record. If it fails, the newest record of this key

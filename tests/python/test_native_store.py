@@ -156,3 +156,15 @@ def test_a_store_of_noise_is_no_head(program: Path, tmp_path: Path) -> None:
     assert "e-[Store: nothing is stored]" in heard
     assert "m-train-origin-[initial]" in heard
     assert "m-train-save-[head" in heard
+
+
+def test_a_damaged_head_is_told(program: Path, tmp_path: Path) -> None:
+    """And not taken for none."""
+    store = tmp_path / "store"
+    run(program, lesson(0) + b"train save all%", store)
+    content = bytearray(store.read_bytes())
+    content[40] ^= 1
+    store.write_bytes(content)
+    heard = run(program, b"train load%train status%", store)[1]
+    assert "e-[Store: what is stored is damaged, or its save was cut off]" in heard
+    assert "m-train-origin-[initial]" in heard

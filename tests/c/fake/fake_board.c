@@ -80,20 +80,35 @@ uint8_t fake_store_bytes[FAKE_STORE_MAX];
 uint32_t fake_store_operations;
 uint32_t fake_store_longest_read = UINT32_MAX;
 
+uint8_t fake_store_ones[FAKE_STORE_MAX], fake_store_zeros[FAKE_STORE_MAX],
+    fake_store_weak[FAKE_STORE_MAX];
+bool fake_store_tells = true, fake_store_erases = true, fake_store_once;
+uint32_t fake_store_noise;
+
 static struct {
     board_store_info info;
     uint32_t cut, random;
-} store = {.info = {512, 8, 4, "fake"}};
+    fake_tearing how;
+} store = {.info = {512, 8, 4, "fake"}, .random = 1};
 
 void fake_store_shape(uint32_t sector_size, uint32_t sectors, uint32_t unit) {
     const board_store_info info = {sector_size, sectors, unit, "fake"};
     store.info = info;
 }
 
-void fake_store_power(uint32_t cut, uint32_t seed) {
+void fake_store_power(uint32_t cut, fake_tearing how, uint32_t seed) {
     fake_store_operations = 0;
     store.cut = cut;
+    store.how = how;
     store.random = seed | 1u;
+}
+
+void fake_store_heal(void) {
+    for (size_t i = 0; i < FAKE_STORE_MAX; i++)
+        fake_store_ones[i] = fake_store_zeros[i] = fake_store_weak[i] = 0;
+    fake_store_tells = fake_store_erases = true;
+    fake_store_once = false;
+    fake_store_noise = 0;
 }
 
 static uint8_t random_byte(void) {
@@ -118,27 +133,49 @@ void board_store(board_store_info *info) {
     *info = store.info;
 }
 
+static uint8_t read_byte(uint32_t at) {
+    uint8_t value = fake_store_bytes[at];
+    if (fake_store_weak[at] != 0)
+        value = (uint8_t)(value ^ (fake_store_weak[at] & random_byte()));
+    if (fake_store_noise != 0 && (random_byte() << 8 | random_byte()) % (int)fake_store_noise == 0)
+        value = (uint8_t)(value ^ 1u << random_byte() % 8u);
+    return (uint8_t)((value | fake_store_ones[at]) & ~fake_store_zeros[at]);
+}
+
 bool board_store_read(uint32_t offset, void *to, uint32_t size) {
     uint8_t *const bytes = (uint8_t *)to;
     const bool whole = size <= fake_store_longest_read;
     if (!powered())
         return false;
     for (uint32_t i = 0; i < (whole ? size : size / 2); i++)
-        bytes[i] = fake_store_bytes[offset + i];
+        bytes[i] = read_byte(offset + i);
     return whole;
 }
 
-/* An unfinished one has cleared some of the bits that it had to. */
+/* A byte becomes `value`; `torn`: on its way there the power goes. */
+static void set_byte(uint32_t at, uint8_t value, bool torn) {
+    uint8_t *const byte = &fake_store_bytes[at];
+    const uint8_t changes = (uint8_t)(*byte ^ value);
+    fake_store_weak[at] = torn && store.how == FAKE_UNSTABLE ? changes : 0;
+    *byte = torn && store.how == FAKE_TORN ? (uint8_t)(*byte ^ (changes & random_byte())) : value;
+}
+
 static bool program_unit(uint32_t offset, const uint8_t *from) {
     bool torn, same = true;
     if (!begin_operation(&torn))
         return false;
-    for (uint32_t i = 0; i < store.info.unit; i++) {
-        uint8_t *const byte = &fake_store_bytes[offset + i];
-        *byte &= (uint8_t)(from[i] | (torn ? random_byte() : 0u));
-        same = same && *byte == from[i];
+    for (uint32_t i = 0; i < store.info.unit && fake_store_once; i++) {
+        if (fake_store_bytes[offset + i] != 0xFF)
+            return false;
     }
-    return same && !torn;
+    for (uint32_t i = 0; i < store.info.unit; i++) {
+        /* A cell that reads now so, now so still has charge to lose. */
+        const uint8_t open = (uint8_t)(fake_store_bytes[offset + i] | fake_store_weak[offset + i]);
+        fake_store_bytes[offset + i] = open;
+        set_byte(offset + i, open & from[i], torn);
+        same = same && read_byte(offset + i) == from[i];
+    }
+    return !torn && (same || !fake_store_tells);
 }
 
 bool board_store_program(uint32_t offset, const void *from, uint32_t size) {
@@ -150,18 +187,16 @@ bool board_store_program(uint32_t offset, const void *from, uint32_t size) {
     return good;
 }
 
-/* An unfinished one leaves of each byte what it was, what it should be, zeros, or anything. */
+/* A torn one leaves of some bytes what they were, of others zeros, or anything. */
 bool board_store_erase(uint32_t sector) {
     bool torn;
     if (sector >= store.info.sectors || !begin_operation(&torn))
         return false;
-    for (uint32_t i = 0; i < store.info.sector_size; i++) {
-        uint8_t *const byte = &fake_store_bytes[sector * store.info.sector_size + i];
-        const uint8_t how = torn ? random_byte() % 4u : 1u;
-        if (how == 1)
-            *byte = 0xFF;
-        else if (how > 1)
-            *byte = how == 2 ? 0 : random_byte();
+    for (uint32_t i = 0; fake_store_erases && i < store.info.sector_size; i++) {
+        const uint32_t at = sector * store.info.sector_size + i;
+        if (torn && store.how == FAKE_TORN && random_byte() % 4u == 0)
+            fake_store_bytes[at] = 0;
+        set_byte(at, 0xFF, torn);
     }
-    return !torn;
+    return !torn && (fake_store_erases || !fake_store_tells);
 }

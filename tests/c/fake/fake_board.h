@@ -3,6 +3,7 @@
 #ifndef FAKE_BOARD_H
 #define FAKE_BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,8 +29,27 @@ extern uint32_t fake_store_longest_read;
 /* Operations (a unit programmed, a sector erased) since fake_store_power(). */
 extern uint32_t fake_store_operations;
 
-/* Power on. Operation `cut` (1 is the next one, 0: none) is left unfinished, bits and bytes by
+/* Power on. Operation `cut` (1 is the next one, 0: none) is left unfinished, as `how` says and by
  * chance from `seed`, and from there on the store neither answers nor changes. */
-void fake_store_power(uint32_t cut, uint32_t seed);
+typedef enum {
+    FAKE_TORN,     /* some of the bits that had to change did; erased bytes are anything */
+    FAKE_UNSTABLE, /* those bits read now so, now so, until they are programmed or erased again */
+    FAKE_LATE,     /* it was finished, but nobody was told */
+    FAKE_TEARINGS
+} fake_tearing;
+void fake_store_power(uint32_t cut, fake_tearing how, uint32_t seed);
+
+/* Cells that are broken, until fake_store_heal(): each byte's bits that always read 1, those that
+ * always read 0, and those that read now so, now so. */
+extern uint8_t fake_store_ones[FAKE_STORE_MAX], fake_store_zeros[FAKE_STORE_MAX],
+    fake_store_weak[FAKE_STORE_MAX];
+
+/* Does a program or an erase say that it has failed where it has? Does an erase do anything? Is a
+ * unit programmed only where it is erased, as in a flash with check bits? */
+extern bool fake_store_tells, fake_store_erases, fake_store_once;
+
+/* One byte in so many reads has a wrong bit; 0: none. */
+extern uint32_t fake_store_noise;
+void fake_store_heal(void);
 
 #endif

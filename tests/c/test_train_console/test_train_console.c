@@ -300,10 +300,10 @@ static void test_power_cuts(void) {
         const uint32_t new = whole_crc();
         CHECK(new != old);
         cut++;
-        fake_store_power(cut, cut);
+        fake_store_power(cut, FAKE_TORN, cut);
         say("train save all%");
         finished = fake_sent[0] == 'm';
-        fake_store_power(0, 0);
+        fake_store_power(0, FAKE_TORN, 0);
         CHECK_EQUAL(NANO_OK, inference_init());
         const uint32_t got = whole_crc();
         CHECK(got == new || (got == old && !finished));
