@@ -161,7 +161,7 @@ def test_a_store_of_noise_is_no_head(program: Path, tmp_path: Path) -> None:
 def test_a_damaged_head_is_told(program: Path, tmp_path: Path) -> None:
     """And not taken for none."""
     store = tmp_path / "store"
-    run(program, lesson(0) + b"train save all%", store)
+    run(program, training(0) + b"train save all%", store)
     content = bytearray(store.read_bytes())
     content[40] ^= 1
     store.write_bytes(content)
