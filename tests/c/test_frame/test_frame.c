@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "crc32.h"
 #include "fake_board.h"
 #include "frame.h"
 
@@ -131,6 +132,29 @@ static void test_empty_and_short(void) {
     CHECK_EQUAL(FRAME_DAMAGED, frame_end(&decoder, &view));
 }
 
+/* A head and a CRC that fits it, and no data between: one byte decides. */
+static void test_no_data(void) {
+    static const uint8_t type_and_offset[FRAME_HEAD] = {'T', 1, 2, 3, 4};
+    for (uint16_t size = 0; size < 2; size++) {
+        uint8_t message[FRAME_HEAD + 1 + FRAME_TAIL];
+        frame_view view;
+        frame_decoder decoder;
+        memcpy(message, type_and_offset, FRAME_HEAD);
+        message[FRAME_HEAD] = 9;
+        const uint32_t crc = crc32_update(0, message, FRAME_HEAD + size);
+        for (uint32_t i = 0; i < FRAME_TAIL; i++)
+            message[FRAME_HEAD + size + i] = (uint8_t)(crc >> 8 * i);
+        const uint32_t whole = FRAME_HEAD + size + FRAME_TAIL;
+        frame_begin(&decoder, decoded);
+        frame_feed(&decoder, (uint8_t)(whole + 1u));
+        for (uint32_t i = 0; i < whole; i++) {
+            CHECK(message[i] != 0);
+            frame_feed(&decoder, message[i]);
+        }
+        CHECK_EQUAL(size == 0 ? FRAME_SHORT : FRAME_OK, frame_end(&decoder, &view));
+    }
+}
+
 int main(void) {
     check_begin();
     RUN(test_known_frames);
@@ -140,5 +164,6 @@ int main(void) {
     RUN(test_truncated);
     RUN(test_too_long_stays_inside);
     RUN(test_empty_and_short);
+    RUN(test_no_data);
     return check_end();
 }

@@ -160,6 +160,54 @@ static void test_restored_from_any_address(void) {
     CHECK_EQUAL(expected, digest(state, size));
 }
 
+/* What the gradients had summed goes with the head that they were of. */
+static void test_a_restored_head_has_no_half_batch(void) {
+    const nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
+    size_t size = 0;
+    int8_t x[FEATURES];
+    begin(&config);
+    train(0, 40);
+    const uint8_t *state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    for (size_t i = 0; i < size; i++)
+        saved[i] = state[i];
+    const uint32_t expected = digest(state, size);
+    CHECK_EQUAL(NANO_OK, nano_train_sample(&head, x, sample(1, x), NULL));
+    CHECK_EQUAL(1, head.pending);
+    CHECK_EQUAL(NANO_OK, nano_train_restore(&head, saved, size));
+    CHECK_EQUAL(0, head.pending);
+    CHECK_EQUAL(NANO_OK, nano_train_flush(&head)); /* nothing to update with */
+    CHECK_EQUAL(expected, digest(state, size));
+}
+
+/* A label in the replay buffer that is no class yet, though its count fits. */
+static void test_a_label_beyond_the_classes_is_refused(void) {
+    nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
+    size_t size = 0;
+    int8_t x[FEATURES];
+    config.classes = CLASSES - 1;
+    begin(&config);
+    for (uint32_t n = 0; n < 3; n++) {
+        const uint16_t label = sample(n, x);
+        CHECK_EQUAL(NANO_OK, nano_train_remember(&head, x, label));
+    }
+    CHECK_EQUAL(2, head.replay_labels[2]);
+    for (uint16_t label = CLASSES - 1; label <= CLASSES; label++) {
+        head.replay_labels[2] = label;
+        head.replay_held[2] = 0;
+        if (label < CLASSES)
+            head.replay_held[label] = 1;
+        const uint8_t *const state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+        for (size_t i = 0; i < size; i++)
+            saved[i] = state[i];
+        head.replay_held[CLASSES - 1] = 0;
+        CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_restore(&head, saved, size));
+    }
+    head.replay_labels[2] = 2;
+    head.replay_held[2] = 1;
+    const uint8_t *const state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    CHECK_EQUAL(NANO_OK, nano_train_restore(&head, state, size));
+}
+
 static nano_status try_config(const nano_train_config *config) {
     nano_arena_init(&arena, bytes, sizeof bytes);
     const nano_status status = nano_train_init(&head, config, &arena);
@@ -295,6 +343,8 @@ int main(void) {
     RUN(test_float32_learns);
     RUN(test_int16_learns_the_same_everywhere);
     RUN(test_restored_from_any_address);
+    RUN(test_a_restored_head_has_no_half_batch);
+    RUN(test_a_label_beyond_the_classes_is_refused);
     RUN(test_refused_configs);
     RUN(test_sizes_do_not_wrap);
     RUN(test_wrong_calls);
