@@ -240,6 +240,16 @@ MPS2_AN385 = _simulated(
     emulator=_mps("mps2-an385"),
 )
 
+MPS2_AN386 = replace(
+    _simulated(
+        *("mps2_an386", "emulated Cortex-M4 (QEMU mps2-an386)"),
+        flash=4096,
+        ram=4096,
+        emulator=_mps("mps2-an386"),
+    ),
+    target="armv7em",
+)
+
 MPS3_AN547 = replace(
     _simulated(
         *("mps3_an547", "emulated Cortex-M55 (QEMU mps3-an547)"),
@@ -320,7 +330,7 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         board.name: board
         for board in (
             *(NATIVE, STM32, ESP32, ESP32_BARE, ESP32S3, ESP32C3),
-            *(XTENSA_SIM, RISCV_VIRT, MPS2_AN385, MPS3_AN547),
+            *(XTENSA_SIM, RISCV_VIRT, MPS2_AN385, MPS2_AN386, MPS3_AN547),
         )
     }
 )

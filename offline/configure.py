@@ -40,6 +40,7 @@ PLATFORMS = {
     "xtensa_sim": "bare",
     "riscv_virt": "bare",
     "mps2_an385": "bare",
+    "mps2_an386": "bare",
     "mps3_an547": "bare",
 }
 MISSING = "unreachable"  # the platform of environments that only the registry can build
