@@ -10,6 +10,7 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     Dense,
+    LogSoftmax,
     Mean,
     Node,
     Op,
@@ -23,6 +24,9 @@ from nanotool.quantization.weights import finest_sum
 # How much larger than an input's the output's step may be made by an operator that rescales: the
 # scaled element, 8 bits (a product: 16), has to stay within int32.
 FINEST_ONE, FINEST_PRODUCT = 2.0**-20, 2.0**-13
+
+# Functions whose tables are rounded from real numbers: any scale will do.
+TABLES = frozenset({"exp", "gelu", "gelu_tanh", "log", "rsqrt", "silu", "sqrt", "square"})
 
 # (node, scales of its inputs) -> the least scale of its output
 FinestOutput: TypeAlias = Callable[[Node, Sequence[float]], float]
@@ -58,9 +62,19 @@ def _prelu(_node: Node, scales: Sequence[float]) -> float:
 
 @finest_output(Unary)
 def _unary(node: Node, scales: Sequence[float]) -> float:
-    return scales[0] / 127 if node.op == Unary("hard_swish") else FINEST_ONE * max(scales)
+    assert isinstance(node.op, Unary)
+    if node.op == Unary("hard_swish"):
+        return scales[0] / 127
+    return 0.0 if node.op.function in TABLES else FINEST_ONE * scales[0]
 
 
 def finest_input(op: Op) -> float:
-    """The least scale that the input of ``op`` can do with."""
-    return 2.0**-25 / op.beta if isinstance(op, Softmax) else 0.0
+    """The least scale that the input of ``op`` can do with: logits that differ by less make no
+    difference to a softmax."""
+    match op:
+        case Softmax():
+            return 2.0**-25 / op.beta
+        case LogSoftmax():
+            return 2.0**-25
+        case _:
+            return 0.0

@@ -34,6 +34,7 @@ from nanotool.ir import (
     QOp,
     QTensor,
     Quantize,
+    Unary,
 )
 from nanotool.ops import facts
 from nanotool.passes.rewrite import unique
@@ -61,6 +62,9 @@ from nanotool.validate import validate
 
 SAMPLES = 8  # calibration inputs kept in the QGraph
 QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, at most
+# Below it TensorFlow Lite's table, in float32, cannot tell exp(x) from 1. The family with a factor
+# has a table of its own; this one is 1 for every int8.
+ELU_SCALE_MIN, ALMOST_1 = 2.0**-18, 1 + 2.0**-23
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -212,6 +216,8 @@ class _Quantizer:
         if isinstance(op, Pad) and len(inputs) == 2:
             value = tensor.quantize(self.graph.constants[inputs[1]])
             op, inputs = replace(op, value=int(value)), inputs[:1]
+        if op == Unary("elu") and self.tensors[inputs[0]].scale < ELU_SCALE_MIN:
+            op = Unary(unary.named("elu", ALMOST_1))
         inputs = tuple(self._input(node, name, tensor) for name in inputs)
         self.ops.append(QOp(node.name, op, inputs, clamp=quantized_clamp(node, tensor)))
 

@@ -27,8 +27,8 @@ USEFUL_INPUT: Mapping[str, Range] = {
 # clamp sets: new inputs go beyond the calibration's extremes, and no later layer forgives it.
 HEADROOM = 1 / 16
 
-# Scales stay where float32 products of two of them are normal numbers and softmax has a form.
-SCALE_MIN, SCALE_MAX = 2.0**-24, 2.0**60
+# Scales stay where they and the bounds of their tensors are normal float32 numbers by far.
+SCALE_MIN, SCALE_MAX = 2.0**-96, 2.0**60
 
 
 def useful_range(graph: Graph, tensor: str) -> Range:
@@ -74,7 +74,13 @@ def activation(name: str, shape: tuple[int, ...], bounds: Range, least: float = 
             f"Tensor {name} reaches from {low:.3g} to {high:.3g}.",
             "Values of that size mean that the model diverged: train it again.",
         )
+    if scale < SCALE_MIN:
+        raise InvalidModel(
+            f"Tensor {name} reaches from {low:.3g} to {high:.3g} only: no scale is that small.",
+            "Give the input in a smaller unit (millivolts for volts), so that its numbers are "
+            "larger, and train with it.",
+        )
     # As many steps below 0 as the range needs; rounding may move either end by half a step.
-    scale = max(scale, least, SCALE_MIN)
+    scale = max(scale, least)
     zero_point = round(INT8_MIN - low / scale)
     return QTensor(name, shape, scale, max(INT8_MIN, min(INT8_MAX, zero_point)))

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from float_nets import Functional, random_input, settle
-from hypothesis import given, settings
+import torch.nn.functional as F
+from float_nets import Functional, random_input, reference, settle
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
+import nanotool
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
@@ -57,6 +59,7 @@ def real_output(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_activation_range_holds_zero_exactly_and_both_ends(one: float, two: float) -> None:
     low, high = min(one, two), max(one, two)
+    assume(max(high, 0) - min(low, 0) == 0 or max(high, 0) - min(low, 0) > 1e-26)
     tensor = activation("t", (3,), (low, high))
     assert tensor.dequantize(tensor.quantize(np.zeros(1)))[0] == 0
     ends = np.array([min(low, 0), max(high, 0)])
@@ -69,6 +72,45 @@ def test_activation_of_one_sided_ranges() -> None:
     assert activation("t", (), (0.5, 2.55)).zero_point == INT8_MIN
     assert activation("t", (), (-2.55, 0.0)).zero_point == INT8_MAX
     assert activation("t", (), (0.0, 0.0)).scale == 1.0
+
+
+TINY = {
+    "power": lambda x: (x * x).mean(-1),
+    "cube": lambda x: x.square() * x,
+    "elu": F.elu,
+    "silu": F.silu,
+    "difference": lambda x: x - x.relu(),
+    "log-softmax": lambda x: x.log_softmax(-1),
+    "joined": lambda x: torch.cat((x, x.relu() * 3), 1),
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_signal_however_small_is_as_exact_as_a_large_one(name: str) -> None:
+    x, steps = random_input(50, 4, 8), []
+    for amplitude in (1.0, 1e-6, 1e-9):
+        data = x * np.float32(amplitude)
+        quantized = nanotool.quantize(Function(TINY[name]), data)
+        error = np.abs(quantized.run(data) - reference(Function(TINY[name]), data)).max()
+        steps.append(float(error) / quantized.graph.output_tensor.scale)
+    assert max(steps) <= max(1.5 * steps[0], 2)
+
+
+def test_a_signal_too_small_for_a_scale_is_refused_by_name() -> None:
+    data = random_input(50, 8) * np.float32(1e-18)
+    with pytest.raises(InvalidModel, match=r"Tensor square reaches from .* no scale is that small"):
+        nanotool.quantize(Function(torch.square), data)
+
+
+class Function(nn.Module):
+    """A module whose forward is a function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(x)
 
 
 def test_activation_that_diverged() -> None:
@@ -259,6 +301,7 @@ def test_any_dense_layer_gives_a_sound_graph(data: st.DataObject) -> None:
     size = st.integers(1, 4)
     outputs, inputs = data.draw(size), data.draw(size)
     number = st.one_of(st.just(0.0), st.floats(-1e9, 1e9, width=32), st.floats(-1e-6, 1e-6))
+    number = number.map(lambda x: x if abs(x) > 1e-18 else 0.0)  # smaller ones have no scale
     weight = [[data.draw(number) for _ in range(inputs)] for _ in range(outputs)]
     bias = [data.draw(number) for _ in range(outputs)]
     spread = data.draw(st.sampled_from([1e-6, 1.0, 1e5]))
