@@ -30,7 +30,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import nanotool
 from bench import task_table
-from examples import fit, show
+from examples import fit, layers, show
 from examples.outcome import BoardOutcome, FoldOutcome, Outcome
 from examples.task import Task
 from nanotool.api import QuantizedModel
@@ -92,7 +92,8 @@ class Steps:
 
 def trained(task: Task, data: Dataset, number: int, fresh: bool, show: Show) -> torch.nn.Module:
     """The network with its weights: the last run's, if nothing that made them has changed."""
-    made_by = (task.recipe.epochs, number, torch.__version__, inspect.getsource(fit))
+    sources = inspect.getsource(fit) + inspect.getsource(layers)
+    made_by = (task.recipe.epochs, number, torch.__version__, sources)
     digest = hashlib.sha256(repr(made_by).encode())
     digest.update(Path(inspect.getfile(task.network)).read_bytes())
     digest.update(data.train_x[:: max(1, len(data.train_x) // 100)].tobytes())

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from examples.flow import main
+from examples.layers import conv1d_stage
 from examples.task import Recipe, Task
 from nanotool.datasets import load_motion
 
@@ -24,20 +25,15 @@ GAIN = 0.15  # standard deviation
 def network() -> nn.Module:
     """N x 6 x 200 (channels, samples at 50 Hz) to N x 7 logits."""
     return nn.Sequential(
-        *_stage(6, 24, 7, 2),
-        *_stage(24, 32, 5, 2),
-        *_stage(32, 48, 5, 2),
-        *_stage(48, 48, 3, 1),
+        *conv1d_stage(6, 24, 7, 2),
+        *conv1d_stage(24, 32, 5, 2),
+        *conv1d_stage(32, 48, 5, 2),
+        *conv1d_stage(48, 48, 3, 1),
         nn.AdaptiveAvgPool1d(1),
         nn.Flatten(),
         nn.Dropout(0.3),
         nn.Linear(48, 7),
     )
-
-
-def _stage(in_channels: int, out_channels: int, size: int, stride: int) -> list[nn.Module]:
-    convolution = nn.Conv1d(in_channels, out_channels, size, stride, padding=size // 2)
-    return [convolution, nn.BatchNorm1d(out_channels), nn.ReLU()]
 
 
 def worn_otherwise(windows: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from examples.flow import main
+from examples.layers import conv1d_stage
 from examples.task import Recipe, Task
 from nanotool.datasets import load_spoken_digits
 
@@ -23,19 +24,14 @@ NOISE, GAIN = 0.1, 0.1  # standard deviations
 def network() -> nn.Module:
     """N x 13 x 40 (coefficients, frames) to N x 10 logits."""
     return nn.Sequential(
-        *_stage(13, 32, 5, 1),
-        *_stage(32, 48, 5, 2),
-        *_stage(48, 48, 3, 2),
+        *conv1d_stage(13, 32, 5, 1),
+        *conv1d_stage(32, 48, 5, 2),
+        *conv1d_stage(48, 48, 3, 2),
         nn.AdaptiveAvgPool1d(1),
         nn.Flatten(),
         nn.Dropout(0.3),
         nn.Linear(48, 10),
     )
-
-
-def _stage(in_channels: int, out_channels: int, size: int, stride: int) -> list[nn.Module]:
-    convolution = nn.Conv1d(in_channels, out_channels, size, stride, padding=size // 2)
-    return [convolution, nn.BatchNorm1d(out_channels), nn.ReLU()]
 
 
 def spoken_otherwise(recordings: torch.Tensor) -> torch.Tensor:

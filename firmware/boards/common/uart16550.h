@@ -1,12 +1,15 @@
 /* uart16550.h - the registers of an emulated 16550 UART, which needs no baud rate.
  *
  * The board defines UART_BASE, its address, and UART_STRIDE, the bytes from one register to the
- * next: 1 (bytes) or 4 (words). */
+ * next: 1 (bytes) or 4 (words). Included once, by board.c: board_putc() and board_flush() are here.
+ */
 #ifndef COMMON_UART16550_H
 #define COMMON_UART16550_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "board.h"
 
 #if UART_STRIDE == 4
 typedef volatile uint32_t uart_register;
@@ -37,13 +40,13 @@ static inline uint8_t uart_take(void) {
     return (uint8_t)UART_DATA;
 }
 
-static inline void uart_send(uint8_t byte) {
+void board_putc(uint8_t byte) {
     while ((UART_LSR & UART_LSR_ROOM) == 0) {
     }
     UART_DATA = byte;
 }
 
-static inline void uart_drain(void) {
+void board_flush(void) {
     while ((UART_LSR & UART_LSR_EMPTY) == 0) {
     }
 }

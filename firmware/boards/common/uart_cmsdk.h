@@ -1,12 +1,15 @@
 /* uart_cmsdk.h - the registers of the UART in Arm's Cortex-M System Design Kit (DDI 0479), as QEMU
  * emulates it: the line's rate is set, but means nothing.
  *
- * The board defines UART_BASE, its address. */
+ * The board defines UART_BASE, its address. Included once, by board.c: board_putc() and
+ * board_flush() are here. */
 #ifndef COMMON_UART_CMSDK_H
 #define COMMON_UART_CMSDK_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "board.h"
 
 #define UART(offset) (*(volatile uint32_t *)(UART_BASE + (offset)))
 #define UART_DATA UART(0x00u)
@@ -38,13 +41,13 @@ static inline uint8_t uart_take(void) {
     return byte;
 }
 
-static inline void uart_drain(void) {
+void board_flush(void) {
     while ((UART_STATE & UART_STATE_SENDING) != 0) {
     }
 }
 
-static inline void uart_send(uint8_t byte) {
-    uart_drain();
+void board_putc(uint8_t byte) {
+    board_flush();
     UART_DATA = byte;
 }
 

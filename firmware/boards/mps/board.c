@@ -60,14 +60,6 @@ int board_getc(void) {
     return uart_take();
 }
 
-void board_putc(uint8_t byte) {
-    uart_send(byte);
-}
-
-void board_flush(void) {
-    uart_drain();
-}
-
 uint32_t board_ticks(void) {
     return counter_instructions(&executed, FPGAIO_COUNTER, 1000u / FPGAIO_MHZ, ICOUNT_SHIFT);
 }

@@ -70,14 +70,6 @@ int board_getc(void) {
     return uart_take();
 }
 
-void board_putc(uint8_t byte) {
-    uart_send(byte);
-}
-
-void board_flush(void) {
-    uart_drain();
-}
-
 uint32_t board_ticks(void) {
     uint32_t count;
     __asm__ volatile(CONTROL("csrr %0, minstret") : "=r"(count));

@@ -59,14 +59,6 @@ int board_getc(void) {
     }
 }
 
-void board_putc(uint8_t byte) {
-    uart_send(byte);
-}
-
-void board_flush(void) {
-    uart_drain();
-}
-
 /* Exact if asked at least once in 3.3e9 instructions, which the emulator needs a minute for. */
 uint32_t board_ticks(void) {
     return counter_instructions(&executed, core_ccount(), 1000u / COUNT_MHZ, ICOUNT_SHIFT);
