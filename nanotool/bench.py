@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from nanotool.describe import label
 from nanotool.device.answers import Memory
 from nanotool.device.client import Device
 from nanotool.device.emulators import open_board
-from nanotool.device.line import LineSettings
+from nanotool.device.line import SerialPort
 from nanotool.device.training import Trainer
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
@@ -87,6 +87,11 @@ class BenchResult:
     layers: tuple[LayerBench, ...]
     compiler: str
     training: TrainingBench | None = None  # of a model with a head that learns
+
+    @property
+    def counted(self) -> str:
+        """What the ticks are, for people: an emulator's are marked."""
+        return f"{self.tick_unit}, emulated" if self.emulated else str(self.tick_unit)
 
     @property
     def instructions(self) -> int | None:
@@ -173,11 +178,12 @@ def advice(result: BenchResult) -> Advice | None:
 
 
 @contextmanager
-def connect(board: Board, firmware: Path, port: str | None = None) -> Iterator[Device]:
+def connect(board: Board, firmware: Path, port: str | SerialPort | None = None) -> Iterator[Device]:
     """A device that runs `firmware`: the real one on `port`, which must have been flashed with
     it, or else an emulated one started for the purpose."""
     if port is not None:
-        with Device(port, LineSettings(board.baud)) as device:
+        named = SerialPort(port) if isinstance(port, str) else port
+        with Device(replace(named, baud=named.baud or board.baud)) as device:
             yield device
         return
     with open_board(board, firmware) as emulated, Device(emulated) as device:
@@ -199,7 +205,7 @@ def bench_inputs(graph: QGraph) -> NDArray[Any]:
 def bench(
     firmware: BuildResult,
     inputs: NDArray[Any] | None = None,
-    port: str | None = None,
+    port: str | SerialPort | None = None,
     *,
     progress: Progress | None = None,
 ) -> BenchResult:

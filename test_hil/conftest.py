@@ -24,7 +24,7 @@ import pytest
 from nanotool.boards import BOARDS, Board
 from nanotool.build import BuildResult, build, flash
 from nanotool.compare import check_model
-from nanotool.device import Device, LineSettings, open_board
+from nanotool.device import Device, SerialPort, open_board
 from nanotool.sources import firmware_dir
 
 SYNC_TRIES = 5  # of 3 s each
@@ -122,7 +122,7 @@ def board_port(board: Board, firmware: BuildResult, pytestconfig: pytest.Config)
         return
     if pytestconfig.getoption("--flash"):
         flash(firmware)
-    with Device(real, LineSettings(board.baud)) as device:
+    with Device(SerialPort(real, board.baud)) as device:
         check_model(device.info(), firmware.graph, firmware.lowered)
     yield real
 

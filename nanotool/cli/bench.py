@@ -9,11 +9,14 @@ import typer
 
 from nanotool.cli.common import (
     AsJson,
+    Baud,
     BoardName,
+    Dtr,
     Goal,
     HeadText,
     Model,
     Port,
+    Rts,
     TaskName,
     TrainableLayers,
     build_firmware,
@@ -24,6 +27,7 @@ from nanotool.cli.common import (
     out,
     print_json,
     progress,
+    serial_port,
 )
 
 EPILOG = examples(
@@ -48,6 +52,9 @@ def command(
         ),
     ] = None,
     port: Port = None,
+    baud: Baud = None,
+    dtr: Dtr = None,
+    rts: Rts = None,
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Show every layer.", show_default=False)
     ] = False,
@@ -67,8 +74,9 @@ def command(
     trainable = cut_model(load(model), layers, head) if layers or head else None
     built = build_firmware(model, board, optimize, task, head=trainable)
     x = None if input is None else load_input(built.graph, input)
+    at = serial_port(port, built.board, baud, dtr, rts)
     with progress(f"Measuring on {built.board.name}") as show:
-        result = bench(built, x, port, progress=show)
+        result = bench(built, x, at, progress=show)
     if as_json:
         print_json(result.to_json())
     else:

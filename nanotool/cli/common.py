@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nanotool.boards import Board
     from nanotool.build import BuildResult
+    from nanotool.device.line import SerialPort
     from nanotool.ir import Lowered, Plan, QGraph
     from nanotool.passes.record import PassRecord
     from nanotool.progress import Progress
@@ -52,9 +53,27 @@ Port = Annotated[
     str | None,
     typer.Option(
         "--port", "-p", metavar="PORT", show_default=False,
-        help="Serial port of a real board. Without it the board is emulated.",
+        help="Serial port of a real board, or auto: the one with a board's USB id. Without it the "
+        "board is emulated.",
     ),
 ]  # fmt: skip
+Baud = Annotated[
+    int | None,
+    typer.Option("--baud", metavar="RATE", show_default=False, help="Of --port. [board's: 115200]"),
+]
+Dtr = Annotated[
+    bool | None,
+    typer.Option(
+        "--dtr/--no-dtr", show_default=False,
+        help="Set DTR of --port. By default it is left alone: it resets many boards.",
+    ),
+]  # fmt: skip
+Rts = Annotated[
+    bool | None,
+    typer.Option(
+        "--rts/--no-rts", show_default=False, help="Set RTS of --port; likewise left alone."
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON and nothing else on stdout.", show_default=False)
 ]
@@ -269,10 +288,33 @@ def build_firmware(
         )
 
 
+def serial_port(
+    port: str | None,
+    board: Board,
+    baud: int | None = None,
+    dtr: bool | None = None,
+    rts: bool | None = None,
+) -> SerialPort | None:
+    """The port that the options name; None: the board is emulated."""
+    from nanotool.device.line import SerialPort
+
+    if port is None:
+        if (baud, dtr, rts) != (None, None, None):
+            raise typer.BadParameter("--baud, --dtr and --rts go with --port.")
+        return None
+    if port == "auto":
+        from nanotool.boards import attached_ports
+        from nanotool.device.usb import board_port
+
+        port = board_port(board, attached_ports())
+        note(f"{board.name} is at {port}.")
+    return SerialPort(port, baud, dtr, rts)
+
+
 def firmware_for(
     model: Path,
     board: str,
-    port: str | None,
+    port: str | SerialPort | None,
     optimize: str = "balanced",
     task: str | None = None,
 ) -> Path:

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from nanotool.cli.common import OptionalBoard, Port, examples, find_board, firmware_for, load, out
+from nanotool.cli.common import (
+    Baud,
+    Dtr,
+    OptionalBoard,
+    Port,
+    Rts,
+    examples,
+    find_board,
+    firmware_for,
+    load,
+    out,
+    serial_port,
+)
 
 EPILOG = examples(
     "nanotool console digits.nano --board stm32",
@@ -29,6 +41,9 @@ def command(
     ] = None,
     board: OptionalBoard = None,
     port: Port = None,
+    baud: Baud = None,
+    dtr: Dtr = None,
+    rts: Rts = None,
     lines: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,9 +64,10 @@ def command(
     if (board is None or model is None) and port is None:
         raise typer.BadParameter("Give --port PORT, or MODEL and --board BOARD to emulate one.")
     found = find_board(board or "stm32")
+    at = serial_port(port, found, baud, dtr, rts)
     graph = None if model is None else load(model)
-    firmware = Path() if model is None else firmware_for(model, found.name, port)
-    with connect(found, firmware, port) as device:
+    firmware = Path() if model is None else firmware_for(model, found.name, at)
+    with connect(found, firmware, at) as device:
         info = device.info()  # and in step: the first answer is that to the first question
         session = Session(
             device,
@@ -59,10 +75,11 @@ def command(
             labels=() if graph is None else graph.labels,
             prepare=None if graph is None else prepare_from_model(graph),
             raw=raw,
-            clock=clock_of(found, info.tick_source, emulated=port is None),
+            clock=clock_of(found, info.tick_source, emulated=at is None),
         )
         if lines or not sys.stdin.isatty():
             if replay(session, lines or sys.stdin):
                 raise typer.Exit(1)
             return
-        interact(session, f"{info.board} runs {info.model}")
+        where = f"{info.board}{', emulated,' if at is None else ''}"
+        interact(session, f"{where} runs {info.model}")

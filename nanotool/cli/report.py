@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from nanotool.cli.common import (
+    Baud,
+    Dtr,
     Goal,
     Model,
     OptionalBoard,
     Port,
+    Rts,
     Weights,
     build_firmware,
     examples,
@@ -20,6 +23,7 @@ from nanotool.cli.common import (
     note,
     out,
     progress,
+    serial_port,
 )
 
 EPILOG = examples(
@@ -36,6 +40,9 @@ def command(
     ],
     board: OptionalBoard = None,
     port: Port = None,
+    baud: Baud = None,
+    dtr: Dtr = None,
+    rts: Rts = None,
     optimize: Goal = "balanced",
     weights: Weights = "",
 ) -> None:
@@ -61,8 +68,9 @@ def command(
             note(data.trouble)
             out().print(room_table(error.needs))
         else:
+            at = serial_port(port, built.board, baud, dtr, rts)
             with progress(f"Measuring on {built.board.name}") as show:
-                data = about_firmware(graph, built, port, progress=show)
+                data = about_firmware(graph, built, at, progress=show)
             if data.ticks is None:
                 note(f"No emulator for {built.board.name} and no --port: nothing is measured.")
             if data.budgets:

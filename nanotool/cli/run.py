@@ -7,12 +7,15 @@ import typer
 from nanotool.cli.common import (
     AsFloat,
     AsJson,
+    Baud,
     BoardName,
+    Dtr,
     Goal,
     InputFile,
     Model,
     OutputFile,
     Port,
+    Rts,
     TaskName,
     as_asked,
     examples,
@@ -25,6 +28,7 @@ from nanotool.cli.common import (
     plan_model,
     print_json,
     progress,
+    serial_port,
 )
 
 EPILOG = examples(
@@ -40,6 +44,9 @@ def command(
     input: InputFile,
     output: OutputFile = None,
     port: Port = None,
+    baud: Baud = None,
+    dtr: Dtr = None,
+    rts: Rts = None,
     optimize: Goal = "balanced",
     task: TaskName = None,
     as_float: AsFloat = False,
@@ -56,20 +63,23 @@ def command(
 
     graph, found = load(model), find_board(board)
     x = load_input(graph, input)
-    firmware = firmware_for(model, board, port, optimize, task)
+    at = serial_port(port, found, baud, dtr, rts)
+    firmware = firmware_for(model, board, at, optimize, task)
     lowered, _ = plan_model(graph, found.target, optimize)
-    with connect(found, firmware, port) as device, progress(f"Running on {found.name}") as show:
+    with connect(found, firmware, at) as device, progress(f"Running on {found.name}") as show:
         result = run(device, graph, lowered, x, show)
     if output is not None:
         write_array(output, as_asked(graph, result.outputs, as_float))
         note(f"Wrote {output}: {len(x):,} outputs.")
     if as_json:
         outputs = as_asked(graph, result.outputs, as_float).tolist()
-        print_json({**result.to_json(), "outputs": outputs})
+        told = {"board": found.name, "emulated": at is None, **result.to_json()}
+        print_json({**told, "outputs": outputs})
     else:
         if output is None:
             values = graph.output_tensor.dequantize(result.outputs).reshape(len(x), -1)
             out().print(answers_table(values.tolist(), graph.labels))
-        out().print(verdict(result), soft_wrap=True)
+        where = f"{found.name}{', emulated' if at is None else ''}"
+        out().print(f"{where}: {verdict(result)}", soft_wrap=True)
     if result.mismatches:
         raise typer.Exit(1)

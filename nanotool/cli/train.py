@@ -12,11 +12,14 @@ import typer
 
 from nanotool.cli.common import (
     AsJson,
+    Baud,
     BoardName,
+    Dtr,
     Goal,
     HeadText,
     Model,
     Port,
+    Rts,
     build_firmware,
     cut_model,
     err,
@@ -27,6 +30,7 @@ from nanotool.cli.common import (
     out,
     print_json,
     progress,
+    serial_port,
 )
 
 if TYPE_CHECKING:
@@ -105,6 +109,9 @@ def command(
         bool, typer.Option("--reset", help="Begin with the model's weights.", show_default=False)
     ] = False,
     port: Port = None,
+    baud: Baud = None,
+    dtr: Dtr = None,
+    rts: Rts = None,
     head: HeadText = "",
     optimize: Goal = "balanced",
     as_json: AsJson = False,
@@ -126,8 +133,9 @@ def command(
     )
     options = session.TrainOptions(epochs, rehearse, rate, batch)
     found = find_board(board)
-    firmware = Path() if port else build_firmware(model, board, optimize, head=trainable).elf
-    with connect(found, firmware, port) as device:
+    at = serial_port(port, found, baud, dtr, rts)
+    firmware = Path() if at else build_firmware(model, board, optimize, head=trainable).elf
+    with connect(found, firmware, at) as device:
         trainer = Trainer(device)
         outcome = _train(trainer, trainable, samples, options, found.name, reset)
         kept = trainer.save("head") if save else None
@@ -138,12 +146,14 @@ def command(
         session.save_checkpoint(tensors, checkpoint)
         note(f"Wrote {checkpoint}: {', '.join(trainable.layers)}.")
     if as_json:
-        told = {"board": found.name, "layers": list(trainable.layers), **_json(outcome)}
+        told = {"board": found.name, "emulated": at is None, "layers": list(trainable.layers)}
+        told |= _json(outcome)
         told["saved"] = kept is not None
         told["checkpoint"] = None if checkpoint is None else str(checkpoint)
         print_json(told)
     else:
-        out().print(facts_table(_facts(outcome)))
+        where = found.name + (", emulated" if at is None else "")
+        out().print(facts_table([("board", where), *_facts(outcome)]))
 
 
 @dataclass(frozen=True, slots=True)

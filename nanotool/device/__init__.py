@@ -3,7 +3,7 @@
 from nanotool.device.answers import Crcs, Info, Layers, LayerTicks, Memory
 from nanotool.device.client import Device
 from nanotool.device.emulators import open_board
-from nanotool.device.line import Line, LineSettings
+from nanotool.device.line import Line, SerialPort
 from nanotool.device.protocol import DeviceGarbled, DeviceLost, DeviceRefused, DeviceSilent
 from nanotool.device.tensors import DbInfo, TensorInfo
 from nanotool.device.training import Trainer
@@ -20,8 +20,8 @@ __all__ = [
     "LayerTicks",
     "Layers",
     "Line",
-    "LineSettings",
     "Memory",
+    "SerialPort",
     "TensorInfo",
     "Trainer",
     "open_board",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nanotool.device import answers, frames
 from nanotool.device.answers import Crcs, Info, Layers, Memory
 from nanotool.device.frames import Frame
-from nanotool.device.line import Line, LineSettings, Stream
+from nanotool.device.line import Line, SerialPort, Stream
 from nanotool.device.protocol import (
     Conversation,
     DeviceGarbled,
@@ -40,22 +40,22 @@ MAX_COMMAND = 95  # bytes of a command line
 class Device:
     """A board on a port, in step after construction.
 
-    `port` is a device path, a pyserial URL, an open `serial.Serial`, or a `Line`. `timeout`
-    (seconds) bounds every answer unless a call says otherwise, `sync_timeout` how long the board
-    may take to start. A command whose answer came damaged is sent again, up to sixteen times; one
-    that is not answered in its time, once. Nothing is done twice by that.
+    `port` is a device path or pyserial URL, a `SerialPort`, an open `serial.Serial`, or a `Line`;
+    what is opened here is opened for this program alone. `timeout` (seconds) bounds every answer
+    unless a call says otherwise, `sync_timeout` how long the board may take to start. A command
+    whose answer came damaged is sent again, up to sixteen times; one that is not answered in its
+    time, once. Nothing is done twice by that.
     """
 
     def __init__(
         self,
-        port: str | Stream | Line,
-        settings: LineSettings | None = None,
+        port: str | SerialPort | Stream | Line,
         *,
         timeout: float = 10.0,
         sync_timeout: float = 10.0,
     ) -> None:
         self.timeout = timeout
-        self.line = port if isinstance(port, Line) else Line(port, settings)
+        self.line = port if isinstance(port, Line) else Line(port)
         self._conversation = Conversation(self.line)
         self._info: Info | None = None
         try:

@@ -23,13 +23,19 @@ _PTY = "/dev/pts/"
 
 
 @dataclass(frozen=True, slots=True)
-class LineSettings:
-    """How a port is opened. None: the control line is left as the system has it, since on many
-    boards (ESP32, Arduino) one of them resets the chip, and another holds it in its loader."""
+class SerialPort:
+    """A port, and how it is opened.
 
-    baud: int = 115200
+    DTR and RTS are left as the system has them unless they are asked for: on many boards (ESP32,
+    Arduino) one of them resets the chip, and the other holds it in its loader."""
+
+    name: str  # a device path or a pyserial URL
+    baud: int | None = None  # None: as the board has it
     dtr: bool | None = None
     rts: bool | None = None
+
+
+BAUD = 115200  # of a board of which nothing else is known
 
 
 class Stream(Protocol):
@@ -45,11 +51,14 @@ class Stream(Protocol):
 class Line:
     """An open port. `DeviceError` if it cannot be opened, is in use, or breaks."""
 
-    def __init__(self, port: str | Stream, settings: LineSettings | None = None) -> None:
-        self.name = port if isinstance(port, str) else "the line"
-        is_name = isinstance(port, str)
-        self._stream = _open(port, settings or LineSettings()) if isinstance(port, str) else port
-        self._marked = is_name and _mark_exclusive(self._stream, self.name)
+    def __init__(self, port: str | SerialPort | Stream) -> None:
+        named = SerialPort(port) if isinstance(port, str) else port
+        if isinstance(named, SerialPort):
+            self.name = named.name
+            self._stream = _open(named)
+            self._marked = _mark_exclusive(self._stream, self.name)
+        else:
+            self.name, self._stream, self._marked = "the line", named, False
         self._stream.timeout = POLL
 
     def close(self) -> None:
@@ -85,11 +94,11 @@ class Line:
 class _Port(serial.Serial):
     """A port whose control lines stay as they are, unless they are asked for."""
 
-    def __init__(self, name: str, settings: LineSettings) -> None:
+    def __init__(self, settings: SerialPort) -> None:
         self._settings = settings
         super().__init__()
-        self.port = name
-        self.baudrate = settings.baud
+        self.port = settings.name
+        self.baudrate = settings.baud or BAUD
         self.timeout, self.write_timeout = POLL, 10
         self.exclusive = True  # flock()
         if settings.dtr is not None:
@@ -107,15 +116,16 @@ class _Port(serial.Serial):
             super()._update_rts_state()  # type: ignore[misc]
 
 
-def _open(port: str, settings: LineSettings) -> Stream:
+def _open(settings: SerialPort) -> Stream:
+    port = settings.name
     _refuse_if_held(port)
     try:
         if "://" in port:
             # Typed as the part of it that is used.
             return serial.serial_for_url(
-                port, baudrate=settings.baud, timeout=POLL, write_timeout=10
+                port, baudrate=settings.baud or BAUD, timeout=POLL, write_timeout=10
             )
-        return _Port(port, settings)
+        return _Port(settings)
     except (serial.SerialException, OSError, ValueError) as error:
         if "lock" in str(error) or getattr(error, "errno", 0) == 16:  # EBUSY
             raise _in_use(port, holders(port)) from error
@@ -154,9 +164,9 @@ def _processes() -> Iterator[int]:
 
 def _has_open(pid: int, target: str) -> bool:
     with contextlib.suppress(OSError):  # it ended, or is another user's
-        for entry in os.scandir(f"/proc/{pid}/fd"):
+        for entry in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208  # names, of which some vanish
             with contextlib.suppress(OSError):
-                if os.readlink(entry.path) == target:  # noqa: PTH115
+                if os.readlink(f"/proc/{pid}/fd/{entry}") == target:  # noqa: PTH115
                     return True
     return False
 

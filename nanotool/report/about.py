@@ -7,6 +7,7 @@ from dataclasses import replace
 from nanotool.bench import bench
 from nanotool.boards import Board
 from nanotool.build import BuildError, BuildResult, build
+from nanotool.device.line import SerialPort
 from nanotool.doctor import can_emulate
 from nanotool.fit import DoesNotFit
 from nanotool.ir import QGraph
@@ -42,7 +43,7 @@ def about_misfit(graph: QGraph, board: Board, error: DoesNotFit, optimize: str) 
 def about_firmware(
     graph: QGraph,
     built: BuildResult,
-    port: str | None = None,
+    port: str | SerialPort | None = None,
     *,
     progress: Progress | None = None,
 ) -> ReportData:

@@ -65,7 +65,8 @@ def with_bench(data: ReportData, result: BenchResult, built: BuildResult) -> Rep
     data = with_ticks(data, [row.ticks for row in result.layers], result.ticks, result.tick_unit)
     return replace(
         data,
-        board=built.board.title,
+        board=built.board.title + (", emulated" if result.emulated else ""),
+        emulated=result.emulated,
         mismatches=result.mismatches,
         compared=result.inputs,
         budgets=budgets(built, result.stack_bytes),

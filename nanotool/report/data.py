@@ -85,6 +85,7 @@ class ReportData:
     accuracy: tuple[tuple[str, float], ...] = ()  # ("float32, PC", 0..1)
     ticks: int | None = None  # one inference
     tick_unit: str = "instructions"
+    emulated: bool = False  # no real board was measured, and its figures say so
     arena_bytes: int | None = None
     mismatches: int | None = None  # bytes that differ from the simulator's
     compared: int = 0  # inferences in which they were sought
@@ -96,6 +97,11 @@ class ReportData:
     goals: tuple[GoalRow, ...] = ()
     peers: tuple[Peer, ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()  # (heading, an <svg> element)
+
+    @property
+    def counted(self) -> str:
+        """What the ticks are, for people."""
+        return f"{self.tick_unit}, emulated" if self.emulated else self.tick_unit
 
     @property
     def macs(self) -> int:

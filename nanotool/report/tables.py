@@ -212,7 +212,7 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
     return (
         ("model", f"{result.model} ({result.hash})"),
         ("board", f"{result.board}, {where}"),
-        (result.tick_unit, f"{result.ticks:,}{per_mac}"),
+        (result.counted, f"{result.ticks:,}{per_mac}"),
         *micros,
         ("MACs", f"{result.macs:,}"),
         ("arena", f"{result.arena_bytes:,} B"),
@@ -231,7 +231,7 @@ def _training_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
         return ()
     return (
         ("head's arena", f"{training.arena_bytes:,} B"),
-        (f"learning, {result.tick_unit}", f"{training.gradient_ticks:,} a sample"),
+        (f"learning, {result.counted}", f"{training.gradient_ticks:,} a sample"),
         ("", f"{training.ticks:,} a step of {training.batch} samples"),
     )
 
@@ -255,7 +255,7 @@ def bench_layers(result: BenchResult) -> Table:
     rows = table(
         "Layers",
         *(("#", "right"), ("layer", "left"), ("kernel", "left"), ("MACs", "right")),
-        *((str(result.tick_unit), "right"), ("a MAC", "right"), ("share", "right"), ("", "left")),
+        *((result.counted, "right"), ("a MAC", "right"), ("share", "right"), ("", "left")),
     )
     for index, layer in enumerate(result.layers):
         part = layer.ticks / result.ticks if result.ticks else 0.0

@@ -27,6 +27,7 @@ from torch import nn
 from nanotool import __version__, qfile, simulate
 from nanotool.boards import BOARDS
 from nanotool.cli import main
+from nanotool.device.line import SerialPort
 from nanotool.errors import DeviceError
 from nanotool.ir import Int8Array, MaxPool2D, QGraph
 from nanotool.pipeline import prepare
@@ -568,7 +569,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> SimulatedDevice:
 
     @contextmanager
     def connect(board: Any, firmware: Any, port: Any = None) -> Iterator[Any]:
-        assert port == "/dev/fake"
+        assert port == SerialPort("/dev/fake")
         yield device
 
     monkeypatch.setattr("nanotool.bench.connect", connect)

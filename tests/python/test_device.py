@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -13,14 +15,26 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import serial
 from fake_board import LAYERS, SIZE, FakeBoard, expected_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanotool import boards
 from nanotool.boards import BOARDS, NATIVE, STM32, Emulator
-from nanotool.device import Device, DeviceGarbled, DeviceRefused, TensorInfo, frames, open_board
+from nanotool.device import (
+    Device,
+    DeviceGarbled,
+    DeviceLost,
+    DeviceRefused,
+    SerialPort,
+    TensorInfo,
+    frames,
+    open_board,
+    usb,
+)
 from nanotool.device.frames import Frame, Garbled, Text
+from nanotool.device.line import holders
 from nanotool.errors import DeviceError, MissingTool, NanoError
 
 
@@ -297,6 +311,84 @@ def test_layers_that_are_not_all_there_are_not_believed() -> None:
 def test_a_port_that_is_not_there() -> None:
     with pytest.raises(DeviceError, match="Cannot open /dev/nothing"):
         Device("/dev/nothing")
+
+
+def test_a_port_is_opened_for_one_program(tmp_path: Path) -> None:
+    """... and who holds it is named, in this process and in another one."""
+    with FakeBoard() as board:
+        with Device(board.port), pytest.raises(DeviceError, match=r"in use by this program itself"):
+            Device(board.port)
+        script = (
+            "import serial, sys, time\n"
+            "port = serial.Serial(sys.argv[1], exclusive=True)\n"
+            "print('open', flush=True)\n"
+            "time.sleep(60)\n"
+        )
+        command = [sys.executable, "-c", script, board.port, "a-stranger"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert other.pid in [holder.pid for holder in holders(board.port)]
+            with pytest.raises(DeviceError, match="in use by"):
+                Device(board.port)
+            other.kill()
+        with Device(board.port) as device:
+            assert device.command("name") == ["m-name-dut-[nano]"]
+
+
+def test_control_lines_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """... unless they are asked for."""
+    done: list[str] = []
+    for name in ("dtr", "rts"):
+        monkeypatch.setattr(
+            serial.Serial, f"_update_{name}_state", lambda port, name=name: done.append(name)
+        )
+    with FakeBoard() as board:
+        Device(board.port).close()
+        assert done == []
+        Device(SerialPort(board.port, rts=False)).close()
+        assert set(done) == {"rts"}
+
+
+@pytest.mark.parametrize(
+    ("board", "ids", "found"),
+    [
+        ("stm32", ["0483:374b"], 0),
+        ("stm32", ["1a86:7523", "0483:374B"], 1),  # its own programmer before a bridge
+        ("stm32", ["303a:1001", "10c4:ea60"], 1),  # never another maker's
+        ("esp32s3", ["0483:374b", "303a:1001"], 1),
+        ("esp32", ["", "0403:6001", "1234:5678"], 1),
+    ],
+)
+def test_a_board_is_found_by_its_usb_id(board: str, ids: list[str], found: int) -> None:
+    ports = [boards.Port(f"/dev/tty{index}", "", usb) for index, usb in enumerate(ids)]
+    assert usb.board_port(BOARDS[board], ports) == f"/dev/tty{found}"
+
+
+def test_a_board_that_could_be_at_several_ports_is_not_guessed() -> None:
+    ports = [boards.Port(f"/dev/tty{index}", "", "10c4:ea60") for index in range(2)]
+    with pytest.raises(DeviceError, match=r"2 ports: /dev/tty0 \(CP210x\), /dev/tty1.*--port"):
+        usb.board_port(BOARDS["esp32"], ports)
+    with pytest.raises(DeviceError, match=r"No port has.*/dev/tty9 \(1234:5678\)"):
+        usb.board_port(BOARDS["stm32"], [boards.Port("/dev/tty9", "", "1234:5678")])
+
+
+# --- what is bound ------------------------------------------------------------------------------
+
+
+def test_a_repeated_command_is_done_once() -> None:
+    with FakeBoard() as board, Device(board.port, timeout=0.5) as device:
+        board.to_host = spoil_nth(0, flip_middle)
+        assert device.command("timestamp") == ["m-lap-us-0"]
+        assert board.done.count(b"timestamp") == 1
+
+
+def test_a_board_that_starts_over_is_told() -> None:
+    with FakeBoard() as board, Device(board.port, timeout=0.5) as device:
+        board._turn = None
+        with pytest.raises(DeviceLost, match="started over"):
+            device.info()
+        assert device.info().board == "fake"
 
 
 # --- boards and emulators -------------------------------------------------------------------------
