@@ -37,7 +37,9 @@ def mlp() -> QGraph:
         bias = rng.integers(-2000, 2000, outputs).astype(np.int32)
         ops.append(QOp(name, Dense(), (source.name,), weight, scales, bias))
     x = rng.integers(-128, 128, (4, sizes[0])).astype(np.int8)
-    return QGraph("mlp", tensors, tuple(ops), "input", "fc3", samples=x, source="bench.suite")
+    return QGraph(
+        "mlp", tensors, tuple(ops), ("input",), ("fc3",), samples=(x,), source="bench.suite"
+    )
 
 
 def _benchmark(name: str) -> Callable[[], QGraph]:

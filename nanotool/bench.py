@@ -193,8 +193,8 @@ def connect(board: Board, firmware: Path, port: str | SerialPort | None = None) 
 def bench_inputs(graph: QGraph) -> NDArray[Any]:
     """The model's own samples; where it has none, random numbers that are the same every time:
     all bytes, or floats from -4 to 4."""
-    if graph.samples is not None and len(graph.samples):
-        return graph.samples
+    if graph.samples:
+        return graph.samples[0]
     rng = np.random.default_rng(0)
     shape = (RANDOM_INPUTS, *graph.input_tensor.shape)
     noise = rng.integers(-128, 128, shape, dtype=np.int8)

@@ -141,10 +141,10 @@ def before(graph: QGraph, output: str) -> QGraph:
         ops=tuple(reversed(ops)),
         tensors={name: tensor for name, tensor in graph.tensors.items() if name in needed},
         constants={name: data for name, data in graph.constants.items() if name in needed},
-        output=output,
+        outputs=(output,),
         labels=(),
         quality=(),
-        samples=None,
+        samples=(),
     )
 
 

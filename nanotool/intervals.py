@@ -75,7 +75,8 @@ def channels(tensor: QTensor) -> int:
 def ranges(graph: QGraph) -> dict[str, Range]:
     """The range of every tensor of ``graph``, by name."""
     found = {name: _of_data(data) for name, data in graph.constants.items()}
-    found[graph.input] = whole(graph.input_tensor)
+    for name in graph.sources:
+        found[name] = whole(graph.tensors[name])
     for op in graph.ops:
         target = graph.tensors[op.name]
         if target.dtype not in ZERO_POINTS:
@@ -83,6 +84,8 @@ def ranges(graph: QGraph) -> dict[str, Range]:
         else:
             layer = layer_of(graph, op)
             found[op.name] = _interval.of(op.op)(layer, *(found[name] for name in op.inputs))
+        for name in op.more:
+            found[name] = whole(graph.tensors[name])
     return found
 
 

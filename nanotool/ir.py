@@ -29,9 +29,10 @@ Int32Array: TypeAlias = NDArray[np.int32]
 
 INT8_MIN, INT8_MAX = -128, 127
 DTYPES: dict[str, np.dtype[Any]] = {
-    name: np.dtype(name) for name in ("int8", "uint8", "int32", "float32")
+    name: np.dtype(name) for name in ("int8", "uint8", "int16", "int32", "float32")
 }
 ZERO_POINTS = {"int8": (INT8_MIN, INT8_MAX), "uint8": (0, 255)}  # others have none
+LIMITS = {**ZERO_POINTS, "int16": (-(2**15), 2**15 - 1)}
 UNCLAMPED = (-math.inf, math.inf)
 
 
@@ -238,6 +239,39 @@ Op: TypeAlias = (
 )
 
 
+# --- Borders, states ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a model remembers from one step to the next.
+
+    A model is a step: it reads the tensor ``read``, which no op writes, and leaves the tensor
+    ``next`` (of the same shape, type, scale and zero point; an op's output, an input, or a
+    state's ``read``) to be read by the step after it. That is the only memory there is.
+    """
+
+    name: str  # as users meet it: on the console, in .npz files
+    read: str  # a tensor's name
+    next: str  # a tensor's name
+    initial: NDArray[Any]  # what the first step reads: of the tensor's shape and type
+
+    def __post_init__(self) -> None:
+        initial = np.array(self.initial, order="C")
+        initial.setflags(write=False)
+        object.__setattr__(self, "initial", initial)
+
+
+def _only(values: tuple[Any, ...], model: str, what: str) -> Any:
+    """The one of ``values``; InvalidModel where there are several, or none."""
+    if len(values) != 1:
+        raise InvalidModel(
+            f"{model} has {len(values)} {what}s, and one was asked for.",
+            f"Name one: a Python caller takes `.{what}s`, a command a .npz with a key for each.",
+        )
+    return values[0]
+
+
 # --- Graph: float ---------------------------------------------------------------------------------
 
 
@@ -259,27 +293,65 @@ class Graph:
     """A float graph in execution order.
 
     ``channels_last`` is False as captured (C, H, W like PyTorch) and True after the layout pass.
-    ``input_permutation`` then says how the user's input becomes the device's: device axis ``i``
-    is user axis ``input_permutation[i]``.
+    ``input_permutations``, one an input, then say how the user's inputs become the device's:
+    device axis ``i`` is user axis ``permutation[i]``; () is the identity, and so is no entry.
     """
 
     name: str
-    input: str
-    input_shape: Shape
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]  # one an input
     nodes: tuple[Node, ...]
-    output: str
+    outputs: tuple[str, ...]
     channels_last: bool = False
-    input_permutation: tuple[int, ...] = ()
+    input_permutations: tuple[tuple[int, ...], ...] = ()
     # The data of tensors that never change, without batch; nodes read them like others.
     constants: Mapping[str, FloatArray] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
 
+    @property
+    def input(self) -> str:
+        """The one input; InvalidModel where there are several."""
+        return str(_only(self.inputs, self.name, "input"))
+
+    @property
+    def output(self) -> str:
+        """The one output; InvalidModel where there are several."""
+        return str(_only(self.outputs, self.name, "output"))
+
+    @property
+    def input_shape(self) -> Shape:
+        """The one input's shape."""
+        shape: Shape = _only(self.input_shapes, self.name, "input")
+        return shape
+
+    @property
+    def input_permutation(self) -> tuple[int, ...]:
+        """How the one input is turned."""
+        permutation: tuple[int, ...] = _only(
+            self.input_permutations or ((),) * len(self.inputs), self.name, "input"
+        )
+        return permutation
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tensors that stand there before a step: inputs, then states."""
+        return (*self.inputs, *(state.read for state in self.states))
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The tensors for which a step is run: outputs, then the next states."""
+        return (*self.outputs, *(state.next for state in self.states))
+
     def shape(self, tensor: str) -> Shape:
-        """The shape of ``tensor``: the input, a constant, or a node's output."""
-        if tensor == self.input:
-            return self.input_shape
+        """The shape of ``tensor``: an input, a state, a constant, or a node's output."""
+        if tensor in self.inputs:
+            return self.input_shapes[self.inputs.index(tensor)]
+        for state in self.states:
+            if tensor == state.read:
+                return state.initial.shape
         if tensor in self.constants:
             return self.constants[tensor].shape
         return self.node(tensor).shape
@@ -303,14 +375,15 @@ class Graph:
 class QTensor:
     """An activation or a constant, real = scale * (q - zero_point), laid out H, W, C.
 
-    int8, but for a graph's borders: there ``dtype`` may be "uint8" or "float32", and at the output
-    "int32" too. Float and int32 tensors have scale 1 and zero point 0.
+    int8, but for a graph's borders: there ``dtype`` may be "uint8" or "float32", and at an output
+    "int32" too; and int16 where an operator with a wide state has it. Float and int32 tensors have
+    scale 1 and zero point 0.
     """
 
     name: str
     shape: Shape
     scale: float  # a float32 value, > 0
-    zero_point: int  # -128..127; uint8: 0..255
+    zero_point: int  # -128..127; uint8: 0..255; int16: 0
     dtype: str = "int8"  # a key of DTYPES
 
     def __post_init__(self) -> None:
@@ -338,13 +411,13 @@ class QTensor:
         return self.size * DTYPES[self.dtype].itemsize
 
     def quantize(self, real: NDArray[Any]) -> NDArray[Any]:
-        """``real`` as this int8 or uint8 tensor holds it: halves away from zero, saturating; NaN
-        is refused."""
+        """``real`` as this int8, uint8 or int16 tensor holds it: halves away from zero, saturating;
+        NaN is refused."""
         scaled = np.asarray(real, np.float64) / self.scale
         if np.isnan(scaled).any():
             raise InvalidModel(f"Tensor {self.name}: the data contain NaN.")
         rounded = np.trunc(scaled + np.copysign(0.5, scaled)) + self.zero_point
-        clipped: NDArray[Any] = np.clip(rounded, *ZERO_POINTS[self.dtype])
+        clipped: NDArray[Any] = np.clip(rounded, *LIMITS[self.dtype])
         return clipped.astype(DTYPES[self.dtype])
 
     def dequantize(self, q: NDArray[Any]) -> FloatArray:
@@ -354,7 +427,8 @@ class QTensor:
 
 @dataclass(frozen=True, slots=True)
 class QOp:
-    """One int8 operation. It writes the tensor that bears its name."""
+    """One int8 operation. It writes the tensor that bears its name, and ``more`` where its operator
+    has further results: none, but for a recurrent layer's last state."""
 
     name: str
     op: Op
@@ -363,6 +437,12 @@ class QOp:
     weight_scale: FloatArray | None = None  # [1] or [output channels]; the zero point is 0
     bias: Int32Array | None = None  # at scale(in) * weight_scale; None: no bias
     clamp: tuple[int, int] = (INT8_MIN, INT8_MAX)  # fused activation, in output units
+    more: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every tensor that it writes."""
+        return (self.name, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,17 +461,19 @@ class QGraph:
     name: str  # a C identifier
     tensors: Mapping[str, QTensor]
     ops: tuple[QOp, ...]
-    input: str
-    output: str
-    input_permutation: tuple[
-        int, ...
-    ] = ()  # device axis i is user axis input_permutation[i]; () = identity
-    labels: tuple[str, ...] = ()  # names of the output's classes, if any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    # One an input: device axis i is user axis permutation[i]; () = identity, and so is no entry.
+    input_permutations: tuple[tuple[int, ...], ...] = ()
+    labels: tuple[str, ...] = ()  # names of the first output's classes, if any
     quality: tuple[LayerQuality, ...] = ()
-    samples: Int8Array | None = None  # [n, *input shape]: real inputs, for golden vectors
+    # Real inputs, for golden vectors: one array [n, *input shape] an input, or none at all. A model
+    # with states takes them one after the other, from a reset.
+    samples: tuple[NDArray[Any], ...] = ()
     source: str = ""  # where it came from, for banners: "torch: Sequential", "tflite: kws.tflite"
     # The data of tensors that never change; ops read them like others.
     constants: Mapping[str, Int8Array] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
@@ -400,19 +482,60 @@ class QGraph:
     def op(self, name: str) -> QOp:
         """The op that writes the tensor ``name``."""
         for op in self.ops:
-            if op.name == name:
+            if name in op.outputs:
                 return op
         raise KeyError(name)
 
     @property
+    def input(self) -> str:
+        """The one input; InvalidModel where there are several."""
+        return str(_only(self.inputs, self.name, "input"))
+
+    @property
+    def output(self) -> str:
+        """The one output; InvalidModel where there are several."""
+        return str(_only(self.outputs, self.name, "output"))
+
+    @property
     def input_tensor(self) -> QTensor:
-        """The tensor that the caller fills."""
+        """The tensor that the caller fills, where it is one."""
         return self.tensors[self.input]
 
     @property
     def output_tensor(self) -> QTensor:
-        """The tensor that holds the answer."""
+        """The tensor that holds the answer, where it is one."""
         return self.tensors[self.output]
+
+    @property
+    def input_tensors(self) -> tuple[QTensor, ...]:
+        """The tensors that the caller fills."""
+        return tuple(self.tensors[name] for name in self.inputs)
+
+    @property
+    def output_tensors(self) -> tuple[QTensor, ...]:
+        """The tensors that hold the answer."""
+        return tuple(self.tensors[name] for name in self.outputs)
+
+    @property
+    def permutations(self) -> tuple[tuple[int, ...], ...]:
+        """One permutation an input."""
+        return self.input_permutations or ((),) * len(self.inputs)
+
+    @property
+    def input_permutation(self) -> tuple[int, ...]:
+        """How the one input is turned."""
+        permutation: tuple[int, ...] = _only(self.permutations, self.name, "input")
+        return permutation
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tensors that stand there before a step: inputs, then states."""
+        return (*self.inputs, *(state.read for state in self.states))
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The tensors for which a step is run: outputs, then the next states."""
+        return (*self.outputs, *(state.next for state in self.states))
 
 
 # --- Lowered: one target --------------------------------------------------------------------------
@@ -461,19 +584,38 @@ class LoweredOp:
     overlaps: tuple[int | None, ...]
     scratch: int = 0  # bytes
     macs: int = 0
+    # Buffers that it writes beside its output, reading what they hold: in the place of a scratch.
+    more: tuple[str, ...] = ()
+    symbol: str = ""  # suffix of its C symbols; "" for the copy of a state
 
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
     """A QGraph made ready for one target. Reshapes are gone: they share their input's buffer."""
 
+    # Inputs, outputs and states in the order of the graph's. A state's buffer holds what is read,
+    # and what takes its place when all ops have run. Buffers may be parts of others: ``views``.
+
     graph: QGraph
     target: str  # a key of nanotool.targets.TARGETS
     ops: tuple[LoweredOp, ...]
     buffers: Mapping[str, int]  # name -> bytes, without scratch
-    input: str
-    output: str
+    inputs: tuple[str, ...]  # buffers
+    outputs: tuple[str, ...]  # buffers
     optimize: str = "balanced"  # one of nanotool.targets.GOALS
+    states: tuple[str, ...] = ()  # buffers
+    # buffer -> (the buffer that it is a part of, its first byte there)
+    views: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    @property
+    def input(self) -> str:
+        """The buffer of the one input; InvalidModel where there are several."""
+        return str(_only(self.inputs, self.graph.name, "input"))
+
+    @property
+    def output(self) -> str:
+        """The buffer of the one output; InvalidModel where there are several."""
+        return str(_only(self.outputs, self.graph.name, "output"))
 
     def arrays(self) -> tuple[Array, ...]:
         """Every array in flash, once, in order of first use."""
@@ -507,7 +649,7 @@ class Lowered:
 @dataclass(frozen=True, slots=True)
 class Placement:
     """One buffer's or scratch's room in the arena; alive from op ``first`` to op ``last``, both
-    included. The input is alive from -1, the output until the number of ops."""
+    included. Inputs are alive from -1, outputs until the number of ops, states always."""
 
     name: str
     offset: int
@@ -518,10 +660,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where everything lies. Offsets are multiples of NANO_TENSOR_ALIGN."""
+    """Where everything lies. Offsets are multiples of NANO_TENSOR_ALIGN, but those of parts of a
+    state's room. States lie at the bottom."""
 
     arena_size: int
     buffers: Mapping[str, Placement]
     scratch: Mapping[int, Placement] = field(default_factory=dict)  # by op index
     method: str = ""  # the heuristic, or "exact"
     lower_bound: int = 0  # no plan can be smaller than this
+    state_size: int = 0  # bytes at the bottom that belong to states from step to step

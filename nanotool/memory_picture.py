@@ -37,14 +37,16 @@ def draw(lowered: Lowered, plan: Plan, *, ascii_only: bool = False) -> str:
 
 def summary(lowered: Lowered, plan: Plan) -> str:
     """One line: the arena's size, what it holds and how good that is."""
-    buffers = sum(place.size for place in plan.buffers.values())
+    rooms = [place for name, place in plan.buffers.items() if name not in lowered.views]
+    buffers = sum(place.size for place in rooms)
     if plan.method == "exact":
         how = "no smaller arena is possible"
     else:
         how = f"no arena below {plan.lower_bound:,} is possible"
+    states = f", {plan.state_size:,} of them for states" if plan.state_size else ""
     return (
-        f"{plan.arena_size:,} bytes of arena for {len(lowered.buffers)} tensors of "
-        f"{buffers:,} bytes; {how}"
+        f"{plan.arena_size:,} bytes of arena for {len(rooms)} tensors of "
+        f"{buffers:,} bytes{states}; {how}"
     )
 
 
@@ -117,7 +119,7 @@ def _shared(plan: Plan, op: LoweredOp) -> list[tuple[int, int]]:
 def _role(lowered: Lowered, op: LoweredOp | None, place: Placement) -> str:
     """What ``place`` is to ``op``; None stands for the moments before and after all ops."""
     if op is None:
-        return "written" if place.name in {lowered.input, lowered.output} else "kept"
+        return "written" if place.name in {*lowered.inputs, *lowered.outputs} else "kept"
     if place.name == op.output:
         return "written"
     if place.name in op.inputs:

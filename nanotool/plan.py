@@ -28,6 +28,7 @@ __all__ = [
     "overlaps",
     "plan",
     "problem_of",
+    "scratch_offset",
     "solve",
     "summary",
     "svg",
@@ -115,40 +116,79 @@ def plan(lowered: Lowered) -> Plan:
 
     The plan's ``method`` is "exact" where no smaller arena exists, else the greedy order's name.
     """
+    rooms = _state_rooms(lowered)
+    base = sum(align(block.size) for block in rooms)
     problem = problem_of(lowered)
     offsets, method, bound = solve(problem)
-    size = _arena_size(problem, offsets)
+    size = base + _arena_size(problem, offsets)
     if size > UINT32_MAX:
         raise NanoError(f"The model needs {size:,} bytes of arena.", "At most 4 GiB fit.")
     buffers: dict[str, Placement] = {}
     scratch: dict[int, Placement] = {}
+    offset = 0
+    for block in rooms:
+        buffers[block.name] = Placement(block.name, offset, block.size, block.first, block.last)
+        offset += align(block.size)
     for block, offset in zip(problem.blocks, offsets, strict=True):
-        placement = Placement(block.name, offset, block.size, block.first, block.last)
+        placement = Placement(block.name, base + offset, block.size, block.first, block.last)
         if block.scratch:
             scratch[block.first] = placement
         else:
             buffers[block.name] = placement
-    return Plan(size, MappingProxyType(buffers), MappingProxyType(scratch), method, bound)
+    for name, (whole, begin) in lowered.views.items():
+        room = buffers[whole]
+        offset = room.offset + begin
+        buffers[name] = Placement(name, offset, lowered.buffers[name], room.first, room.last)
+    return Plan(
+        size,
+        MappingProxyType(buffers),
+        MappingProxyType(scratch),
+        method,
+        base + bound,
+        base,
+    )
+
+
+def scratch_offset(plan: Plan, lowered: Lowered, index: int) -> int | None:
+    """Where the op's scratch begins, or what it updates beside its output; None: it has neither."""
+    more = lowered.ops[index].more
+    if more:
+        return plan.buffers[more[0]].offset
+    return plan.scratch[index].offset if index in plan.scratch else None
+
+
+def _state_rooms(lowered: Lowered) -> list[Block]:
+    """What states lie in, in their order: always alive. They lie at the bottom, which costs
+    nothing: no plan has anything across such a room, so it can change places with all below."""
+    names = dict.fromkeys(lowered.views.get(name, (name, 0))[0] for name in lowered.states)
+    return [Block(name, lowered.buffers[name], -1, len(lowered.ops)) for name in names]
 
 
 def problem_of(lowered: Lowered) -> Problem:
-    """Lifetimes and overlaps of ``lowered``: what `plan` has to solve."""
+    """Lifetimes and overlaps of ``lowered`` but for what lies in states' rooms: what `plan` has to
+    solve."""
     end = len(lowered.ops)
-    first = {lowered.input: -1}
-    last = {lowered.input: -1}
+    first = dict.fromkeys(lowered.inputs, -1)
+    last = dict.fromkeys(lowered.inputs, -1)
     for index, op in enumerate(lowered.ops):
-        first.setdefault(op.output, index)
-        for name in (*op.inputs, op.output):
+        for name in (op.output, *op.more):
+            first.setdefault(name, index)
+        for name in (*op.inputs, op.output, *op.more):
             last[name] = index
-    last[lowered.output] = end
-    blocks = [Block(name, size, first[name], last[name]) for name, size in lowered.buffers.items()]
+    last.update(dict.fromkeys(lowered.outputs, end))
+    fixed = {*lowered.views, *(block.name for block in _state_rooms(lowered))}
+    blocks = [
+        Block(name, size, first[name], last[name])
+        for name, size in lowered.buffers.items()
+        if name not in fixed
+    ]
     number = {block.name: i for i, block in enumerate(blocks)}
     gaps: dict[tuple[int, int], int] = {}
     for index, op in enumerate(lowered.ops):
         if op.scratch:
             blocks.append(Block(f"scratch of {op.name}", op.scratch, index, index, scratch=True))
         for source, gap in overlaps(op).items():
-            if last[source] == index:
+            if last[source] == index and not fixed & {source, op.output}:
                 gaps[number[op.output], number[source]] = align(gap)
     return Problem(tuple(blocks), MappingProxyType(gaps))
 

@@ -8,7 +8,11 @@
     48      H      header: JSON, UTF-8, keys sorted, no blanks; the graph without its arrays
     48+H    ...    the arrays, little-endian, one behind the other; the header says where and what
 
-A tensor's type and the constants are left out where all is int8 and there are none.
+A tensor's type and the constants are left out where all is int8 and there are none. Version 1 is
+that of graphs with one input, one output and no state. Version 2 has in its header lists of
+``inputs``, ``outputs``, ``input_permutations`` and ``samples`` (one each an input, the latter may
+be none), ``states`` (name, tensor read, tensor that takes its place, initial value), and
+``more`` of an op: the tensors that it writes beside the one of its name.
 
 The same graph always gives the same bytes. On reading nothing is believed: lengths, checksum,
 every field's type, and at last `validate` on the whole graph. Bad bytes raise InvalidModel.
@@ -30,23 +34,24 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
-from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, Window
+from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, State, Window
 from nanotool.ops import FACTS, INT8_OPERATORS
 from nanotool.validate import validate
 
 MAGIC = b"NANOTOOL"
-VERSION = 1
+SIMPLE, GENERAL = 1, 2  # format versions
 PREFIX = struct.Struct("<8sII32s")
 MAX_FILE = 256 * 2**20  # bytes
 HINT = "Make it again with `nanotool quantize`."
 DTYPES: dict[str, np.dtype[Any]] = {
     "i1": np.dtype("<i1"),
+    "i2": np.dtype("<i2"),
     "u1": np.dtype("<u1"),
     "i4": np.dtype("<i4"),
     "f4": np.dtype("<f4"),
 }
 OPERATORS: dict[str, type[Op]] = {FACTS[one].tag: one for one in INT8_OPERATORS}
-SAMPLE_TYPES = {"int8": "i1", "uint8": "u1", "float32": "f4"}  # of the input -> of its samples
+ARRAY_TYPES = {"int8": "i1", "int16": "i2", "uint8": "u1", "float32": "f4"}  # of a tensor's data
 
 Json: TypeAlias = Any
 
@@ -92,7 +97,14 @@ def to_bytes(graph: QGraph) -> bytes:
     header, arrays = _pack(graph, identity=False)
     body = header + arrays
     digest = hashlib.sha256(body).digest()
-    return PREFIX.pack(MAGIC, VERSION, len(header), digest) + body
+    return PREFIX.pack(MAGIC, _version(graph), len(header), digest) + body
+
+
+def _version(graph: QGraph) -> int:
+    """The format that ``graph`` is written in: the first one that can tell it."""
+    one = len(graph.inputs) == len(graph.outputs) == 1
+    several = graph.states or any(op.more for op in graph.ops)
+    return SIMPLE if one and not several else GENERAL
 
 
 def from_bytes(content: bytes) -> QGraph:
@@ -102,15 +114,18 @@ def from_bytes(content: bytes) -> QGraph:
     if len(content) < PREFIX.size:
         raise InvalidModel("The file is cut short.", HINT)
     _, version, length, digest = PREFIX.unpack_from(content)
-    if version != VERSION:
+    if version not in (SIMPLE, GENERAL):
         raise InvalidModel(
-            f"The file has format version {version}; this nanotool reads {VERSION}.",
-            "Update nanotool." if version > VERSION else HINT,
+            f"The file has format version {version}; this nanotool reads {SIMPLE} and {GENERAL}.",
+            "Update nanotool." if version > GENERAL else HINT,
         )
     body = content[PREFIX.size :]
     if length > len(body) or hashlib.sha256(body).digest() != digest:
         raise InvalidModel("The file is damaged: its checksum does not fit.", HINT)
-    return _Reader(body[length:]).graph(_parse(body[:length]))
+    graph = _Reader(body[length:], version).graph(_parse(body[:length]))
+    if _version(graph) != version:
+        raise InvalidModel(f"The file has format version {version}, {_version(graph)} is right.")
+    return graph
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -137,6 +152,7 @@ class _Writer:
 def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
     """(header, arrays); with ``identity`` only what matters to the result of an inference."""
     writer = _Writer()
+    simple = _version(graph) == SIMPLE
     # float.hex() is exact and the same everywhere, unlike a decimal.
     header: Json = {
         "tensors": [_tensor(tensor) for tensor in _ordered(graph)],
@@ -149,12 +165,11 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
                 "weight_scale": writer.array(op.weight_scale),
                 "bias": writer.array(op.bias),
                 "clamp": list(op.clamp),
+                **({} if simple else {"more": list(op.more)}),
             }
             for op in graph.ops
         ],
-        "input": graph.input,
-        "output": graph.output,
-        "input_permutation": list(graph.input_permutation),
+        **(_one_end(graph) if simple else _ends(graph, writer)),
     }
     if graph.constants:
         header["constants"] = [
@@ -165,16 +180,39 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
             "name": graph.name,
             "labels": list(graph.labels),
             "quality": [[q.tensor, q.sqnr_db.hex(), q.saturation.hex()] for q in graph.quality],
-            "samples": writer.array(graph.samples),
+            "samples": [writer.array(samples) for samples in graph.samples],
             "source": graph.source,
         }
+        if simple:
+            header["samples"] = header["samples"][0] if graph.samples else None
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode(), b"".join(writer.chunks)
 
 
+def _one_end(graph: QGraph) -> Json:
+    return {
+        "input": graph.input,
+        "output": graph.output,
+        "input_permutation": list(graph.input_permutation),
+    }
+
+
+def _ends(graph: QGraph, writer: _Writer) -> Json:
+    return {
+        "inputs": list(graph.inputs),
+        "outputs": list(graph.outputs),
+        "input_permutations": [list(order) for order in graph.permutations],
+        "states": [
+            [state.name, state.read, state.next, writer.array(state.initial)]
+            for state in graph.states
+        ],
+    }
+
+
 def _ordered(graph: QGraph) -> list[QTensor]:
     """Tensors in order of execution, so that the order of a dict does not show."""
-    names = (graph.input, *sorted(graph.constants), *(op.name for op in graph.ops))
+    written = (name for op in graph.ops for name in op.outputs)
+    names = (*graph.sources, *sorted(graph.constants), *written)
     return [graph.tensors[name] for name in names]
 
 
@@ -318,11 +356,16 @@ def _readers(operator: type[Op]) -> dict[str, Callable[[Json, str], Any]]:
 ATTRIBUTES = {operator: _readers(operator) for operator in INT8_OPERATORS}
 
 
+def _names(value: Json, what: str) -> tuple[str, ...]:
+    return tuple(_text(item, "a name") for item in _list(value, what))
+
+
 class _Reader:
     """Makes a graph of a parsed header and the bytes of the arrays."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, version: int) -> None:
         self.data = data
+        self.simple = version == SIMPLE
         self.read = 0  # bytes of the arrays read so far: none is left out or read twice
 
     def array(self, value: Json, dtype: str) -> Any:
@@ -367,7 +410,10 @@ class _Reader:
 
     def op(self, value: Json) -> QOp:
         names = ("name", "op", "inputs", "weight", "weight_scale", "bias", "clamp")
-        name, op, inputs, weight, scale, bias, clamp = _fields(value, "an op", *names)
+        general = () if self.simple else ("more",)
+        name, op, inputs, weight, scale, bias, clamp, *more = _fields(
+            value, "an op", *names, *general
+        )
         low, high = _row(clamp, "a clamp", 2)
         return QOp(
             name=_text(name, "a name"),
@@ -377,6 +423,7 @@ class _Reader:
             weight_scale=self.array(scale, "f4"),
             bias=self.array(bias, "i4"),
             clamp=(_int(low, "a clamp"), _int(high, "a clamp")),
+            more=_names(more[0], "further outputs") if more else (),
         )
 
     def quality(self, value: Json) -> LayerQuality:
@@ -385,21 +432,63 @@ class _Reader:
             _text(name, "a name"), _float(sqnr, "a ratio"), _float(saturation, "a saturation")
         )
 
-    def samples(self, values: dict[str, Json], tensors: list[QTensor]) -> Any:
-        types = {tensor.name: tensor.dtype for tensor in tensors}
-        dtype = types.get(_text(values["input"], "the input"), "int8")
-        return self.array(values["samples"], SAMPLE_TYPES.get(dtype, "i1"))
+    def ends(self, values: dict[str, Json], types: dict[str, str]) -> dict[str, Any]:
+        """Inputs, outputs, states: what the two versions tell in different words."""
+        if self.simple:
+            order = _ints(values["input_permutation"], "the input permutation")
+            return {
+                "inputs": (_text(values["input"], "the input"),),
+                "outputs": (_text(values["output"], "the output"),),
+                "input_permutations": (order,) if order else (),
+            }
+        orders = tuple(
+            _ints(item, "an input permutation")
+            for item in _list(values["input_permutations"], "the input permutations")
+        )
+        return {
+            "inputs": _names(values["inputs"], "the inputs"),
+            "outputs": _names(values["outputs"], "the outputs"),
+            "input_permutations": orders,
+            "states": tuple(
+                self.state(item, types) for item in _list(values["states"], "the states")
+            ),
+        }
+
+    def state(self, value: Json, types: dict[str, str]) -> State:
+        name, read, following, initial = _row(value, "a state", 4)
+        tensor = _text(read, "a name")
+        array = self.array(initial, ARRAY_TYPES.get(types.get(tensor, ""), "i1"))
+        if array is None:
+            _bad("a state has no initial value")
+        return State(_text(name, "a name"), tensor, _text(following, "a name"), array)
+
+    def samples(self, value: Json, inputs: tuple[str, ...], types: dict[str, str]) -> Any:
+        rows = [value] if self.simple and value is not None else value
+        if rows is None:
+            return ()
+        kinds = [ARRAY_TYPES.get(types.get(name, ""), "i1") for name in inputs]
+        rows = _list(rows, "the samples")
+        if len(rows) not in (0, len(kinds)):
+            _bad("there are samples for other inputs")
+        arrays = tuple(self.array(item, kind) for item, kind in zip(rows, kinds, strict=False))
+        if any(array is None for array in arrays):
+            _bad("an input has no samples")
+        return arrays
 
     def graph(self, header: Json) -> QGraph:
-        names = ("name", "tensors", "ops", "input", "output", "input_permutation", "labels")
-        more = ("quality", "samples", "source")
+        names = ("name", "tensors", "ops", "labels", "quality", "samples", "source")
+        ends: tuple[str, ...] = ("inputs", "outputs", "input_permutations", "states")
+        if self.simple:
+            ends = ("input", "output", "input_permutation")
         constant = ("constants",) if isinstance(header, dict) and "constants" in header else ()
-        fields = (*names, *more, *constant)
+        fields = (*names, *ends, *constant)
         values = dict(zip(fields, _fields(header, "the graph", *fields), strict=True))
         tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
+        types = {tensor.name: tensor.dtype for tensor in tensors}
         ops = tuple(self.op(item) for item in _list(values["ops"], "ops"))
-        if len({tensor.name for tensor in tensors}) != len(tensors):
+        if len(types) != len(tensors):
             _bad("two tensors have the same name")
+        borders = self.ends(values, types)
         constants = [
             self.constant(item) for item in _list(values.get("constants", []), "constants")
         ]
@@ -409,14 +498,12 @@ class _Reader:
             name=_text(values["name"], "the name"),
             tensors={tensor.name: tensor for tensor in tensors},
             ops=ops,
-            input=_text(values["input"], "the input"),
-            output=_text(values["output"], "the output"),
-            input_permutation=_ints(values["input_permutation"], "the input permutation"),
             labels=tuple(_text(item, "a label") for item in _list(values["labels"], "labels")),
             quality=tuple(self.quality(item) for item in _list(values["quality"], "the quality")),
-            samples=self.samples(values, tensors),
+            samples=self.samples(values["samples"], borders["inputs"], types),
             source=_text(values["source"], "the source"),
             constants=dict(constants),
+            **borders,
         )
         if self.read != len(self.data):
             _bad("there is more in the file than it says")

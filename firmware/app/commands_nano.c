@@ -73,7 +73,7 @@ bool command_info(unsigned count, char *const words[]) {
     put_text_line("m-info-model", model->name);
     put_text_line("m-info-hash", model->hash);
     put_number_line("m-info-ops", model->op_count);
-    put_tensor_line("m-info-input", &model->input);
+    put_tensor_line("m-info-input", &model->inputs[0]);
     put_tensor_line("m-info-output", inference_output_tensor());
     put_open("m-info-db");
     put_text(type_name(input_type()));

@@ -54,7 +54,7 @@ nano_status head_init(void) {
     nano_status status = nano_arena_init(&arena, app_train_arena, sizeof app_train_arena);
     if (status == NANO_OK)
         status = nano_train_init(&head.net, &APP_TRAIN, &arena);
-    if (status == NANO_OK && head.net.config->features != APP_MODEL.output.size)
+    if (status == NANO_OK && head.net.config->features != APP_MODEL.outputs[0].size)
         status = NANO_ERR_SHAPE;
     if (status == NANO_OK && !same_text(head.net.config->backbone, APP_MODEL.hash))
         status = NANO_ERR_ABI; /* as many features, but of another model */

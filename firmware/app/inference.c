@@ -27,7 +27,7 @@ nano_status inference_init(void) {
     state.status = nano_arena_init(&arena, app_arena, sizeof app_arena);
     if (state.status == NANO_OK)
         state.status = nano_init(&state.net, &APP_MODEL, &arena);
-    if (state.status == NANO_OK && !input_fits(&APP_MODEL.input))
+    if (state.status == NANO_OK && !input_fits(&APP_MODEL.inputs[0]))
         state.status = NANO_ERR_SHAPE;
     if (state.status == NANO_OK)
         state.status = head_init();
@@ -51,7 +51,7 @@ const char *inference_profile(void) {
 }
 
 const nano_tensor *inference_output_tensor(void) {
-    return head_output_tensor(&APP_MODEL.output);
+    return head_output_tensor(&APP_MODEL.outputs[0]);
 }
 
 bool inference_prepare(void) {
@@ -60,7 +60,7 @@ bool inference_prepare(void) {
 
 static void copy_in(void) {
     nano_rewind(&state.net);
-    input_copy(&APP_MODEL.input, nano_input(&state.net));
+    input_copy(&APP_MODEL.inputs[0], nano_input(&state.net));
 }
 
 /* What remains of the model, and the head. */

@@ -13,7 +13,7 @@
 #define DB_TYPE NANO_UINT8
 #define DB_SIZE APP_INPUT_SIZE
 #else
-#define DB_TYPE APP_MODEL.input.type
+#define DB_TYPE APP_MODEL.inputs[0].type
 #define DB_SIZE APP_INPUT_SIZE
 #endif
 

@@ -28,6 +28,7 @@ from nanotool.lower import (  # noqa: F401  (register)
 from nanotool.lower.deduplicate import deduplicated
 from nanotool.lower.fuse import calls_of
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, TargetLayer, lowers
+from nanotool.lower.states import place_states
 from nanotool.ops import layer_of, macs
 from nanotool.simulate import run_layer
 from nanotool.targets import check_goal, find_target
@@ -37,11 +38,13 @@ lowers.complete()
 
 __all__ = ["ABI", "ARRAY_ENDINGS", "MODEL_SYMBOLS", "layer_names", "lower"]
 
-ABI = 1  # the NANO_ABI whose structs are filled here
+ABI = 2  # the NANO_ABI whose structs are filled here
 
 # The names behind NAME_ that the model itself needs.
 MODEL_SYMBOLS = (
     *("model", "ops", "op_names", "arena_size", "input_size", "output_size"),
+    *("inputs", "outputs", "states", "state_size", "saved_state_size", "input_count"),
+    *("output_count", "state_count"),
     *("golden", "golden_count", "golden_input", "golden_output", "golden_input_crc"),
     *("golden_output_crc", "h", "weights", "weights_h", "golden_h"),
 )
@@ -57,51 +60,78 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
     find_target(target)
     check_goal(optimize)
     validate(graph)
-    _check_border(graph.input_tensor, "input")
-    _check_border(graph.output_tensor, "output")
-    buffer_of = {graph.input: graph.input}  # tensor -> buffer
-    buffers = {graph.input: graph.input_tensor.nbytes}
+    for what, tensors in (("input", graph.input_tensors), ("output", graph.output_tensors)):
+        for tensor in tensors:
+            _check_border(tensor, what)
+    for state in graph.states:
+        _check_border(graph.tensors[state.read], "state")
+    buffer_of = {name: name for name in graph.sources}  # tensor -> buffer
+    buffers = {name: graph.tensors[name].nbytes for name in graph.sources}
     ops: list[LoweredOp] = []
-    for layers, calls in calls_of(_layers(graph, target, optimize), graph.output):
+    for layers, calls in calls_of(_layers(graph, target, optimize), graph.results):
         last = layers[-1]
         if not calls:
             buffer_of[last.name] = buffer_of[last.qop.inputs[0]]
             continue
         ops += _lowered_ops(layers, calls, buffer_of)
-        buffer_of[last.name] = last.name
-        buffers[last.name] = last.output.nbytes
-    if len(ops) > UINT16_MAX:
-        raise InvalidModel(f"{len(ops)} layers are too many.", f"At most {UINT16_MAX} fit.")
-    if graph.output not in buffer_of:
-        hint = "It does not depend on the input, so there is nothing to run."
-        raise InvalidModel(f"The output {graph.output} is a constant.", hint)
+        for name in last.qop.outputs:
+            buffer_of[name] = name
+            buffers[name] = graph.tensors[name].nbytes
+    for name in graph.results:
+        if name not in buffer_of:
+            what = "output" if name in graph.outputs else "next state"
+            hint = "It does not depend on the input, so there is nothing to run."
+            raise InvalidModel(f"The {what} {name} is a constant.", hint)
+    placed = place_states(
+        ops,
+        buffers,
+        [(state, buffer_of[state.next]) for state in graph.states],
+        [buffer_of[name] for name in graph.outputs],
+    )
+    if len(placed.ops) > UINT16_MAX:
+        raise InvalidModel(f"{len(placed.ops)} layers are too many.", f"At most {UINT16_MAX} fit.")
     return Lowered(
         graph=graph,
         target=target,
-        ops=deduplicated(ops),
-        buffers=MappingProxyType(buffers),
-        input=graph.input,
-        output=buffer_of[graph.output],
+        ops=deduplicated(placed.ops),
+        buffers=MappingProxyType(placed.buffers),
+        inputs=graph.inputs,
+        outputs=placed.outputs,
         optimize=optimize,
+        states=tuple(state.read for state in graph.states),
+        views=MappingProxyType(placed.views),
     )
 
 
 def _symbols(graph: QGraph) -> dict[str, tuple[str, ...]]:
     """What begins the C symbols of each op's arrays, a text for each of its calls: a concat has one
     an input. The last one is made of the op's name alone, as far as that is free."""
-    names = [op.name for op in graph.ops]
-    parts = {op.name: len(op.inputs) - 1 for op in graph.ops if isinstance(op.op, Concat)}
-    firsts = [name for name, count in parts.items() for _ in range(count)]
+    names, firsts = [op.name for op in graph.ops], _first_calls(graph)
     symbols = iter(layer_symbols([*names, *firsts], ARRAY_ENDINGS, MODEL_SYMBOLS))
     last = {name: next(symbols) for name in names}
-    first = {name: tuple(next(symbols) for _ in range(count)) for name, count in parts.items()}
+    first: dict[str, tuple[str, ...]] = {}
+    for name in firsts:
+        first[name] = (*first.get(name, ()), next(symbols))
     return {name: (*first.get(name, ()), last[name]) for name in names}
+
+
+def _first_calls(graph: QGraph) -> list[str]:
+    """The ops that take several calls, each named once for every call but its last one."""
+    counts = {
+        op.name: len(op.inputs) - 1 if isinstance(op.op, Concat) else len(op.more)
+        for op in graph.ops
+    }
+    return [name for name, count in counts.items() for _ in range(count)]
 
 
 def layer_names(lowered: Lowered) -> list[str]:
     """The C suffix of each of ``lowered.ops``: the one that its arrays' names begin with."""
-    symbols = {name: iter(calls) for name, calls in _symbols(lowered.graph).items()}
-    return [next(symbols[op.output]) for op in lowered.ops]
+    graph = lowered.graph
+    copies = [op.name for op in lowered.ops if not op.symbol]
+    names = [*(op.name for op in graph.ops), *_first_calls(graph), *copies]
+    symbols = layer_symbols(names, ARRAY_ENDINGS, MODEL_SYMBOLS)[len(names) - len(copies) :]
+    rest = iter(symbols)
+    return [op.symbol or next(rest) for op in lowered.ops]
 
 
 def _layers(graph: QGraph, target: str, optimize: str) -> list[TargetLayer[Any]]:
@@ -113,11 +143,13 @@ def _layers(graph: QGraph, target: str, optimize: str) -> list[TargetLayer[Any]]
         layer = layer_of(graph, op)
         data = tuple(constants.get(name) for name in op.inputs)
         known = [value[None] for value in data if value is not None]
-        if len(known) == len(data):
+        if len(known) == len(data) and not op.more:
             constants[op.name] = run_layer(layer, *known)[0]
         else:
             tensors = (layer.inputs, layer.output, data)
-            layers.append(TargetLayer(op, *tensors, symbols[op.name], target, optimize))
+            layers.append(
+                TargetLayer(op, *tensors, symbols[op.name], target, optimize, more=layer.more)
+            )
     return layers
 
 
@@ -129,6 +161,7 @@ def _lowered_ops(
     source = tuple(layer.name for layer in layers)
     inputs = [name for layer in layers for name in layer.qop.inputs]
     lowered = []
+    symbols = layers[-1].symbols
     for part, call in enumerate(calls, 1):
         last = part == len(calls)
         lowered.append(
@@ -138,7 +171,9 @@ def _lowered_ops(
                 kernel=call.kernel,
                 params=call.params,
                 inputs=tuple(buffer_of[inputs[number]] for number in call.reads),
-                output=source[-1],
+                output=layers[-1].qop.outputs[call.writes],
+                more=tuple(layers[-1].qop.outputs[number] for number in call.more),
+                symbol=symbols[-1] if last else symbols[part - 1],
                 overlaps=call.overlaps,
                 scratch=call.scratch,
                 macs=sum(macs(layer) for layer in layers) if call.macs is None else call.macs,

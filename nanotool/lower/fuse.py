@@ -34,14 +34,14 @@ _INT32 = 2**31
 
 
 def calls_of(
-    layers: Sequence[TargetLayer[Any]], output: str
+    layers: Sequence[TargetLayer[Any]], results: Sequence[str]
 ) -> Iterator[tuple[tuple[TargetLayer[Any], ...], tuple[Call, ...]]]:
     """``layers`` in order with the calls that compute them: by themselves, or two with the one that
-    does both. The first one of two is read by the second one alone, right behind it, and is not the
-    graph's ``output``. No calls: the layer's output is its input's bytes.
+    does both. The first one of two is read by the second one alone, right behind it, and is none of
+    the graph's ``results``. No calls: the layer's output is its input's bytes.
     """
     readers = Counter(name for layer in layers for name in layer.qop.inputs)
-    readers[output] += 1
+    readers.update(results)
     rest = list(layers)
     while rest:
         first = rest.pop(0)

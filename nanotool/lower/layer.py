@@ -65,6 +65,8 @@ class Call:
     reads: tuple[int, ...] = (0,)  # numbers of the op's inputs, without those in flash
     scratch: int = 0
     macs: int | None = None  # None: those of the layers that it computes
+    writes: int = 0  # number of the op's output that it writes
+    more: tuple[int, ...] = ()  # numbers of outputs that it updates beside: `LoweredOp.more`
 
 
 # The portable kernel of each operator: a function of the layer that answers one `Call`, or several,

@@ -53,6 +53,7 @@ class Facts:
 
     tag: str  # its name in a .nano file, for good
     inputs: tuple[int, int] = (1, 1)  # in a QGraph: at least, at most
+    more: int = 0  # tensors that it writes beside its first one
     int8: bool = True  # whether it has an int8 form; the others are gone before the quantizer
     clamps: bool = False  # a clamp may be fused into it
     types: bool = False  # its tensors may be of other types than int8

@@ -7,7 +7,7 @@ Both views are generic over the operator, so that a function registered for `Con
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import numpy as np
@@ -41,6 +41,7 @@ class Layer(Generic[OpT_co]):
     inputs: tuple[QTensor, ...]
     output: QTensor
     constants: tuple[Int8Array | None, ...]  # the data of each input that never changes
+    more: tuple[QTensor, ...] = field(default=(), kw_only=True)  # what it writes beside the output
 
     @property
     def op(self) -> OpT_co:
@@ -110,6 +111,7 @@ def layer_of(graph: QGraph, op: QOp) -> Layer[Any]:
         tuple(graph.tensors[name] for name in op.inputs),
         graph.tensors[op.name],
         tuple(graph.constants.get(name) for name in op.inputs),
+        more=tuple(graph.tensors[name] for name in op.more),
     )
 
 

@@ -105,7 +105,7 @@ def _merged(first: Node, second: Node) -> Node | None:
 
 
 def _drop_dead(graph: Graph) -> Graph:
-    live = {graph.output}
+    live = set(graph.results)
     for node in reversed(graph.nodes):
         if node.name in live:
             live.update(node.inputs)

@@ -258,7 +258,7 @@ def _absorbed(graph: Graph, tensor: str, affine: Affine) -> dict[str, Node] | No
     """The layers, by name, that read gain x + offset off x instead of ``tensor``; None if some
     reader cannot."""
     readers = graph.consumers(tensor)
-    if tensor == graph.output or not readers:
+    if tensor in graph.results or not readers:
         return None
     changed: dict[str, Node] = {}
     for reader in readers:

@@ -83,12 +83,12 @@ def layout(graph: Graph) -> Graph:
         if best.moved == 0:
             break
     assert best is not None
-    result = replace(graph, output=best.result, constants=best.constants)
+    result = replace(graph, outputs=(best.result,), constants=best.constants)
     return replace(
         rebuilt(result, best.nodes, {}),
         channels_last=True,
-        input_shape=permuted(graph.input_shape, best.order),
-        input_permutation=() if best.order == tuple(range(rank)) else best.order,
+        input_shapes=(permuted(graph.input_shape, best.order),),
+        input_permutations=() if best.order == tuple(range(rank)) else (best.order,),
     )
 
 

@@ -36,20 +36,22 @@ def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> 
     )
     read = {tensor for node in kept for tensor in node.inputs}
     constants = {name: data for name, data in graph.constants.items() if name in read}
-    return replace(graph, nodes=kept, output=final(graph.output), constants=constants)
+    return replace(
+        graph, nodes=kept, outputs=tuple(final(name) for name in graph.outputs), constants=constants
+    )
 
 
 def sole_consumer(graph: Graph, tensor: str) -> Node | None:
-    """The one node that reads ``tensor``; None if several do, none does, or it is the output."""
+    """The one node that reads ``tensor``; None if several do, none does, or it is a result."""
     consumers = graph.consumers(tensor)
-    if len(consumers) != 1 or graph.output == tensor:
+    if len(consumers) != 1 or tensor in graph.results:
         return None
     return consumers[0]
 
 
 def producer(graph: Graph, tensor: str) -> Node | None:
-    """The node that writes ``tensor``; None for the graph's input and for constants."""
-    written = tensor != graph.input and tensor not in graph.constants
+    """The node that writes ``tensor``; None for inputs, states and constants."""
+    written = tensor not in graph.sources and tensor not in graph.constants
     return graph.node(tensor) if written else None
 
 
@@ -65,4 +67,4 @@ def unique(name: str, taken: set[str]) -> str:
 
 def names(graph: Graph) -> set[str]:
     """Every tensor name in use."""
-    return {graph.input, *graph.constants, *(node.name for node in graph.nodes)}
+    return {*graph.sources, *graph.constants, *(node.name for node in graph.nodes)}

@@ -104,7 +104,7 @@ def quantize(
     samples = to_device(result, np.concatenate(_first(batches, SAMPLES)))
     samples.setflags(write=False)
     quality = measure(graph, result, _counted(judged, step), useful)
-    return replace(result, quality=quality, samples=samples)
+    return replace(result, quality=quality, samples=(samples,))
 
 
 def _first(batches: Iterable[NDArray[Any]], count: int) -> list[NDArray[np.float32]]:
@@ -147,9 +147,9 @@ class _Quantizer:
             name=model_identifier(graph.name),
             tensors=self.tensors,
             ops=tuple(self.ops),
-            input=graph.input,
-            output=graph.output,
-            input_permutation=graph.input_permutation,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            input_permutations=graph.input_permutations,
             labels=labels,
             source=source,
             constants=self.constants,

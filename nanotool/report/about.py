@@ -99,7 +99,7 @@ def _built_goals(data: ReportData, built: BuildResult, *, measured: bool) -> tup
         row = _built_row(goal, other)
         if measured:
             samples = built.graph.samples
-            one = None if samples is None else samples[:1]
+            one = samples[0][:1] if samples else None
             ticks = bench(other, one).ticks
             row = replace(row, ticks=ticks)
         rows.append(row)

@@ -99,15 +99,21 @@ def budgets(built: BuildResult, stack_peak: int | None = None) -> tuple[Budget, 
 
 def layer_rows(lowered: Lowered, plan: Plan) -> tuple[LayerRow, ...]:
     """A row for each lowered op, in execution order."""
-    written = {lowered.input: lowered.graph.input}  # buffer -> row that wrote it last
+    written = {name: name for name in (*lowered.inputs, *lowered.states)}  # buffer -> its last row
     counted: set[str] = set()  # arrays: of those that layers share the first one has the bytes
     rows = []
+    newest: dict[str, str] = {}  # state's room -> row that last wrote into it
     for op in lowered.ops:
         arrays = {array.name: array for array in _arrays(op.params) if array.name not in counted}
         counted |= set(arrays)
-        inputs = tuple(written[name] for name in op.inputs)
+        inputs = tuple(
+            written.get(name) or newest[lowered.views[name][0] if name in lowered.views else name]
+            for name in op.inputs
+        )
         rows.append(_row(lowered, plan, op, inputs, sum(a.nbytes for a in arrays.values())))
-        written[op.output] = op.name
+        for name in (op.output, *op.more):
+            written[name] = op.name
+            newest[lowered.views.get(name, (name, 0))[0]] = op.name
     return tuple(rows)
 
 
@@ -150,7 +156,8 @@ def sample_rows(
     ``expected`` holds the true classes, if known. Empty for a model that is no classifier: its
     output has other axes than one of classes, or one value only.
     """
-    x = graph.samples if inputs is None else inputs
+    own = graph.samples[0] if graph.samples else None
+    x = own if inputs is None else inputs
     output = graph.output_tensor
     if x is None or not len(x) or output.size != output.shape[-1] or output.size < 2:
         return ()

@@ -11,14 +11,31 @@ const char *nanotool_fingerprint(void) {
     return "nanotool-sources:" NANOTOOL_FINGERPRINT;
 }
 
-nano_status nanotool_run(nano_net *net, size_t count, const int8_t *in, int8_t *out) {
-    const nano_model *model = net->model;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(nano_input(net), in + i * model->input.size, model->input.size);
+/* Begin anew where a sequence ends, and write the inputs of inference `number`. */
+static void begin(nano_net *net, size_t reset_every, size_t *done, const int8_t *const *in,
+                  size_t number) {
+    const nano_model *const model = net->model;
+    if (reset_every != 0 && *done % reset_every == 0)
+        nano_reset(net);
+    ++*done;
+    for (uint16_t i = 0; i < model->input_count; i++) {
+        const size_t size = model->inputs[i].size;
+        memcpy(nano_input_at(net, i), in[i] + number * size, size);
+    }
+}
+
+nano_status nanotool_run(nano_net *net, size_t count, size_t reset_every, size_t *done,
+                         const int8_t *const *in, int8_t *const *out) {
+    const nano_model *const model = net->model;
+    for (size_t number = 0; number < count; number++) {
+        begin(net, reset_every, done, in, number);
         const nano_status status = nano_run(net);
         if (status != NANO_OK)
             return status;
-        memcpy(out + i * model->output.size, nano_output(net), model->output.size);
+        for (uint16_t i = 0; i < model->output_count; i++) {
+            const size_t size = model->outputs[i].size;
+            memcpy(out[i] + number * size, nano_output_at(net, i), size);
+        }
     }
     return NANO_OK;
 }
@@ -36,14 +53,13 @@ static void keep(void *user, const nano_net *net, uint16_t op, nano_event event)
     memcpy(k->results[op] + k->sample * size, nano_op_output(net, op), size);
 }
 
-nano_status nanotool_run_all(nano_net *net, size_t count, const int8_t *in,
-                             int8_t *const *results) {
-    const nano_model *model = net->model;
+nano_status nanotool_run_all(nano_net *net, size_t count, size_t reset_every, size_t *done,
+                             const int8_t *const *in, int8_t *const *results) {
     keeper k = {results, 0};
     nano_status status = NANO_OK;
     nano_observe(net, keep, &k);
     for (; k.sample < count && status == NANO_OK; k.sample++) {
-        memcpy(nano_input(net), in + k.sample * model->input.size, model->input.size);
+        begin(net, reset_every, done, in, k.sample);
         status = nano_run(net);
     }
     nano_observe(net, NULL, NULL);

@@ -9,13 +9,16 @@
 #include "nano/nano.h"
 #include "nano/train.h"
 
-/* Run `count` inferences. `in` and `out` hold one input and one output behind the other. Stops at
- * the first status that is not NANO_OK and returns it. */
-nano_status nanotool_run(nano_net *net, size_t count, const int8_t *in, int8_t *out);
+/* Run `count` inferences. in[i] and out[i] hold `count` times input and output i, one behind the
+ * other. States are reset before every `reset_every`-th one, counted on from `*done`, which grows
+ * with every inference (0: never). Stops at the first status that is not NANO_OK and returns it. */
+nano_status nanotool_run(nano_net *net, size_t count, size_t reset_every, size_t *done,
+                         const int8_t *const *in, int8_t *const *out);
 
-/* Run `count` inferences and keep what every op wrote, taken right after it ran:
- * results[op] holds `count` times the op's out_size bytes. */
-nano_status nanotool_run_all(nano_net *net, size_t count, const int8_t *in, int8_t *const *results);
+/* The same, and keep what every op wrote, taken right after it ran: results[op] holds `count` times
+ * the op's out_size bytes. */
+nano_status nanotool_run_all(nano_net *net, size_t count, size_t reset_every, size_t *done,
+                             const int8_t *const *in, int8_t *const *results);
 
 /* The trainer's arithmetic with weights of so many bytes: float32 (4) or int16 (2). */
 const nano_train_arithmetic *nanotool_arithmetic(int bytes);

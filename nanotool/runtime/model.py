@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from nanotool.errors import InvalidModel, MissingTool, NanoError
 from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor
 from nanotool.lower import ABI
+from nanotool.plan import scratch_offset
 from nanotool.qfile import graph_hash
 from nanotool.runtime.arena import new_arena
 from nanotool.runtime.extension import load
 from nanotool.runtime.host import on_host
 from nanotool.runtime.structs import CData, Structs
+from nanotool.simulate import Inputs
 
 _BATCH_BYTES = 1 << 20  # about what one call into C reads: Ctrl-C is seen in between
 
@@ -43,76 +45,121 @@ class Runtime:
                 "Install nanotool again, or work in a whole checkout.",
             )
         self._lowered = lowered
-        self._input = lowered.graph.input_tensor
-        self._output = lowered.graph.output_tensor
+        self._graph = lowered.graph
         self._fast = fast
         self._structs = Structs(self._ffi)
         self._model = self._make_model(lowered, plan)
         self.arena_size = plan.arena_size
 
-    def run(self, x: NDArray[Any]) -> NDArray[Any]:
-        """[n, *output shape] for ``x`` [n, *input shape], both of their tensor's type (int8 but
-        for models with other borders), else `NanoError`."""
-        data = self._checked(x)
-        results = np.empty((len(data), self._output.nbytes), np.int8)
-        net, _room = self._net()
-        for part in self._parts(len(data)):
-            status = self._lib.nanotool_run(
-                net,
-                part.stop - part.start,
-                self._ffi.from_buffer("int8_t[]", data[part]),
-                self._ffi.from_buffer("int8_t[]", results[part], require_writable=True),
-            )
-            self._check(status)
-        return _typed(results, self._output)
+    def run(self, x: Inputs, *, reset_every: int = 0) -> NDArray[Any]:
+        """[n, *output shape] for ``x`` [n, *input shape], of a model with one output: `run_steps`
+        without the tuple."""
+        _ = self._graph.output  # one, or an error
+        return self.run_steps(x, reset_every=reset_every)[0]
 
-    def run_all(self, x: NDArray[Any]) -> list[NDArray[Any]]:
-        """The output of every lowered op for ``x``, [n, *shape] each, as it was when the op had
-        just written it; [n, 0] of an op that writes a first part only."""
+    def run_steps(self, x: Inputs, *, reset_every: int = 0) -> tuple[NDArray[Any], ...]:
+        """The outputs, [n, *shape] each, for the inputs ``x``: one array, or one an input, [n,
+        *shape] each, of their tensors' types (int8 but for models with other borders), else
+        `NanoError`.
+
+        A model with states takes the first axis as consecutive steps from a reset, with another
+        one before every ``reset_every``-th (0: none).
+        """
         data = self._checked(x)
-        tensors = [self._lowered.graph.tensors[op.output] for op in self._lowered.ops]
+        count = len(data[0])
+        results = [np.empty((count, t.nbytes), np.int8) for t in self._graph.output_tensors]
+        self._batches(self._lib.nanotool_run, data, results, reset_every)
+        tensors = self._graph.output_tensors
+        return tuple(_typed(rows, tensor) for rows, tensor in zip(results, tensors, strict=True))
+
+    def run_all(self, x: Inputs, *, reset_every: int = 0) -> list[NDArray[Any]]:
+        """The output of every lowered op for ``x``, [n, *shape] each, as it was when the op had
+        just written it; [n, 0] of an op that writes a first part only, and of a state's copy."""
+        data = self._checked(x)
         sizes = [self._out_size(op) for op in self._lowered.ops]
-        results = [np.empty((len(data), size), np.int8) for size in sizes]
+        results = [np.empty((len(data[0]), size), np.int8) for size in sizes]
+        self._batches(self._lib.nanotool_run_all, data, results, reset_every)
+        tensors = self._graph.tensors
+        return [
+            _typed(result, tensors[op.output]) if op.source else result
+            for result, op in zip(results, self._lowered.ops, strict=True)
+        ]
+
+    def start(self) -> Session:
+        """The model at work: step by step, with states that can be seen, saved and put back."""
+        return Session(self)
+
+    def _batches(
+        self,
+        function: Any,
+        inputs: tuple[Int8Array, ...],
+        results: list[Int8Array],
+        reset_every: int,
+    ) -> None:
+        """Run all samples through one net, so many in one call into C that Ctrl-C is seen."""
         net, _room = self._net()
-        for part in self._parts(len(data)):
+        done = self._ffi.new("size_t *")
+        for part in self._parts(len(inputs[0])):
+            sources = [self._ffi.from_buffer("int8_t[]", data[part]) for data in inputs]
             views = [
                 self._ffi.from_buffer("int8_t[]", result[part], require_writable=True)
                 for result in results
             ]
-            status = self._lib.nanotool_run_all(
+            status = function(
                 net,
                 part.stop - part.start,
-                self._ffi.from_buffer("int8_t[]", data[part]),
+                reset_every,
+                done,
+                self._ffi.new("int8_t *[]", sources),
                 self._ffi.new("int8_t *[]", views or 1),
             )
             self._check(status)
-        return [_typed(result, tensor) for result, tensor in zip(results, tensors, strict=True)]
 
     # --- Inputs -----------------------------------------------------------------------------------
 
-    def _checked(self, x: NDArray[Any]) -> Int8Array:
-        """``x`` as rows of contiguous bytes [n, nbytes]."""
-        shape = self._input.shape
+    def _checked(self, x: Inputs) -> tuple[Int8Array, ...]:
+        """Each input as rows of contiguous bytes [n, nbytes], all of as many."""
+        given = (x,) if isinstance(x, np.ndarray) or not isinstance(x, Sequence) else tuple(x)
+        if len(given) != len(self._graph.inputs):
+            raise NanoError(
+                f"{self._graph.name} has {len(self._graph.inputs)} inputs, {len(given)} were "
+                "given.",
+                f"Pass one array for each of {', '.join(self._graph.inputs)}, in this order.",
+            )
+        rows = tuple(
+            self._rows(data, tensor)
+            for data, tensor in zip(given, self._graph.input_tensors, strict=True)
+        )
+        if len({len(data) for data in rows}) > 1:
+            raise NanoError(
+                f"The inputs have {' and '.join(str(len(data)) for data in rows)} samples.",
+                "Each input needs as many.",
+            )
+        return rows
+
+    def _rows(self, x: NDArray[Any], tensor: QTensor) -> Int8Array:
+        shape, dtype = tensor.shape, tensor.dtype
         wanted = " x ".join(("N", *map(str, shape)))
-        dtype = self._input.dtype
+        one = "input" if len(self._graph.inputs) == 1 else f"input {tensor.name}"
         if not isinstance(x, np.ndarray) or x.dtype != dtype:
             found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
             raise NanoError(
-                f"The input is {found}, not an array of {dtype}, {wanted}.",
+                f"The {one} is {found}, not an array of {dtype}, {wanted}.",
                 "nanotool.inputs.to_device quantizes real values."
                 if dtype == "int8"
                 else "Convert it: numpy.ndarray.astype.",
             )
         if x.ndim == 0 or x.shape[1:] != shape:
             raise NanoError(
-                f"The input has shape {' x '.join(map(str, x.shape))}, not {wanted}.",
+                f"The {one} has shape {' x '.join(map(str, x.shape))}, not {wanted}.",
                 "Samples stand along the first axis; images are H x W x C.",
             )
-        rows = np.ascontiguousarray(x).reshape(len(x), self._input.size)
+        rows = np.ascontiguousarray(x).reshape(len(x), tensor.size)
         return rows.view(np.int8)
 
     def _parts(self, count: int) -> Iterator[slice]:
-        step = max(1, _BATCH_BYTES // self._input.nbytes // 64)
+        size = sum(tensor.nbytes for tensor in self._graph.input_tensors)
+        step = max(1, _BATCH_BYTES // size // 64)
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
@@ -144,14 +191,37 @@ class Runtime:
             "op_names": self._structs.new("char *[]", names) if names else self._ffi.NULL,
             "op_count": len(lowered.ops),
             "arena_size": plan.arena_size,
-            "input": self._tensor(graph.input_tensor, plan.buffers[lowered.input].offset),
-            "output": self._tensor(graph.output_tensor, plan.buffers[lowered.output].offset),
+            "inputs": self._ends(graph.input_tensors, lowered.inputs, plan),
+            "outputs": self._ends(graph.output_tensors, lowered.outputs, plan),
+            "states": self._states(lowered, plan),
+            "input_count": len(graph.inputs),
+            "output_count": len(graph.outputs),
+            "state_count": len(graph.states),
         }
         return self._structs.new("nano_model *", values)
 
-    def _tensor(self, tensor: QTensor, offset: int) -> dict[str, Any]:
+    def _ends(self, tensors: Sequence[QTensor], buffers: Sequence[str], plan: Plan) -> CData:
+        """An array of nano_tensor."""
+        rows = [
+            self._tensor(tensor, plan.buffers[buffer].offset, tensor.name)
+            for tensor, buffer in zip(tensors, buffers, strict=True)
+        ]
+        return self._structs.new("nano_tensor[]", rows)
+
+    def _states(self, lowered: Lowered, plan: Plan) -> CData:
+        """An array of nano_state, or NULL."""
+        rows = []
+        for state, buffer in zip(lowered.graph.states, lowered.states, strict=True):
+            tensor = lowered.graph.tensors[state.read]
+            initial = self._structs.new("uint8_t[]", state.initial.tobytes())
+            offset = plan.buffers[buffer].offset
+            rows.append({"tensor": self._tensor(tensor, offset, state.name), "initial": initial})
+        return self._structs.new("nano_state[]", rows) if rows else self._ffi.NULL
+
+    def _tensor(self, tensor: QTensor, offset: int, name: str) -> dict[str, Any]:
         """nano_tensor."""
         return {
+            "name": self._structs.new("char[]", name.encode()),
             "offset": offset,
             "size": tensor.nbytes,
             "shape": list(tensor.shape or (1,)),
@@ -163,6 +233,7 @@ class Runtime:
     def _op(self, lowered: Lowered, plan: Plan, index: int) -> dict[str, Any]:
         op = lowered.ops[index]
         none = self._lib.NANO_NONE
+        scratch = scratch_offset(plan, lowered, index)
         inputs = [plan.buffers[name].offset for name in op.inputs]
         out = plan.buffers[op.output]
         call = on_host(op) if self._fast else None
@@ -177,13 +248,68 @@ class Runtime:
             "params": self._structs.of(params),
             "in": inputs + [none] * (self._lib.NANO_MAX_INPUTS - len(inputs)),
             "out": out.offset,
-            "scratch": plan.scratch[index].offset if index in plan.scratch else none,
+            "scratch": none if scratch is None else scratch,
             "out_size": self._out_size(op),
         }
 
     def _out_size(self, op: LoweredOp) -> int:
         """Bytes of the tensor that ``op`` completes; 0 if it writes a first part only."""
         return self._lowered.buffers[op.output] if op.source else 0
+
+
+class Session:
+    """One net at work: each `step` goes on where the one before it ended. Not for several threads
+    at once."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._ffi, self._lib = runtime._ffi, runtime._lib
+        self._net, self._room = runtime._net()
+        self._graph = runtime._graph
+
+    def step(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The outputs [*shape] of one step for the inputs [*shape], in the model's order."""
+        rows = self._runtime._checked([np.asarray(x)[None] for x in inputs])
+        for number, row in enumerate(rows):
+            self._ffi.memmove(self._lib.nano_input_at(self._net, number), row.tobytes(), row.size)
+        self._check(self._lib.nano_run(self._net))
+        return tuple(
+            self._read(self._lib.nano_output_at(self._net, number), tensor)
+            for number, tensor in enumerate(self._graph.output_tensors)
+        )
+
+    def reset(self) -> None:
+        """Give every state its initial value: the next step is the first one of a sequence."""
+        self._lib.nano_reset(self._net)
+
+    @property
+    def states(self) -> dict[str, NDArray[Any]]:
+        """What the next step reads, by the states' names: copies."""
+        return {
+            state.name: self._read(
+                self._lib.nano_state_at(self._net, number), self._graph.tensors[state.read]
+            )
+            for number, state in enumerate(self._graph.states)
+        }
+
+    def save(self) -> bytes:
+        """The states as nano_save_state() writes them; `InvalidModel` of a model without."""
+        size = self._lib.nano_saved_state_size(self._net.model)
+        saved = self._ffi.new("uint8_t[]", max(size, 1))
+        self._check(self._lib.nano_save_state(self._net, saved, size))
+        return bytes(self._ffi.buffer(saved, size))
+
+    def load(self, saved: bytes) -> None:
+        """Put back what `save` gave; `InvalidModel` for bytes of another model, or damaged ones."""
+        self._check(self._lib.nano_load_state(self._net, self._ffi.from_buffer(saved), len(saved)))
+
+    def _read(self, pointer: CData, tensor: QTensor) -> NDArray[Any]:
+        content = bytes(self._ffi.buffer(self._ffi.cast("char *", pointer), tensor.nbytes))
+        values: NDArray[Any] = np.frombuffer(content, DTYPES[tensor.dtype]).copy()
+        return values.reshape(tensor.shape)
+
+    def _check(self, status: int) -> None:
+        self._runtime._check(status)
 
 
 def _typed(rows: Int8Array, tensor: QTensor) -> NDArray[Any]:

@@ -49,9 +49,9 @@ def to_graph(
         name=model_identifier(name),
         tensors=builder.tensors,
         ops=tuple(builder.ops),
-        input="input",
-        output=builder.end,
-        input_permutation=(1, 2, 0) if len(source.shape) == 3 else (),
+        inputs=("input",),
+        outputs=(builder.end,),
+        input_permutations=((1, 2, 0),) if len(source.shape) == 3 else (),
         labels=labels,
         source="nanotool.SequentialModel",
     )

@@ -312,7 +312,7 @@ class SequentialModel:
         count = len(samples)
         rows = layers.int8("The samples", "data", samples, count * self._input.size)
         device = self._input.to_device(rows.reshape(count, self._input.size))
-        return replace(graph, samples=device.reshape(count, *graph.input_tensor.shape))
+        return replace(graph, samples=(device.reshape(count, *graph.input_tensor.shape),))
 
     def export(
         self,

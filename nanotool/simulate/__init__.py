@@ -3,9 +3,9 @@
 One short function per operator, the executable twin of docs/numerics.md. They work on batches:
 the first axis of every array is the sample, the others are the tensor's H, W, C. Results are
 exact to the byte; accumulators wrap at 32 bits as a register does (graphs in which one could
-are refused by `nanotool.validate`).
+are refused by `nanotool.validate`). A model's states are arguments and results: nothing is kept.
 
-    run          simulate, simulate_all, run_op
+    run          simulate, simulate_steps, simulate_all, run_op
     linear       dense, convolutions            pooling      pools, mean
     elementwise  unary, binary, PReLU, borders  axis         softmax, log-softmax, argmax
     move         reshape, transpose, concat, slice, pad, resize
@@ -13,13 +13,23 @@ are refused by `nanotool.validate`).
 
 from nanotool.simulate import axis, elementwise, kernels, linear, move, pooling
 from nanotool.simulate.kernels import kernel
-from nanotool.simulate.run import run_layer, run_op, simulate, simulate_all
+from nanotool.simulate.run import (
+    Inputs,
+    initial_states,
+    run_layer,
+    run_op,
+    simulate,
+    simulate_all,
+    simulate_steps,
+)
 
 kernel.complete()
 
 __all__ = [
+    "Inputs",
     "axis",
     "elementwise",
+    "initial_states",
     "kernel",
     "kernels",
     "linear",
@@ -29,4 +39,5 @@ __all__ = [
     "run_op",
     "simulate",
     "simulate_all",
+    "simulate_steps",
 ]

@@ -215,7 +215,7 @@ def _backbone(graph: QGraph, features: QTensor) -> QGraph:
         graph,
         tensors={name: t for name, t in graph.tensors.items() if name in needed | {graph.input}},
         ops=tuple(reversed(ops)),
-        output=features.name,
+        outputs=(features.name,),
         labels=(),
         quality=tuple(q for q in graph.quality if q.tensor in needed),
         constants={name: data for name, data in graph.constants.items() if name in needed},

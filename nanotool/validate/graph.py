@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, ArgMax, Op, QGraph, QTensor
+from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, ArgMax, Op, QGraph, QTensor, State
 from nanotool.ops import FACTS, Layer, facts, layer_of
 from nanotool.ops.shape import output_shape
 from nanotool.validate.weights import check_weights
@@ -16,6 +17,9 @@ from nanotool.validate.weights import check_weights
 MAX_AXES = 4
 MAX_ELEMENTS = 2**28  # of one tensor
 MAX_NAME = 256  # characters
+MAX_ENDS = 256  # inputs, outputs, states
+INPUT_TYPES = ("int8", "uint8", "float32")
+STATE_TYPES = ("int8", "int16")
 
 
 def validate(graph: QGraph) -> None:
@@ -27,9 +31,9 @@ def validate(graph: QGraph) -> None:
         )
     for key, tensor in graph.tensors.items():
         _check_tensor(key, tensor)
-    for name in (graph.input, graph.output):
-        if name not in graph.tensors:
-            raise InvalidModel(f"The graph's input or output {name[:80]!r} is no tensor of it.")
+    _check_ends(graph)
+    for state in graph.states:
+        _check_state(graph, state)
     _check_constants(graph)
     _check_order(graph)
     _check_types(graph)
@@ -52,10 +56,59 @@ def _check_tensor(key: str, tensor: QTensor) -> None:
         raise InvalidModel(f"Tensor {name}: as {tensor.dtype} it has no scale {tensor.scale}.")
 
 
+def _check_ends(graph: QGraph) -> None:
+    """There are inputs and outputs, tensors of the graph; nothing is two inputs, or an input and a
+    state."""
+    for what, names in (("input", graph.inputs), ("output", graph.outputs)):
+        if not 1 <= len(names) <= MAX_ENDS:
+            raise InvalidModel(f"The graph has {len(names)} {what}s, not 1 to {MAX_ENDS}.")
+        for name in names:
+            if name not in graph.tensors:
+                raise InvalidModel(f"The graph's {what} {name[:80]!r} is no tensor of it.")
+    sources = graph.sources
+    for name in sources:
+        if sources.count(name) > 1:
+            raise InvalidModel(f"Tensor {name[:80]!r} is an input or a state twice.")
+    if len(set(graph.outputs)) != len(graph.outputs):
+        raise InvalidModel("One of the graph's outputs is listed twice.")
+    states = {state.name for state in graph.states}
+    if len(graph.states) > MAX_ENDS or len(states) != len(graph.states):
+        count = len(graph.states)
+        raise InvalidModel(f"The graph's {count} states are too many, or two share a name.")
+
+
+def _check_state(graph: QGraph, state: State) -> None:
+    """What is read and what takes its place are alike, and so is what comes first."""
+    name = state.name
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidModel(f"A state is named {name[:80]!r}.")
+    pair = [graph.tensors.get(tensor) for tensor in (state.read, state.next)]
+    if pair[0] is None or pair[1] is None:
+        raise InvalidModel(f"State {name}: it reads or becomes what is no tensor of the graph.")
+    read, following = (replace(tensor, name="") for tensor in pair if tensor is not None)
+    if read != following:
+        raise InvalidModel(
+            f"State {name}: {state.next} ({_kind(following)}) cannot take the place of "
+            f"{state.read} ({_kind(read)}).",
+            "Both need the same shape, type, scale and zero point.",
+        )
+    if read.dtype not in STATE_TYPES:
+        raise InvalidModel(f"State {name} is {read.dtype}.", "A state is int8 or int16.")
+    if state.initial.dtype != DTYPES[read.dtype] or state.initial.shape != read.shape:
+        raise InvalidModel(
+            f"State {name}: its initial value is {state.initial.dtype} {state.initial.shape[:8]}, "
+            f"not {_kind(read)}."
+        )
+
+
+def _kind(tensor: QTensor) -> str:
+    return f"{tensor.dtype} {tensor.shape}, {tensor.scale:g}/{tensor.zero_point}"
+
+
 def _check_constants(graph: QGraph) -> None:
     for name, data in graph.constants.items():
         tensor = graph.tensors.get(name)
-        if tensor is None or name in (graph.input, graph.output):
+        if tensor is None or name in graph.sources or name in graph.results:
             raise InvalidModel(f"The constant {name[:80]!r} is no inner tensor of the graph.")
         if tensor.dtype != "int8" or data.dtype != np.int8 or data.shape != tensor.shape:
             raise InvalidModel(
@@ -66,7 +119,7 @@ def _check_constants(graph: QGraph) -> None:
 
 def _check_order(graph: QGraph) -> None:
     """Each tensor is written once, before it is read; every tensor is written."""
-    written = {graph.input, *graph.constants}
+    written = {*graph.sources, *graph.constants}
     for op in graph.ops:
         general = FACTS.get(type(op.op))
         if general is None or not general.int8:
@@ -78,22 +131,33 @@ def _check_order(graph: QGraph) -> None:
         for tensor in op.inputs:
             if tensor not in written:
                 raise InvalidModel(f"{op.name}: it reads {tensor[:80]!r} before it is written.")
-        if op.name in written or op.name not in graph.tensors:
-            raise InvalidModel(f"{op.name[:80]!r} is written twice, or is no tensor of the graph.")
-        written.add(op.name)
-    if graph.output not in written:
-        raise InvalidModel(f"Tensor {graph.output} is written by nobody.")
+        for name in op.outputs:
+            if name in written or name not in graph.tensors:
+                raise InvalidModel(f"{name[:80]!r} is written twice, or is no tensor of the graph.")
+            written.add(name)
+        if len(op.more) != general.more:
+            writes = 1 + len(op.more)
+            raise InvalidModel(f"{op.name}: it writes {writes} tensors, not {1 + general.more}.")
     unwritten = sorted(set(graph.tensors) - written)
     if unwritten:
         raise InvalidModel(f"Tensor {unwritten[0]} is written by nobody.")
 
 
 def _check_types(graph: QGraph) -> None:
-    """int8 inside; the input may be uint8 or float32 too, the output also int32."""
-    if graph.input_tensor.dtype == "int32":
-        raise InvalidModel(f"The input {graph.input} is int32.", "int8, uint8 and float32 can be.")
+    """int8 inside; an input may be uint8 or float32 too, an output also int32, and states and what
+    becomes of them int16."""
+    for name in graph.inputs:
+        if graph.tensors[name].dtype not in INPUT_TYPES:
+            raise InvalidModel(
+                f"The input {name} is {graph.tensors[name].dtype}.",
+                "int8, uint8 and float32 can be.",
+            )
+    borders = {*graph.inputs, *graph.outputs}
     for name, tensor in graph.tensors.items():
-        if tensor.dtype != "int8" and name not in (graph.input, graph.output):
+        if tensor.dtype == "int16":
+            if name in borders:
+                raise InvalidModel(f"Tensor {name} is int16; only a state can be.")
+        elif tensor.dtype != "int8" and name not in borders:
             raise InvalidModel(f"Tensor {name} is {tensor.dtype}; only a border can be.")
 
 
@@ -119,38 +183,51 @@ def check_layer(layer: Layer[Op]) -> None:
 
 
 def _check_border(graph: QGraph) -> None:
-    """What belongs to the graph as a whole: permutation, labels, samples."""
-    shape = graph.input_tensor.shape
-    order = graph.input_permutation
-    if order and sorted(order) != list(range(len(shape))):
-        raise InvalidModel(f"The input permutation {order[:8]} does not fit the shape {shape}.")
+    """What belongs to the graph as a whole: permutations, labels, samples."""
+    if graph.input_permutations and len(graph.input_permutations) != len(graph.inputs):
+        raise InvalidModel(f"{len(graph.inputs)} inputs are not turned one by one.")
+    for tensor, order in zip(graph.input_tensors, graph.permutations, strict=True):
+        if order and sorted(order) != list(range(len(tensor.shape))):
+            raise InvalidModel(
+                f"The input permutation {order[:8]} does not fit the shape {tensor.shape}."
+            )
     _check_labels(graph)
-    samples = graph.samples
-    dtype = graph.input_tensor.dtype
-    if samples is not None and (
-        samples.size == 0
-        or samples.dtype != DTYPES[dtype]
-        or samples.ndim == 0
-        or samples.shape[1:] != shape
-    ):
-        raise InvalidModel(
-            f"The samples are {samples.dtype} {samples.shape}, not {dtype} n x {shape}."
-        )
-    if samples is not None and not np.isfinite(samples).all():
-        raise InvalidModel("The samples contain NaN or infinity.")
+    _check_samples(graph)
     for entry in graph.quality:
         known = entry.tensor in graph.tensors
         if not known or math.isnan(entry.sqnr_db) or not 0 <= entry.saturation <= 1:
             raise InvalidModel(f"The quality of {entry.tensor[:80]!r} is out of range.")
 
 
+def _check_samples(graph: QGraph) -> None:
+    """One array an input, of as many samples each; or none."""
+    if not graph.samples:
+        return
+    if len(graph.samples) != len(graph.inputs):
+        raise InvalidModel(f"There are samples for {len(graph.samples)} inputs.")
+    for tensor, samples in zip(graph.input_tensors, graph.samples, strict=True):
+        if (
+            samples.size == 0
+            or samples.dtype != DTYPES[tensor.dtype]
+            or samples.ndim == 0
+            or samples.shape[1:] != tensor.shape
+            or len(samples) != len(graph.samples[0])
+        ):
+            raise InvalidModel(
+                f"The samples are {samples.dtype} {samples.shape}, not {tensor.dtype} n x "
+                f"{tensor.shape}."
+            )
+        if not np.isfinite(samples).all():
+            raise InvalidModel("The samples contain NaN or infinity.")
+
+
 def _check_labels(graph: QGraph) -> None:
-    """One label an output; for an argmax, one an element that it chooses from."""
+    """One label an element of the first output; of an argmax, one an element that it searches."""
     if not graph.labels:
         return
-    outputs = graph.output_tensor.size
-    last = graph.ops[-1] if graph.ops else None
-    if last is not None and last.name == graph.output and isinstance(last.op, ArgMax):
+    outputs = graph.output_tensors[0].size
+    last = next((op for op in graph.ops if op.name == graph.outputs[0]), None)
+    if last is not None and isinstance(last.op, ArgMax):
         outputs = graph.tensors[last.inputs[0]].shape[last.op.axis]
     if len(graph.labels) != outputs:
         raise InvalidModel(f"There are {len(graph.labels)} labels for {outputs} outputs.")

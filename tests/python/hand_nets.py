@@ -159,8 +159,8 @@ class Net:
             "net",
             self.tensors,
             tuple(self.ops),
-            "input",
-            output or self.ops[-1].name,
+            ("input",),
+            (output or self.ops[-1].name,),
             constants=self.constants,
         )
         validate(graph)

@@ -78,7 +78,13 @@ class GraphBuilder:
     def graph(self, *, samples: int = 4, source: str = "made by hand") -> QGraph:
         x = self.rng.integers(-128, 128, (samples, *self.tensors["input"].shape)).astype(np.int8)
         return QGraph(
-            self.name, self.tensors, tuple(self.ops), "input", self.end, samples=x, source=source
+            self.name,
+            self.tensors,
+            tuple(self.ops),
+            ("input",),
+            (self.end,),
+            samples=(x,),
+            source=source,
         )
 
 

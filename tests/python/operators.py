@@ -154,7 +154,7 @@ class Draw:
     def graph(self, name: str) -> QGraph:
         output = self.ops[-1].name
         return QGraph(
-            name, self.tensors, tuple(self.ops), "input", output, constants=self.constants
+            name, self.tensors, tuple(self.ops), ("input",), (output,), constants=self.constants
         )
 
 

@@ -411,7 +411,7 @@ def salted(seed: int, layers: int | None = None, salts: int = 6) -> QGraph:
         new = salt(Salting(graph, rng))
         if new is None:
             continue
-        new = replace(new, samples=None)
+        new = replace(new, samples=())
         try:
             validate(new)
         except InvalidModel:

@@ -260,9 +260,10 @@ int main(void) {
     nano_net net;
     if (nano_arena_init(&arena, bytes, sizeof bytes)) return 1;
     if (nano_init(&net, &little_model, &arena)) return 1;
-    while (fread(nano_input(&net), 1, little_model.input.size, stdin) == little_model.input.size) {
+    const size_t size = little_model.inputs[0].size;
+    while (fread(nano_input(&net), 1, size, stdin) == size) {
         if (nano_run(&net)) return 1;
-        fwrite(nano_output(&net), 1, little_model.output.size, stdout);
+        fwrite(nano_output(&net), 1, little_model.outputs[0].size, stdout);
     }
     return 0;
 }

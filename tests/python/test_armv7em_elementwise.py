@@ -34,7 +34,7 @@ def every_pair(
         for name, scale, zero_point in zip(("a", "b", "y"), scales, zero_points, strict=True)
     }
     op = QOp("y", Binary(function), ("a", "b"), clamp=clamp)
-    return differ(QGraph("pairs", tensors, (op,), "a", "y", constants={"b": b[0]}), a, target)
+    return differ(QGraph("pairs", tensors, (op,), ("a",), ("y",), constants={"b": b[0]}), a, target)
 
 
 @pytest.mark.parametrize("target", [TARGET, "armv81m"])

@@ -28,7 +28,7 @@ MODELS = Path(__file__).parents[1] / "models"
 
 
 def noise(graph: QGraph) -> NDArray[Any]:
-    x, _ = golden_inputs(graph, 2)
+    (x,), _ = golden_inputs(graph, 2)
     return x
 
 

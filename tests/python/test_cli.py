@@ -512,7 +512,7 @@ class SimulatedDevice:
         graph = self.graph
         values = {graph.input: self.input.reshape(1, *graph.input_tensor.shape)}
         for op in graph.ops:
-            one = replace(graph, ops=(op,), input=op.inputs[0], output=op.name)
+            one = replace(graph, ops=(op,), inputs=op.inputs, outputs=op.outputs)
             value = simulate.simulate(one, values[op.inputs[0]]).copy()
             if op.name == self.broken:
                 value.reshape(-1)[0] ^= 1
@@ -541,25 +541,25 @@ class SimulatedDevice:
 @pytest.mark.parametrize("layer", ["conv", "pool", "fc"])
 def test_run_names_the_first_layer_that_differs(layer: str) -> None:
     graph = small()
-    assert graph.samples is not None
+    (samples,) = graph.samples
     device: Any = SimulatedDevice(graph, broken=layer)
-    result = run(device, graph, device.lowered, graph.samples)
+    result = run(device, graph, device.lowered, samples)
     assert result.first is None or layer in result.first.layer.split(" + ")
     assert (result.mismatches > 0) == (len(result.differing) > 0)
     if layer == "fc":
-        assert result.mismatches == len(graph.samples) and "fc" in verdict(result)
+        assert result.mismatches == len(samples) and "fc" in verdict(result)
         assert result.to_json()["first_difference"]["layer"] == "fc"
 
 
 def test_run_agrees() -> None:
     graph = small()
-    assert graph.samples is not None
+    (samples,) = graph.samples
     device: Any = SimulatedDevice(graph)
     seen: list[tuple[int, int]] = []
-    result = run(device, graph, device.lowered, graph.samples, lambda *step: seen.append(step))
-    np.testing.assert_array_equal(result.outputs, simulate.simulate(graph, graph.samples))
+    result = run(device, graph, device.lowered, samples, lambda *step: seen.append(step))
+    np.testing.assert_array_equal(result.outputs, simulate.simulate(graph, samples))
     assert result.mismatches == 0 and result.first is None and "0 bytes differ" in verdict(result)
-    assert seen[-1] == (len(graph.samples), len(graph.samples))
+    assert seen[-1] == (len(samples), len(samples))
 
 
 @pytest.fixture

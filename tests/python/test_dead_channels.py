@@ -330,5 +330,5 @@ def test_bias_never_leaves_int32() -> None:
     net.kill("a", {1: 127})
     net.conv("y", "a", 1, bias=[2**31 - 100])
     net.ops[-1] = replace(net.ops[-1], weight=np.array([[[[1, 127]]]], np.int8))
-    graph = QGraph("net", net.tensors, tuple(net.ops), "input", "y")
+    graph = QGraph("net", net.tensors, tuple(net.ops), ("input",), ("y",))
     assert drop_dead_channels(graph) is graph

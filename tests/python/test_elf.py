@@ -73,7 +73,7 @@ def lowered(table_size: int = 256) -> Lowered:
     bias = Array("fc_bias", np.zeros(2, np.int32))
     table = Array("act_table", np.zeros(table_size, np.int8))
     tensor = QTensor("x", (3,), 1.0, 0)
-    graph = QGraph("net", {"x": tensor}, (), "x", "x")
+    graph = QGraph("net", {"x": tensor}, (), ("x",), ("x",))
     ops = (
         LoweredOp(
             name="fc",
@@ -94,7 +94,7 @@ def lowered(table_size: int = 256) -> Lowered:
             overlaps=(None,),
         ),
     )
-    return Lowered(graph, "portable", ops, {"x": 3}, "x", "x")
+    return Lowered(graph, "portable", ops, {"x": 3}, ("x",), ("x",))
 
 
 def test_bytes_are_counted_by_kind(program: Path) -> None:

@@ -14,7 +14,9 @@ from nanotool.ir import QGraph, QTensor
 
 def graph(shape: tuple[int, ...], permutation: tuple[int, ...] = (), dtype: str = "int8") -> QGraph:
     tensor = QTensor("input", shape, *((1.0, 0) if dtype == "float32" else (0.5, 3)), dtype)
-    return QGraph("g", {"input": tensor}, (), "input", "input", permutation)
+    return QGraph(
+        "g", {"input": tensor}, (), ("input",), ("input",), (permutation,) if permutation else ()
+    )
 
 
 IMAGE = graph((4, 5, 2), (1, 2, 0))

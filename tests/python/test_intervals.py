@@ -86,7 +86,7 @@ def layer(
     y = QOp("y", op, inputs, clamp=clamp)
     if weights is not None:
         y = replace(y, weight=weights, weight_scale=SCALES, bias=BIAS)
-    graph = QGraph("one", tensors, (y,), "input", "y", constants=data)
+    graph = QGraph("one", tensors, (y,), ("input",), ("y",), constants=data)
     validate(graph)
     return graph
 
@@ -187,7 +187,7 @@ def test_input_of_bytes_without_sign() -> None:
         "input": QTensor("input", (1,), 0.1, 100, "uint8"),
         "y": QTensor("y", (1,), 0.4, 5),
     }
-    graph = QGraph("one", tensors, (QOp("y", Quantize(), ("input",)),), "input", "y")
+    graph = QGraph("one", tensors, (QOp("y", Quantize(), ("input",)),), ("input",), ("y",))
     y = simulate(graph, np.arange(256, dtype=np.uint8)[:, None])
     assert ranges(graph)["y"].hull == (y.min(), y.max())
 
@@ -216,7 +216,7 @@ def moved(op: Op, shape: Shape, source: Shape = (1, 1, 4)) -> list[tuple[int, in
         QOp("b", Binary("minimum"), ("a", "high")),
         QOp("y", op, ("b",)),
     )
-    graph = QGraph("moves", tensors, ops, "input", "y", constants=constants)
+    graph = QGraph("moves", tensors, ops, ("input",), ("y",), constants=constants)
     validate(graph)
     found = ranges(graph)["y"]
     return list(zip(found.low.tolist(), found.high.tolist(), strict=True))
@@ -267,7 +267,7 @@ def test_output_that_wraps_behind_its_zero_point() -> None:
         np.array([1 + 3 * 2.0**-17], np.float32),
         np.array([2**31 - 1 - 256], np.int32),
     )
-    graph = QGraph("wraps", tensors, (op,), "input", "y")
+    graph = QGraph("wraps", tensors, (op,), ("input",), ("y",))
     validate(graph)
     y = simulate(graph, BYTES[:, None])
     assert (y.min(), y.max()) == (-128, 127)
@@ -282,7 +282,7 @@ def test_product_that_wraps() -> None:
     }
     data = {"k": np.full(1, 127, np.int8)}
     ops = (QOp("y", Binary("mul"), ("input", "k")),)
-    graph = QGraph("wraps", tensors, ops, "input", "y", constants=data)
+    graph = QGraph("wraps", tensors, ops, ("input",), ("y",), constants=data)
     validate(graph)
     y = simulate(graph, BYTES[:, None])
     assert y.min() < 0  # though no factor is
@@ -294,7 +294,7 @@ def test_requantization_that_may_wrap_is_no_monotone_function() -> None:
     weight = np.array([[100]], np.int8)
     tensors = {"input": QTensor("input", (1,), 1.0, 0), "y": QTensor("y", (1,), 2.0**-25, 0)}
     op = QOp("y", Dense(), ("input",), weight, np.ones(1, np.float32), clamp=(-90, 80))
-    graph = QGraph("wraps", tensors, (op,), "input", "y")
+    graph = QGraph("wraps", tensors, (op,), ("input",), ("y",))
     found = ranges(graph)["y"]
     assert found.hull == (-90, 80)
     y = simulate(graph, BYTES[:, None])

@@ -205,7 +205,7 @@ def test_what_depends_on_constants_only_becomes_one() -> None:
     (array,) = lowered.arrays()
     assert np.array_equal(array.data, simulate.simulate_all(graph, ZEROS)["sum"][0])
     refused(
-        replace(graph, ops=graph.ops[:1], output="sum", tensors=without(graph, "output")), "sum"
+        replace(graph, ops=graph.ops[:1], outputs=("sum",), tensors=without(graph, "output")), "sum"
     )
 
 
@@ -313,7 +313,7 @@ def kernels(graph: QGraph) -> list[str]:
 def test_what_is_read_elsewhere_or_twice_stays() -> None:
     apart = ["nano_conv2d", "nano_max_pool"]
     assert kernels(pooled()) == ["nano_conv2d_max_pool"]
-    assert kernels(replace(pooled(), output="conv")) == apart  # the image is the answer
+    assert kernels(replace(pooled(), outputs=("conv",))) == apart  # the image is the answer
     assert kernels(pooled(size=3)) == apart  # windows overlap
     b = GraphBuilder("read_twice", (8, 8, 2))
     b.conv2d("conv", 4)
@@ -376,7 +376,7 @@ def test_sizes_beyond_16_bits_are_refused_by_name() -> None:
     wide = QTensor("input", (1, 65_537, 1), 1.0, 0)
     pooled = QTensor("pool.wide", (1, 32_768, 1), 1.0, 0)
     op = QOp("pool.wide", MaxPool2D(Window((1, 2), (1, 2))), ("input",))
-    b = QGraph("wide", {"input": wide, "pool.wide": pooled}, (op,), "input", "pool.wide")
+    b = QGraph("wide", {"input": wide, "pool.wide": pooled}, (op,), ("input",), ("pool.wide",))
     refused(b, "input", "65537", "65,535")
     flat = QTensor("input", (257, 256), 1.0, 0)
     inner = QTensor("reshape", (1, 65_792, 1), 1.0, 0)
@@ -384,7 +384,7 @@ def test_sizes_beyond_16_bits_are_refused_by_name() -> None:
     reshape = QOp("reshape", Reshape((1, 65_792, 1)), ("input",))
     op = QOp("pool.wide", MaxPool2D(Window((1, 2), (1, 2))), ("reshape",))
     tensors = {"input": flat, "reshape": inner, "pool.wide": pooled}
-    refused(QGraph("wide", tensors, (reshape, op), "input", "pool.wide"), "pool.wide", "in_w")
+    refused(QGraph("wide", tensors, (reshape, op), ("input",), ("pool.wide",)), "pool.wide", "in_w")
 
 
 def test_too_many_dense_rows_are_refused() -> None:

@@ -182,7 +182,7 @@ def bias_only(
         "x": QTensor("x", (*shape, 1), scales[0], 0),
         "y": QTensor("y", (*shape, channels), scales[2], 0),
     }
-    return QGraph("bias_only", tensors, (layer,), "x", "y")
+    return QGraph("bias_only", tensors, (layer,), ("x",), ("y",))
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -386,7 +386,7 @@ def test_quotients_of_sums_are_in_double(function: str, sign: int) -> None:
         tensors = {name: QTensor(name, (1,), scale, 0) for name, scale in names}
         constants = {"b": np.array([b], np.int8)}
         op = QOp("y", Binary(function), ("x", "b"))
-        graph = QGraph("tied", tensors, (op,), "x", "y", constants=constants)
+        graph = QGraph("tied", tensors, (op,), ("x",), ("y",), constants=constants)
         x = np.array([[a]], np.int8)
         assert simulate(graph, x).tolist() == oracle.run(graph, x).tolist()
 

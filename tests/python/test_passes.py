@@ -52,7 +52,7 @@ def same(before: Graph, after: Graph) -> None:
 
 
 def graph_of(*nodes: Node, shape: tuple[int, ...], output: str = "") -> Graph:
-    return Graph("g", "input", shape, nodes, output or nodes[-1].name)
+    return Graph("g", ("input",), (shape,), nodes, (output or nodes[-1].name,))
 
 
 # --- drop -----------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_fold_not_past_a_relu() -> None:
 def test_fold_not_where_the_convolution_has_other_readers() -> None:
     model = settle(nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)))
     captured = capture(model, torch.zeros(1, 2, 4, 4))
-    graph = replace(captured, output="0")  # the caller reads the convolution, too
+    graph = replace(captured, outputs=("0",))  # the caller reads the convolution, too
     result = fold(graph)
     assert result.node("0") == graph.node("0")
     assert result.node("1").op == Conv2D(Window((1, 1)), groups=3)
@@ -257,7 +257,7 @@ def test_fuse_at_the_input_becomes_a_function() -> None:
 
 def test_fuse_not_where_others_read_the_producer() -> None:
     model = nn.Sequential(nn.MaxPool2d(2), nn.ReLU())
-    graph = replace(capture(model, torch.zeros(1, 2, 4, 4)), output="0")
+    graph = replace(capture(model, torch.zeros(1, 2, 4, 4)), outputs=("0",))
     result = fuse(graph)  # the caller reads the pool, too
     assert result.node("0").clamp == UNCLAMPED
     assert result.node("1").op == Unary("relu")

@@ -184,7 +184,7 @@ def test_a_buffer_that_is_read_again_is_not_overwritten() -> None:
         lowered,
         ops=(*lowered.ops, again),
         buffers={**lowered.buffers, "c": lowered.buffers["b"]},
-        output="c",
+        outputs=("c",),
     )
     gaps = problem_of(both).gaps
     names = [block.name for block in problem_of(both).blocks]

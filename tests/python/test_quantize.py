@@ -46,7 +46,7 @@ def dense(weight: Any, bias: Any = None, clamp: tuple[float, float] | None = Non
         None if bias is None else np.array(bias, np.float32),
         clamp or (-math.inf, math.inf),
     )
-    return Graph("g", "input", matrix.shape[1:], (node,), "fc", channels_last=True)
+    return Graph("g", ("input",), (matrix.shape[1:],), (node,), ("fc",), channels_last=True)
 
 
 def real_output(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
@@ -190,9 +190,9 @@ def test_the_first_inputs_become_samples_in_device_layout() -> None:
     graph = graph_of(nn.Conv2d(2, 3, 2), 2, 5, 6)
     x = random_input(12, 2, 5, 6)
     quantized = quantize(graph, [x[:3], x[3:]])
-    assert quantized.samples is not None
+    (samples,) = quantized.samples
     expected = quantized.input_tensor.quantize(x[:8].transpose(0, 2, 3, 1))
-    assert np.array_equal(quantized.samples, expected)
+    assert np.array_equal(samples, expected)
 
 
 @pytest.mark.parametrize(

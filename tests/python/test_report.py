@@ -209,10 +209,10 @@ def test_ticks_must_fit_the_layers() -> None:
 def test_samples_are_answered_by_the_simulator() -> None:
     graph = replace(digits_cnn(), labels=tuple("abcdefghij"))
     rows = sample_rows(graph, expected=["a"])
-    assert graph.samples is not None and len(rows) == len(graph.samples)
+    assert len(rows) == len(graph.samples[0])
     assert all(row.answer in graph.labels for row in rows)
     assert rows[0].expected == "a" and rows[1].expected == ""
-    assert sample_rows(replace(graph, samples=None)) == ()
+    assert sample_rows(replace(graph, samples=())) == ()
 
 
 def test_a_branching_graph_has_an_edge_for_each_input() -> None:
@@ -263,7 +263,7 @@ def test_tensors_of_other_types_and_long_answers() -> None:
         "x": QTensor("x", (4,), 1.0, 0, "float32"),
         "u": QTensor("u", (4,), 0.5, 128, "uint8"),
     }
-    graph = QGraph("m", tensors, (), "x", "u")
+    graph = QGraph("m", tensors, (), ("x",), ("u",))
     rows = [list(column.cells) for column in tensors_table(graph).columns]
     assert rows[2] == ["16", "4"] and rows[3] == ["–", "0.5"]
     assert rows[5] == ["float32", "-64 … 63.5, uint8"]

@@ -111,7 +111,7 @@ def test_any_tensor_can_be_the_output(output: str) -> None:
     graph = b.graph()
     tensors = {**graph.tensors, "flat": replace(graph.input_tensor, name="flat", shape=(72,))}
     ops = (QOp("flat", Reshape((72,)), ("input",)), *graph.ops)
-    graph = replace(graph, tensors=tensors, ops=ops, output=output)
+    graph = replace(graph, tensors=tensors, ops=ops, outputs=(output,))
     x = random_inputs(graph, 5)
     assert np.array_equal(runtime(lower(graph)).run(x), simulate.simulate(graph, x))
 
@@ -284,7 +284,7 @@ def test_an_unknown_kernel_is_named() -> None:
 
 def test_a_library_of_another_abi_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nanotool.runtime.model.ABI", 77)
-    with pytest.raises(MissingTool, match=r"NANO_ABI 1, .* 77"):
+    with pytest.raises(MissingTool, match=r"NANO_ABI 2, .* 77"):
         runtime(lower(digits_cnn()))
 
 
@@ -326,7 +326,7 @@ from nanotool.plan import plan
 from nanotool.errors import NanoError
 from nanotool.runtime import Runtime
 tensors = {name: QTensor(name, (3,), 1.0, 0) for name in ("x", "y")}
-low = lower(QGraph("m", tensors, (QOp("y", Unary("relu"), ("x",)),), "x", "y"))
+low = lower(QGraph("m", tensors, (QOp("y", Unary("relu"), ("x",)),), ("x",), ("y",)))
 try:
     print(Runtime(low, plan(low)).run(np.array([[-1, 0, 1]], np.int8)).tolist())
 except NanoError as error:

@@ -60,7 +60,7 @@ def test_no_inputs_and_ragged_ones() -> None:
             with pytest.raises(NanoError, match="has seen no input"):
                 model.graph()
             model.forward([5] * 18)
-        assert model.graph(samples=np.zeros((0, 2, 3, 3), np.int8)).samples is not None
+        assert model.graph(samples=np.zeros((0, 2, 3, 3), np.int8)).samples
         with pytest.raises(NanoError, match="no array"):
             model.forward([[1, 2], [3]])  # type: ignore[list-item]
     with pytest.raises(TypeError):

@@ -84,7 +84,7 @@ def test_windows_upon_windows(graph: QGraph, seed: int) -> None:
 
 
 def one_op(op: QOp, source: QTensor, target: QTensor) -> QGraph:
-    return QGraph("one", {source.name: source, target.name: target}, (op,), source.name, "y")
+    return QGraph("one", {source.name: source, target.name: target}, (op,), (source.name,), ("y",))
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3])

@@ -46,13 +46,13 @@ np.save(answer, oracle.run_bytes(open(model, "rb").read(), np.load(data)))
 
 
 def one(op: Op, source: QTensor, target: QTensor) -> QGraph:
-    return QGraph("one", {"x": source, "y": target}, (QOp("y", op, ("x",)),), "x", "y")
+    return QGraph("one", {"x": source, "y": target}, (QOp("y", op, ("x",)),), ("x",), ("y",))
 
 
 def twice(function: str, scale: float, output_scale: float) -> QGraph:
     """A function of the input and itself."""
     tensors = {"x": QTensor("x", (256,), scale, 0), "y": QTensor("y", (256,), output_scale, 0)}
-    return QGraph("twice", tensors, (QOp("y", Binary(function), ("x", "x")),), "x", "y")
+    return QGraph("twice", tensors, (QOp("y", Binary(function), ("x", "x")),), ("x",), ("y",))
 
 
 def apart(graph: QGraph, x: NDArray[Any], folder: Path) -> NDArray[Any] | None:

@@ -24,7 +24,7 @@ ZERO_POINTS = (-128, -127, -1, 0, 5, 126, 127)
 def from_tflm(function: str, source: QTensor, target: QTensor) -> Int8Array:
     """What TFLite Micro makes of all 256 inputs."""
     op = QOp(target.name, Unary(function), (source.name,))
-    graph = QGraph("unary", {source.name: source, target.name: target}, (op,), "x", "y")
+    graph = QGraph("unary", {source.name: source, target.name: target}, (op,), ("x",), ("y",))
     return oracle.run(graph, ALL_INPUTS[np.newaxis]).reshape(256)
 
 

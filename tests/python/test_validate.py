@@ -23,7 +23,7 @@ def test_a_pool_of_millions_of_windows_costs_nothing(gap: int) -> None:
     source = QTensor("x", (length, 1, 1), 0.1, 0)
     target = QTensor("y", (*window.output_size(length, 1), 1), 0.1, 0)
     graph = QGraph(
-        "pool", {"x": source, "y": target}, (QOp("y", MaxPool2D(window), ("x",)),), "x", "y"
+        "pool", {"x": source, "y": target}, (QOp("y", MaxPool2D(window), ("x",)),), ("x",), ("y",)
     )
     tracemalloc.start()
     try:
@@ -50,6 +50,6 @@ def test_pools_need_something_under_every_window(
     taps = [range(k * stride - padding[0], 10**6, dilation)[:kernel] for k in range(count)]
     sound = all(any(0 <= tap < size for tap in window_taps) for window_taps in taps)
     tensors = {"x": QTensor("x", (size, 1, 1), 0.1, 0), "y": QTensor("y", (count, 1, 1), 0.1, 0)}
-    graph = QGraph("pool", tensors, (QOp("y", MaxPool2D(window), ("x",)),), "x", "y")
+    graph = QGraph("pool", tensors, (QOp("y", MaxPool2D(window), ("x",)),), ("x",), ("y",))
     with contextlib.nullcontext() if sound else pytest.raises(InvalidModel, match="padding alone"):
         validate(graph)

@@ -47,7 +47,7 @@ def graph(
     data = {t.name: np.zeros(t.shape, np.int8) for t in inputs if t.name in constants}
     layer = QOp("y", op, tuple(t.name for t in inputs), **more)
     tensors = {t.name: t for t in (*inputs, result)}
-    return QGraph("g", tensors, (layer,), inputs[0].name, "y", constants=data)
+    return QGraph("g", tensors, (layer,), (inputs[0].name,), ("y",), constants=data)
 
 
 X, Y = tensor("x", (4, 6, 2)), tensor("y", (4, 6, 2))
@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[QGraph, str]] = {
     ),
     "mean, dims": (graph(Mean((1,), True), with_shape((4, 2)), X), r"yields shape \(4, 1, 2\)"),
     "concat of nothing": (
-        QGraph("g", {"x": X, "y": Y}, (QOp("y", Concat(0), ()),), "x", "y"),
+        QGraph("g", {"x": X, "y": Y}, (QOp("y", Concat(0), ()),), ("x",), ("y",)),
         "reads 0 tensors, not 1 to",
     ),
     "concat, no axis": (graph(Concat(3), Y, X), "has no axis 3"),
@@ -250,13 +250,15 @@ def test_constants(constants: dict[str, Any], message: str) -> None:
 
 def test_types_inside_and_at_the_borders() -> None:
     with pytest.raises(InvalidModel, match="The input x is int32"):
-        validate(QGraph("g", {"x": tensor("x", (1,), **{**FLOAT, "dtype": "int32"})}, (), "x", "x"))
+        validate(
+            QGraph("g", {"x": tensor("x", (1,), **{**FLOAT, "dtype": "int32"})}, (), ("x",), ("x",))
+        )
     with pytest.raises(InvalidModel, match=r"as float32 it has no scale 0\.5"):
         validate(graph(Quantize(), Y, tensor("x", (4, 6, 2), **{**FLOAT, "scale": 0.5})))
     middle = tensor("m", (4, 6, 2), dtype="uint8")
     ops = (QOp("m", Quantize(), ("x",)), QOp("y", Quantize(), ("m",)))
     with pytest.raises(InvalidModel, match="Tensor m is uint8; only a border can be"):
-        validate(QGraph("g", {"x": X, "m": middle, "y": Y}, ops, "x", "y"))
+        validate(QGraph("g", {"x": X, "m": middle, "y": Y}, ops, ("x",), ("y",)))
 
 
 def test_samples_have_the_inputs_type() -> None:

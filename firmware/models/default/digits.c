@@ -11,8 +11,9 @@
 #include "digits_weights.h"
 #include "nano/ops.h"
 
-/* Fails where the library is of another generation: export the model again. */
-NANO_STATIC_ASSERT(NANO_ABI == 1, digits_was_exported_for_NANO_ABI_1);
+#if NANO_ABI != 2
+#error "digits was exported for NANO_ABI 2, the library has another: export it again with nanotool of the library's version (nanotool export MODEL.nano -o FOLDER)"
+#endif
 
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
 
@@ -146,24 +147,32 @@ static const char *const digits_op_names[] = {
     "classifier",
 };
 
+static const nano_tensor digits_inputs[] = {
+    {
+        .offset = 5504, .size = 784, .shape = {28, 28, 1},
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
+        .name = "input",
+    },
+};
+
+static const nano_tensor digits_outputs[] = {
+    {
+        .offset = 0, .size = 10, .shape = {10},
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
+        .name = "classifier",
+    },
+};
+
 const nano_model digits_model = {
     .abi = NANO_ABI,
     .name = "digits",
     .hash = "8100f144369184df",
     .ops = digits_ops,
     .op_names = digits_op_names,
+    .inputs = digits_inputs, .outputs = digits_outputs, .states = NULL,
     .op_count = 5,
+    .input_count = 1, .output_count = 1, .state_count = 0,
     .arena_size = DIGITS_ARENA_SIZE,
-    .input = {
-        .offset = 5504, .size = 784,
-        .shape = {28, 28, 1},
-        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
-    },
-    .output = {
-        .offset = 0, .size = 10,
-        .shape = {10},
-        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
-    },
 };
 
 #elif defined(__XTENSA__) || defined(__riscv) || (defined(__arm__) && !defined(__ARM_FEATURE_DSP))  /* target scalar */
@@ -301,24 +310,32 @@ static const char *const digits_op_names[] = {
     "classifier",
 };
 
+static const nano_tensor digits_inputs[] = {
+    {
+        .offset = 5504, .size = 784, .shape = {28, 28, 1},
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
+        .name = "input",
+    },
+};
+
+static const nano_tensor digits_outputs[] = {
+    {
+        .offset = 0, .size = 10, .shape = {10},
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
+        .name = "classifier",
+    },
+};
+
 const nano_model digits_model = {
     .abi = NANO_ABI,
     .name = "digits",
     .hash = "8100f144369184df",
     .ops = digits_ops,
     .op_names = digits_op_names,
+    .inputs = digits_inputs, .outputs = digits_outputs, .states = NULL,
     .op_count = 5,
+    .input_count = 1, .output_count = 1, .state_count = 0,
     .arena_size = DIGITS_ARENA_SIZE,
-    .input = {
-        .offset = 5504, .size = 784,
-        .shape = {28, 28, 1},
-        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
-    },
-    .output = {
-        .offset = 0, .size = 10,
-        .shape = {10},
-        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
-    },
 };
 
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
@@ -455,24 +472,32 @@ static const char *const digits_op_names[] = {
     "classifier",
 };
 
+static const nano_tensor digits_inputs[] = {
+    {
+        .offset = 0, .size = 784, .shape = {28, 28, 1},
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
+        .name = "input",
+    },
+};
+
+static const nano_tensor digits_outputs[] = {
+    {
+        .offset = 1584, .size = 10, .shape = {10},
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
+        .name = "classifier",
+    },
+};
+
 const nano_model digits_model = {
     .abi = NANO_ABI,
     .name = "digits",
     .hash = "8100f144369184df",
     .ops = digits_ops,
     .op_names = digits_op_names,
+    .inputs = digits_inputs, .outputs = digits_outputs, .states = NULL,
     .op_count = 5,
+    .input_count = 1, .output_count = 1, .state_count = 0,
     .arena_size = DIGITS_ARENA_SIZE,
-    .input = {
-        .offset = 0, .size = 784,
-        .shape = {28, 28, 1},
-        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
-    },
-    .output = {
-        .offset = 1584, .size = 10,
-        .shape = {10},
-        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
-    },
 };
 
 #else  /* target portable */
@@ -598,24 +623,32 @@ static const char *const digits_op_names[] = {
     "classifier",
 };
 
+static const nano_tensor digits_inputs[] = {
+    {
+        .offset = 844, .size = 784, .shape = {28, 28, 1},
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
+        .name = "input",
+    },
+};
+
+static const nano_tensor digits_outputs[] = {
+    {
+        .offset = 784, .size = 10, .shape = {10},
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
+        .name = "classifier",
+    },
+};
+
 const nano_model digits_model = {
     .abi = NANO_ABI,
     .name = "digits",
     .hash = "8100f144369184df",
     .ops = digits_ops,
     .op_names = digits_op_names,
+    .inputs = digits_inputs, .outputs = digits_outputs, .states = NULL,
     .op_count = 3,
+    .input_count = 1, .output_count = 1, .state_count = 0,
     .arena_size = DIGITS_ARENA_SIZE,
-    .input = {
-        .offset = 844, .size = 784,
-        .shape = {28, 28, 1},
-        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
-    },
-    .output = {
-        .offset = 784, .size = 10,
-        .shape = {10},
-        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
-    },
 };
 
 #endif

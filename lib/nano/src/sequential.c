@@ -439,13 +439,19 @@ static uint32_t place_buffers(const nano_sequential *seq, uint32_t offset[2]) {
     return offset[1] + size[1];
 }
 
+/* What a finished model needs beside its ops. */
+typedef struct {
+    nano_model model;
+    nano_tensor input, output;
+} descriptor;
+
 size_t nano_sequential_remaining(const nano_sequential *seq) {
     uint32_t offset[2];
     if (seq == NULL || seq->ops == NULL)
         return 0;
     const size_t used = nano_arena_checkpoint(seq->arena);
-    const size_t descriptor = align_up(used, STRUCT_ALIGN);
-    const size_t room = align_up(descriptor + sizeof(nano_model), NANO_ALIGN);
+    const size_t place = align_up(used, STRUCT_ALIGN);
+    const size_t room = align_up(place + sizeof(descriptor), NANO_ALIGN);
     return room + place_buffers(seq, offset) - used;
 }
 
@@ -459,14 +465,17 @@ static void describe(nano_tensor *tensor, uint32_t offset, nano_shape shape, flo
     tensor->shape[3] = 0;
     tensor->scale = scale;
     tensor->zero_point = zero_point;
+    tensor->type = NANO_INT8;
+    tensor->name = NULL;
 }
 
 /* Turn the ops' buffer numbers into offsets and write the model's descriptor. */
-static void finish(nano_sequential *seq, nano_model *model) {
+static void finish(nano_sequential *seq, descriptor *made) {
+    nano_model *const model = &made->model;
     uint32_t offset[2];
     model->arena_size = place_buffers(seq, offset);
-    describe(&model->input, 0, seq->input, seq->input_scale, seq->input_zero_point);
-    describe(&model->output, offset[newest(seq)], seq->shape, seq->scale, seq->zero_point);
+    describe(&made->input, 0, seq->input, seq->input_scale, seq->input_zero_point);
+    describe(&made->output, offset[newest(seq)], seq->shape, seq->scale, seq->zero_point);
     for (uint16_t i = 0; i < seq->op_count; i++) {
         seq->ops[i].in[0] = offset[seq->ops[i].in[0]];
         seq->ops[i].out = offset[seq->ops[i].out];
@@ -477,6 +486,11 @@ static void finish(nano_sequential *seq, nano_model *model) {
     model->ops = seq->ops;
     model->op_names = NULL;
     model->op_count = seq->op_count;
+    model->inputs = &made->input;
+    model->outputs = &made->output;
+    model->states = NULL;
+    model->input_count = model->output_count = 1;
+    model->state_count = 0;
 }
 
 nano_status nano_sequential_end(nano_sequential *seq, nano_net *net) {
@@ -486,9 +500,8 @@ nano_status nano_sequential_end(nano_sequential *seq, nano_net *net) {
         return NANO_ERR_STATE;
     if (nano_sequential_remaining(seq) > nano_arena_free(seq->arena))
         return NANO_ERR_MEMORY;
-    nano_model *const model =
-        (nano_model *)nano_arena_alloc(seq->arena, sizeof *model, STRUCT_ALIGN);
-    finish(seq, model);
+    descriptor *const made = (descriptor *)nano_arena_alloc(seq->arena, sizeof *made, STRUCT_ALIGN);
+    finish(seq, made);
     seq->ops = NULL; /* finished: no layer can be added any more */
-    return nano_init(net, model, seq->arena);
+    return nano_init(net, &made->model, seq->arena);
 }

@@ -21,6 +21,8 @@ const char *nano_status_text(nano_status status) {
         return "calls in the wrong order";
     case NANO_ERR_RANGE:
         return "a scale, multiplier or shift that the integer kernels cannot express";
+    case NANO_ERR_CHECKSUM:
+        return "saved bytes are damaged";
     }
     return "unknown status";
 }

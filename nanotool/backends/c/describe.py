@@ -146,6 +146,8 @@ def place(placement: Placement) -> str:
 def layer_comment(lowered: Lowered, plan: Plan, index: int) -> list[str]:
     """The lines above an op: where it comes from, what it is, what it costs, where it lies."""
     op, graph = lowered.ops[index], lowered.graph
+    if not op.symbol:
+        return _wrapped([f"{index}  {c_comment(op.name)}", "copy", _places(plan, op, index)])
     computed = op.source or (op.output,)
     read = (name for layer in computed for name in graph.op(layer).inputs if name not in computed)
     inputs, result = [graph.tensors[name] for name in read], graph.tensors[op.output]
@@ -185,6 +187,8 @@ def _wrapped(parts: list[str]) -> list[str]:
 def _places(plan: Plan, op: LoweredOp, index: int) -> str:
     inputs = ", ".join(place(plan.buffers[name]) for name in op.inputs)
     text = f"arena {inputs}{' -> ' if inputs else ''}{place(plan.buffers[op.output])}"
+    if op.more:
+        text += f"  and {', '.join(place(plan.buffers[name]) for name in op.more)}"
     if index in plan.scratch:
         text += f"  scratch {place(plan.scratch[index])}"
     return text

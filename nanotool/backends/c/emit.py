@@ -25,9 +25,9 @@ from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
 from nanotool.ir import DTYPES, Array, Int8Array, Lowered, Plan, QGraph, QTensor
 from nanotool.lower import ABI, layer_names
-from nanotool.plan import draw
+from nanotool.plan import draw, scratch_offset
 from nanotool.qfile import graph_hash, to_bytes
-from nanotool.simulate import simulate
+from nanotool.simulate import simulate_steps
 from nanotool.targets import find_target
 from nanotool.training.cut import Trainable
 from nanotool.version import __version__
@@ -173,8 +173,9 @@ _EXTERN_C_END = ["#ifdef __cplusplus", "}", "#endif"]
 def _header(model: _Model) -> str:
     graph = model.graph
     facts = [
-        f"input    {describe.tensor_line(graph.input_tensor)}",
-        f"output   {describe.tensor_line(graph.output_tensor)}",
+        *_end_lines("input", graph.input_tensors),
+        *_end_lines("output", graph.output_tensors),
+        *_state_lines(graph),
         *(f"classes  {line}" for line in _labels(graph)),
         *(
             f"cost     {lowered.macs:,} MAC, {lowered.weight_bytes:,} bytes of weights, "
@@ -189,16 +190,70 @@ def _header(model: _Model) -> str:
         "/* Bytes of arena that the model takes, for tensors and scratch: the size of a buffer for",
         " * an arena (aligned to NANO_ALIGN) that holds nothing else. */",
         *_guarded(model, lambda _, plan: [f"#define {model.macro}_ARENA_SIZE {plan.arena_size}u"]),
-        "/* Bytes of the input and of the output. */",
-        f"#define {model.macro}_INPUT_SIZE {graph.input_tensor.nbytes}u",
-        f"#define {model.macro}_OUTPUT_SIZE {graph.output_tensor.nbytes}u",
-        "",
+        *_sizes(model),
+        *_state_sizes(model),
         f"extern const nano_model {model.name}_model;",
         "",
         *_EXTERN_C_END,
     ]
     banner = _banner(model, f"{model.name}.h", "the model", facts)
     return _file(banner, _include_guard(model, "H", body))
+
+
+def _end_lines(what: str, tensors: Sequence[QTensor]) -> list[str]:
+    """The border's tensors; with number and name where there are several."""
+    if len(tensors) == 1:
+        return [f"{what:8} {describe.tensor_line(tensors[0])}"]
+    return [
+        f"{f'{what} {number}':8} {c_comment(tensor.name)}: {describe.tensor_line(tensor)}"
+        for number, tensor in enumerate(tensors)
+    ]
+
+
+def _state_lines(graph: QGraph) -> list[str]:
+    return [
+        f"{f'state {number}':8} {c_comment(state.name)}: "
+        f"{describe.tensor_line(graph.tensors[state.read])}"
+        for number, state in enumerate(graph.states)
+    ]
+
+
+def _sizes(model: _Model) -> list[str]:
+    """Macros for the bytes of inputs and outputs."""
+    ends = (("INPUT", model.graph.input_tensors), ("OUTPUT", model.graph.output_tensors))
+    several = any(len(tensors) > 1 for _, tensors in ends)
+    lines = ["/* Bytes of the input and of the output. */"]
+    if several:
+        lines = [
+            "/* Bytes of all inputs and of all outputs, each behind the other; of each one. */"
+        ]
+    for what, tensors in ends:
+        lines.append(f"#define {model.macro}_{what}_SIZE {sum(t.nbytes for t in tensors)}u")
+    if several:
+        for what, tensors in ends:
+            lines.append(f"#define {model.macro}_{what}_COUNT {len(tensors)}u")
+            lines += [
+                f"#define {model.macro}_{what}_{number}_SIZE {tensor.nbytes}u"
+                f"  /* {c_comment(tensor.name)} */"
+                for number, tensor in enumerate(tensors)
+            ]
+    return [*lines, ""]
+
+
+def _state_sizes(model: _Model) -> list[str]:
+    """Macros for the bytes of states; nothing for a model without."""
+    states = model.graph.states
+    if not states:
+        return []
+    saved = sum(model.graph.tensors[state.read].nbytes for state in states)
+    return [
+        "/* Bytes of the arena, from its start on, that keep their values from step to step. */",
+        *_guarded(model, lambda _, plan: [f"#define {model.macro}_STATE_SIZE {plan.state_size}u"]),
+        "/* Bytes that nano_save_state() writes, and how many states those are. */",
+        f"#define {model.macro}_SAVED_STATE_SIZE (NANO_STATE_HEADER + {saved}u)",
+        f"#define {model.macro}_STATE_COUNT {len(states)}u",
+        "",
+    ]
 
 
 def _labels(graph: QGraph) -> list[str]:
@@ -261,8 +316,10 @@ def _source(model: _Model) -> str:
         f'#include "{model.name}_weights.h"',
         '#include "nano/ops.h"',
         "",
-        "/* Fails where the library is of another generation: export the model again. */",
-        f"NANO_STATIC_ASSERT(NANO_ABI == {ABI}, {model.name}_was_exported_for_NANO_ABI_{ABI});",
+        f"#if NANO_ABI != {ABI}",
+        f'#error "{model.name} was exported for NANO_ABI {ABI}, the library has another: export it '
+        "again with nanotool of the library's version (nanotool export MODEL.nano -o FOLDER)\"",
+        "#endif",
         "",
     ]
     banner = _banner(model, f"{model.name}.c", "ops and their parameters")
@@ -275,23 +332,32 @@ def _ops(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
     """The arena's picture, each layer's parameters, the op table and the model."""
     names = layer_names(lowered)
     lines = [*text.comment(c_comment_lines(draw(lowered, plan, ascii_only=True))), ""]
-    calls = {
-        op.output: [i for i, o in enumerate(lowered.ops) if o.output == op.output]
-        for op in lowered.ops
-    }
-    fused = {name for op in lowered.ops for name in op.source[:-1]}
-    for qop in lowered.graph.ops:
-        for index in calls.get(qop.name, ()):
-            params = lowered.ops[index].params
-            lines += text.comment(describe.layer_comment(lowered, plan, index))
-            lines.append(f"static const {params.ctype} {model.name}_{names[index]} = ")
-            lines[-1] += text.initializer(params, model.symbol) + ";"
-            lines.append("")
-        if qop.name not in calls and qop.name not in fused:
-            lines += [*text.comment([describe.alias_comment(lowered.graph, qop)]), ""]
+    idle = _idle(lowered)
+    lines += idle.get(-1, [])
+    for index, op in enumerate(lowered.ops):
+        lines += text.comment(describe.layer_comment(lowered, plan, index))
+        lines.append(f"static const {op.params.ctype} {model.name}_{names[index]} = ")
+        lines[-1] += text.initializer(op.params, model.symbol) + ";"
+        lines += ["", *idle.get(index, [])]
     if lowered.ops:
         lines += _op_table(model, lowered, plan, names)
     return [*lines, *_model_struct(model, lowered, plan)]
+
+
+def _idle(lowered: Lowered) -> dict[int, list[str]]:
+    """Comments on the graph's ops that need no call, by the lowered op behind which they stand."""
+    calls: dict[str, int] = {}  # tensor -> the last lowered op that works for it
+    for index, op in enumerate(lowered.ops):
+        calls.update(dict.fromkeys((*op.source, op.output, *op.more), index))
+    lines: dict[int, list[str]] = {}
+    place = -1
+    for qop in lowered.graph.ops:
+        if qop.name in calls:
+            place = calls[qop.name]
+        else:
+            comment = text.comment([describe.alias_comment(lowered.graph, qop)])
+            lines.setdefault(place, []).extend([*comment, ""])
+    return lines
 
 
 def c_comment_lines(picture: str) -> list[str]:
@@ -305,7 +371,8 @@ def _op_table(model: _Model, lowered: Lowered, plan: Plan, names: list[str]) -> 
     for index, op in enumerate(lowered.ops):
         inputs = [str(plan.buffers[name].offset) for name in op.inputs]
         inputs += ["NANO_NONE"] * (2 - len(inputs))
-        scratch = str(plan.scratch[index].offset) if index in plan.scratch else "NANO_NONE"
+        at = scratch_offset(plan, lowered, index)
+        scratch = "NANO_NONE" if at is None else str(at)
         out, size = plan.buffers[op.output].offset, lowered.buffers[op.output] if op.source else 0
         lines += [
             f"    {{.run = {op.kernel}, .params = &{model.name}_{names[index]},",
@@ -321,30 +388,81 @@ def _model_struct(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
     graph = model.graph
     table = f"{model.name}_ops" if lowered.ops else "NULL"
     names = f"{model.name}_op_names" if lowered.ops else "NULL"
+    lines: list[str] = []
+    for what, ends, places in (
+        ("inputs", graph.input_tensors, lowered.inputs),
+        ("outputs", graph.output_tensors, lowered.outputs),
+    ):
+        lines.append(f"static const nano_tensor {model.name}_{what}[] = {{")
+        for tensor, buffer in zip(ends, places, strict=True):
+            fields = _tensor(tensor, plan.buffers[buffer].offset, tensor.name)
+            lines += ["    {", *(f"        {field}" for field in fields), "    },"]
+        lines += ["};", ""]
+    lines += _states(model, lowered, plan)
+    states = f"{model.name}_states" if graph.states else "NULL"
     return [
+        *lines,
         f"const nano_model {model.name}_model = {{",
         "    .abi = NANO_ABI,",
         f"    .name = {c_string(model.name)},",
         f"    .hash = {c_string(model.digest)},",
         f"    .ops = {table},",
         f"    .op_names = {names},",
+        f"    .inputs = {model.name}_inputs, .outputs = {model.name}_outputs, .states = {states},",
         f"    .op_count = {len(lowered.ops)},",
+        f"    .input_count = {len(graph.inputs)}, .output_count = {len(graph.outputs)}, "
+        f".state_count = {len(graph.states)},",
         f"    .arena_size = {model.macro}_ARENA_SIZE,",
-        *_tensor("input", graph.input_tensor, plan.buffers[lowered.input].offset),
-        *_tensor("output", graph.output_tensor, plan.buffers[lowered.output].offset),
         "};",
     ]
 
 
-def _tensor(field: str, tensor: QTensor, offset: int) -> list[str]:
+def _states(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
+    """The table of states, and the initial values that are not one byte again and again."""
+    graph = lowered.graph
+    if not graph.states:
+        return []
+    arrays, rows = [], [f"static const nano_state {model.name}_states[] = {{"]
+    for number, (state, buffer) in enumerate(zip(graph.states, lowered.states, strict=True)):
+        fill = uniform_byte(state.initial)
+        initial = "NULL"
+        if fill is None:
+            initial = f"{model.name}_initial_{number}"
+            arrays += [
+                *text.comment([c_comment(f"{state.name}: before the first step")]),
+                f"static const {text.CTYPES[state.initial.dtype.name]} {initial}"
+                f"[{state.initial.size}] = {{",
+                *text.number_rows(state.initial),
+                "};",
+                "",
+            ]
+        fields = _tensor(graph.tensors[state.read], plan.buffers[buffer].offset, state.name)
+        rows += [
+            "    {",
+            "        .tensor = {",
+            *(f"            {field}" for field in fields),
+            "        },",
+            f"        .initial = {initial}, .fill = {fill or 0},",
+            "    },",
+        ]
+    return [*arrays, *rows, "};", ""]
+
+
+def uniform_byte(data: NDArray[Any]) -> int | None:
+    """The byte of which all of ``data`` is made, as nano_state's ``fill``; None if there are
+    several."""
+    values = set(data.tobytes())
+    return values.pop() if len(values) == 1 else None
+
+
+def _tensor(tensor: QTensor, offset: int, name: str) -> list[str]:
+    """The fields of a nano_tensor, three lines."""
     shape = ", ".join(str(n) for n in tensor.shape or (1,))
     return [
-        f"    .{field} = {{",
-        f"        .offset = {offset}, .size = {tensor.nbytes},",
-        f"        .shape = {{{shape}}},",
-        f"        .scale = {text.float_literal(tensor.scale)}, .zero_point = {tensor.zero_point}, "
+        f".offset = {offset}, .size = {tensor.nbytes}, .shape = {{{shape}}},",
+        f".scale = {text.float_literal(tensor.scale)}, .zero_point = {tensor.zero_point}, "
         f".type = NANO_{tensor.dtype.upper()},",
-        "    },",
+        f".name = {c_string(name)},",
     ]
 
 
@@ -400,20 +518,23 @@ def _owners(lowered: Lowered) -> dict[str, str]:
 # --- NAME_golden.h --------------------------------------------------------------------------------
 
 
-def golden_inputs(graph: QGraph, count: int) -> tuple[NDArray[Any], str]:
-    """(``count`` inputs, where they are from): the graph's samples, then made ones."""
-    tensor = graph.input_tensor
-    dtype = DTYPES[tensor.dtype]
-    none = np.zeros((0, *tensor.shape), dtype)
-    real = none if graph.samples is None else np.nan_to_num(graph.samples[:count])
-    missing = count - len(real)
+def golden_inputs(graph: QGraph, count: int) -> tuple[tuple[NDArray[Any], ...], str]:
+    """(``count`` samples of every input, where they are from): the graph's own, then made ones."""
+    have = min(count, len(graph.samples[0])) if graph.samples else 0
+    missing = count - have
+    results = []
+    noise = _noise(missing * sum(tensor.size for tensor in graph.input_tensors))
+    for number, tensor in enumerate(graph.input_tensors):
+        dtype = DTYPES[tensor.dtype]
+        none = np.zeros((0, *tensor.shape), dtype)
+        real = np.nan_to_num(graph.samples[number][:count]) if have else none
+        part, noise = np.split(noise, [missing * tensor.size])
+        made = part / np.float32(32) if dtype == np.float32 else part.view(dtype)
+        results.append(np.concatenate([real, made.reshape(missing, *tensor.shape)]))
     if not missing:
-        return real, "inputs from the calibration data"
-    noise = _noise(missing * tensor.size)
-    made = noise / np.float32(32) if dtype == np.float32 else noise.view(dtype)
-    made = made.reshape(missing, *tensor.shape)
-    origin = f"{len(real)} inputs from the calibration data, then noise"
-    return np.concatenate([real, made]), origin if len(real) else "inputs are noise"
+        return tuple(results), "inputs from the calibration data"
+    origin = f"{have} inputs from the calibration data, then noise"
+    return tuple(results), origin if have else "inputs are noise"
 
 
 def _noise(count: int) -> Int8Array:
@@ -429,24 +550,39 @@ def _noise(count: int) -> Int8Array:
 
 def _golden_header(model: _Model, count: int) -> str:
     inputs, origin = golden_inputs(model.graph, count)
-    outputs = simulate(model.graph, inputs)
+    outputs, _ = simulate_steps(model.graph, inputs)
+    vectors = f"vectors  {count}; {origin}; outputs from the simulator"
     banner = _banner(
         model,
         f"{model.name}_golden.h",
         "what the model must answer",
-        [f"vectors  {count}; {origin}; outputs from the simulator", "crc      CRC-32 as in zlib"],
+        [
+            vectors,
+            *(
+                ["order    consecutive steps, the first one after a reset"]
+                if model.graph.states
+                else ()
+            ),
+            "crc      CRC-32 as in zlib",
+        ],
     )
+    ends = [*_numbered("input", inputs), *_numbered("output", outputs)]
     body = [
         f'#include "{model.name}.h"',
         "",
         f"#define {model.macro}_GOLDEN_COUNT {count}u",
         "",
-        *_vectors(model, "input", inputs),
-        *_vectors(model, "output", outputs),
-        *_checksums(model, "input", inputs),
-        *_checksums(model, "output", outputs),
+        *(line for which, data in ends for line in _vectors(model, which, data)),
+        *(line for which, data in ends for line in _checksums(model, which, data)),
     ]
     return _file(banner, _FORMAT_OFF, _include_guard(model, "GOLDEN_H", body))
+
+
+def _numbered(which: str, arrays: Sequence[NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
+    """Each array with its name: input; input_0, input_1 where there are several."""
+    if len(arrays) == 1:
+        return [(which, arrays[0])]
+    return [(f"{which}_{number}", data) for number, data in enumerate(arrays)]
 
 
 def _vectors(model: _Model, which: str, data: NDArray[Any]) -> list[str]:

@@ -105,8 +105,12 @@ def _write_subgraph(
     ]
     fields = {
         "Tensors": _offsets(builder, tensors),
-        "Inputs": _vector(builder, np.array([file.index[file.graph.input]], np.int32)),
-        "Outputs": _vector(builder, np.array([file.index[file.graph.output]], np.int32)),
+        "Inputs": _vector(
+            builder, np.array([file.index[name] for name in file.graph.inputs], np.int32)
+        ),
+        "Outputs": _vector(
+            builder, np.array([file.index[name] for name in file.graph.outputs], np.int32)
+        ),
         "Operators": _offsets(builder, operators),
         "Name": builder.CreateString(file.graph.name),
     }

@@ -73,8 +73,8 @@ def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph
         name=model_identifier(name)[:MAX_NAME],
         tensors=builder.tensors,
         ops=tuple(builder.ops),
-        input=start.name,
-        output=builder.activations[model.outputs[0]],
+        inputs=(start.name,),
+        outputs=(builder.activations[model.outputs[0]],),
         source=source,
         constants=builder.constants,
     )

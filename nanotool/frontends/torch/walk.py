@@ -84,10 +84,10 @@ class Walk:
                 self.refuse(f"the graph node {node.op} {node.target}", DEFAULT_HINT)
         return Graph(
             name=self.name,
-            input=self.input,
-            input_shape=self.shapes[self.input],
+            inputs=(self.input,),
+            input_shapes=(self.shapes[self.input],),
             nodes=tuple(self.nodes),
-            output=output,
+            outputs=(output,),
             constants=self.constants,
         )
 

@@ -69,11 +69,11 @@ class Links:
 
     def connect(self) -> None:
         """Link, and need, what the graph's ops and borders want."""
-        self.need(self.of(self.graph.input), self.of(self.graph.output))
+        self.need(*(self.of(name) for name in (*self.graph.sources, *self.graph.results)))
         for op in self.graph.ops:
             out, inputs = self.of(op.name), [self.of(name) for name in op.inputs]
             if not _links.of(op.op)(self, layer_of(self.graph, op), inputs, out):
-                self.need(*inputs, out)
+                self.need(*inputs, out, *(self.of(name) for name in op.more))
 
     def classes(self) -> Indices:
         """For each channel the least number among those that go together with it."""

@@ -16,14 +16,15 @@ from nanotool.simulate import run_op
 def fold_constants(graph: QGraph) -> QGraph:
     """``graph`` without ops whose inputs are all constants: their results are constants.
 
-    The output stays the work of an op.
+    Outputs and next states stay the work of ops.
     """
+    results = set(graph.results)
     constants = dict(graph.constants)
     ops = []
     for op in graph.ops:
         known = [constants[name] for name in op.inputs if name in constants]
         is_int8 = graph.tensors[op.name].dtype == "int8"
-        if len(known) < len(op.inputs) or op.name == graph.output or not is_int8:
+        if len(known) < len(op.inputs) or op.name in results or op.more or not is_int8:
             ops.append(op)
             continue
         result: Int8Array = run_op(graph, op, *(data[None] for data in known))[0]

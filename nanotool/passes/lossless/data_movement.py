@@ -20,9 +20,11 @@ from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 
 
 def drop_identities(graph: QGraph) -> QGraph:
-    """``graph`` without moves that yield their input as it is."""
+    """``graph`` without moves that yield their input as it is. Of several outputs each keeps a
+    tensor, and the name, of its own."""
+    kept = graph.outputs if len(graph.outputs) > 1 else ()
     for op in graph.ops:
-        if _is_identity(graph, op):
+        if op.name not in kept and _is_identity(graph, op):
             rest = (other for other in graph.ops if other is not op)
             result = rebuilt(graph, rest, renamed={op.name: op.inputs[0]})
             if answers_input(result):

@@ -24,7 +24,7 @@ def pad_into_windows(graph: QGraph) -> QGraph:
     gone: dict[str, str] = {}
     changed: dict[str, QOp] = {}
     for pad in graph.ops:
-        if not isinstance(pad.op, Pad) or pad.name == graph.output or len(pad.op.before) != 3:
+        if not isinstance(pad.op, Pad) or pad.name in graph.results or len(pad.op.before) != 3:
             continue
         if found is None:
             found = ranges(graph)

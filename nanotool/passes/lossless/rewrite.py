@@ -46,13 +46,14 @@ def rebuilt(
     kept = tuple(replace(op, inputs=tuple(final(name) for name in op.inputs)) for op in ops)
     data = graph.constants if constants is None else constants
     every = {**graph.tensors, **{tensor.name: tensor for tensor in tensors}}
-    written = {graph.input, *data, *(op.name for op in kept)}
+    written = {*graph.sources, *data, *(name for op in kept for name in op.outputs)}
     return replace(
         graph,
         ops=kept,
         tensors={name: tensor for name, tensor in every.items() if name in written},
         constants=data,
-        output=final(graph.output),
+        outputs=tuple(final(name) for name in graph.outputs),
+        states=tuple(replace(state, next=final(state.next)) for state in graph.states),
         quality=tuple(entry for entry in graph.quality if entry.tensor in written),
     )
 
@@ -68,7 +69,7 @@ def consumers(graph: QGraph) -> dict[str, tuple[QOp, ...]]:
 
 def has_one_reader(graph: QGraph, readers: Mapping[str, tuple[QOp, ...]], tensor: str) -> bool:
     """Whether one op alone depends on ``tensor``."""
-    return tensor != graph.output and len(readers[tensor]) == 1
+    return tensor not in graph.results and len(readers[tensor]) == 1
 
 
 def same_quantization(a: QTensor, b: QTensor) -> bool:
@@ -77,13 +78,13 @@ def same_quantization(a: QTensor, b: QTensor) -> bool:
 
 
 def answers_input(graph: QGraph) -> bool:
-    """Whether the output depends on the input, and is not the input itself: only such a graph can
-    be lowered."""
-    reached = {graph.input}
+    """Whether every output depends on an input or a state, and is the work of an op: only such a
+    graph can be lowered whatever becomes of the rest."""
+    reached = set(graph.sources)
     for op in graph.ops:
         if not reached.isdisjoint(op.inputs):
-            reached.add(op.name)
-    return graph.output in reached and graph.output != graph.input
+            reached.update(op.outputs)
+    return reached.issuperset(graph.results) and set(graph.outputs).isdisjoint(graph.sources)
 
 
 def unique(name: str, graph: QGraph, taken: Iterable[str] = ()) -> str:

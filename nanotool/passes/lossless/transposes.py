@@ -94,7 +94,7 @@ class _Region:
 def _region(graph: QGraph, start: QOp) -> _Region | None:
     """All that must change together if the transpose ``start`` goes; None if it cannot."""
     assert isinstance(start.op, Transpose)
-    writers = {op.name: op for op in graph.ops}
+    writers = {name: op for op in graph.ops for name in op.outputs}
     readers = consumers(graph)
     region = _Region(start.op.permutation)
     pending = [start]
@@ -102,7 +102,7 @@ def _region(graph: QGraph, start: QOp) -> _Region | None:
         op = pending.pop()
         if op.name in region.sources or op.name in region.inner:
             continue
-        if op.name == graph.output:
+        if op.name in graph.results:
             return None
         if _same_transpose(op, region.permutation):
             region.sources[op.name] = op
@@ -139,8 +139,8 @@ def _is_elementwise(graph: QGraph, op: QOp) -> bool:
 
 
 def _feeding(graph: QGraph, writers: Mapping[str, QOp], op: QOp) -> Iterable[QOp] | None:
-    """The ops that write ``op``'s inputs, constants aside; None where the graph's input is one."""
+    """The ops that write ``op``'s inputs, constants aside; None where an input or state is one."""
     names = [name for name in op.inputs if name not in graph.constants]
-    if graph.input in names:
+    if not set(graph.sources).isdisjoint(names):
         return None
     return [writers[name] for name in names]

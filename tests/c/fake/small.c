@@ -24,6 +24,10 @@ static const nano_op ops[] = {
 
 static const char *const names[] = {"flip", "head"};
 
+static const nano_tensor input = {0, SMALL_INPUT_SIZE, {10, 30, 1, 0}, 0.25f, 3, NANO_INT8, "in"};
+static const nano_tensor output = {
+    SMALL_INPUT_SIZE, SMALL_OUTPUT_SIZE, {4, 0, 0, 0}, 0.0078125f, -1, NANO_INT8, "out"};
+
 const nano_model small_model = {
     .abi = NANO_ABI,
     .name = "small",
@@ -32,6 +36,8 @@ const nano_model small_model = {
     .op_names = names,
     .op_count = 2,
     .arena_size = SMALL_ARENA_SIZE,
-    .input = {0, SMALL_INPUT_SIZE, {10, 30, 1, 0}, 0.25f, 3, NANO_INT8},
-    .output = {SMALL_INPUT_SIZE, SMALL_OUTPUT_SIZE, {4, 0, 0, 0}, 0.0078125f, -1, NANO_INT8},
+    .inputs = &input,
+    .outputs = &output,
+    .input_count = 1,
+    .output_count = 1,
 };

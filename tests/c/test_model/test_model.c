@@ -2,6 +2,8 @@
  * test's own, so that this says nothing about nano's. */
 #include "../check/check.h"
 
+#include <string.h>
+
 #include "nano/nano.h"
 
 enum { SIZE = 4 };
@@ -35,16 +37,19 @@ static const nano_op ops[3] = {
     {add, &three, {4, NANO_NONE}, 8, NANO_NONE, SIZE},
     {subtract, NULL, {8, 0}, 12, 4, SIZE},
 };
+static const nano_tensor input = {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "in"};
+static const nano_tensor output = {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "out"};
 static const nano_model model = {
-    NANO_ABI,
-    "test",
-    "0123456789abcdef",
-    ops,
-    NULL,
-    3,
-    16,
-    {0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8},
-    {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8},
+    .abi = NANO_ABI,
+    .name = "test",
+    .hash = "0123456789abcdef",
+    .ops = ops,
+    .inputs = &input,
+    .outputs = &output,
+    .op_count = 3,
+    .input_count = 1,
+    .output_count = 1,
+    .arena_size = 16,
 };
 
 NANO_ALIGNED static uint8_t bytes[64];
@@ -82,10 +87,20 @@ static void test_init_refuses(void) {
     bad.ops = NULL;
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
     bad = model;
-    bad.output.offset = 13;
+    nano_tensor wrong = output;
+    wrong.offset = 13;
+    bad.outputs = &wrong;
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
     bad = model;
-    bad.input.size = UINT32_MAX;
+    wrong = input;
+    wrong.size = UINT32_MAX;
+    bad.inputs = &wrong;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
+    bad = model;
+    bad.output_count = 0;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
+    bad = model;
+    bad.state_count = 1;
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_init(&net, &bad, &arena));
     CHECK_EQUAL(0, arena.high); /* nothing was taken by any of them */
 }
@@ -144,6 +159,130 @@ static void test_rewind(void) {
     CHECK_EQUAL(11, nano_op_output(&net, 0)[0]);
 }
 
+/* Two inputs, two outputs, two states: sum += a; out = {sum - b, b}; the last b is kept. */
+static void accumulate(const void *params, const nano_io *io) {
+    const int8_t *const a = (const int8_t *)io->in[0];
+    int8_t *const sum = (int8_t *)io->out;
+    (void)params;
+    for (int i = 0; i < SIZE; i++)
+        sum[i] = (int8_t)(sum[i] + a[i]);
+}
+
+static void copy(const void *params, const nano_io *io) {
+    (void)params;
+    memcpy(io->out, io->in[0], SIZE);
+}
+
+static const nano_op step_ops[3] = {
+    {accumulate, NULL, {8, NANO_NONE}, 0, NANO_NONE, SIZE},
+    {copy, NULL, {12, NANO_NONE}, 4, NANO_NONE, SIZE},
+    {subtract, NULL, {0, 12}, 8, 16, SIZE},
+};
+static const nano_tensor step_inputs[2] = {
+    {8, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "a"},
+    {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "b"},
+};
+static const nano_tensor step_outputs[2] = {
+    {8, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "difference"},
+    {12, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "b"},
+};
+static const int8_t one_to_four[SIZE] = {1, 2, 3, 4};
+static const nano_state step_states[2] = {
+    {{0, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "sum"}, one_to_four, 0},
+    {{4, SIZE, {SIZE, 0, 0, 0}, 0.5f, 0, NANO_INT8, "last"}, NULL, 0x80},
+};
+static const nano_model step_model = {
+    .abi = NANO_ABI,
+    .name = "step",
+    .hash = "fedcba9876543210",
+    .ops = step_ops,
+    .inputs = step_inputs,
+    .outputs = step_outputs,
+    .states = step_states,
+    .op_count = 3,
+    .input_count = 2,
+    .output_count = 2,
+    .state_count = 2,
+    .arena_size = 20,
+};
+
+/* One step with a and b everywhere; the first element of the first output. */
+static int one_step(nano_net *net, int8_t a, int8_t b) {
+    memset(nano_input_at(net, 0), a, SIZE);
+    memset(nano_input_at(net, 1), b, SIZE);
+    if (nano_run(net) != NANO_OK || nano_output_at(net, 1)[SIZE - 1] != b)
+        return 1000; /* no answer */
+    return nano_output(net)[0];
+}
+
+static void begin_steps(nano_net *net) {
+    nano_arena arena;
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    memset(bytes, 0x55, sizeof bytes);
+    CHECK_EQUAL(NANO_OK, nano_init(net, &step_model, &arena));
+}
+
+static void test_states(void) {
+    nano_net net;
+    begin_steps(&net);
+    CHECK_BYTES(one_to_four, (const int8_t *)nano_state_at(&net, 0), SIZE);
+    CHECK_EQUAL(-128, ((const int8_t *)nano_state_at(&net, 1))[3]);
+    CHECK(nano_state_at(&net, 2) == NULL);
+    CHECK(nano_input_at(&net, 2) == NULL);
+    CHECK(nano_output_at(&net, 2) == NULL);
+    CHECK_EQUAL(1 + 10 - 3, one_step(&net, 10, 3));
+    CHECK_EQUAL(1 + 10 + 20 - 4, one_step(&net, 20, 4));
+    CHECK_EQUAL(4, ((const int8_t *)nano_state_at(&net, 1))[0]);
+    nano_step(&net);
+    nano_reset(&net);
+    CHECK_EQUAL(0, net.next);
+    CHECK_BYTES(one_to_four, (const int8_t *)nano_state_at(&net, 0), SIZE);
+    CHECK_EQUAL(1 + 10 - 3, one_step(&net, 10, 3));
+}
+
+static void test_saved_states(void) {
+    uint8_t saved[NANO_STATE_HEADER + 2 * SIZE + 1];
+    const size_t size = nano_saved_state_size(&step_model);
+    nano_net net;
+    begin_steps(&net);
+    CHECK_EQUAL(NANO_STATE_HEADER + 2 * SIZE, size);
+    CHECK_EQUAL(0, nano_saved_state_size(&model));
+    one_step(&net, 10, 3);
+    CHECK_EQUAL(NANO_ERR_MEMORY, nano_save_state(&net, saved, size - 1));
+    CHECK_EQUAL(NANO_OK, nano_save_state(&net, saved, sizeof saved));
+    CHECK_EQUAL(31 - 4, one_step(&net, 20, 4));
+    nano_step(&net);
+    CHECK_EQUAL(NANO_ERR_STATE, nano_save_state(&net, saved, sizeof saved));
+    CHECK_EQUAL(NANO_OK, nano_load_state(&net, saved, size));
+    CHECK_EQUAL(31 - 4, one_step(&net, 20, 4));
+    CHECK_EQUAL(51 - 4, one_step(&net, 20, 4));
+}
+
+static void test_what_cannot_be_loaded(void) {
+    uint8_t saved[NANO_STATE_HEADER + 2 * SIZE + 1] = {0};
+    const size_t size = nano_saved_state_size(&step_model);
+    nano_arena arena;
+    nano_net net, plain;
+    begin_steps(&net);
+    CHECK_EQUAL(NANO_OK, nano_save_state(&net, saved, size));
+    one_step(&net, 10, 3);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_load_state(&net, saved, size + 1));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_load_state(&net, saved, size - 1));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_load_state(&net, saved, 3));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_load_state(&net, NULL, size));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_save_state(&net, NULL, size));
+    for (size_t i = 0; i < size; i++) {
+        saved[i] ^= 0x10;
+        CHECK_EQUAL(i < 4 ? NANO_ERR_ABI : NANO_ERR_CHECKSUM, nano_load_state(&net, saved, size));
+        saved[i] ^= 0x10;
+    }
+    CHECK_EQUAL(31 - 4, one_step(&net, 20, 4)); /* nothing of it was taken */
+    nano_arena_init(&arena, bytes + 32, 32);
+    CHECK_EQUAL(NANO_OK, nano_init(&plain, &model, &arena));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_save_state(&plain, saved, size));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_load_state(&plain, saved, size));
+}
+
 typedef struct {
     int calls;
     uint16_t op[8];
@@ -199,7 +338,7 @@ static void test_model_without_ops(void) {
     empty.ops = NULL;
     empty.op_count = 0;
     empty.arena_size = SIZE;
-    empty.output = empty.input;
+    empty.outputs = empty.inputs;
     nano_arena_init(&arena, bytes, sizeof bytes);
     CHECK_EQUAL(NANO_OK, nano_init(&net, &empty, &arena));
     nano_input(&net)[2] = 77;
@@ -219,5 +358,8 @@ int main(void) {
     RUN(test_observer);
     RUN(test_op_output_of_no_op);
     RUN(test_model_without_ops);
+    RUN(test_states);
+    RUN(test_saved_states);
+    RUN(test_what_cannot_be_loaded);
     return check_end();
 }

@@ -113,11 +113,13 @@ static void test_descriptor(void) {
     CHECK_EQUAL(NANO_ABI, model->abi);
     CHECK_EQUAL(1, model->op_count);
     CHECK(model->name != NULL && model->hash != NULL && model->op_names == NULL);
-    CHECK(model->input.size == 16 && model->input.shape[0] == 4 && model->input.shape[1] == 4);
-    CHECK(model->input.shape[2] == 1 && model->input.shape[3] == 0);
-    CHECK(model->input.scale == 0.25f && model->input.zero_point == 3);
-    CHECK(model->output.size == 4 && model->output.shape[0] == 2 && model->output.shape[2] == 1);
-    CHECK(model->output.scale == 0.25f && model->output.zero_point == 3);
+    CHECK(model->inputs[0].size == 16 && model->inputs[0].shape[0] == 4 &&
+          model->inputs[0].shape[1] == 4);
+    CHECK(model->inputs[0].shape[2] == 1 && model->inputs[0].shape[3] == 0);
+    CHECK(model->inputs[0].scale == 0.25f && model->inputs[0].zero_point == 3);
+    CHECK(model->outputs[0].size == 4 && model->outputs[0].shape[0] == 2 &&
+          model->outputs[0].shape[2] == 1);
+    CHECK(model->outputs[0].scale == 0.25f && model->outputs[0].zero_point == 3);
     CHECK_EQUAL(16 + 4, model->arena_size);
     fill(&net);
     CHECK_EQUAL(NANO_OK, nano_run(&net));

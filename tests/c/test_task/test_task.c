@@ -19,6 +19,9 @@ static const nano_op ops[] = {
     {.run = echo, .in = {0, NANO_NONE}, .out = 8, .scratch = NANO_NONE, .out_size = ECHO_SIZE},
 };
 
+static const nano_tensor input = {0, ECHO_SIZE, {ECHO_SIZE, 0, 0, 0}, 0.25f, 3, NANO_INT8, "in"};
+static const nano_tensor output = {8, ECHO_SIZE, {ECHO_SIZE, 0, 0, 0}, 0.5f, 2, NANO_INT8, "out"};
+
 /* What comes out is twice as large, and 0.25 more, than what went in. */
 const nano_model echo_model = {
     .abi = NANO_ABI,
@@ -27,8 +30,10 @@ const nano_model echo_model = {
     .ops = ops,
     .op_count = 1,
     .arena_size = 16,
-    .input = {0, ECHO_SIZE, {ECHO_SIZE, 0, 0, 0}, 0.25f, 3, NANO_INT8},
-    .output = {8, ECHO_SIZE, {ECHO_SIZE, 0, 0, 0}, 0.5f, 2, NANO_INT8},
+    .inputs = &input,
+    .outputs = &output,
+    .input_count = 1,
+    .output_count = 1,
 };
 
 static int answers(const char *command, const char *expected) {

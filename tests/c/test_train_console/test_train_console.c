@@ -28,6 +28,11 @@ static const nano_op ops[] = {
 
 static char hash[] = "0123456789abcdef";
 
+static const nano_tensor input = {0,         HALVES_SIZE, {HALVES_SIZE, 0, 0, 0}, 0.03125f, 0,
+                                  NANO_INT8, "in"};
+static const nano_tensor output = {8,         HALVES_SIZE, {HALVES_SIZE, 0, 0, 0}, 0.0625f, 0,
+                                   NANO_INT8, "out"};
+
 const nano_model halves_model = {
     .abi = NANO_ABI,
     .name = "halves",
@@ -35,8 +40,10 @@ const nano_model halves_model = {
     .ops = ops,
     .op_count = 1,
     .arena_size = 16,
-    .input = {0, HALVES_SIZE, {HALVES_SIZE, 0, 0, 0}, 0.03125f, 0, NANO_INT8},
-    .output = {8, HALVES_SIZE, {HALVES_SIZE, 0, 0, 0}, 0.0625f, 0, NANO_INT8},
+    .inputs = &input,
+    .outputs = &output,
+    .input_count = 1,
+    .output_count = 1,
 };
 
 static const nano_train_layer layers[] = {

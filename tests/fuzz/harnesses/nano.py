@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from nanotool.errors import InvalidModel
-from nanotool.qfile import MAGIC, PREFIX, VERSION, from_bytes, to_bytes
+from nanotool.qfile import MAGIC, PREFIX, SIMPLE, from_bytes, to_bytes
 
 
 def signed(data: bytes) -> bytes:
@@ -18,7 +18,7 @@ def signed(data: bytes) -> bytes:
     if data.startswith(MAGIC):
         return data
     length, body = int.from_bytes(data[:2], "little"), data[2:]
-    return PREFIX.pack(MAGIC, VERSION, length, hashlib.sha256(body).digest()) + body
+    return PREFIX.pack(MAGIC, SIMPLE, length, hashlib.sha256(body).digest()) + body
 
 
 def test(data: bytes) -> None:

@@ -72,9 +72,9 @@ class Builder:
             name,
             self.tensors,
             tuple(self.ops),
-            "input",
-            self.end,
-            samples=samples,
+            ("input",),
+            (self.end,),
+            samples=() if samples is None else (samples,),
             source="random",
             constants=self.constants,
         )

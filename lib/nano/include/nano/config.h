@@ -8,9 +8,12 @@
 #define NANO_VERSION_STRING "0.1.0"
 
 /* Counts up whenever a struct that generated sources fill, or the meaning of one of its fields,
- * changes. Generated sources assert at compile time that they were made for this number, and
- * nano_init() refuses a model that was compiled against another one. */
-#define NANO_ABI 1
+ * changes. Generated sources refuse to compile with another number, and nano_init() refuses a model
+ * that was compiled with one: export the model again with the nanotool that the library came with.
+ *
+ *     1   one input, one output
+ *     2   any number of inputs and outputs, states; tensors have names */
+#define NANO_ABI 2
 
 /* Alignment in bytes of an arena's base and of every model's room in it. Tensors inside a model
  * start at multiples of NANO_TENSOR_ALIGN. Both are powers of two. */

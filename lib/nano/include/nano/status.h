@@ -17,7 +17,8 @@ typedef enum {
     NANO_ERR_ABI = -4,       /* made for another NANO_ABI; of a head: for another model */
     NANO_ERR_SHAPE = -5,     /* a layer does not fit the one before it, or is too large */
     NANO_ERR_STATE = -6,     /* calls in the wrong order */
-    NANO_ERR_RANGE = -7 /* a scale, multiplier or shift that the integer kernels cannot express */
+    NANO_ERR_RANGE = -7, /* a scale, multiplier or shift that the integer kernels cannot express */
+    NANO_ERR_CHECKSUM = -8 /* saved bytes are damaged */
 } nano_status;
 
 /* A short English phrase for `status`; a constant string, never NULL. */
