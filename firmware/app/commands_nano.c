@@ -34,7 +34,7 @@ static void put_pair_line(const char *tag, uint32_t first, uint32_t second) {
 }
 
 static const char *type_name(nano_type type) {
-    static const char names[][8] = {"int8", "uint8", "int32", "float32"}; /* as nano_type counts */
+    static const char names[][8] = {"int8", "uint8", "int32", "float32", "int16"}; /* nano_type */
     return names[type];
 }
 

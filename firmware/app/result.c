@@ -70,6 +70,8 @@ static void put_element(const nano_tensor *tensor, const void *output, uint32_t 
     case NANO_FLOAT32:
         put_real(((const float *)output)[index]);
         break;
+    case NANO_INT16: /* of states only */
+        break;
     }
 }
 

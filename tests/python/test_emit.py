@@ -202,8 +202,8 @@ def test_a_source_for_another_abi_does_not_compile(tmp_path: Path) -> None:
         [*command, "-o", str(tmp_path / "x.o")], capture_output=True, text=True, check=False
     )
     assert result.returncode != 0
-    assert f'#error "digits was exported for NANO_ABI {number}' in result.stderr
-    assert "nanotool export" in result.stderr
+    wanted = f"export digits again (nanotool export): it is for NANO_ABI {number}"
+    assert wanted in result.stderr
 
 
 # --- The C reads well -----------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_each_target_stands_under_its_guard(library: list[Path], tmp_path: Path)
     c.export(pairs, tmp_path / "m")
     source = (tmp_path / "m" / "digits.c").read_text()
     assert source.index("#if defined(__NO_SUCH__)") < source.index("#else  /* target portable */")
-    assert "#error" not in source
+    assert "not for this compiler" not in source
     (tmp_path / "main.c").write_text(MAIN)
     sources = sorted((tmp_path / "m").glob("*.c"))
     compile_c(f"-I{tmp_path / 'm'}", tmp_path / "main.c", *sources, *library, "-o", tmp_path / "p")

@@ -17,7 +17,17 @@ from random_graphs import ALL, random_graph
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import LayerQuality, QGraph
-from nanotool.qfile import MAGIC, PREFIX, SIMPLE, from_bytes, graph_hash, load, save, to_bytes
+from nanotool.qfile import (
+    GENERAL,
+    MAGIC,
+    PREFIX,
+    SIMPLE,
+    from_bytes,
+    graph_hash,
+    load,
+    save,
+    to_bytes,
+)
 from nanotool.simulate import simulate
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -149,11 +159,13 @@ def test_no_file_and_not_our_file(tmp_path: Path) -> None:
         load(other)
 
 
-@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (SIMPLE + 1, "Update nanotool")])
+@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (GENERAL + 1, "Update nanotool")])
 def test_another_version(version: int, hint: str) -> None:
     content = bytearray(to_bytes(example()))
     content[len(MAGIC)] = version
-    with pytest.raises(InvalidModel, match=f"version {version}.* reads {SIMPLE}") as caught:
+    with pytest.raises(
+        InvalidModel, match=f"version {version}.* reads {SIMPLE} and {GENERAL}"
+    ) as caught:
         from_bytes(bytes(content))
     assert hint in caught.value.hint
 
@@ -169,7 +181,7 @@ def test_stored_files_of_every_version(version: int) -> None:
         for kind, graph in graphs.items():
             assert same(simulate(graph, stored[f"{kind}.x"]), stored[f"{kind}.y"]), kind
     told = graphs["dense"]
-    assert told.labels[-1] == "Ä59" and told.samples is not None and told.source == "torch: Netz"
+    assert told.labels[-1] == "Ä59" and told.samples and told.source == "torch: Netz"
     assert told.quality[1] == LayerQuality(told.output, 31.5, 0.25)
 
 

@@ -12,7 +12,7 @@
 #include "nano/ops.h"
 
 #if NANO_ABI != 2
-#error "digits was exported for NANO_ABI 2, the library has another: export it again with nanotool of the library's version (nanotool export MODEL.nano -o FOLDER)"
+#error "export digits again (nanotool export): it is for NANO_ABI 2"
 #endif
 
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */

@@ -317,8 +317,7 @@ def _source(model: _Model) -> str:
         '#include "nano/ops.h"',
         "",
         f"#if NANO_ABI != {ABI}",
-        f'#error "{model.name} was exported for NANO_ABI {ABI}, the library has another: export it '
-        "again with nanotool of the library's version (nanotool export MODEL.nano -o FOLDER)\"",
+        f'#error "export {model.name} again (nanotool export): it is for NANO_ABI {ABI}"',
         "#endif",
         "",
     ]
