@@ -110,8 +110,9 @@ def clean(wired: App) -> list[list[Any]]:
     return lessons
 
 
-def teach(device: Device, clean: list[list[Any]], faults: list[Faults], wanted: int) -> int:
-    """Lessons until every one of the ``faults`` has come so often; how many were done."""
+def teach(device: Device, clean: list[list[Any]], faults: list[Faults], wanted: int) -> str:
+    """Lessons until every one of the ``faults`` has come so often; how many were done,
+    of how many."""
     done = number = 0
     while min(fault.count for fault in faults) < wanted:
         number += 1
@@ -126,7 +127,7 @@ def teach(device: Device, clean: list[list[Any]], faults: list[Faults], wanted: 
         assert told == clean[seed]
         done += 1
     assert done > 0.9 * number
-    return done
+    return f"{done} of {number} lessons"
 
 
 @pytest.mark.parametrize("way", ["to the board", "to the host", "both ways"])
@@ -147,7 +148,7 @@ def test_a_changed_bit_or_byte(wired: App, clean: list[list[Any]], way: str, wan
             wanted //= 10
         done = teach(device, clean, spoiled, wanted)
         line.to_board = line.to_host = bytes
-    print(f"{way}: {[fault.count for fault in spoiled]} faults, {done} lessons")
+    print(f"{way}: {[fault.count for fault in spoiled]} faults, {done}")
 
 
 @pytest.mark.parametrize(
