@@ -11,14 +11,13 @@ from nanotool.ir import (
     ConvTranspose2D,
     Dense,
     LogSoftmax,
-    Mean,
     Node,
     Op,
     PRelu,
     Softmax,
     Unary,
 )
-from nanotool.ops import Registry
+from nanotool.ops import Registry, facts
 from nanotool.quantization.weights import finest_sum
 
 # How much larger than an input's the output's step may be made by an operator that rescales: the
@@ -32,21 +31,17 @@ TABLES = frozenset({"exp", "gelu", "gelu_tanh", "log", "rsqrt", "silu", "sqrt", 
 FinestOutput: TypeAlias = Callable[[Node, Sequence[float]], float]
 
 
-def _any(_node: Node, _scales: Sequence[float]) -> float:
-    return 0.0
+def _rescaled(node: Node, scales: Sequence[float]) -> float:
+    """Operators that store with a scale of their own rescale each element."""
+    return FINEST_ONE * max(scales) if facts(node.op).scales_output else 0.0
 
 
-finest_output = Registry[FinestOutput]("quantization/finest.py", default=_any)
+finest_output = Registry[FinestOutput]("quantization/finest.py", default=_rescaled)
 
 
 @finest_output(Conv2D, ConvTranspose2D, Dense)
 def _weighted(node: Node, scales: Sequence[float]) -> float:
     return finest_sum(node, scales[0])
-
-
-@finest_output(Mean)
-def _rescaled(_node: Node, scales: Sequence[float]) -> float:
-    return FINEST_ONE * max(scales)
 
 
 @finest_output(Binary)

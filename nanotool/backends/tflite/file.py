@@ -21,7 +21,8 @@ TYPES = {
     np.dtype(np.float32): tflite.TensorType.FLOAT32,
 }
 
-# The lowest version of each operator that knows int8; `_version` raises it where needed.
+# The lowest version of each operator that knows int8, where it is not 1; `_version` raises it where
+# needed.
 VERSIONS = {
     Codes.ABS: 2,
     Codes.ADD: 2,
@@ -32,11 +33,8 @@ VERSIONS = {
     Codes.CONV_2D: 3,
     Codes.DEPTHWISE_CONV_2D: 3,
     Codes.DEQUANTIZE: 2,
-    Codes.ELU: 1,
     Codes.FULLY_CONNECTED: 4,
     Codes.GATHER: 2,
-    Codes.HARD_SWISH: 1,
-    Codes.LEAKY_RELU: 1,
     Codes.LOGISTIC: 2,
     Codes.LOG_SOFTMAX: 2,
     Codes.MAXIMUM: 2,
@@ -46,11 +44,9 @@ VERSIONS = {
     Codes.MUL: 2,
     Codes.PAD: 2,
     Codes.PADV2: 2,
-    Codes.PRELU: 1,
     Codes.QUANTIZE: 2,
     Codes.RELU: 2,
     Codes.RELU6: 2,
-    Codes.RESHAPE: 1,
     Codes.RESIZE_BILINEAR: 2,
     Codes.RESIZE_NEAREST_NEIGHBOR: 2,
     Codes.RSQRT: 2,
@@ -175,7 +171,7 @@ def _version(
     fields: dict[str, int | float | bool],
 ) -> int:
     """The operator version that readers need, by TensorFlow Lite's rules."""
-    version = VERSIONS[code]
+    version = VERSIONS.get(code, 1)
     rank = len(tensors[0].shape)
     if code == Codes.FULLY_CONNECTED:
         if len(tensors[1].scales) > 1:

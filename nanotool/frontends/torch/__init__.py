@@ -9,7 +9,7 @@ then left out: a node that mixes samples of a batch is refused.
     export     torch.export, with a free batch            walk      the walk over its program
     saved      .pt2 files, without running code in them
     registry   handlers by ATen operator, hints           fx_nodes  what an fx node says
-    linear, pooling, elementwise, arithmetic, move, sample, rows   handlers, a family each
+    linear, pooling, elementwise, arithmetic, move, sample, axis   handlers, a family each
 
 Layers over N x C x L (Conv1d and the like) become those over images of height 1.
 """
@@ -23,11 +23,11 @@ from torch import nn
 from nanotool.errors import NanoError
 from nanotool.frontends.torch import (  # noqa: F401  (they register their handlers)
     arithmetic,
+    axis,
     elementwise,
     linear,
     move,
     pooling,
-    rows,
     sample,
 )
 from nanotool.frontends.torch.effects import apart, effects_of, refuse, watch

@@ -13,9 +13,9 @@ import numpy as np
 
 from nanotool import numerics
 from nanotool.intervals import Range, accumulator_range, stays_int32
-from nanotool.ir import INT8_MIN, Int8Array, Mean, Op
+from nanotool.ir import INT8_MIN, Conv2D, ConvTranspose2D, Dense, Int8Array, Mean, Op
 from nanotool.numerics import Int64Array
-from nanotool.ops import Layer
+from nanotool.ops import Layer, Registry
 from nanotool.ops.shape import averaged
 from nanotool.passes.lossless.tables import INPUTS
 from nanotool.simulate import run_layer
@@ -51,27 +51,37 @@ class Store:
         return bool(stays_int32(*span, self.multiplier, self.shift).all())
 
 
-def store_of(layer: Layer[Any]) -> Store:
-    """The store of ``layer``, a sum of products or a mean."""
-    if isinstance(layer.op, Mean):
-        scales = layer.input.scale, layer.output.scale
-        pair = numerics.mean_multiplier(*scales, averaged(layer))
-        multiplier, shift = np.array(pair[:1], np.int64), np.array(pair[1:], np.int64)
-    else:
-        with np.errstate(over="ignore", under="ignore"):
-            multipliers, shifts = layer.multipliers()
-        multiplier, shift = multipliers.astype(np.int64), shifts.astype(np.int64)
-    return Store(multiplier, shift, layer.output.zero_point, layer.clamp)
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """What an operator with one accumulator a result stores."""
+
+    store: Store
+    accumulators: Interval  # the least and the greatest, a channel each
 
 
-def accumulators(found: Mapping[str, Range], layer: Layer[Any]) -> Interval:
-    """The least and the greatest accumulator of ``layer``, a channel each; a mean has one."""
-    source = found[layer.input.name]
-    if not isinstance(layer.op, Mean):
-        return accumulator_range(layer, source)
-    ends = np.array(source.hull, np.int64)
-    low, high = (averaged(layer) * (ends[i : i + 1] - layer.input.zero_point) for i in (0, 1))
-    return low, high
+def _none(_found: Mapping[str, Range], _layer: Layer[Op]) -> Stored | None:
+    return None
+
+
+Storing: TypeAlias = Callable[[Mapping[str, Range], Layer[Any]], Stored | None]
+_stored = Registry[Storing]("passes/lossless/requantization.py", default=_none)
+
+
+@_stored(Conv2D, ConvTranspose2D, Dense)
+def _weighted(found: Mapping[str, Range], layer: Layer[Op]) -> Stored:
+    with np.errstate(over="ignore", under="ignore"):
+        multiplier, shift = (one.astype(np.int64) for one in layer.multipliers())
+    store = Store(multiplier, shift, layer.output.zero_point, layer.clamp)
+    return Stored(store, accumulator_range(layer, found[layer.input.name]))
+
+
+@_stored(Mean)
+def _mean(found: Mapping[str, Range], layer: Layer[Mean]) -> Stored:
+    count, source = averaged(layer), layer.input
+    pair = numerics.mean_multiplier(source.scale, layer.output.scale, count)
+    multiplier, shift = np.array(pair[:1], np.int64), np.array(pair[1:], np.int64)
+    low, high = (count * (np.array([end]) - source.zero_point) for end in found[source.name].hull)
+    return Stored(Store(multiplier, shift, layer.output.zero_point, layer.clamp), (low, high))
 
 
 def same_steps(first: Step, second: Step, span: Interval) -> bool:
@@ -101,8 +111,10 @@ def same_store(
     found: Mapping[str, Range], producer: Layer[Op], fused: Layer[Op], table: Int8Array
 ) -> bool:
     """Whether ``fused`` stores every accumulator as ``producer`` and a rising ``table`` do."""
-    span = accumulators(found, producer)
-    first, second = store_of(producer), store_of(fused)
+    before, after = (_stored.of(one.op)(found, one) for one in (producer, fused))
+    if before is None or after is None:
+        return False
+    span, first, second = before.accumulators, before.store, after.store
     if not (first.is_monotone(span) and second.is_monotone(span)):
         return False
     return same_steps(lambda acc: look_up(table, first(acc)), second, span)
