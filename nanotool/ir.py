@@ -200,6 +200,16 @@ class ArgMax:
 
 
 @dataclass(frozen=True, slots=True)
+class CumSum:
+    """Sum of the elements up to each one along ``axis``: from the end if ``reverse``, without the
+    element itself if ``exclusive``."""
+
+    axis: int
+    exclusive: bool = False
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Clamp:
     """min(max(x, low), high): ReLU is (0, inf). Only in a Graph; the fuse pass or the quantizer
     turns it into its producer's clamp, or into a Unary."""
@@ -234,6 +244,7 @@ Op: TypeAlias = (
     | PRelu
     | Quantize
     | ArgMax
+    | CumSum
     | Clamp
     | BatchNorm
 )

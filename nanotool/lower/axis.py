@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 
 from nanotool import numerics
-from nanotool.ir import ArgMax, LogSoftmax, Op, Softmax, Struct
+from nanotool.ir import ArgMax, CumSum, LogSoftmax, Op, Softmax, Struct
 from nanotool.lower.layer import (
     Call,
+    Fields,
     TargetLayer,
     factor,
     four_bytes,
     lowers,
     overlap,
     positions,
+    store,
 )
+from nanotool.ops.shape import running_sum
 
 
 @lowers(Softmax)
@@ -57,3 +60,24 @@ def _argmax(layer: TargetLayer[ArgMax]) -> Call:
     )
     first = positions(layer.input).take(0, axis=op.axis).reshape(-1)
     return Call("nano_argmax", Struct("nano_argmax_params", fields), (overlap(four_bytes(first)),))
+
+
+@lowers(CumSum)
+def _cumsum(layer: TargetLayer[CumSum]) -> Call:
+    """A cumulative sum: an element is read just before it is written, those behind it along the
+    axis before any of them is; in scratch are the sums so far, 4 bytes each."""
+    op, shape = layer.op, layer.input.shape
+    left, multiplier = running_sum(layer)
+    inner = math.prod(shape[op.axis + 1 :])
+    fields: Fields = (
+        ("outer", math.prod(shape[: op.axis])),
+        ("count", shape[op.axis]),
+        ("inner", inner),
+        ("in_zero_point", layer.input.zero_point),
+        ("left", left),
+        ("exclusive", int(op.exclusive)),
+        ("reverse", int(op.reverse)),
+        ("factor", factor(multiplier)),
+        ("store", store(layer)),
+    )
+    return Call("nano_cumsum", Struct("nano_cumsum_params", fields), (0,), scratch=4 * inner)

@@ -20,6 +20,7 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     LogSoftmax,
     MaxPool2D,
@@ -108,6 +109,7 @@ FACTS: Mapping[type[Op], Facts] = {
     Softmax: Facts("Softmax", prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)),
     LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
     ArgMax: Facts("ArgMax", types=True, indices=True),
+    CumSum: replace(_SUM, tag="CumSum"),
     # Elements go elsewhere
     Reshape: replace(_MOVE, tag="Reshape"),
     Transpose: replace(_MOVE, tag="Transpose"),

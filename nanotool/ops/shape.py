@@ -24,6 +24,7 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     LogSoftmax,
     MaxPool2D,
@@ -44,6 +45,7 @@ from nanotool.ir import (
 from nanotool.ops.layer import Layer
 from nanotool.ops.registry import Registry
 
+RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
 MAX_SIZE = 65535  # of a window's or resize's numbers
 BINARY_FUNCTIONS = ("add", "sub", "mul", "maximum", "minimum")
 QUANTIZATIONS = {  # (from, to)
@@ -294,6 +296,29 @@ def _argmax(layer: Layer[ArgMax]) -> Shape:
     if (layer.input.dtype, layer.output.dtype) != ("int8", "int32"):
         layer.refuse(f"it turns int8 into int32, not {layer.input.dtype} into {layer.output.dtype}")
     return (*layer.input.shape[:axis], *layer.input.shape[axis + 1 :])
+
+
+def running_sum(layer: Layer[CumSum]) -> tuple[int, numerics.Multiplier]:
+    """(left, multiplier) of a cumulative sum: a sum of q - zero point, shifted ``left`` bits,
+    becomes the output by ``multiplier``. 19 bits, as in TensorFlow Lite Micro; fewer where that
+    would leave int32. InvalidModel if there is no such multiplier."""
+    zero_point, count = layer.input.zero_point, layer.input.shape[layer.op.axis]
+    farthest = count * max(INT8_MAX - zero_point, zero_point - INT8_MIN)
+    left = min(RUNNING_SUM_BITS, 31 - farthest.bit_length())
+    if left < 0:
+        layer.refuse(f"its sums of {count:,} elements leave int32", "Sum over fewer elements.")
+    scale = layer.input.scale / (2.0**left * layer.output.scale)
+    multiplier = layer.computes(numerics.quantize_multiplier, scale)
+    if multiplier[1] > 0:
+        layer.refuse("its output's scale is too fine for its input's", "Calibrate it on real data.")
+    return left, multiplier
+
+
+@shape_rule(CumSum)
+def _cumsum(layer: Layer[CumSum]) -> Shape:
+    _axis(layer, layer.op.axis)
+    running_sum(layer)
+    return layer.input.shape
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     FloatArray,
     Graph,
@@ -338,6 +339,16 @@ def _argmax(turner: _Turner, layer: FloatLayer[ArgMax]) -> View:
     source = turner.placed(view, dims, layer.name)
     turner.emit(layer, [source], rest, op=ArgMax(len(rest) - place))
     return View(layer.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
+
+
+@_turns(CumSum)
+def _cumsum(turner: _Turner, layer: FloatLayer[CumSum]) -> View:
+    """Along one axis of the device's, wherever it lies."""
+    view = turner.view(layer)
+    source, order = turner.per_axis(view, layer.name)
+    dims = tuple(view.axes[i] for i in order)
+    turner.emit(layer, [source], dims, op=replace(layer.op, axis=order.index(layer.op.axis)))
+    return View(layer.name, dims, view.axes)
 
 
 @_turns(Mean)

@@ -24,6 +24,7 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     FloatArray,
     LogSoftmax,
@@ -237,6 +238,14 @@ def _log_softmax(layer: FloatLayer[LogSoftmax], x: FloatArray) -> Data:
 @computes(ArgMax)
 def _argmax(layer: FloatLayer[ArgMax], x: FloatArray) -> Data:
     return np.asarray(x.argmax(axis=1 + layer.op.axis))
+
+
+@computes(CumSum)
+def _cumsum(layer: FloatLayer[CumSum], x: FloatArray) -> Data:
+    op, axis = layer.op, 1 + layer.op.axis
+    ordered = np.flip(x, axis) if op.reverse else x
+    sums = ordered.cumsum(axis, dtype=np.float64) - (ordered if op.exclusive else 0)
+    return np.asarray(np.flip(sums, axis) if op.reverse else sums)
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

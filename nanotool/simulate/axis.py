@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import ArgMax, Int8Array, Int32Array, LogSoftmax, Softmax
+from nanotool.ir import ArgMax, CumSum, Int8Array, Int32Array, LogSoftmax, Softmax
 from nanotool.ops import Layer
+from nanotool.ops.shape import running_sum
 from nanotool.simulate.kernels import kernel
 
 
@@ -28,3 +29,19 @@ def log_softmax(layer: Layer[LogSoftmax], x: Int8Array) -> Int8Array:
 def argmax(layer: Layer[ArgMax], x: Int8Array) -> Int32Array:
     """The index of the largest element along the axis, the first of equal ones."""
     return np.asarray(np.argmax(x, axis=1 + layer.op.axis), np.int32)
+
+
+@kernel(CumSum)
+def cumsum(layer: Layer[CumSum], x: Int8Array) -> Int8Array:
+    """out[k] = clamp(zero point + (sum of in[j] - zero point over j <= k) * scale), j < k if
+    exclusive, j >= k or j > k if reverse."""
+    op, axis = layer.op, 1 + layer.op.axis
+    centered = x.astype(np.int64) - layer.input.zero_point
+    ordered = np.flip(centered, axis) if op.reverse else centered
+    sums = np.asarray(ordered.cumsum(axis), np.int64)
+    if op.exclusive:
+        sums -= ordered
+    if op.reverse:
+        sums = np.flip(sums, axis)
+    left, multiplier = running_sum(layer)
+    return numerics.requantize(sums << left, *multiplier, layer.output.zero_point, *layer.clamp)

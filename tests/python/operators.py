@@ -25,6 +25,7 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     LogSoftmax,
     MaxPool2D,
@@ -451,6 +452,14 @@ def argmax(draw: Draw) -> None:
     axis = draw.between(0, len(shape) - 1)
     target = QTensor("output", (*shape[:axis], *shape[axis + 1 :]), 1, 0, "int32")
     draw.add(ArgMax(axis), target, "input")
+
+
+@maker
+def cumsum(draw: Draw) -> None:
+    source = draw.input(draw.shape(most=40 if draw.chance(0.2) else 6))
+    op = CumSum(draw.between(0, len(source.shape) - 1), draw.chance(0.5), draw.chance(0.5))
+    target = QTensor("output", source.shape, draw.scale(source.scale), draw.between(-128, 127))
+    draw.add(op, target, "input", clamp=draw.clamp())
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

@@ -42,7 +42,7 @@ from nanotool.simulate import simulate
 LIMIT = 3.2
 ROUGH_LIMIT = {"sqrt": 17, "rsqrt": 16, "log": 10, "norm": 3}
 # TensorFlow Lite's average pools have SAME or VALID padding only.
-NOT_IN_TFLITE = {"avg pool ceil"}
+NOT_IN_TFLITE = {"avg pool ceil", "cumulative sum", "cumulative sum of rows"}
 
 
 def graph_of(model: nn.Module, *shape: int) -> Graph:

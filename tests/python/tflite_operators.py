@@ -485,6 +485,16 @@ def softmax(net: Net) -> tuple[int, int]:
     return source, target
 
 
+def cumsum(net: Net) -> tuple[int, int]:
+    """With zero point 0: with another one TensorFlow Lite Micro's sums are wrong."""
+    shape = net.pick((1, 31), (1, 3, 7), (1, 2, 3, 4), (1, 5))
+    source, target = net.tensor(shape, zero_point=0), net.tensor(shape)
+    axis = net.pick(*range(1, len(shape)), -1)
+    options = {"Exclusive": net.chance(), "Reverse": net.chance()}
+    net.add("CUMSUM", [source, net.integers(axis)], [target], **options)
+    return source, target
+
+
 def from_float(net: Net) -> tuple[int, int]:
     source, target = net.tensor((1, 300), kind="FLOAT32"), net.tensor((1, 300))
     net.add("QUANTIZE", [source], [target])
@@ -511,6 +521,7 @@ CASES: dict[str, Case] = {
     "ARG_MAX": arg_max,
     "AVERAGE_POOL_2D": _pool("AVERAGE_POOL_2D"),
     "CONCATENATION": concatenation,
+    "CUMSUM": cumsum,
     "CONV_2D": conv2d,
     "CONV_2D dilated": dilated_conv2d,
     "DEPTHWISE_CONV_2D": depthwise_conv2d,

@@ -253,6 +253,8 @@ FINE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "square": (Forward(lambda x: x**2), IMAGE),
     "product with itself": (Forward(lambda x: x * x), IMAGE),
     "log softmax": (nn.LogSoftmax(1), VECTOR),
+    "cumulative sum": (Forward(lambda x: x.cumsum(1)), VECTOR),
+    "cumulative sum of rows": (nn.Sequential(conv(), Forward(lambda x: x.cumsum(-2))), IMAGE),
     "log softmax of channels": (nn.Sequential(conv(), nn.LogSoftmax(1)), IMAGE),
     "matrix": (Forward(lambda x: x @ torch.linspace(-1, 1, 36).view(12, 3)), VECTOR),
     # Transposes that cost nothing

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tflite
 
+from nanotool.backends.tflite.clamp import clamped
 from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
-from nanotool.ir import ArgMax, LogSoftmax, Softmax
+from nanotool.errors import UnsupportedOp
+from nanotool.ir import ArgMax, CumSum, LogSoftmax, Softmax
 from nanotool.ops import Layer
+from nanotool.ops.shape import RUNNING_SUM_BITS, running_sum
 
 
 @emits(Softmax)
@@ -31,3 +34,26 @@ def _argmax(file: File, layer: Layer[ArgMax]) -> None:
     file.operator(
         Codes.ARG_MAX, inputs, output, "ArgMaxOptions", OutputType=tflite.TensorType.INT32
     )
+
+
+@emits(CumSum)
+def _cumsum(file: File, layer: Layer[CumSum]) -> None:
+    """CUMSUM, where TFLite Micro's is right: it begins its sums with the input's zero point, and
+    shifts them 19 bits."""
+    op = layer.qop
+    if layer.input.zero_point or running_sum(layer)[0] < RUNNING_SUM_BITS:
+        raise UnsupportedOp(
+            op.name,
+            f"a cumulative sum of {layer.input.shape[layer.op.axis]} elements with zero point "
+            f"{layer.input.zero_point} in a .tflite file",
+            "TensorFlow Lite Micro sums up to 16 elements or so, and those with zero point 0 only: "
+            "export C source.",
+        )
+    axis = file.numbers(f"{op.name}/axis", 1 + layer.op.axis)
+    inputs = (*file.inputs(op), axis)
+    fields = {"Exclusive": layer.op.exclusive, "Reverse": layer.op.reverse}
+
+    def write(output: int, _activation: int) -> None:
+        file.operator(Codes.CUMSUM, inputs, output, "CumsumOptions", **fields)
+
+    clamped(file, op, write, fuses=False)

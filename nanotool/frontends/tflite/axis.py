@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.builder import Call
 from nanotool.frontends.tflite.importers import imports
-from nanotool.ir import ArgMax, LogSoftmax, Softmax
+from nanotool.ir import ArgMax, CumSum, LogSoftmax, Softmax
 
 
 def only(call: Call, values: Sequence[int]) -> int:
@@ -42,3 +42,13 @@ def _softmax(call: Call) -> None:
 @imports("LOG_SOFTMAX")
 def _log_softmax(call: Call) -> None:
     call.emit(LogSoftmax(), [call.source(0)], call.shape(0))
+
+
+@imports("CUMSUM", 2, 2)
+def _cumsum(call: Call) -> None:
+    options = call.options(schema.CumsumOptions)
+    shape, inner = call.given(0).shape, call.shape(0)
+    axis = call.axis(only(call, call.integers(1, "axis")), len(shape)) - (len(shape) - len(inner))
+    if axis < 0:
+        call.unsupported("CUMSUM over the batch", "Sum along another axis.")
+    call.emit(CumSum(axis, options.exclusive, options.reverse), [call.source(0)], inner)

@@ -331,6 +331,14 @@ class ArgMinOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class CumsumOptions:
+    """Of CUMSUM."""
+
+    exclusive: bool = slot(0, BOOL, False)
+    reverse: bool = slot(1, BOOL, False)
+
+
+@dataclass(frozen=True, slots=True)
 class ResizeBilinearOptions:
     """Of RESIZE_BILINEAR."""
 
@@ -366,6 +374,7 @@ Options: TypeAlias = (
     | ArgMinOptions
     | ConcatenationOptions
     | Conv2DOptions
+    | CumsumOptions
     | DepthwiseConv2DOptions
     | FullyConnectedOptions
     | GeluOptions
@@ -396,6 +405,7 @@ OPTIONS: dict[str, type[Options]] = {
     "AVERAGE_POOL_2D": Pool2DOptions,
     "CONCATENATION": ConcatenationOptions,
     "CONV_2D": Conv2DOptions,
+    "CUMSUM": CumsumOptions,
     "DEPTHWISE_CONV_2D": DepthwiseConv2DOptions,
     "FULLY_CONNECTED": FullyConnectedOptions,
     "GELU": GeluOptions,

@@ -1,4 +1,5 @@
-"""Softmax and log-softmax: they take the last axis; another one is brought there and back."""
+"""Functions of all elements along an axis. Softmax and log-softmax take the last one; another one
+is brought there and back."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Walk, handles
-from nanotool.ir import LogSoftmax, Op, Softmax, Transpose
+from nanotool.ir import CumSum, LogSoftmax, Op, Softmax, Transpose
 
 
 @handles("softmax", "log_softmax")
@@ -24,3 +25,10 @@ def _softmax(walk: Walk, args: Arguments, node: fx.Node) -> str:
     result = walk.emit(op, (turned,), turned_shape)
     back = tuple(order.index(i) for i in range(rank))
     return walk.emit(Transpose(back), (result,), shape, suffix="back")
+
+
+@handles("cumsum")
+def _cumsum(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    return walk.emit(CumSum(walk.axis(args["dim"], len(shape), "cumsum")), (source,), shape)

@@ -1,5 +1,5 @@
-/* Mean and argmax: cases reckoned by hand, random ones against their definition, outputs over
- * their inputs. */
+/* Mean, argmax and cumulative sums: cases reckoned by hand, random ones against their definition,
+ * outputs over their inputs. */
 #include "../check/check.h"
 
 #include "nano/ops.h"
@@ -160,8 +160,56 @@ static void test_argmax_in_place(void) {
     }
 }
 
+/* --- Cumulative sum ------------------------------------------------------------------------ */
+
+/* With scale 1 on both sides: 2^-left * 2^left. */
+static nano_cumsum_params cumsum(uint32_t outer, uint32_t count, uint32_t inner) {
+    const nano_cumsum_params p = {
+        outer, count, inner, 0, 19, 0, 0, {1 << 30, -18}, {0, -128, 127},
+    };
+    return p;
+}
+
+static void run_cumsum(const nano_cumsum_params *p, const int8_t *in, int8_t *out) {
+    static int32_t scratch[8];
+    const nano_io io = {{in, NULL}, out, scratch};
+    nano_cumsum(p, &io);
+}
+
+static void test_cumsum_in_four_ways(void) {
+    static const int8_t in[4] = {1, 2, 3, 100};
+    static const int8_t sums[2][2][4] = {
+        {{1, 3, 6, 106}, {106, 105, 103, 100}},
+        {{0, 1, 3, 6}, {105, 103, 100, 0}},
+    };
+    nano_cumsum_params p = cumsum(1, 4, 1);
+    for (int exclusive = 0; exclusive < 2; exclusive++)
+        for (int reverse = 0; reverse < 2; reverse++) {
+            p.exclusive = (uint8_t)exclusive;
+            p.reverse = (uint8_t)reverse;
+            run_cumsum(&p, in, actual);
+            for (int i = 0; i < 4; i++)
+                CHECK_EQUAL(sums[exclusive][reverse][i], actual[i]);
+        }
+}
+
+/* Two slabs of three by two, with zero points, in place; the clamp holds. */
+static void test_cumsum_along_the_middle(void) {
+    int8_t data[12] = {5, 6, 7, 8, 9, 10, 25, 5, 25, 5, 127, 4};
+    static const int8_t sums[12] = {-1, 0, 1, 3, 5, 8, 19, -1, 39, -1, 100, -2};
+    nano_cumsum_params p = cumsum(2, 3, 2);
+    p.in_zero_point = 5;
+    p.store.zero_point = -1;
+    p.store.max = 100;
+    run_cumsum(&p, data, data);
+    for (int i = 0; i < 12; i++)
+        CHECK_EQUAL(sums[i], data[i]);
+}
+
 int main(void) {
     check_begin();
+    RUN(test_cumsum_in_four_ways);
+    RUN(test_cumsum_along_the_middle);
     RUN(test_mean_over_rows_and_columns);
     RUN(test_mean_over_channels);
     RUN(test_mean_of_one);

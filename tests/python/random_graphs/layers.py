@@ -12,6 +12,7 @@ from nanotool.ir import (
     AveragePool2D,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     Int8Array,
     Int32Array,
@@ -278,6 +279,17 @@ def _log_softmax(b: Builder) -> bool:
     return b.plain(LogSoftmax(), QTensor(b.next_name(), b.tensor.shape, 1 / 16, 127))
 
 
+def _cumsum(b: Builder) -> bool:
+    shape = b.tensor.shape
+    if not shape:
+        return False
+    op = CumSum(b.between(0, len(shape) - 1), b.chance(0.3), b.chance(0.3))
+    if b.tflite and (b.tensor.zero_point or shape[op.axis] > 31):
+        return False  # TFLite Micro's sums begin with the zero point, or leave int32
+    target = b.fitting(b.real(b.end).cumsum(1 + op.axis), shape)
+    return b.plain(op, target, b.clamp(target))
+
+
 def _factors(b: Builder, size: int) -> Shape:
     """A random shape of 1 to 4 axes with ``size`` elements."""
     shape = []
@@ -361,6 +373,7 @@ PLAIN: dict[str, Callable[[Builder], bool]] = {
     "conv_transpose2d": _conv_transpose2d,
     "mean": _mean,
     "log_softmax": _log_softmax,
+    "cumsum": _cumsum,
     "slice": _slice,
     "pad": _pad,
     "resize": _resize,

@@ -35,6 +35,21 @@ typedef struct {
 } nano_argmax_params;
 void nano_argmax(const void *params, const nano_io *io);
 
+/* out[o, k, i] = the sum of in[o, j, i] over j <= k. Byte n of the output needs input byte n; a
+ * reverse sum reads all count x inner elements of its slab before it writes any of them. */
+typedef struct {
+    uint32_t outer; /* product of the axes before the one that is summed along */
+    uint32_t count; /* elements along it: no sum of theirs, shifted left, leaves int32 */
+    uint32_t inner; /* product of the axes behind it; as many int32 of scratch */
+    int16_t in_zero_point;
+    uint8_t left;       /* bits that a sum is shifted to the left, 0..19 */
+    uint8_t exclusive;  /* 1: j < k */
+    uint8_t reverse;    /* 1: j >= k, or j > k */
+    nano_factor factor; /* scale(in) / (2^left * scale(out)) */
+    nano_store store;
+} nano_cumsum_params;
+void nano_cumsum(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif
