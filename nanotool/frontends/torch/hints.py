@@ -53,7 +53,6 @@ HINTS = {
     "grid_sampler": "Use F.interpolate, or resample before the model.",
     "topk": "Take the logits and choose behind the model; one index is x.argmax(1).",
     "sort": "Take the logits and sort behind the model.",
-    "cumsum": "Use a Linear layer with a triangular weight.",
     "var": "Use nn.BatchNorm2d, whose statistics are constants.",
     "std": "Use nn.BatchNorm2d, whose statistics are constants.",
     "sin": "Compute it before the model, or keep a table of constants.",
