@@ -13,7 +13,9 @@ class NanoError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message} {hint}".strip())
+        # What another program said, quoted at the end, need not end as a sentence does.
+        stop = "." if hint and message and message[-1] not in ".:!?\n" else ""
+        super().__init__(f"{message}{stop} {hint}".strip())
         self.message = message
         self.hint = hint
 

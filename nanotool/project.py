@@ -124,8 +124,20 @@ def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
         batches=batches,
         example=batches[0][:2] if example is None else _floats(example, "example"),
         name=model_identifier(name or str(values.get("name") or path.stem)),
-        labels=tuple(str(label) for label in values.get("labels", ())),
+        labels=_labels(path, values.get("labels")),
     )
+
+
+def _labels(path: Path, labels: Any) -> tuple[str, ...]:
+    """The classes' names; none if there is no `labels`."""
+    if labels is None:
+        return ()
+    if isinstance(labels, (str, bytes)) or not isinstance(labels, Iterable):
+        raise NanoError(
+            f"{path}: `labels` is {type(labels).__name__}.",
+            "It must be a list of names, one for each output of the model.",
+        )
+    return tuple(str(label) for label in labels)
 
 
 def _run(path: Path) -> dict[str, Any]:

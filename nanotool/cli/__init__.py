@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
@@ -29,7 +31,7 @@ from nanotool.cli import (
     train,
     version,
 )
-from nanotool.cli.common import LOOK_PANEL, MODEL_PANEL, RUN_PANEL, examples
+from nanotool.cli.common import FIRST_PANEL, LOOK_PANEL, MODEL_PANEL, RUN_PANEL, examples
 from nanotool.errors import NanoError
 
 app = typer.Typer(
@@ -45,6 +47,12 @@ app = typer.Typer(
         "nanotool bench digits.nano --board stm32",
     ),
 )
+
+
+def _text(command: Callable[..., None]) -> str:
+    """A command's docstring for its help: the terminal breaks the lines, not the source."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _version(asked: bool) -> None:
@@ -67,13 +75,16 @@ def _options(
 
 
 for panel, modules in (
-    (MODEL_PANEL, (quantize, export, new, info, plan)),
-    (RUN_PANEL, (simulate, build, flash, run, train, bench, console, bisect)),
-    (LOOK_PANEL, (report, boards, doctor, version)),
+    (FIRST_PANEL, (quantize, run, bench, export, doctor)),
+    (MODEL_PANEL, (new, info, plan)),
+    (RUN_PANEL, (simulate, build, flash, train, console, bisect)),
+    (LOOK_PANEL, (report, boards, version)),
 ):
     for module in modules:
         name = module.__name__.rpartition(".")[2]
-        app.command(name, rich_help_panel=panel, epilog=module.EPILOG)(module.command)
+        app.command(name, rich_help_panel=panel, help=_text(module.command), epilog=module.EPILOG)(
+            module.command
+        )
 
 
 def main() -> NoReturn:

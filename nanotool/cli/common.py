@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nanotool.training import Trainable
 
 
+FIRST_PANEL = "What one needs first"
 MODEL_PANEL, RUN_PANEL, LOOK_PANEL = "Make a model", "Run a model", "Look around"
 
 Model = Annotated[

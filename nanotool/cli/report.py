@@ -57,6 +57,8 @@ def command(
     from nanotool.report.about import about_firmware, about_misfit, about_model
     from nanotool.report.tables import budget_table, room_table
 
+    if board is None and (port or weights):
+        raise typer.BadParameter("--port and --weights go with --board BOARD.")
     graph = load(model)
     if board is None:
         data = about_model(graph, optimize)

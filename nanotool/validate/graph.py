@@ -230,4 +230,7 @@ def _check_labels(graph: QGraph) -> None:
     if last is not None and isinstance(last.op, ArgMax):
         outputs = graph.tensors[last.inputs[0]].shape[last.op.axis]
     if len(graph.labels) != outputs:
-        raise InvalidModel(f"There are {len(graph.labels)} labels for {outputs} outputs.")
+        raise InvalidModel(
+            f"There are {len(graph.labels)} labels for {outputs} outputs.",
+            "Give one name for each output, in the model's order, or none.",
+        )

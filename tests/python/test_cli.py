@@ -28,7 +28,7 @@ from nanotool import __version__, qfile, simulate
 from nanotool.boards import BOARDS
 from nanotool.cli import main
 from nanotool.device.line import SerialPort
-from nanotool.errors import DeviceError
+from nanotool.errors import DeviceError, NanoError
 from nanotool.ir import Int8Array, MaxPool2D, QGraph
 from nanotool.pipeline import prepare
 from nanotool.run import run, verdict
@@ -248,6 +248,24 @@ def refused(done: Outcome, *words: str) -> None:
     assert done.err.count("\n") == 1
     for word in words:
         assert word in done.err
+
+
+def test_labels_that_are_none(cli: Cli, tmp_path: Path) -> None:
+    for number, labels in enumerate(("3", "'abc'")):
+        source = tmp_path / f"labels{number}.py"
+        source.write_text(f"{SOURCE.format(calibration=CALIBRATION)}labels = {labels}\n")
+        done = cli("quantize", source, "-o", tmp_path / "x.nano")
+        refused(done, source.name, "`labels` is", "list of names")
+
+
+def test_options_that_need_a_board(cli: Cli, model: Path, tmp_path: Path) -> None:
+    done = cli("report", model, "--port", "/dev/x", "-o", tmp_path / "r.html")
+    assert done.code == 2 and "--board" in done.err and not (tmp_path / "r.html").exists()
+
+
+def test_what_another_program_said_ends_as_a_sentence() -> None:
+    assert str(NanoError("It said: no", "Try again.")) == "It said: no. Try again."
+    assert str(NanoError("Wrong.", "Try again.")) == "Wrong. Try again."
 
 
 def test_wrong_models(cli: Cli, tmp_path: Path) -> None:
