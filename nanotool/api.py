@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from nanotool import models, qfile
-from nanotool.errors import DeviceError, MissingTool, NanoError
+from nanotool.errors import DeviceError, MissingTool, NanoError, NanoWarning
 from nanotool.files import write_atomic
 from nanotool.identifiers import model_identifier
-from nanotool.inputs import as_array, to_device, user_shape
+from nanotool.inputs import as_array, clipping, to_device, user_shape
 from nanotool.ir import QGraph
 
 if TYPE_CHECKING:
@@ -228,7 +229,10 @@ class QuantizedModel:
     def _inputs(self, x: Any) -> tuple[NDArray[Any], bool]:
         """``x`` on the device, and whether answers are wanted as real values."""
         array = as_array(x)
-        return to_device(self.graph, array), array.dtype.kind == "f"
+        data, beyond = to_device(self.graph, array), clipping(self.graph, array)
+        if beyond is not None and beyond.serious:
+            warnings.warn(str(beyond), NanoWarning, stacklevel=3)
+        return data, array.dtype.kind == "f"
 
     def _answers(self, y: NDArray[Any], real: bool) -> NDArray[Any]:
         return self.graph.output_tensor.dequantize(y) if real else y

@@ -32,6 +32,10 @@ class InvalidModel(NanoError):
     """A model file or graph that contradicts itself."""
 
 
+class NanoWarning(UserWarning):
+    """Something goes on, but hardly as it is meant: inputs out of range, poor calibration data."""
+
+
 class MissingTool(NanoError):
     """A compiler, emulator or package that has to be installed first."""
 

@@ -2,13 +2,108 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
-from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
+from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Quantize, Shape, Unary
+from nanotool.unary import USEFUL_INPUT
+
+# So many inputs that use less than this part of the range were hardly scaled as in training.
+NARROW_INPUTS, NARROW = 4, 1 / 16
+SERIOUS_SHARE, SERIOUS_REACH = 1e-3, 0.1  # of the values; of the range, beyond it
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """Real inputs that reach beyond what the model covers, and saturate; or that use next to
+    nothing of it."""
+
+    share: float  # of all values
+    worst: int  # the sample with most of them
+    worst_share: float  # of its values
+    low: float  # what the model covers
+    high: float
+    least: float  # what the inputs hold
+    most: float
+
+    @property
+    def serious(self) -> bool:
+        """Whether it is more than the few values that a calibration leaves out."""
+        if not self.share:
+            return True
+        beyond = max(self.low - self.least, self.most - self.high)
+        return self.share >= SERIOUS_SHARE or beyond > SERIOUS_REACH * (self.high - self.low)
+
+    def __str__(self) -> str:
+        if not self.share:
+            return (
+                f"The inputs reach from {self.least:.4g} to {self.most:.4g} only, a small part of "
+                f"what the model covers, {self.low:.4g} to {self.high:.4g}. Scale inputs as in "
+                "training; if these are right, calibrate with data like them."
+            )
+        return (
+            f"{self.share:.2%} of the input values are outside of what the model covers, "
+            f"{self.low:.4g} to {self.high:.4g}, and saturate; they reach from {self.least:.4g} to "
+            f"{self.most:.4g}. The worst is input {self.worst}, with {self.worst_share:.2%}. Scale "
+            "inputs as in training; if these are right, calibrate with data like them."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "share": self.share,
+            "worst_input": self.worst,
+            "worst_share": self.worst_share,
+            "covered": [self.low, self.high],
+            "seen": [self.least, self.most],
+        }
+
+
+def clipping(graph: QGraph, x: NDArray[Any]) -> Clipping | None:
+    """How ``x``, inputs as `to_device` takes them, miss what the model covers; None: they do not.
+    This is what every command and call says about its inputs."""
+    tensor = graph.input_tensor
+    if tensor.dtype == "float32":  # the model itself quantizes it
+        readers = [op for op in graph.ops if graph.input in op.inputs]
+        if not (len(readers) == 1 and isinstance(readers[0].op, Quantize)):
+            return None
+        tensor = graph.tensors[readers[0].name]
+    data, seen = np.asarray(x), []
+    for reader in (op.op for op in graph.ops if tensor.name in op.inputs):
+        function = reader.function if isinstance(reader, Unary) else ""
+        seen.append(USEFUL_INPUT.get(function, (-np.inf, np.inf)))
+    if data.dtype.kind == "f" and seen:  # what no reader can see may saturate
+        data = np.clip(data, min(low for low, _ in seen), max(high for _, high in seen))
+    return clipped(tensor.dtype, tensor.scale, tensor.zero_point, data)
+
+
+def clipped(dtype: str, scale: float, zero_point: int, x: NDArray[Any]) -> Clipping | None:
+    """The same for real values ``x`` [n, ...] and a tensor; None for other types than floats."""
+    if x.dtype.kind != "f" or not x.size or dtype not in ZERO_POINTS:
+        return None
+    low, high = ((end - zero_point) * scale for end in ZERO_POINTS[dtype])
+    out = (x < low - scale / 2) | (x > high + scale / 2)
+    if not out.any():
+        used = float(x.max() - x.min())
+        narrow = len(x) >= NARROW_INPUTS and 0 < used < NARROW * (high - low)
+        return Clipping(0.0, 0, 0.0, low, high, float(x.min()), float(x.max())) if narrow else None
+    shares = out.reshape(len(out), -1).mean(axis=1)
+    worst = int(shares.argmax())
+    return Clipping(
+        float(out.mean()), worst, float(shares[worst]), low, high, float(x.min()), float(x.max())
+    )
+
+
+def check_finite(x: NDArray[Any]) -> None:
+    """NanoError for NaN and infinity."""
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        what = "NaN" if np.isnan(x).any() else "infinity"
+        sample = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
+        raise NanoError(f"The input holds {what} (input {sample}).", "Check how it was made.")
 
 
 def user_shape(graph: QGraph) -> Shape:
@@ -39,9 +134,9 @@ def to_device(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
 
     ``x`` is n x the user's shape (C, H, W) or n x the device's shape (H, W, C); a shape that is
     both is the user's. Floats are real values: an int8 or uint8 input gets them quantized by its
-    scale and zero point, saturating, a float32 input as they are. int8 for an int8 input, and
-    uint8 for a uint8 one, are taken as raw quantized bytes. Raises NanoError for any other shape
-    or type, and for NaN.
+    scale and zero point, saturating (`clipping` tells), a float32 input as they are. int8 for an
+    int8 input, and uint8 for a uint8 one, are taken as raw quantized bytes. Raises NanoError for
+    any other shape or type, and for NaN and infinity.
     """
     data = np.asarray(x)
     return np.ascontiguousarray(_typed(graph, _turned(graph, data)))
@@ -72,9 +167,8 @@ def _typed(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
         return data
     if data.dtype.kind != "f":
         raise NanoError(f"The input has type {data.dtype}.", _types_hint(graph))
-    if np.isnan(data).any():
-        raise NanoError("The input holds NaN.", "Check how the data were made.")
-    # Infinities saturate; float64's range is enough for every quotient of float32s.
+    check_finite(data)
+    # Float64's range is enough for every quotient of float32s.
     limit = float(np.finfo(np.float32).max)
     finite = np.clip(data.astype(np.float64), -limit, limit)
     return finite.astype(np.float32) if real else tensor.quantize(finite)

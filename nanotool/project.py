@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 import types
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nanotool.errors import NanoError
+from nanotool.errors import NanoError, NanoWarning
 from nanotool.files import read_array
 from nanotool.frontends.torch import capture, capture_program, load_program
 from nanotool.identifiers import model_identifier
@@ -27,6 +28,7 @@ from nanotool.ir import Graph, QGraph
 from nanotool.passes import prepare
 from nanotool.progress import Progress
 from nanotool.quantization import quantize
+from nanotool.quantization.doubts import doubts
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
 ACCEPTED = (
@@ -89,8 +91,11 @@ def quantize_source(
     source: Source, observer: str = "minmax", progress: Progress | None = None
 ) -> QGraph:
     """Capture, prepare, calibrate, quantize."""
+    graph = float_graph(source)
+    for doubt in doubts(graph, source.batches):
+        warnings.warn(doubt, NanoWarning, stacklevel=3)
     return quantize(
-        prepare(float_graph(source)),
+        prepare(graph),
         source.batches,
         observer=observer,
         labels=source.labels,

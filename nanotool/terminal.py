@@ -49,7 +49,7 @@ from nanotool.device.commands import COMMANDS, TRAIN_COMMANDS
 from nanotool.device.tensors import TensorInfo
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
-from nanotool.inputs import to_device
+from nanotool.inputs import Clipping, check_finite, clipped, clipping, to_device
 from nanotool.ir import DTYPES, QGraph, QTensor
 from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, table
@@ -269,8 +269,10 @@ class Link(Protocol):
     def sync(self, timeout: float = 10.0) -> None: ...  # noqa: D102
 
 
-Prepare: TypeAlias = Callable[[Any, int], NDArray[Any]]
-"""(array, sample index) -> the input, of the model's type; raises `NanoError`."""
+Prepared: TypeAlias = tuple[NDArray[Any], Clipping | None]
+Prepare: TypeAlias = Callable[[Any, int], Prepared]
+"""(array, sample index) -> the input, of the model's type, and what of it saturates; raises
+`NanoError`."""
 
 
 class Session:
@@ -369,8 +371,10 @@ class Session:
     def _load(self, path: Path, index: str) -> None:
         number = sample_number(index)
         self._get_in_step()
-        data = self.prepare(read_array(path.expanduser()), number)
+        data, beyond = self.prepare(read_array(path.expanduser()), number)
         self.link.load(data)
+        if beyond is not None:
+            self.console.print(f"[yellow]warning:[/yellow] {beyond}", soft_wrap=True)
         self.console.print(f"Loaded {data.size:,} values. Next: infer 1 0")
 
     def _live(self, path: Path, index: str) -> None:
@@ -382,7 +386,7 @@ class Session:
         with Live(console=self.console, auto_refresh=False) as picture:
             try:
                 for number in itertools.count(first):
-                    self.link.load(self.prepare(samples, number))
+                    self.link.load(self.prepare(samples, number)[0])
                     lines, _ = self.link.exchange("infer 1 0", LONG_TIMEOUT)
                     done += 1
                     parts = [view(block, self.labels, self.clock) for block in answers.read(lines)]
@@ -411,7 +415,7 @@ class NoSampleError(NanoError):
 def prepare_from_board(link: Link) -> Prepare:
     """How to make an input with nothing but the board's own `info`: device shape only."""
 
-    def prepare(array: Any, index: int) -> NDArray[Any]:
+    def prepare(array: Any, index: int) -> Prepared:
         tensor = input_tensor(link.exchange("info", TIMEOUT)[0])
         samples = array[None] if tuple(array.shape) == tensor.shape else array
         if tuple(samples.shape[1:]) != tensor.shape or samples.ndim == 0:
@@ -421,12 +425,14 @@ def prepare_from_board(link: Link) -> Prepare:
             )
         sample = pick(samples, index)
         if sample.dtype == DTYPES[tensor.dtype]:
-            return np.ascontiguousarray(sample)
+            return np.ascontiguousarray(sample), None
         if sample.dtype.kind != "f" or tensor.dtype != "int8":
             raise NanoError(
                 f"The array holds {sample.dtype}.", f"Give {tensor.dtype} (raw) or float values."
             )
-        return tensor.quantize(sample)
+        check_finite(sample[None])
+        beyond = clipped(tensor.dtype, tensor.scale, tensor.zero_point, sample[None])
+        return tensor.quantize(sample), beyond
 
     return prepare
 
@@ -434,9 +440,9 @@ def prepare_from_board(link: Link) -> Prepare:
 def prepare_from_model(graph: QGraph) -> Prepare:
     """How to make an input where the model is at hand: user or device layout, float or int8."""
 
-    def prepare(array: Any, index: int) -> NDArray[Any]:
+    def prepare(array: Any, index: int) -> Prepared:
         sample: NDArray[Any] = pick(to_device(graph, array), index)
-        return sample
+        return sample, clipping(graph, array[index : index + 1])
 
     return prepare
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,6 +37,18 @@ class UnaryFunction:
     values: TableMaker  # (input, output) -> the 256 outputs, not yet clamped to int8
     fixed_output: tuple[float, int] | None = None  # (scale, zero point) if they are prescribed
     in_tflm: bool = True  # TFLite Micro has an int8 kernel, whose formula `values` is
+
+
+# Outside of these inputs the function's int8 output stays what it is at their end, so the range of
+# a tensor that only such functions read need not cover more. sigmoid(-6.24) is half of 1/256 and
+# sigmoid(5.14) rounds to 255/256; tanh(-3.12) rounds to -128/128 and tanh(2.57) to 127/128.
+USEFUL_INPUT: Mapping[str, tuple[float, float]] = {
+    "sigmoid": (-6.3, 5.2),
+    "tanh": (-3.2, 2.6),
+    "hard_sigmoid": (-3.0, 3.0),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+}
 
 
 def quantized_bound(bound: float, tensor: QTensor) -> int:

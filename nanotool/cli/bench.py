@@ -27,6 +27,7 @@ from nanotool.cli.common import (
     out,
     print_json,
     progress,
+    saturation,
     serial_port,
 )
 
@@ -73,12 +74,12 @@ def command(
 
     trainable = cut_model(load(model), layers, head) if layers or head else None
     built = build_firmware(model, board, optimize, task, head=trainable)
-    x = None if input is None else load_input(built.graph, input)
+    x, beyond = (None, None) if input is None else load_input(built.graph, input)
     at = serial_port(port, built.board, baud, dtr, rts)
     with progress(f"Measuring on {built.board.name}") as show:
         result = bench(built, x, at, progress=show)
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_json() | saturation(beyond))
     else:
         out().print(facts_table(bench_facts(result)))
         if per_layer:

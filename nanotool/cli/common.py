@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nanotool.boards import Board
     from nanotool.build import BuildResult
     from nanotool.device.line import SerialPort
+    from nanotool.inputs import Clipping
     from nanotool.ir import Lowered, Plan, QGraph
     from nanotool.passes.record import PassRecord
     from nanotool.progress import Progress
@@ -244,16 +245,26 @@ def find_board(name: str) -> Board:
     return find(name)
 
 
-def load_input(graph: QGraph, path: Path) -> Any:
-    """The inputs in the .npy file ``path``, as the device wants them: int8 [n, *input shape]."""
+def load_input(graph: QGraph, path: Path) -> tuple[Any, Clipping | None]:
+    """The inputs in the .npy file ``path``, as the device wants them: int8 [n, *input shape]; and
+    what of them saturates, which people are told."""
     from nanotool.errors import NanoError
     from nanotool.files import read_array
-    from nanotool.inputs import to_device
+    from nanotool.inputs import clipping, to_device
 
-    x = to_device(graph, read_array(path))
+    array = read_array(path)
+    x = to_device(graph, array)
     if not len(x):
         raise NanoError(f"{path} holds no inputs.", "Give at least one.")
-    return x
+    saturating = clipping(graph, array)
+    if saturating is not None:
+        note(f"[yellow]warning:[/yellow] {saturating}")
+    return x, saturating
+
+
+def saturation(clipping: Clipping | None) -> dict[str, Any]:
+    """`load_input`'s second result for `--json`."""
+    return {"input_saturation": None if clipping is None else clipping.to_json()}
 
 
 def as_asked(graph: QGraph, y: Any, as_float: bool) -> Any:

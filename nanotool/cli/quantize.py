@@ -74,8 +74,11 @@ def command(
             "`nanotool quantize` needs PyTorch, which is not installed.",
             "Run: pip install 'nanotool[torch]'",
         ) from error
+    import warnings
+
     from nanotool import project, qfile
     from nanotool.describe import label
+    from nanotool.errors import NanoWarning
     from nanotool.models import check_output
     from nanotool.quantization import worst_layer
     from nanotool.report.tables import quality_table
@@ -83,8 +86,12 @@ def command(
 
     check_output(output)
     loaded = project.load_source(source, calibration, name, trust=trust)
-    with progress("Calibrating") as show:
+    with progress("Calibrating") as show, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NanoWarning)
         graph = project.quantize_source(loaded, observer.value, show)
+    doubts = [str(each.message) for each in caught if issubclass(each.category, NanoWarning)]
+    for doubt in doubts:
+        note(f"[yellow]warning:[/yellow] {doubt}")
     qfile.save(graph, output)
     worst = worst_layer(graph)
     if as_json:
@@ -92,6 +99,7 @@ def command(
             {
                 "model": str(output),
                 "name": graph.name,
+                "warnings": doubts,
                 "hash": qfile.graph_hash(graph),
                 "worst": None if worst is None else worst.tensor,
                 "layers": [

@@ -28,6 +28,7 @@ from nanotool.cli.common import (
     plan_model,
     print_json,
     progress,
+    saturation,
     serial_port,
 )
 
@@ -62,7 +63,7 @@ def command(
     from nanotool.run import run, verdict
 
     graph, found = load(model), find_board(board)
-    x = load_input(graph, input)
+    x, beyond = load_input(graph, input)
     at = serial_port(port, found, baud, dtr, rts)
     firmware = firmware_for(model, board, at, optimize, task)
     lowered, _ = plan_model(graph, found.target, optimize)
@@ -74,7 +75,7 @@ def command(
     if as_json:
         outputs = as_asked(graph, result.outputs, as_float).tolist()
         told = {"board": found.name, "emulated": at is None, **result.to_json()}
-        print_json({**told, "outputs": outputs})
+        print_json({**told, "outputs": outputs, **saturation(beyond)})
     else:
         if output is None:
             values = graph.output_tensor.dequantize(result.outputs).reshape(len(x), -1)

@@ -16,6 +16,7 @@ from nanotool.cli.common import (
     out,
     print_json,
     progress,
+    saturation,
 )
 
 EPILOG = examples(
@@ -40,7 +41,7 @@ def command(
     from nanotool.simulate import simulate
 
     graph = load(model)
-    x = load_input(graph, input)
+    x, beyond = load_input(graph, input)
     parts = []
     with progress("Simulating") as show:
         for start in range(0, len(x), CHUNK):
@@ -51,7 +52,7 @@ def command(
         write_array(output, as_asked(graph, y, as_float))
         note(f"Wrote {output}: {len(y):,} outputs.")
     if as_json:
-        print_json({"outputs": as_asked(graph, y, as_float).tolist()})
+        print_json({"outputs": as_asked(graph, y, as_float).tolist()} | saturation(beyond))
     elif output is None:
         values = graph.output_tensor.dequantize(y).reshape(len(y), -1).tolist()
         out().print(answers_table(values, graph.labels))

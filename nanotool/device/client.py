@@ -8,6 +8,7 @@ that says what was expected and what was heard.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -27,7 +28,8 @@ from nanotool.device.protocol import (
     DeviceSilent,
 )
 from nanotool.device.tensors import db_bytes
-from nanotool.errors import DeviceError
+from nanotool.errors import DeviceError, NanoWarning
+from nanotool.inputs import check_finite, clipped
 from nanotool.ir import Int8Array
 
 __all__ = ["Device", "DeviceGarbled", "DeviceLost", "DeviceRefused", "DeviceSilent"]
@@ -173,6 +175,11 @@ class Device:
     def encode(self, x: NDArray[Any]) -> bytes:
         """What the board's `db` must hold so that `x` is the input: see `tensors.db_bytes`."""
         info = self._info or self.info()
+        check_finite(x[None])
+        tensor = info.input
+        beyond = clipped(tensor.dtype, tensor.scale, tensor.zero_point, x[None])
+        if beyond is not None:
+            warnings.warn(str(beyond), NanoWarning, stacklevel=3)
         return db_bytes(x, info.input, info.db)
 
     def load(self, data: bytes | NDArray[Any], *, frame_bytes: int = frames.MAX_DATA) -> None:

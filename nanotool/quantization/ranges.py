@@ -4,24 +4,13 @@ inputs get some headroom."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
+from nanotool import unary
 from nanotool.errors import InvalidModel
 from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, Graph, Node, QTensor, Unary
 from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
-
-# Outside of these inputs the function's int8 output stays what it is at their end, so the range of
-# a tensor that only such functions read need not cover more. sigmoid(-6.24) is half of 1/256 and
-# sigmoid(5.14) rounds to 255/256; tanh(-3.12) rounds to -128/128 and tanh(2.57) to 127/128.
-USEFUL_INPUT: Mapping[str, Range] = {
-    "sigmoid": (-6.3, 5.2),
-    "tanh": (-3.2, 2.6),
-    "hard_sigmoid": (-3.0, 3.0),
-    "relu": (0.0, math.inf),
-    "relu6": (0.0, 6.0),
-}
 
 # How much further than seen the min-max range of a model's output reaches, at either end that no
 # clamp sets: new inputs go beyond the calibration's extremes, and no later layer forgives it.
@@ -45,7 +34,7 @@ def useful_range(graph: Graph, tensor: str) -> Range:
 def _useful_to(graph: Graph, reader: Node) -> Range:
     """What ``reader`` sees of an input."""
     if isinstance(reader.op, Unary):
-        return USEFUL_INPUT.get(reader.op.function, UNBOUNDED)
+        return unary.USEFUL_INPUT.get(reader.op.function, UNBOUNDED)
     return useful_range(graph, reader.name) if _chooses(reader) else UNBOUNDED
 
 

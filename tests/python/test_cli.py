@@ -440,6 +440,11 @@ def test_simulate(cli: Cli, model: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(y), small().output_tensor.dequantize(expected))
     value = json.loads(cli("simulate", model, "-i", x, "--json").out)
     assert value["outputs"] == expected.tolist()
+    assert value["input_saturation"] is None
+    np.save(x, np.load(x).astype(np.float32) * 100)
+    told = cli("simulate", model, "-i", x, "--json")
+    assert 0 < json.loads(told.out)["input_saturation"]["share"] <= 1
+    assert "outside of what the model covers" in told.err
     assert re.search(r"\b[nesw]\b", cli("simulate", model, "-i", x).out)
 
 

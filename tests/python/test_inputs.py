@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nanotool.errors import NanoError
-from nanotool.inputs import to_device, user_shape
-from nanotool.ir import QGraph, QTensor
+from nanotool.inputs import clipping, to_device, user_shape
+from nanotool.ir import QGraph, QOp, QTensor, Quantize
 
 
 def graph(shape: tuple[int, ...], permutation: tuple[int, ...] = (), dtype: str = "int8") -> QGraph:
@@ -45,7 +46,7 @@ def test_a_shape_that_is_both_is_the_users() -> None:
 
 
 def test_floats_are_rounded_away_from_zero_and_saturate() -> None:
-    x = np.array([[0.0, 0.25, -0.25, 0.24, 1e30, -np.inf, np.inf]], np.float32)
+    x = np.array([[0.0, 0.25, -0.25, 0.24, 1e30, -1e30, 1e38]], np.float32)
     assert to_device(graph((7,)), x).tolist() == [[3, 4, 2, 3, 127, -128, 127]]
     half = np.full((1, 7), 0.25, np.float16)
     assert (to_device(graph((7,)), half) == 4).all()
@@ -71,16 +72,44 @@ def test_a_uint8_input() -> None:
 
 
 def test_a_float32_input() -> None:
-    """Real values stay what they are; infinities become the largest numbers."""
+    """Real values stay what they are; what is beyond float32 becomes its largest number."""
     real = graph((4, 5, 2), (1, 2, 0), dtype="float32")
     x = np.linspace(-3e3, 3e3, 40).reshape(1, 2, 4, 5)
     y = to_device(real, x)
     assert y.dtype == np.float32
     assert y.flags.c_contiguous
     assert np.array_equal(y, x.astype(np.float32).transpose(0, 2, 3, 1))
-    assert to_device(real, np.full_like(x, -np.inf))[0, 0, 0, 0] == np.finfo(np.float32).min
+    assert to_device(real, np.full_like(x, -1e300))[0, 0, 0, 0] == np.finfo(np.float32).min
     with pytest.raises(NanoError, match=r"int8.*Pass floats scaled as in training\.$"):
         to_device(real, np.zeros((1, 2, 4, 5), np.int8))
+
+
+def test_what_saturates_is_told() -> None:
+    x = np.zeros((5, 7), np.float32)
+    assert clipping(graph((7,)), x) is None
+    assert clipping(graph((7,)), np.full((1, 7), 127, np.int8)) is None
+    x[3, :2], x[4, 0] = (62.1, 500), -65.9  # covered: -65.5 to 62
+    found = clipping(graph((7,)), x)
+    assert found is not None and found.serious
+    assert (found.worst, found.low, found.high, found.most) == (3, -65.5, 62.0, 500.0)
+    assert found.share == pytest.approx(2 / 35) and found.worst_share == pytest.approx(1 / 7)
+    assert "5.71% of the input values" in str(found) and "-65.5 to 62" in str(found)
+    assert json.dumps(found.to_json())
+
+
+def test_inputs_that_use_next_to_nothing_of_the_range_are_told() -> None:
+    x = np.linspace(0, 1, 35).reshape(5, 7)
+    found = clipping(graph((7,)), x)
+    assert found is not None and found.serious and found.share == 0
+    assert "from 0 to 1 only" in str(found)
+    assert clipping(graph((7,)), x[:1]) is None
+
+
+def test_a_float_input_saturates_where_the_model_quantizes_it() -> None:
+    tensors = {"in": QTensor("in", (2,), 1.0, 0, "float32"), "q": QTensor("q", (2,), 0.5, 3)}
+    model = QGraph("g", tensors, (QOp("q", Quantize(), ("in",)),), "in", "q")
+    found = clipping(model, np.array([[0, 1e3]], np.float32))
+    assert found is not None and found.share == 0.5
 
 
 def test_no_samples() -> None:
@@ -98,6 +127,7 @@ def test_no_samples() -> None:
         (np.zeros((1, 2, 4, 5), np.int64), "floats"),
         (np.zeros((1, 2, 4, 5), complex), "floats"),
         (np.full((1, 2, 4, 5), np.nan, np.float32), "NaN"),
+        (np.full((1, 2, 4, 5), -np.inf, np.float32), r"infinity \(input 0\)"),
     ],
 )
 def test_what_is_refused(x: Any, message: str) -> None:

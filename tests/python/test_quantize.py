@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import nanotool
-from nanotool.errors import InvalidModel, NanoError
+from nanotool.errors import InvalidModel, NanoError, NanoWarning
 from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
 from nanotool.ir import INT8_MAX, INT8_MIN, Dense, Graph, LayerQuality, Node, QGraph
@@ -100,6 +101,34 @@ def test_a_signal_too_small_for_a_scale_is_refused_by_name() -> None:
     data = random_input(50, 8) * np.float32(1e-18)
     with pytest.raises(InvalidModel, match=r"Tensor square reaches from .* no scale is that small"):
         nanotool.quantize(Function(torch.square), data)
+
+
+@pytest.mark.parametrize(
+    ("data", "doubt"),
+    [
+        (np.zeros((40, 3, 5, 7)), "All calibration data are 0: the ranges are made up"),
+        (np.tile(random_input(1, 3, 5, 7), (40, 1, 1, 1)), "inputs are the same one"),
+        (random_input(3, 3, 5, 7), "There are 3 calibration inputs only"),
+        (random_input(40, 3, 5, 7), "40 calibration inputs only, and the model has 105 classes"),
+        (random_input(200, 4, 4, 4), "4x4x4 look alike as C, H, W and as H, W, C"),
+    ],
+)
+def test_calibration_data_that_are_hardly_meant_are_told(data: Any, doubt: str) -> None:
+    with pytest.warns(NanoWarning, match=doubt):
+        nanotool.quantize(nn.Flatten(), data)
+
+
+def test_inputs_beyond_the_range_are_told_by_every_call() -> None:
+    data = random_input(200, 3)
+    model = nanotool.quantize(nn.ReLU(), data)
+    for call in (model.run, model.simulate):
+        with pytest.warns(NanoWarning, match=r"outside of what the model covers"):
+            call(data * 100)
+        with pytest.raises(NanoError, match="infinity"):
+            call(np.full_like(data, np.inf))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.run(data)
 
 
 class Function(nn.Module):

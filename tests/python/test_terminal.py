@@ -268,7 +268,9 @@ class LiveLink(ScriptedLink):
 
 def live(tmp_path: Path, link: LiveLink, arguments: str = "") -> tuple[Session, str]:
     np.save(tmp_path / "x.npy", np.arange(12, dtype=np.int8).reshape(4, 3))
-    one, text = session(link, labels=("no", "yes"), prepare=terminal.pick)
+    one, text = session(
+        link, labels=("no", "yes"), prepare=lambda array, index: (terminal.pick(array, index), None)
+    )
     assert one.execute(f":live {tmp_path / 'x.npy'} {arguments}")
     return one, text.getvalue()
 
