@@ -107,7 +107,7 @@ def test_inputs_that_use_next_to_nothing_of_the_range_are_told() -> None:
 
 def test_a_float_input_saturates_where_the_model_quantizes_it() -> None:
     tensors = {"in": QTensor("in", (2,), 1.0, 0, "float32"), "q": QTensor("q", (2,), 0.5, 3)}
-    model = QGraph("g", tensors, (QOp("q", Quantize(), ("in",)),), "in", "q")
+    model = QGraph("g", tensors, (QOp("q", Quantize(), ("in",)),), ("in",), ("q",))
     found = clipping(model, np.array([[0, 1e3]], np.float32))
     assert found is not None and found.share == 0.5
 
