@@ -91,7 +91,7 @@ def command(
         float | None, typer.Option(help="Learning rate; default: the head's.", show_default=False)
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Samples of a mini-batch.", show_default=False)
+        int | None, typer.Option(min=1, help="Samples of a mini-batch.", show_default=False)
     ] = None,
     checkpoint: Annotated[
         Path | None,

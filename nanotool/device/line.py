@@ -186,6 +186,8 @@ def _in_use(port: str, found: list[Holder]) -> DeviceError:
     others = [f"`{holder.name}` (pid {holder.pid})" for holder in found if holder not in mine]
     if os.path.realpath(port).startswith(_PTY) and mine:
         others = []  # those are the board itself
+    if len(others) > 3:
+        others[2:] = [f"{len(others) - 2} more"]
     who = " and ".join(others) or ("this program itself" if mine else "another program")
     return DeviceError(
         f"{port} is in use by {who}.", "End it, or close the port there: one program at a time."

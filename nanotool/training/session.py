@@ -181,7 +181,9 @@ def check_samples(trainable: Trainable, x: NDArray[Any], y: NDArray[Any]) -> NDA
         raise NanoError(
             f"There is a label {labels.max() if labels.min() >= 0 else labels.min()}; the head has "
             f"room for classes 0 to {most - 1}.",
-            f"Export with --head classes={labels.max() + 1}." if labels.min() >= 0 else "",
+            f"Export with --head classes={labels.max() + 1}."
+            if labels.min() >= 0
+            else "Number the classes from 0 on.",
         )
     return to_device(trainable.backbone, x)
 

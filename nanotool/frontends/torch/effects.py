@@ -328,9 +328,10 @@ def _run(model: nn.Module, batch: torch.Tensor, recorder: _Recorder) -> tuple[to
         place = _failed(error, recorder.paths)
         reason = " ".join(str(error).split())[:200]
         shape = "x".join(map(str, batch.shape[1:]))
+        where = f" ({place})" if place.line else ""  # a module of torch has no line of the user's
         raise NanoError(
             f"The model fails on a batch of inputs of shape {shape}, in "
-            f"{place.module or type(model).__name__} ({place}): {type(error).__name__}: {reason}",
+            f"{place.module or type(model).__name__}{where}: {type(error).__name__}: {reason}",
             "Check the shape of the calibration data, N x what one input has, and that "
             "model(batch) runs.",
         ) from error
