@@ -137,8 +137,10 @@ def scratch(
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 def orphans(parent: Path, prefix: str) -> Iterator[Path]:

@@ -38,8 +38,19 @@ def check_replaceable(folder: Path) -> None:
 
 
 def _others(folder: Path) -> list[str]:
-    """What no export wrote in ``folder``."""
-    return sorted(path.name for path in folder.iterdir() if not _is_generated(path))
+    """What no export wrote in ``folder``, which another one may replace at the same time."""
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    return sorted(path.name for path in paths if _is_foreign(path))
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        return not _is_generated(path) and bool(path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _refuse(folder: Path, others: Sequence[str]) -> None:
