@@ -11,6 +11,7 @@ import io
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,14 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "python"))
+sys.path[:0] = [str(ROOT / "tests" / "python"), str(ROOT / "tests")]
 
 from random_graphs import ALL, random_graph  # noqa: E402
 from tflite_operators import CASES, drawn  # noqa: E402
 
 from nanotool.qfile import PREFIX, to_bytes  # noqa: E402
 
-MOST = 2000  # bytes of a file
+MOST = 3000  # bytes of a file
 
 
 def console() -> Iterator[bytes]:
@@ -111,6 +112,34 @@ def arrays() -> Iterator[bytes]:
     yield buffer.getvalue()
 
 
+def pt2() -> Iterator[bytes]:
+    """A small program, whole but for its sample inputs, and each member by itself."""
+    import torch
+
+    from fuzz.harnesses.pt2 import NAMES
+
+    program = torch.export.export(torch.nn.Linear(3, 2).eval(), (torch.zeros(1, 3),))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    found = []
+    with zipfile.ZipFile(file) as archive:
+        for full in archive.namelist():
+            name = "net/" + full.partition("/")[2]
+            if name in NAMES:
+                content = archive.read(full)
+                head = bytes([NAMES.index(name)]) + len(content).to_bytes(2, "little")
+                found.append(head + content)
+    yield from found
+    yield b"".join(member for member in found if len(member) < 1000)
+
+
+def load_state() -> Iterator[bytes]:
+    """Of the right size and others, with more or less of the header set right."""
+    for how in range(3):
+        for size in (0, 11, 24, 25, 26, 40):
+            yield bytes([how]) + bytes(range(size))
+
+
 def saved(array: NDArray[Any]) -> bytes:
     """An .npy file."""
     buffer = io.BytesIO()
@@ -128,6 +157,8 @@ def main() -> None:
         "tflite": tflite(),
         "nano": nano(),
         "arrays": arrays(),
+        "pt2": pt2(),
+        "load_state": load_state(),
     }
     for name, contents in makers.items():
         folder = HERE / "corpus" / name

@@ -69,10 +69,19 @@ def _flags(root: Path) -> list[str]:
 
 
 class Project:
-    """The library, the app, the suites and the extension, compiled."""
+    """The library, the app, the suites and the extension, compiled.
 
-    def __init__(self) -> None:
-        BUILD.mkdir(parents=True, exist_ok=True)
+    ``flags``: for all of it, and for linking; ``sanitize``: for the suites, and for linking them.
+    """
+
+    def __init__(
+        self,
+        build: Path = BUILD,
+        flags: Sequence[str] = ("-O1",),
+        sanitize: Sequence[str] = ("-g", *SANITIZE),
+    ) -> None:
+        self.build, self.flags, self.sanitize = build, tuple(flags), tuple(sanitize)
+        build.mkdir(parents=True, exist_ok=True)
         board = (ROOT / "firmware/board.h").read_text()
         calls = sorted(set(CALLS.findall(board)))
         renamed = tuple(f"-D{name}={name.replace('board_', 'fake_', 1)}" for name in calls)
@@ -90,9 +99,9 @@ class Project:
 
     def _unit(self, source: Path, kind: str, more: tuple[str, ...] = ()) -> Unit:
         name = source.relative_to(ROOT).as_posix().replace("/", "-")[:-2]
-        flags = ("-std=c99", "-O1", "-w", "-DNANO_SIMD_FALLBACK=1", "-fPIC", *more)
-        flags += tuple(["-g", *SANITIZE] if kind == "suite" else [])
-        return Unit(source, flags, BUILD / f"{kind}-{name}.o")
+        flags = ("-std=c99", "-w", "-DNANO_SIMD_FALLBACK=1", "-fPIC", *self.flags, *more)
+        flags += self.sanitize if kind == "suite" else ()
+        return Unit(source, flags, self.build / f"{kind}-{name}.o")
 
     @cached_property
     def units(self) -> list[Unit]:
@@ -107,32 +116,32 @@ class Project:
         for path in sorted(p for room in rooms for p in (ROOT / room).rglob("*.[ch]")):
             if not path.name.startswith("_nano"):
                 digest.update(path.as_posix().encode() + b"\0" + path.read_bytes())
-        stamp = BUILD / "stamp"
+        stamp = self.build / "stamp"
         if stamp.is_file() and stamp.read_text() == digest.hexdigest():
             return
-        shutil.rmtree(BUILD)
-        BUILD.mkdir()
+        shutil.rmtree(self.build)
+        self.build.mkdir()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda unit: compile_unit(unit, ROOT, unit.object), self.units))
         self._extension_module()
         for name in self.suites:
-            kept = run_suite(self.link_suite(name, {}, BUILD / name))
+            kept = run_suite(self.link_suite(name, {}, self.build / name))
             if kept:
                 raise SystemExit(f"the suite {name} fails without any mutant: {kept}")
-        self.link_extension({}, BUILD / "_nano.abi3.so")
+        self.link_extension({}, self.build / "_nano.abi3.so")
         stamp.write_text(digest.hexdigest())
 
     def _extension_module(self) -> None:
         """What Python sees of the library, and the C beside it: of no mutant's concern."""
         from nanotool.runtime import build as runtime
 
-        generated = BUILD / "_nano.c"
+        generated = self.build / "_nano.c"
         runtime._builder().emit_c_code(str(generated))
         marker = f'-DNANOTOOL_FINGERPRINT="{runtime.fingerprint()}"'
         python = f"-I{sysconfig.get_paths()['include']}"
         own = [Path(runtime.HERE) / name for name in runtime.OWN_SOURCES]
         for source in (generated, *own):
-            product = BUILD / f"module-{source.stem}.o"
+            product = self.build / f"module-{source.stem}.o"
             here = f"-I{runtime.HERE}"
             flags = ["-O1", "-w", "-fPIC", "-DNANO_SIMD_FALLBACK=1", marker, python, here]
             _call(["gcc", *flags, *_flags(ROOT), "-c", source, "-o", product])
@@ -145,13 +154,14 @@ class Project:
         parts = [changed.get(unit.object, unit.object) for unit in self.parts]
         _call(["ar", "rcT", archive, *parts])
         trace = f"-Wl,-Map={product}.map"
-        _call(["gcc", *SANITIZE, *own, archive, "-o", product, trace])
+        _call(["gcc", *self.flags, *self.sanitize, *own, archive, "-o", product, trace])
         return product
 
     def link_extension(self, changed: Mapping[Path, Path], product: Path) -> Path:
         """The extension, with some objects in the place of others."""
         objects = [changed.get(unit.object, unit.object) for unit in self.extension]
-        _call(["gcc", "-shared", *sorted(BUILD.glob("module-*.o")), *objects, "-o", product])
+        modules = sorted(self.build.glob("module-*.o"))
+        _call(["gcc", "-shared", *self.flags, *modules, *objects, "-o", product])
         return product
 
     def users(self, units: Iterable[Unit]) -> list[str]:
@@ -159,7 +169,7 @@ class Project:
         names = {unit.object.name for unit in units}
         found = []
         for suite, own in self.suites.items():
-            linked = (BUILD / f"{suite}.map").read_text().split("\nDiscarded", 1)[0]
+            linked = (self.build / f"{suite}.map").read_text().split("\nDiscarded", 1)[0]
             if any(unit.object.name in names for unit in own) or any(n in linked for n in names):
                 found.append(suite)
         return found

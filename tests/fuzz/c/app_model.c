@@ -17,6 +17,20 @@ static const nano_op ops[] = {
 
 static const char *const names[] = {"features"};
 
+static const nano_tensor input = {
+    .size = APP_INPUT_SIZE,
+    .shape = {APP_INPUT_SIZE},
+    .scale = 0.03125f,
+    .type = NANO_INT8,
+};
+static const nano_tensor output = {
+    .offset = 304,
+    .size = APP_OUTPUT_SIZE,
+    .shape = {APP_OUTPUT_SIZE},
+    .scale = 0.0625f,
+    .type = NANO_INT8,
+};
+
 const nano_model fuzz_model = {
     .abi = NANO_ABI,
     .name = "fuzzed",
@@ -25,8 +39,10 @@ const nano_model fuzz_model = {
     .op_names = names,
     .op_count = 1,
     .arena_size = APP_ARENA_SIZE,
-    .input = {0, APP_INPUT_SIZE, {APP_INPUT_SIZE, 0, 0, 0}, 0.03125f, 0, NANO_INT8},
-    .output = {304, APP_OUTPUT_SIZE, {APP_OUTPUT_SIZE, 0, 0, 0}, 0.0625f, 0, NANO_INT8},
+    .inputs = &input,
+    .outputs = &output,
+    .input_count = 1,
+    .output_count = 1,
 };
 
 static const nano_train_layer layers[] = {

@@ -69,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     frame_size = frame_next = words_next = sent = 0;
     memset(fake_store_bytes, 0xFF, FAKE_STORE_MAX);
     const uint32_t cut = fuzz_byte(&line);
-    fake_store_power(cut, fuzz_byte(&line) + 1u);
+    const uint32_t seed = fuzz_byte(&line) + 1u;
+    fake_store_power(cut, (fake_tearing)(seed % FAKE_TEARINGS), seed);
     fuzz_main(1, arguments);
     FUZZ_CHECK(memcmp(tail, ready, sizeof tail) == 0);
     return 0;

@@ -142,12 +142,12 @@ static int is_small(nano_shape shape) {
 
 static void run(nano_net *net) {
     int8_t *const input = nano_input(net);
-    for (uint32_t i = 0; i < net->model->input.size; i++)
+    for (uint32_t i = 0; i < net->model->inputs[0].size; i++)
         input[i] = (int8_t)(37u * i);
     FUZZ_CHECK(nano_run(net) == NANO_OK);
     const int8_t *const output = nano_output(net);
     volatile int8_t sum = 0;
-    for (uint32_t i = 0; i < net->model->output.size; i++)
+    for (uint32_t i = 0; i < net->model->outputs[0].size; i++)
         sum = (int8_t)(sum ^ output[i]);
 }
 

@@ -1,6 +1,7 @@
-/* The store on hostile flash: power cuts, torn writes, flipped bits, reads that break off, sectors
- * and units of any size. What a load brings is, to the byte, what was once saved under its key;
- * and when flash and power are good, what was saved is loaded.
+/* The store on hostile flash: power cuts, torn writes, flipped and stuck bits, noise, reads that
+ * break off, erases that do nothing, sectors and units of any size. What a load brings is, to the
+ * byte, what was once saved under its key; and when flash and power are good, what was saved is
+ * loaded.
  *
  * 4 bytes of geometry, then operations of 4 bytes: what to do, and with which numbers. */
 #include "../c/fuzz.h"
@@ -59,12 +60,32 @@ static void flip(uint32_t place, uint32_t bit) {
     good = 0;
 }
 
+/* Cells that are stuck or weak, noise, a flash that says nothing or erases nothing; or all heals.
+ */
+static void break_cells(uint32_t how, uint32_t place) {
+    uint8_t *const kinds[] = {fake_store_ones, fake_store_zeros, fake_store_weak};
+    const uint32_t kind = how % 8u;
+    good = 0;
+    if (kind < 3)
+        kinds[kind][place % FAKE_STORE_MAX] |= (uint8_t)(1u << how / 8u % 8u);
+    else if (kind == 3)
+        fake_store_noise = place % 1000u;
+    else if (kind == 4)
+        fake_store_tells = !fake_store_tells;
+    else if (kind == 5)
+        fake_store_erases = !fake_store_erases;
+    else if (kind == 6)
+        fake_store_once = !fake_store_once;
+    else
+        fake_store_heal();
+}
+
 static void shape(fuzz_input *in) {
     const uint32_t sectors = fuzz_below(in, 9), unit = 1u << fuzz_below(in, 7);
     const uint32_t size = 64u << fuzz_below(in, 4);
     memset(fake_store_bytes, (int)fuzz_byte(in), FAKE_STORE_MAX);
     fake_store_shape(size, sectors, unit);
-    fake_store_power(0, 0);
+    fake_store_power(0, FAKE_TORN, 1);
     good = unit <= 32 && sectors >= 2;
 }
 
@@ -76,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         newest[key] = 256;
     shape(&in);
     while (in.at < in.end) {
-        const uint32_t what = fuzz_below(&in, 6), one = fuzz_byte(&in), two = fuzz_word(&in);
+        const uint32_t what = fuzz_below(&in, 7), one = fuzz_byte(&in), two = fuzz_word(&in);
         if (what < 2) {
             save(one % KEYS, two % 256u);
         } else if (what == 2) {
@@ -84,8 +105,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         } else if (what == 3) {
             flip(two, one);
         } else if (what == 4) {
-            fake_store_power(one, two + 1u); /* an operation may stay unfinished, from now on */
+            /* An operation may stay unfinished, from now on. */
+            fake_store_power(one, (fake_tearing)(two % FAKE_TEARINGS), two + 1u);
             good = good && one == 0;
+        } else if (what == 5) {
+            break_cells(one, two);
         } else {
             fake_store_longest_read = one % 2 == 0 ? UINT32_MAX : two % 300u;
             good = good && one % 2 == 0;

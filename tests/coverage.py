@@ -1,0 +1,149 @@
+"""How much of the code the tests run, branch by branch: a gate, and a list of what they leave out.
+
+    python tests/coverage.py c              lib/nano and firmware/app: gcov
+    python tests/coverage.py python         nanotool: of the run that `nox -s unit` has just made
+    python tests/coverage.py c --missing    and the branches that no test takes
+
+C is run by its unit tests, and as an extension by the Python tests of the kernels. A branch that
+only guards against the impossible says so at its line, with "unreachable:" in a comment and the
+reason, and is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "coverage"
+LEAST = {"lib/nano": 97.0, "firmware/app": 97.0, "nanotool": 90.0}  # % of branches
+MARK = re.compile(r"unreachable:")
+# Runs pytest with the extension that counts, which then writes its counts as it ends.
+RUN = """
+import sys
+from tests.mutate.server import _Finder
+sys.meta_path.insert(0, _Finder({}, sys.argv[1]))
+import pytest
+sys.exit(pytest.main(["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *sys.argv[2:]]))
+"""
+
+Branch = tuple[str, int, int]  # file, line, number
+
+
+def run_c() -> Path:
+    """Compile with counters, run everything; the folder of the counts."""
+    sys.path.insert(0, str(ROOT))
+    from tests.mutate.c import Project
+    from tests.mutate.rooms import TESTS, killers
+
+    flags = ("-O0", "--coverage", "-fprofile-update=atomic")
+    project = Project(BUILD / "c", flags, ())
+    for old in project.build.glob("*.gcda"):
+        old.unlink()
+    project.prepare()
+    for name in project.suites:
+        subprocess.run([project.build / name], check=True, capture_output=True)
+    rooms = [pattern for pattern, _ in TESTS if pattern.startswith("lib/")]
+    assert rooms
+    files = sorted({t for p in (ROOT / "lib/nano/src").rglob("*.[ch]")
+                    for t in killers(p.relative_to(ROOT).as_posix())})  # fmt: skip
+    extension = str(project.build / "_nano.abi3.so")
+    command = [sys.executable, "-c", RUN, extension, *files]
+    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return project.build
+
+
+def counts(folder: Path) -> dict[Branch, int]:
+    """How often each branch was taken, in all objects together."""
+    taken: dict[Branch, int] = defaultdict(int)
+    for data in sorted(folder.glob("*.gcno")):
+        command = ["gcov", "--json-format", "--stdout", "--branch-probabilities", str(data)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
+        text = gzip.decompress(done.stdout) if done.stdout[:2] == b"\x1f\x8b" else done.stdout
+        for line in text.splitlines():
+            for file in json.loads(line)["files"]:
+                path = Path(os.path.normpath(folder / file["file"]))
+                if path.is_relative_to(ROOT):
+                    _add(taken, path.relative_to(ROOT).as_posix(), file["lines"])
+    return taken
+
+
+def _add(taken: dict[Branch, int], name: str, lines: list[dict[str, object]]) -> None:
+    if not name.startswith(("lib/nano/", "firmware/app/")):
+        return
+    seen: Counter[int] = Counter()  # a line of an inline function comes once a caller
+    for line in lines:
+        number = line["line_number"]
+        branches = line["branches"]
+        assert isinstance(number, int)
+        assert isinstance(branches, list)
+        for i, branch in enumerate(branches):
+            taken[name, number, i] += branch["count"]
+        seen[number] += 1
+
+
+def unreachable() -> set[tuple[str, int]]:
+    """The lines that say so."""
+    found = set()
+    for room in ("lib/nano", "firmware/app"):
+        for path in (ROOT / room).rglob("*.[ch]"):
+            for number, line in enumerate(path.read_text().splitlines(), start=1):
+                if MARK.search(line):
+                    name = path.relative_to(ROOT).as_posix()
+                    # A comment of its own is about the line that follows.
+                    found.add((name, number + line.strip().startswith("/*")))
+    return found
+
+
+def report(taken: dict[Branch, int], *, missing: bool) -> int:
+    """Print the shares; 1 if one is too low."""
+    without = unreachable()
+    rooms: dict[str, list[int]] = {"lib/nano": [], "firmware/app": []}
+    files: dict[str, list[int]] = defaultdict(list)
+    for (name, line, _), count in taken.items():
+        if (name, line) not in without:
+            room = "lib/nano" if name.startswith("lib/") else "firmware/app"
+            rooms[room].append(count)
+            files[name].append(count)
+    if missing:
+        for (name, line, number), count in sorted(taken.items()):
+            if count == 0 and (name, line) not in without:
+                text = (ROOT / name).read_text().splitlines()[line - 1].strip()
+                print(f"{name}:{line} branch {number}: {text}")
+    for name, found in sorted(files.items(), key=lambda item: -item[1].count(0)):
+        if 0 in found:
+            print(f"{100 * share(found):6.1f} %  {found.count(0):4} of {len(found):5}  {name}")
+    return _gate({room: 100 * share(found) for room, found in rooms.items()})
+
+
+def share(found: list[int]) -> float:
+    """Of counts those above 0."""
+    return 1 - found.count(0) / max(1, len(found))
+
+
+def _gate(shares: dict[str, float]) -> int:
+    for room, value in shares.items():
+        print(f"{room}: {value:.1f} % of the branches (at least {LEAST[room]:.0f})")
+    return int(any(value < LEAST[room] for room, value in shares.items()))
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("what", choices=("c", "python"))
+    parser.add_argument("--missing", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.what == "c":
+        return report(counts(run_c()), missing=arguments.missing)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
