@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from nanotool import fit, mlperf, models, sources
 from nanotool.backends import c
@@ -42,7 +43,7 @@ from nanotool.targets import check_goal
 from nanotool.training import arena_size
 from nanotool.training.cut import Trainable
 
-Progress = Callable[[str], None]  # called with each line that PlatformIO prints
+Echo: TypeAlias = Callable[[str], None]  # called with each line that PlatformIO prints
 
 _ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
 _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (the package|one of)"
@@ -106,7 +107,7 @@ def build(
     optimize: str = "balanced",
     task: mlperf.Task | None = None,
     weights: str = "",
-    progress: Progress | None = None,
+    echo: Echo | None = None,
 ) -> BuildResult:
     """The firmware of `model` (a graph, a file, a model folder, or a model with a head that learns)
     for `board`.
@@ -120,65 +121,103 @@ def build(
     `MissingTool` without PlatformIO, `DoesNotFit` where the board has no room, before anything is
     compiled if that is sure; `BuildError` with the compiler's words if it refuses.
     """
+    order = _order(model, board, optimize, task, weights)
+    kept, rebuilt = _fitting(order, _project(), echo)
+    os.utime(kept)
+    return _result(order, kept, rebuilt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be built: `build`'s arguments, checked and lowered."""
+
+    board: Board
+    head: Trainable | None
+    folder: Path | None  # to be built as it was exported
+    task: mlperf.Task | None  # that was asked for
+    weights: str
+    lowered: Lowered
+    plan: Plan
+    passes: tuple[PassRecord, ...]
+
+    def needs(self) -> fit.Model:
+        """What takes room on the board."""
+        task = self.task or (mlperf.configured(self.folder) if self.folder else None)
+        head = 0 if self.head is None else arena_size(self.head.config)
+        return fit.Model(self.lowered, self.plan, fit.input_buffer(self.lowered.graph, task), head)
+
+    def export(self, folder: Path) -> None:
+        """Write the model folder that the firmware is compiled with."""
+        if self.folder is not None:
+            shutil.copytree(self.folder, folder)
+        else:
+            c.export([(self.lowered, self.plan)], folder, head=self.head)
+        if self.task is not None:
+            mlperf.configure(folder, self.task)
+
+
+def _order(
+    model: QGraph | Path | Trainable,
+    board: Board,
+    optimize: str,
+    task: mlperf.Task | None,
+    weights: str,
+) -> _Order:
     head = model if isinstance(model, Trainable) else None
     given = model if isinstance(model, QGraph) else _graph(model)
-    passes: list[PassRecord] = []
     folder = model if isinstance(model, Path) and model.is_dir() else None
-    target, goal = (board.target, optimize)
+    target, goal = board.target, optimize
     if folder is not None:
         target, goal = _settings(folder, board, optimize)
+    passes: list[PassRecord] = []
     lowered, planned = prepare(given, target, goal, passes)
-    graph = lowered.graph
     if task is not None:
-        mlperf.check(task, graph)
+        mlperf.check(task, lowered.graph)
     if weights and weights not in board.weights:
         raise NanoError(
             f"{board.name} cannot have its weights in {weights!r}.",
             f"Possible: {', '.join(board.weights)}." if board.weights else "Leave --weights out.",
         )
-    project = _project()
+    return _Order(board, head, folder, task, weights, lowered, planned, tuple(passes))
+
+
+def _fitting(order: _Order, project: Path, echo: Echo | None) -> tuple[Path, bool]:
+    """`_firmware` of ``order``; `DoesNotFit` before anything is compiled if that is sure, else with
+    what the linker found."""
+    board, needs = order.board, order.needs()
     offline = _offline(project)
     _check_reach(board, offline=offline)
-    wanted = fit.Model(
-        lowered,
-        planned,
-        fit.input_buffer(graph, task or (mlperf.configured(folder) if folder else None)),
-        0 if head is None else arena_size(head.config),
-    )
-    place = weights or _weights_place(project, board)
-    if trouble := fit.trouble(wanted, board, place, registry=not offline):
+    place = order.weights or _weights_place(project, board)
+    if trouble := fit.trouble(needs, board, place, registry=not offline):
         raise trouble
     with unfailing(), scratch(cache_dir(), ".export-") as temporary:
         exported = temporary / "model"
-        if folder is not None:
-            shutil.copytree(folder, exported)
-        else:
-            c.export([(lowered, planned)], exported, head=head)
-        if task is not None:
-            mlperf.configure(exported, task)
+        order.export(exported)
         try:
-            kept, rebuilt = _firmware(exported, board, project, weights, progress)
+            return _firmware(exported, board, project, order.weights, echo)
         except _Overflow as error:
             missing = error.missing
-            raise fit.overflow(wanted, board, missing, place, registry=not offline) from None
-    os.utime(kept)
-    program, image = kept / "firmware.elf", kept / _IMAGE
-    linker_map = kept / "firmware.map"
+            raise fit.overflow(needs, board, missing, place, registry=not offline) from None
+
+
+def _result(order: _Order, kept: Path, rebuilt: bool) -> BuildResult:
+    """What the entry ``kept`` of the cache holds."""
+    program, image, linker_map = kept / "firmware.elf", kept / _IMAGE, kept / "firmware.map"
     return BuildResult(
-        board=board,
-        graph=graph,
+        board=order.board,
+        graph=order.lowered.graph,
         task=mlperf.configured(kept / "model"),
-        head=head,
-        lowered=lowered,
-        plan=planned,
-        passes=tuple(passes),
-        weights=weights,
+        head=order.head,
+        lowered=order.lowered,
+        plan=order.plan,
+        passes=order.passes,
+        weights=order.weights,
         elf=program,
         image=image if image.is_file() else None,
         model_dir=kept / "model",
         map=linker_map if linker_map.is_file() else None,
         stack=_recorded_frames(kept),
-        sizes=sizes(program, lowered),
+        sizes=sizes(program, order.lowered),
         compiler=compiler(program),
         flags=producers(program),
         rebuilt=rebuilt,
@@ -186,7 +225,7 @@ def build(
 
 
 def _firmware(
-    model: Path, board: Board, project: Path, weights: str, progress: Progress | None
+    model: Path, board: Board, project: Path, weights: str, echo: Echo | None
 ) -> tuple[Path, bool]:
     """The entry of the cache with the sources `model` built for `board`, and whether it is new."""
     kept = room("firmware") / _key(model, board, project, weights)
@@ -196,7 +235,7 @@ def _firmware(
         if is_sealed(kept):  # another process has built it while this one waited
             return kept, False
         _stage(model, work / "model")
-        _compile(project, board, work, weights, progress)
+        _compile(project, board, work, weights, echo)
         _keep(board, work, kept)
     _forget_old(kept.parent)
     return kept, True
@@ -253,7 +292,7 @@ def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:
     return target, goals[target]
 
 
-def flash(result: BuildResult, port: str = "", progress: Progress | None = None) -> None:
+def flash(result: BuildResult, port: str = "", echo: Echo | None = None) -> None:
     """Write the firmware to the real board that is attached; `port` where the programmer is a
     serial port. `NanoError` if this board is only emulated, or what the programmer says."""
     board = result.board
@@ -262,7 +301,7 @@ def flash(result: BuildResult, port: str = "", progress: Progress | None = None)
     arguments = ["-t", "upload", *(["--upload-port", port] if port else [])]
     with _workspace(project, board) as work:
         _stage(result.model_dir, work / "model")
-        _platformio(project, board, work, arguments, weights=result.weights, progress=progress)
+        _platformio(project, board, work, arguments, weights=result.weights, echo=echo)
 
 
 # --- the project ----------------------------------------------------------------------------------
@@ -367,9 +406,7 @@ def _stage(model: Path, target: Path) -> None:
     shutil.copytree(model, target, copy_function=shutil.copyfile)
 
 
-def _compile(
-    project: Path, board: Board, work: Path, weights: str, progress: Progress | None
-) -> None:
+def _compile(project: Path, board: Board, work: Path, weights: str, echo: Echo | None) -> None:
     """Build the staged model; from nothing if objects of an earlier build do not link, which a
     power failure may have cut short."""
     built = work / "build" / board.env
@@ -377,12 +414,12 @@ def _compile(
     for name in (*_PROGRAMS, _IMAGE):
         (built / name).unlink(missing_ok=True)  # made again from objects, whatever is there
     try:
-        _platformio(project, board, work, [], weights=weights, progress=progress)
+        _platformio(project, board, work, [], weights=weights, echo=echo)
     except _LinkError:
         if not warm:
             raise
         shutil.rmtree(built)
-        _platformio(project, board, work, [], weights=weights, progress=progress)
+        _platformio(project, board, work, [], weights=weights, echo=echo)
 
 
 def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -403,7 +440,7 @@ def _platformio(
     arguments: Sequence[str],
     *,
     weights: str,
-    progress: Progress | None,
+    echo: Echo | None,
 ) -> None:
     """Run PlatformIO on the staged model."""
     run = ["run", "-e", board.env, "-d", str(project), *arguments]
@@ -436,8 +473,8 @@ def _platformio(
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
-            if progress is not None:
-                progress(lines[-1])
+            if echo is not None:
+                echo(lines[-1])
     if process.returncode != 0:
         _refused(board, run, lines)
 

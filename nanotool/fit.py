@@ -18,10 +18,10 @@ from nanotool.mlperf import Task
 from nanotool.pipeline import prepare
 from nanotool.plan import widest
 
-# The least of a firmware without its model, in bytes. Measured with one dense layer: code 9,816
-# (mps3_an547) to 14,784 (esp32_bare), RAM 336 to 348; the stack is what the linker scripts reserve.
+# The least of a firmware without its model, in bytes. Measured with one dense layer: code 10,584
+# (mps3_an547) to 15,756 (esp32_bare), RAM 504 to 516; the stack is what the linker scripts reserve.
 LEAST_CODE = 8 * 1024
-LEAST_DATA = 320
+LEAST_DATA = 480
 STACK = 2048
 
 _GOALS = ("balanced", "size")  # that are tried, in this order

@@ -296,7 +296,7 @@ def build_firmware(
             optimize=optimize,
             task=chosen,
             weights=weights,
-            progress=lambda line: show(line[:100] or "…"),
+            echo=lambda line: show(line[:100] or "…"),
         )
 
 

@@ -109,7 +109,7 @@ def test_the_same_model_is_built_once(board: Board, tmp_path: Path) -> None:
     """As a graph, as a file, as a folder: one firmware."""
     first = build(GRAPH, board)
     lines: list[str] = []
-    again = build(GRAPH, board, progress=lines.append)
+    again = build(GRAPH, board, echo=lines.append)
     assert (again.rebuilt, lines, again.elf) == (False, [], first.elf)
     qfile.save(GRAPH, tmp_path / "net.nano")
     assert build(tmp_path / "net.nano", board).elf == first.elf
@@ -150,7 +150,7 @@ def test_the_input_buffer_of_a_float_benchmark_has_four_bytes_an_element() -> No
 def test_another_model_compiles_nothing_of_the_library_again(board: Board) -> None:
     first = build(GRAPH, board)
     lines: list[str] = []
-    other = build(OTHER, board, progress=lines.append)
+    other = build(OTHER, board, echo=lines.append)
     assert other.elf != first.elf
     assert first.elf.is_file()
     compiled = [line for line in lines if line.startswith("Compiling")]
