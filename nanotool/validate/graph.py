@@ -225,6 +225,11 @@ def _check_labels(graph: QGraph) -> None:
     """One label an element of the first output; of an argmax, one an element that it searches."""
     if not graph.labels:
         return
+    for label in graph.labels:
+        if not label.isprintable():  # a terminal would obey it
+            raise InvalidModel(
+                f"The label {label[:80]!a} has control characters.", "Name it plainly."
+            )
     outputs = graph.output_tensors[0].size
     last = next((op for op in graph.ops if op.name == graph.outputs[0]), None)
     if last is not None and isinstance(last.op, ArgMax):

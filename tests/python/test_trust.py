@@ -290,3 +290,12 @@ def test_names_in_a_model_stay_names(tmp_path: Path) -> None:
     page = render(about_model(models.load_model(tmp_path / "x.nano")))
     assert "<script" not in page and "1337" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_labels_do_not_command_the_terminal(tmp_path: Path) -> None:
+    graph = digits_cnn()
+    graph = replace(graph, labels=("\x1b]0;owned\x07", *map(str, range(1, 10))))
+    (tmp_path / "x.nano").write_bytes(qfile.to_bytes(graph))
+    with pytest.raises(NanoError, match="control characters") as caught:
+        models.load_model(tmp_path / "x.nano")
+    assert "\x1b" not in str(caught.value)
