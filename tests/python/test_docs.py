@@ -143,7 +143,13 @@ def test_commands_exist_with_their_options(page: Path) -> None:
 # --- Blocks that run ------------------------------------------------------------------------------
 
 # Pages whose Python blocks run: the first two in test_api, the others below.
-RUN = ("docs/python-api.md", "docs/coming-from-nano-rust.md", "docs/tutorial.md", "README.md")
+RUN = (
+    "docs/python-api.md",
+    "docs/coming-from-nano-rust.md",
+    "docs/tutorial.md",
+    "docs/signal.md",
+    "README.md",
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -154,6 +160,11 @@ def test_every_block_is_run_somewhere() -> None:
     """What is only to be read stands indented, and has its commands and options checked."""
     fenced = [page for page in PAGES if blocks(page, "python") or blocks(page, "sh")]
     assert {str(page.relative_to(ROOT)) for page in fenced} <= set(RUN)
+
+
+def test_the_signal_page_runs() -> None:
+    for block in blocks(ROOT / "docs" / "signal.md", "python"):
+        exec(compile(block, "signal.md", "exec"), {})
 
 
 def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **swaps: str) -> list[str]:

@@ -5,7 +5,7 @@
  *     nano_net net;
  *     nano_arena_init(&arena, bytes, sizeof bytes);
  *     nano_init(&net, &digits_model, &arena);
- *     memcpy(nano_input(&net), image, digits_model.input.size);
+ *     memcpy(nano_input(&net), image, digits_model.inputs[0].size);
  *     nano_run(&net);
  *     use(nano_output(&net));
  *
