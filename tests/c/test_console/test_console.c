@@ -140,7 +140,7 @@ static void test_simple_commands(void) {
     CHECK(answers("timestamp%", "m-lap-us-4294967295\r\nm-ready\r\n"));
     CHECK(answers("mem%", "m-mem-arena-[304]\r\nm-mem-db-[300]\r\nm-mem-static-[20 200]\r\n"
                           "m-mem-stack-[3 30]\r\nm-mem-flash-[100 1000]\r\nm-ready\r\n"));
-    CHECK(answers("info%", "m-info-version-[" NANO_VERSION_STRING "]\r\nm-info-abi-[1]\r\n"
+    CHECK(answers("info%", "m-info-version-[" NANO_VERSION_STRING "]\r\nm-info-abi-[2]\r\n"
                            "m-info-board-[fake]\r\nm-info-clock-[16000000]\r\n"
                            "m-info-ticks-[looks 1000]\r\nm-info-model-[small]\r\n"
                            "m-info-hash-[0123456789abcdef]\r\nm-info-ops-[2]\r\n"
@@ -457,6 +457,88 @@ static void test_garbage(void) {
     }
 }
 
+/* Is what was sent at `at` this text? Moves `at` behind it. */
+static bool takes(size_t *at, const char *text) {
+    while (*text != '\0' && *at < fake_sent_size && fake_sent[*at] == (uint8_t)*text) {
+        ++*at;
+        ++text;
+    }
+    return *text == '\0';
+}
+
+static bool takes_number(size_t *at, uint32_t value, uint32_t base) {
+    char digits[12];
+    char *first = &digits[11];
+    *first = '\0';
+    for (unsigned i = 0; base == 16 ? i < 8 : i == 0 || value != 0; i++) {
+        *--first = "0123456789abcdef"[value % base];
+        value /= base;
+    }
+    return takes(at, first);
+}
+
+/* Send a bound command: is it answered by `body` and the end that belongs to both? */
+static bool bound(uint32_t number, const char *command, uint16_t size, const char *body) {
+    uint8_t asked[FRAME_MAX] = {'C', (uint8_t)number, (uint8_t)(number >> 8),
+                                (uint8_t)(number >> 16)};
+    size_t at = 0;
+    memcpy(&asked[FRAME_HEAD], command, size);
+    send_frame('C', number, command, size);
+    const bool begins = takes(&at, body);
+    const uint32_t crc = crc32_update(crc32_update(0, asked, FRAME_HEAD + size), fake_sent, at);
+    return begins && takes(&at, "m-ready-[") && takes_number(&at, number, 10) && takes(&at, " ") &&
+           takes_number(&at, crc, 16) && takes(&at, "]\r\n") && at == fake_sent_size;
+}
+
+#define BOUND(number, command, body)                                                               \
+    CHECK(bound(number, command, (uint16_t)(sizeof(command) - 1), body))
+
+static void test_bound_commands(void) {
+    const char *const name = "m-name-dut-[nano]\r\n";
+    const char *const out = "e-[Out of turn: bind anew]\r\n";
+    BOUND(1, "name", out); /* nothing is bound yet */
+    BOUND(0xfffffe, "bind", "m-bind-[1]\r\n");
+    BOUND(0xfffffe, "bind", "m-bind-[1]\r\n");
+    BOUND(0xffffff, "name", name);
+    BOUND(0xffffff, "profile", out); /* a repeat would be the same command */
+    BOUND(1, "name", out);
+    BOUND(0, "name", name); /* behind the last number comes 0 */
+    BOUND(1, "no\x01", "e-[Line holds an unprintable byte]\r\n");
+    BOUND(2, "bogus", "e-[Unknown command: bogus]\r\n");
+    CHECK(answers("bogus%", "e-[Unknown command: bogus]\r\nm-ready\r\n"));
+    BOUND(3, "name", name);
+    CHECK(answers("name%", "m-name-dut-[nano]\r\nm-ready\r\n")); /* ends the conversation */
+    BOUND(4, "name", out);
+}
+
+static void test_bound_pieces(void) {
+    BOUND(9, "bind", "m-bind-[1]\r\n");
+    BOUND(10, "I 0\0abcd", "m-frame-[0 4]\r\n");
+    BOUND(11, "I 4\0efgh", "m-frame-[4 4]\r\n");
+    BOUND(11, "I 4\0efgh", "m-frame-[4 4]\r\n"); /* is not appended twice */
+    CHECK_EQUAL(8, input_loaded());
+    BOUND(12, "I\0x", "e-[Not the beginning of a piece: TYPE OFFSET]\r\n");
+    BOUND(13, "I 5\0x", "e-[Frame out of place: the next byte is 8]\r\n");
+    send_frame('I', 8, input, 1); /* a plain one ends the conversation */
+    BOUND(14, "name", "e-[Out of turn: bind anew]\r\n");
+    load_input();
+}
+
+/* What is asked again because its answer was lost: short answers are kept, long ones are made
+ * anew. */
+static void test_bound_repeats(void) {
+    BOUND(20, "bind", "m-bind-[1]\r\n");
+    BOUND(21, "db load 300", "m-[Expecting 300 bytes]\r\n");
+    BOUND(22, "db 01", "");
+    BOUND(22, "db 01", "");
+    CHECK_EQUAL(1, input_loaded());
+    send_frame('C', 23, "help", 4);
+    const size_t size = fake_sent_size;
+    send_frame('C', 23, "help", 4);
+    CHECK_EQUAL((int32_t)size, (int32_t)fake_sent_size);
+    load_input();
+}
+
 int main(void) {
     check_begin();
     RUN(test_start);
@@ -478,5 +560,8 @@ int main(void) {
     RUN(test_truncated_frames);
     RUN(test_endless_frame);
     RUN(test_garbage);
+    RUN(test_bound_commands);
+    RUN(test_bound_pieces);
+    RUN(test_bound_repeats);
     return check_end();
 }
