@@ -76,23 +76,6 @@ static bool execute(char *line, bool plain) {
     return true;
 }
 
-static bool is_text(uint8_t byte) {
-    return byte >= 0x20 && byte < 0x7f;
-}
-
-/* A line out of a frame: it may hold anything. */
-static void execute_framed(char *line) {
-    unsigned length = 0;
-    while (is_text((uint8_t)line[length]))
-        length++;
-    if (line[length] != '\0')
-        put_error("Line holds an unprintable byte");
-    else if (length > LINE_MAX)
-        put_error("Line longer than 95 bytes");
-    else
-        (void)execute(line, false);
-}
-
 /* `TYPE OFFSET` and a piece of data: as a frame of that type and offset. */
 static void take_piece(char *line, const uint8_t *data, uint16_t size) {
     char *words[2];
@@ -102,7 +85,7 @@ static void take_piece(char *line, const uint8_t *data, uint16_t size) {
         piece.type = (uint8_t)words[0][0];
         load_frame(FRAME_OK, &piece);
     } else {
-        put_error("Not the beginning of a piece: TYPE OFFSET");
+        load_frame(FRAME_DAMAGED, &piece);
     }
 }
 
@@ -118,13 +101,13 @@ static void take_command(const frame_view *view) {
     if (whose == TURN_REPEATED)
         return;
     if (whose == TURN_OUT)
-        put_error("Out of turn: bind anew");
+        put_error("Out of turn");
     else if (binds)
         put_text("m-bind-[1]\r\n");
     else if (length + 1u < view->size)
         take_piece(line, &view->data[length + 1u], (uint16_t)(view->size - length - 1u));
     else
-        execute_framed(line);
+        (void)execute(line, false);
     turn_end();
 }
 
@@ -161,7 +144,7 @@ static void begin_skip(frame_status reason, uint16_t seen) {
 static void line_byte(uint8_t byte) {
     if (ends_line(byte)) {
         end_line();
-    } else if (byte == '\t' || is_text(byte)) {
+    } else if (byte == '\t' || (byte >= 0x20 && byte < 0x7f)) {
         if (rx.length < LINE_MAX)
             rx.bytes.line[rx.length++] = byte == '\t' ? ' ' : (char)byte;
         else if (rx.fault == LINE_GOOD)

@@ -138,7 +138,7 @@ class FakeBoard:
             told = self._obey(data)
             self._turn, self._told = (number, crc), told
         elif self._turn != (number, crc):
-            told = b"e-[Out of turn: bind anew]\r\n"
+            told = b"e-[Out of turn]\r\n"
         elif len(told) > 112:
             told = self._told = self._obey(data)
         self._send(told + f"m-ready-[{number} {zlib.crc32(told, crc):08x}]\r\n".encode())
