@@ -51,7 +51,7 @@ def place_states(
     """
     if not states:
         return Placed(tuple(ops), buffers, {}, tuple(outputs))
-    work = _Work(list(ops), dict(buffers), list(outputs))
+    work = _Work(list(ops), dict(buffers), list(outputs), {state.read for state, _ in states})
     work.free_outputs({state.read for state, following in states if state.read != following})
     for state, following in states:
         if state.read != following:
@@ -105,6 +105,7 @@ class _Work:
     ops: list[LoweredOp]
     buffers: dict[str, int]
     outputs: list[str]
+    reads: set[str]  # the states' buffers
     views: dict[str, tuple[str, int]] = field(default_factory=dict)
     before: dict[int, set[int]] = field(default_factory=dict)  # op -> those that follow it
     dropped: set[int] = field(default_factory=set)  # copies of what lies in its place already
@@ -180,7 +181,8 @@ class _Work:
     def place(self, state: State, following: str) -> None:
         """Let ``following`` take the place of the state's buffer."""
         read = state.read
-        free = following not in self.views and self.writers(following)
+        taken = following in self.views or following in self.reads
+        free = not taken and self.writers(following)
         if free and self._is_plain(following) and read not in self.views:
             for form in (self._window, self._roll, self._over):
                 if form(read, following):
@@ -316,7 +318,8 @@ class _Work:
                 self.ops.append(_copy(source, following, source, size))
             self.ops.append(_copy(f"{name} (state)", source, read, size))
             last = len(self.ops) - 1
-            edges = [(writer, ops) for writer in self.writers(following)]
+            made = [] if following in self.reads else self.writers(following)
+            edges = [(writer, ops) for writer in made]
             edges += [(ops, op) for op in self.overwriting.get(following, ())]
             edges += [(ops, last)] if detour else []
             if self._settle(read, edges, [last]):

@@ -14,6 +14,7 @@ import io
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,15 +59,23 @@ class Interpreter:
         self._stop()
 
     def run(self, model: bytes, x: NDArray[Any]) -> NDArray[Any]:
-        """The outputs [n, size] of the .tflite ``model`` for ``x`` [n, *shape], one by one.
+        """The first output, [n, size], of the .tflite ``model`` for its one input ``x``."""
+        return self.run_ends(model, (x,), 1)[0]
 
-        The model's input has as many elements as a sample; its shape does not matter.
+    def run_ends(
+        self, model: bytes, inputs: Sequence[NDArray[Any]], outputs: int
+    ) -> tuple[NDArray[Any], ...]:
+        """The first ``outputs`` outputs, [n, size] each, of the .tflite ``model`` for ``inputs``,
+        [n, *shape] each, sample by sample: the steps of one sequence if it has variables.
+
+        The model's inputs have as many elements as a sample; their shapes do not matter.
 
         Raises TflmError where TFLite Micro refuses the model, crashes or does not come back.
         """
         line = self._line or self._start()
         content = io.BytesIO()
-        np.save(content, x, allow_pickle=False)
+        given = {str(number): x for number, x in enumerate(inputs)}
+        np.savez(content, outputs=np.array(outputs), **given)  # type: ignore[arg-type]
         try:
             line.send_bytes(model)
             line.send_bytes(content.getvalue())
@@ -80,8 +89,8 @@ class Interpreter:
             raise TflmError(
                 f"It refused the model: {answer[1:].decode(errors='replace')[:300]}.", HINT
             )
-        y: NDArray[Any] = np.load(io.BytesIO(answer[1:]), allow_pickle=False)
-        return y
+        with np.load(io.BytesIO(answer[1:]), allow_pickle=False) as results:
+            return tuple(results[str(number)] for number in range(outputs))
 
     def _start(self) -> Connection[bytes, bytes]:
         ours, theirs = Pipe()

@@ -23,6 +23,7 @@ from nanotool.backends.tflite import axis, elementwise, linear, move, pooling
 from nanotool.backends.tflite.emitters import Emitter, emits
 from nanotool.backends.tflite.file import File
 from nanotool.backends.tflite.serialize import serialize
+from nanotool.errors import UnsupportedOp
 from nanotool.ir import QGraph
 from nanotool.ops import layer_of
 
@@ -41,11 +42,17 @@ __all__ = [
 
 
 def write(graph: QGraph) -> bytes:
-    """``graph`` as the bytes of a .tflite file, its input and output with a batch of 1 in front.
+    """``graph`` as the bytes of a .tflite file, inputs and outputs with a batch of 1 in front.
 
     Raises UnsupportedOp for what TensorFlow Lite cannot express: a dilated pool, an average pool
-    whose padding is neither SAME nor VALID.
+    whose padding is neither SAME nor VALID; and for states, which are not written.
     """
+    if graph.states:
+        raise UnsupportedOp(
+            graph.states[0].name,
+            "a state in a .tflite file",
+            "Keep the .nano file, or export the model as C.",
+        )
     file = File(graph)
     for name, tensor in graph.tensors.items():
         data = graph.constants.get(name)

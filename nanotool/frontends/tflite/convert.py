@@ -1,14 +1,17 @@
 """A .tflite model as a QGraph: `load` a file, or `convert` what `file.read` gave.
 
-The graph has one input and one output. Operators on which the output does not depend are left
-out. A layer is named after the tensor that it writes. An operator that has no int8 form here is
-an `UnsupportedOp` with its name, its shapes and what to use instead.
+Operators on which neither an output nor a next state depends are left out. A layer is named after
+the tensor that it writes. An operator that has no int8 form here is an `UnsupportedOp` with its
+name, its shapes and what to use instead.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import (  # noqa: F401  (register)
@@ -23,11 +26,13 @@ from nanotool.frontends.tflite.builder import Builder, Call
 from nanotool.frontends.tflite.file import FULL_INTEGER, NO_TENSOR, SHOWN, Model, Operator
 from nanotool.frontends.tflite.importers import IMPORTERS, Importer
 from nanotool.frontends.tflite.instead import way_out
+from nanotool.frontends.tflite.variables import Variable
 from nanotool.identifiers import model_identifier
-from nanotool.ir import QGraph
+from nanotool.ir import DTYPES, QGraph, QTensor, State
 from nanotool.validate import validate
 
 MAX_NAME = 64  # characters of the graph's name
+MAX_STATE_NAME = 120
 HINT = "Convert the model anew; TensorFlow Lite's converter makes no such files."
 
 
@@ -54,30 +59,61 @@ def from_model(model: Model, name: str, source: str) -> QGraph:
 
 def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph:
     """``model`` as a graph, which is still to be validated."""
-    for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
-        if len(indices) != 1:
-            named = ", ".join(model.describe(index) for index in indices[:8])
-            raise InvalidModel(
-                f"The model has {len(indices)} {what}: {named}.",
-                f"Convert a part of it that has one, or join the {what} in the model.",
-            )
     builder = Builder(model)
-    start = builder.activation(model.inputs[0], "input")
+    several = len(model.inputs) > 1
+    inputs = [
+        builder.activation(index, f"input_{number}" if several else "input").name
+        for number, index in enumerate(model.inputs)
+    ]
+    reads = [
+        builder.activation(variable.read, f"state_{number}").name
+        for number, variable in enumerate(model.variables)
+    ]
     live = _live(model)
     for position, operator in enumerate(model.operators):
         if not live.isdisjoint(operator.outputs):
             _import(Call(builder, operator, position, live))
-    if model.outputs[0] not in builder.activations:
-        raise InvalidModel("The model's output is a constant.", "Convert a model that computes.")
+    for index in model.results:
+        if index not in builder.activations:
+            what = "output" if index in model.outputs else "next state"
+            raise InvalidModel(
+                f"The model's {what}, {model.describe(index)}, is a constant.",
+                "Convert a model that computes.",
+            )
+    names: set[str] = set()
+    states = []
+    for read, variable in zip(reads, model.variables, strict=True):
+        name = variable.name[:MAX_STATE_NAME]
+        while name in names:
+            name += "_"
+        names.add(name)
+        tensor = builder.tensors[read]
+        first = _first_value(variable, tensor)
+        states.append(State(name, read, builder.activations[variable.next], first))
     return QGraph(
         name=model_identifier(name)[:MAX_NAME],
         tensors=builder.tensors,
         ops=tuple(builder.ops),
-        inputs=(start.name,),
-        outputs=(builder.activations[model.outputs[0]],),
+        inputs=tuple(inputs),
+        outputs=tuple(builder.activations[index] for index in model.outputs),
         source=source,
         constants=builder.constants,
+        states=tuple(states),
     )
+
+
+def _first_value(variable: Variable, tensor: QTensor) -> NDArray[Any]:
+    """What the first step reads: TensorFlow Lite Micro begins with the zero point."""
+    dtype = DTYPES[tensor.dtype]
+    if variable.initial is None:
+        return np.full(tensor.shape, tensor.zero_point, dtype)
+    if len(variable.initial) != tensor.nbytes:
+        raise InvalidModel(
+            f"State {variable.name[:SHOWN]}: it begins with {len(variable.initial)} bytes, and has "
+            f"{tensor.nbytes}.",
+            HINT,
+        )
+    return np.frombuffer(variable.initial, dtype.newbyteorder("<")).reshape(tensor.shape)
 
 
 def screen(model: Model) -> None:
@@ -105,8 +141,8 @@ def _unknown(model: Model, position: int, operator: Operator) -> NoReturn:
 
 
 def _live(model: Model) -> frozenset[int]:
-    """The tensors on which the output depends."""
-    live = set(model.outputs)
+    """The tensors on which an output or a next state depends."""
+    live = set(model.results)
     for operator in reversed(model.operators):
         if not live.isdisjoint(operator.outputs):
             live.update(_read(operator))

@@ -24,6 +24,7 @@ from nanotool.errors import InvalidModel, NanoError
 from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.flatbuffer import HINT, Reader
 from nanotool.frontends.tflite.schema import Options
+from nanotool.frontends.tflite.variables import Key, Variable, first_values, without_variables
 
 MAX_FILE = 64 * 2**20  # bytes
 MAX_ELEMENTS = 2**24  # of one tensor
@@ -126,6 +127,12 @@ class Model:
     operators: tuple[Operator, ...]  # in the order in which they run
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    variables: tuple[Variable, ...] = ()  # whose operators are gone
+
+    @property
+    def results(self) -> tuple[int, ...]:
+        """The tensors for which it runs: outputs, then what variables become."""
+        return (*self.outputs, *(variable.next for variable in self.variables))
 
     def describe(self, index: int) -> str:
         """A tensor in a message: its number, and its name if it has one."""
@@ -184,6 +191,7 @@ def read(data: bytes, screen: Screen | None = None) -> Model:
         outputs=graph.outputs,
     )
     _check_indices(rough)
+    rough = _as_steps(reader, file, rough)
     _check_float(rough)
     if screen is not None:
         screen(rough)
@@ -214,6 +222,35 @@ def _check_entries(reader: Reader, file: schema.File) -> None:
         )
 
 
+def _as_steps(reader: Reader, file: schema.File, model: Model) -> Model:
+    """``model`` with variables in the place of the operators that read and assign them."""
+    operators, variables, same, once = without_variables(model.operators)
+    if operators == model.operators:
+        return model
+    values: dict[Key, bytes] = {}
+    for number in once:
+        if not 0 < number < len(file.subgraphs):
+            _refuse("CALL_ONCE", f"there is no subgraph {number} to begin with")
+        graph = file.subgraphs[number]
+        listed = tuple(
+            _operator(reader, model.operator_codes, i, operator)
+            for i, operator in enumerate(graph.operators)
+        )
+        for key, index in first_values(listed).items():
+            if not 0 <= index < len(graph.tensors):
+                _refuse("CALL_ONCE", f"it assigns tensor {index} of {len(graph.tensors)}")
+            data = _data(file, "CALL_ONCE", graph.tensors[index])
+            if data is None:
+                _refuse("CALL_ONCE", "it begins with a tensor without data")
+            values[key] = bytes(data)
+    states = tuple(
+        Variable(key[1] or key[0] or f"variable_{number}", read, following, values.get(key))
+        for number, (key, (read, following)) in enumerate(variables.items())
+    )
+    outputs = tuple(same.get(index, index) for index in model.outputs)
+    return replace(model, operators=operators, outputs=outputs, variables=states)
+
+
 def _described(raw: schema.Tensor) -> Tensor:
     """A tensor as the file describes it, not judged."""
     return Tensor(raw.name, raw.shape, raw.shape, raw.type, None, None, raw.is_variable)
@@ -221,7 +258,7 @@ def _described(raw: schema.Tensor) -> Tensor:
 
 def _needed(model: Model) -> list[tuple[int, Operator]]:
     """The operators on which an output depends, or that write an input; with their numbers."""
-    wanted = {*model.inputs, *model.outputs}
+    wanted = {*model.inputs, *model.results}
     needed = []
     for i, operator in reversed(list(enumerate(model.operators))):
         if not wanted.isdisjoint(operator.outputs):
@@ -232,7 +269,7 @@ def _needed(model: Model) -> list[tuple[int, Operator]]:
 
 def _used(model: Model) -> set[int]:
     """The tensors that an input, an output or an operator that is needed names."""
-    used = {*model.inputs, *model.outputs}
+    used = {*model.inputs, *model.results, *(variable.read for variable in model.variables)}
     for _, operator in _needed(model):
         used.update(operator.outputs, operator.inputs)
     return used - {NO_TENSOR}
@@ -426,6 +463,7 @@ def _check_order(model: Model) -> None:
     """Activations are written once, before they are read; nobody writes constants or inputs."""
     tensors = model.tensors
     written = {i for i, t in enumerate(tensors) if t.data is not None or t.is_variable}
+    written.update(variable.read for variable in model.variables)
     for index in model.inputs:
         if index in written:
             _refuse("The graph", f"its input, {model.describe(index)}, is no activation")
@@ -439,9 +477,10 @@ def _check_order(model: Model) -> None:
             if index in written:
                 _refuse(where, f"it writes {model.describe(index)}, which holds something already")
             written.add(index)
-    for index in model.outputs:
+    for index in model.results:
         if index not in written:
-            _refuse("The graph", f"nothing writes its output, {model.describe(index)}")
+            what = "output" if index in model.outputs else "next state"
+            _refuse("The graph", f"nothing writes its {what}, {model.describe(index)}")
 
 
 def _check_float(model: Model) -> None:

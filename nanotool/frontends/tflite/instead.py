@@ -8,10 +8,6 @@ _RECURRENT = (
     "It keeps a state from step to step, which is not in this version: use convolutions or dense "
     "layers over a window of time."
 )
-_STATE = (
-    "The model keeps variables from call to call, as streaming models do, which is not in this "
-    "version: convert it for a whole window at once, without variables."
-)
 _BRANCHES = "What runs depends on the data: convert the one branch that is needed."
 _TABLE = "If nanotool wrote it, for a function that TensorFlow Lite lacks, use the .nano file."
 _ON_THE_HOST = "End the model before it, and compute it in your own code."
@@ -25,13 +21,11 @@ _REDUCTION = "Use a max pool over the whole input."
 # By the operator's name in the schema.
 INSTEAD = {
     "ARG_MIN": "Negate the input and use ARG_MAX.",
-    "ASSIGN_VARIABLE": _STATE,
     "BATCH_MATMUL": "Use a dense layer with constant weights.",
     "BATCH_TO_SPACE_ND": _DILATION,
     "BIDIRECTIONAL_SEQUENCE_LSTM": _RECURRENT,
     "BIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "CALL": _BRANCHES,
-    "CALL_ONCE": _STATE,
     "CAST": _TABLE,
     "CUSTOM": _ON_THE_HOST,
     "DEPTH_TO_SPACE": "Use a transposed convolution or a resize.",
@@ -44,7 +38,6 @@ INSTEAD = {
     "LESS": _COMPARISON,
     "LSTM": _RECURRENT,
     "MIRROR_PAD": "Pad with zeros (PAD).",
-    "READ_VARIABLE": _STATE,
     "REDUCE_MAX": _REDUCTION,
     "RNN": _RECURRENT,
     "SELECT": _COMPARISON,
@@ -56,7 +49,6 @@ INSTEAD = {
     "TILE": "Use a broadcast or a concatenation.",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _RECURRENT,
     "UNIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
-    "VAR_HANDLE": _STATE,
     "WHILE": "Its loop has to be unrolled before conversion (unroll=True in Keras' layers).",
 }
 

@@ -155,6 +155,21 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
+class VarHandleOptions:
+    """Of VAR_HANDLE: what tells a variable from others."""
+
+    container: str = slot(0, TEXT, "")
+    shared_name: str = slot(1, TEXT, "")
+
+
+@dataclass(frozen=True, slots=True)
+class CallOnceOptions:
+    """Of CALL_ONCE."""
+
+    init_subgraph_index: int = slot(0, INT, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class AddOptions:
     """Of ADD."""
 
@@ -372,6 +387,7 @@ Options: TypeAlias = (
     AddOptions
     | ArgMaxOptions
     | ArgMinOptions
+    | CallOnceOptions
     | ConcatenationOptions
     | Conv2DOptions
     | CumsumOptions
@@ -395,6 +411,7 @@ Options: TypeAlias = (
     | SubOptions
     | TransposeConvOptions
     | UnpackOptions
+    | VarHandleOptions
 )
 
 # The options of each operator that has any; the table's name is the schema's.
@@ -403,6 +420,7 @@ OPTIONS: dict[str, type[Options]] = {
     "ARG_MAX": ArgMaxOptions,
     "ARG_MIN": ArgMinOptions,
     "AVERAGE_POOL_2D": Pool2DOptions,
+    "CALL_ONCE": CallOnceOptions,
     "CONCATENATION": ConcatenationOptions,
     "CONV_2D": Conv2DOptions,
     "CUMSUM": CumsumOptions,
@@ -429,4 +447,5 @@ OPTIONS: dict[str, type[Options]] = {
     "SUM": ReducerOptions,
     "TRANSPOSE_CONV": TransposeConvOptions,
     "UNPACK": UnpackOptions,
+    "VAR_HANDLE": VarHandleOptions,
 }
