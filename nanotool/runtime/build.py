@@ -168,6 +168,8 @@ def build(*, verbose: bool = False) -> Path:
             return path
         with tempfile.TemporaryDirectory(prefix=".build-", dir=HERE) as folder:
             product = _compile(Path(folder), verbose)
+            with product.open("rb") as file:
+                os.fsync(file.fileno())  # before it takes the name: whole, or the old one
             built = product.replace(HERE / product.name)
         for suffix in EXTENSION_SUFFIXES:  # an import would prefer some of them
             other = HERE / f"_nano{suffix}"
