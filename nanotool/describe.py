@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import re
 
-from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
-    AveragePool2D,
-    Binary,
-    Concat,
-    Conv2D,
-    ConvTranspose2D,
-    Lowered,
-    MaxPool2D,
-    Mean,
-    Op,
-    Plan,
-    QGraph,
-    QOp,
-    Resize,
-    Transpose,
-    Unary,
-    Window,
-)
+from nanotool.ir import INT8_MAX, INT8_MIN, Conv2D, Lowered, Plan, QGraph, QOp
+from nanotool.ops.words import title, window_words, words
 
 
 def describe(op: QOp) -> str:
-    """``op`` in a few words: "Conv2D 3×3 stride 2, clamp"."""
+    """``op`` in a few words: "conv2d 3x3 stride 2, clamp"."""
     clamped = op.clamp != (INT8_MIN, INT8_MAX)
-    return (_depthwise(op) or _operator(op.op)) + (", clamp" if clamped else "")
+    return (_depthwise(op) or words(op.op)) + (", clamp" if clamped else "")
 
 
 def label(graph: QGraph, name: str) -> str:
@@ -38,7 +20,7 @@ def label(graph: QGraph, name: str) -> str:
     if not re.fullmatch(r"\d+(_\d+)?", name.rpartition(".")[2]):
         return name
     made = next((op for op in graph.ops if op.name == name), None)
-    return name if made is None else f"{name} {describe(made).split()[0]}"
+    return name if made is None else f"{name} {title(made.op)}"
 
 
 def _depthwise(op: QOp) -> str:
@@ -49,7 +31,8 @@ def _depthwise(op: QOp) -> str:
     if conv.groups == 1 or op.weight.shape[-1] > 1:
         return ""
     times = len(op.weight) // conv.groups
-    return f"Depthwise {_window(conv.window, (1, 1))}" + (f" times {times}" if times > 1 else "")
+    text = f"depthwise conv2d {window_words(conv.window)}"
+    return text + (f" times {times}" if times > 1 else "")
 
 
 def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str | int], ...]:
@@ -69,44 +52,3 @@ def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str |
         ("arena_bytes", plan.arena_size),
         ("weight_bytes", lowered.weight_bytes),
     )
-
-
-def _operator(op: Op) -> str:
-    name = type(op).__name__
-    detail: object = ""
-    match op:
-        case Unary(function) | Binary(function):
-            name = function
-        case Conv2D(window, groups):
-            detail = _window(window, (1, 1)) + (f" groups {groups}" if groups > 1 else "")
-        case ConvTranspose2D(window):
-            detail = _window(window, (1, 1))
-        case MaxPool2D(window) | AveragePool2D(window):
-            detail = _window(window, window.kernel)
-        case Transpose(permutation):
-            detail = permutation
-        case Mean(axes):
-            detail = f"over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
-        case Concat(axis):
-            detail = f"along axis {axis}"
-        case Resize(method):
-            detail = method
-    return f"{name} {detail}".rstrip()
-
-
-def _window(window: Window, usual_stride: tuple[int, int]) -> str:
-    """3×3, and what is not usual: stride, padding, dilation."""
-    parts = ["×".join(map(str, window.kernel))]
-    if window.stride != usual_stride:
-        parts.append(f"stride {_pair(window.stride)}")
-    if any(window.padding):
-        sides = set(window.padding)
-        one = sides.pop() if len(sides) == 1 else window.padding
-        parts.append(f"pad {one if isinstance(one, int) else ','.join(map(str, one))}")
-    if window.dilation != (1, 1):
-        parts.append(f"dilation {_pair(window.dilation)}")
-    return " ".join(parts)
-
-
-def _pair(pair: tuple[int, int]) -> str:
-    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}×{pair[1]}"

@@ -1,10 +1,13 @@
-"""What an operator is, stated once. What is done with operators stays in the rooms that do it.
+"""What an operator is, stated once.
 
-facts      per operator: arity, clamp, types, name in a file, and the traits that rooms ask for
-layer      one op with its tensors, as every room sees it; its float twin
-registry   one function an operator: what a room forgets is found when it is imported
-shape      what each operator accepts, and the shape that it yields
-taps       which taps of a window lie over the input; multiply-accumulates
+What is done with operators stays in the rooms that do it; they ask here.
+
+    facts      per operator: arity, clamp, types, name in a file, and the traits that rooms ask for
+    layer      one op with its tensors, as every room sees it; its float twin
+    registry   one function an operator: what a room forgets is found when it is imported
+    shape      what each operator accepts, and the shape that it yields
+    taps       which taps of a window lie over the input; multiply-accumulates
+    words      an operator in words
 """
 
 from nanotool.ops.facts import (
@@ -16,6 +19,7 @@ from nanotool.ops.facts import (
     is_single_element,
     keeps_bytes,
     moves_nothing,
+    yields_input,
 )
 from nanotool.ops.layer import FloatLayer, Layer, OpT_co, float_layer_of, layer_of
 from nanotool.ops.registry import ROOMS, Registry
@@ -38,4 +42,5 @@ __all__ = [
     "layer_of",
     "macs",
     "moves_nothing",
+    "yields_input",
 ]

@@ -166,3 +166,14 @@ def keeps_bytes(op: Op, source: Shape, target: Shape) -> bool:
             return source == target
         case _:
             return False
+
+
+def yields_input(op: Op, source: Shape, target: Shape) -> bool:
+    """Whether the output is the first input as it is, in the same shape, but for a clamp."""
+    match op:
+        case Transpose(permutation):
+            return permutation == tuple(range(len(permutation)))
+        case Reshape() | Slice() | Pad() | Concat():
+            return source == target
+        case _:
+            return is_single_element(op)

@@ -7,18 +7,16 @@ from dataclasses import replace
 from nanotool.ir import (
     UNCLAMPED,
     Clamp,
-    Concat,
     Graph,
     Mean,
     Node,
-    Pad,
     Reshape,
     Resize,
     Slice,
     Transpose,
     Unary,
 )
-from nanotool.ops import is_single_element, moves_nothing
+from nanotool.ops import moves_nothing, yields_input
 from nanotool.passes.rewrite import rebuilt, sole_consumer
 
 
@@ -31,25 +29,21 @@ def drop(graph: Graph) -> Graph:
         graph = result
 
 
-def _is_identity(graph: Graph, node: Node) -> bool:  # noqa: PLR0911 (one a kind)
+def _is_identity(graph: Graph, node: Node) -> bool:
     source = graph.shape(node.inputs[0])
     if node.clamp != UNCLAMPED:
         return False
     match node.op:
-        case Reshape():
-            return node.shape == source
-        case Transpose(permutation):
-            return permutation == tuple(range(len(permutation)))
         case Clamp(low, high):
             return (low, high) == UNCLAMPED
-        case Slice() | Pad() | Resize() | Concat():
+        case Resize():
             return node.shape == source
         case Mean(axes, keep_dims):
             return keep_dims and all(source[axis] == 1 for axis in axes)
         case Unary(function):
             return function == "identity"
         case _:
-            return is_single_element(node.op)
+            return yields_input(node.op, source, node.shape)
 
 
 def _drop_identities(graph: Graph) -> Graph:

@@ -418,7 +418,7 @@ def test_a_saved_program(cli: Cli, tmp_path: Path) -> None:
 
 def test_info(cli: Cli, model: Path) -> None:
     done = cli("info", model)
-    assert done.code == 0 and "Conv2D 3×3 pad 1" in done.out and "MaxPool2D 2×2" in done.out
+    assert done.code == 0 and "conv2d 3x3 stride 1 pad 1" in done.out and "max pool 2x2" in done.out
     value = json.loads(cli("info", model, "--json").out)
     assert value["labels"] == ["n", "e", "s", "w"] and value["input"] == "8x8x1"
     assert [op["name"] for op in value["ops"]] == ["conv", "pool", "flat", "fc"]

@@ -151,17 +151,17 @@ def test_log_tells_what_each_pass_did() -> None:
     assert log[2].weight_bytes[1] == weight_bytes(result)
     assert [(r.before, r.after) for r in log] == [(4, 3), (3, 2), (2, 2)]
     change = {change.name: change for change in log[2].changes}["y"]
-    assert change.before == "Conv2D 1x1: 4x4x4 -> 4x4x3, 192 MACs"
-    assert change.after == "Conv2D 1x1: 4x4x2 -> 4x4x3, 96 MACs"
+    assert change.before == "conv2d 1x1 stride 1: 4x4x4 -> 4x4x3, 192 MACs"
+    assert change.after == "conv2d 1x1 stride 1: 4x4x2 -> 4x4x3, 96 MACs"
     assert log[2].listing().splitlines() == [
         f"dead channels: 2 operations, 320 -> 160 MACs, {weight_bytes(graph)} -> "
         f"{weight_bytes(result)} weight bytes",
         "  r",
-        "    - Conv2D 1x1: 4x4x2 -> 4x4x4, clamp -5..127, 128 MACs",
-        "    + Conv2D 1x1: 4x4x2 -> 4x4x2, clamp -5..127, 64 MACs",
+        "    - conv2d 1x1 stride 1: 4x4x2 -> 4x4x4, clamp -5..127, 128 MACs",
+        "    + conv2d 1x1 stride 1: 4x4x2 -> 4x4x2, clamp -5..127, 64 MACs",
         "  y",
-        "    - Conv2D 1x1: 4x4x4 -> 4x4x3, 192 MACs",
-        "    + Conv2D 1x1: 4x4x2 -> 4x4x3, 96 MACs",
+        "    - conv2d 1x1 stride 1: 4x4x4 -> 4x4x3, 192 MACs",
+        "    + conv2d 1x1 stride 1: 4x4x2 -> 4x4x3, 96 MACs",
     ]
 
 

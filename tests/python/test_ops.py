@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +51,41 @@ def _one() -> int:
 
 def _other() -> int:
     return 2
+
+
+# Places that tell operators apart by their class, outside of ops, ir.py, and the functions that are
+# registered for an operator. It only falls: ask `facts`, or register a function.
+MOST_PLACES = 62
+
+
+def places(tree: ast.AST) -> Iterator[int]:
+    """The line of every isinstance and every case that names an operator, registered functions
+    aside."""
+    names = {operator.__name__ for operator in OPERATORS}
+    if isinstance(tree, ast.FunctionDef) and any(
+        isinstance(one, ast.Call)
+        and any(isinstance(name, ast.Name) and name.id in names for name in one.args)
+        for one in tree.decorator_list
+    ):
+        return
+    if isinstance(tree, ast.MatchClass) and isinstance(tree.cls, ast.Name):
+        yield from [tree.lineno] * (tree.cls.id in names)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        named = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)}
+        yield from [tree.lineno] * (tree.func.id == "isinstance" and not names.isdisjoint(named))
+    for child in ast.iter_child_nodes(tree):
+        yield from places(child)
+
+
+def test_operators_are_told_apart_by_registries_and_facts() -> None:
+    root = Path(nanotool.__file__).parent
+    files = [path for path in root.rglob("*.py") if path.parent.name != "ops"]
+    found = {
+        str(path.relative_to(root)): count
+        for path in files
+        if path.name != "ir.py" and (count := len(list(places(ast.parse(path.read_text())))))
+    }
+    assert sum(found.values()) <= MOST_PLACES, found
 
 
 def test_a_room_has_one_function_an_operator() -> None:

@@ -245,15 +245,16 @@ def test_a_long_graph_goes_into_columns() -> None:
 def test_ops_in_words() -> None:
     window = Window((3, 3), (2, 2), (0, 0, 1, 1))
     weight = np.zeros((8, 3, 3, 1), np.int8)
+    conv = "conv2d 3x3 stride 2 pad 0,0,1,1"
     said = {
-        "Depthwise 3×3 stride 2 pad 0,0,1,1 times 2": QOp("a", Conv2D(window, 4), ("x",), weight),
-        "Conv2D 3×3 stride 2 pad 0,0,1,1": QOp("a", Conv2D(window), ("x",), weight),
+        f"depthwise {conv} times 2": QOp("a", Conv2D(window, 4), ("x",), weight),
+        conv: QOp("a", Conv2D(window), ("x",), weight),
         "add": QOp("a", Binary("add"), ("x", "y")),
         "relu, clamp": QOp("a", Unary("relu"), ("x",), clamp=(0, 127)),
-        "Mean over axes 0, 1": QOp("a", Mean((0, 1)), ("x",)),
-        "Concat along axis 2": QOp("a", Concat(2), ("x", "y")),
-        "Resize nearest": QOp("a", Resize("nearest"), ("x",)),
-        "Softmax": QOp("a", Softmax(), ("x",)),
+        "mean over axes 0,1": QOp("a", Mean((0, 1)), ("x",)),
+        "concat along axis 2": QOp("a", Concat(2), ("x", "y")),
+        "resize nearest": QOp("a", Resize("nearest"), ("x",)),
+        "softmax": QOp("a", Softmax(), ("x",)),
     }
     assert [describe(op) for op in said.values()] == list(said)
 

@@ -8,36 +8,20 @@ from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
     ZERO_POINTS,
-    ArgMax,
     Array,
-    AveragePool2D,
-    Binary,
-    Concat,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    LogSoftmax,
     Lowered,
     LoweredOp,
-    MaxPool2D,
-    Mean,
-    Op,
-    Pad,
     Placement,
     Plan,
     QGraph,
     QOp,
     QTensor,
-    Resize,
     Shape,
-    Slice,
-    Softmax,
     Struct,
-    Transpose,
-    Unary,
     Value,
-    Window,
 )
+from nanotool.ops import facts
+from nanotool.ops.words import words
 
 COMMENT_WIDTH = 94  # columns of a comment's text
 _FEW = 3  # of an op's inputs are described
@@ -55,71 +39,10 @@ def numbers(tensor: QTensor) -> str:
     return f"{tensor.scale:.6g}/{tensor.zero_point}"
 
 
-def kind(op: Op) -> str:
-    """The operator with its geometry: conv2d 3x3 stride 1 pad 1."""
-    match op:
-        case Conv2D(window, groups):
-            text = f"conv2d {_window(window)}" + (f" groups {groups}" if groups > 1 else "")
-        case ConvTranspose2D(window):
-            text = f"transposed conv2d {_window(window)}"
-        case MaxPool2D(window):
-            text = f"max pool {_window(window)}"
-        case AveragePool2D(window):
-            text = f"average pool {_window(window)}"
-        case Unary(function) | Binary(function):
-            text = function
-        case Softmax(beta):
-            text = "softmax" if beta == 1 else f"softmax beta {beta:g}"
-        case LogSoftmax():
-            text = "log-softmax"
-        case _:
-            text = _moving_kind(op)
-    return text
-
-
-def _moving_kind(op: Op) -> str:
-    """`kind` of the operators that are told by their axes, or by their name."""
-    match op:
-        case Transpose(permutation):
-            text = f"transpose {_list(permutation)}"
-        case Mean(axes):
-            text = f"mean over {'axis' if len(axes) == 1 else 'axes'} {_list(axes)}"
-        case Concat(axis) | ArgMax(axis):
-            text = f"{type(op).__name__.lower()} along axis {axis}"
-        case Slice(begin, stride):
-            steps = f" step {_list(stride)}" if set(stride) != {1} else ""
-            text = f"slice from {_list(begin)}{steps}"
-        case Pad(before, after):
-            text = f"pad {_list(before)} before, {_list(after)} behind"
-        case Resize(method):
-            text = f"resize {method}"
-        case _:
-            text = type(op).__name__.lower()
-    return text
-
-
-def _list(values: tuple[int, ...]) -> str:
-    return ",".join(map(str, values))
-
-
-def _window(window: Window) -> str:
-    def pair(values: tuple[int, int]) -> str:
-        return str(values[0]) if values[0] == values[1] else f"{values[0]}x{values[1]}"
-
-    text = f"{shape_text(window.kernel)} stride {pair(window.stride)}"
-    if any(window.padding):
-        same = len(set(window.padding)) == 1
-        pads = window.padding[:1] if same else window.padding
-        text += f" pad {','.join(map(str, pads))}"
-    if window.dilation != (1, 1):
-        text += f" dilation {pair(window.dilation)}"
-    return text
-
-
 def activation(op: QOp, output: QTensor) -> str:
     """The fused clamp in words, with a comma before it; empty if it does nothing."""
     low, high = op.clamp
-    weighted = isinstance(op.op, (Conv2D, ConvTranspose2D, Dense))
+    weighted = facts(op.op).weighted
     if (low, high) == (INT8_MIN, INT8_MAX) and not (weighted and output.zero_point == INT8_MIN):
         return ""
     if low == output.zero_point and high == INT8_MAX:
@@ -151,7 +74,7 @@ def layer_comment(lowered: Lowered, plan: Plan, index: int) -> list[str]:
     computed = op.source or (op.output,)
     read = (name for layer in computed for name in graph.op(layer).inputs if name not in computed)
     inputs, result = [graph.tensors[name] for name in read], graph.tensors[op.output]
-    what = " + ".join(kind(graph.op(name).op) for name in computed)
+    what = " + ".join(words(graph.op(name).op) for name in computed)
     clamps = "".join(activation(graph.op(name), graph.tensors[name]) for name in computed)
     shapes = _some([shape_text(tensor.shape) for tensor in inputs])
     head = [
@@ -199,7 +122,7 @@ def alias_comment(graph: QGraph, op: QOp) -> str:
     source, result = graph.tensors[op.inputs[0]], graph.tensors[op.name]
     shapes = f"{shape_text(source.shape)} -> {shape_text(result.shape)}"
     what = "a constant" if is_constant(graph, op.name) else "the same bytes"
-    return f"-  {c_comment(op.name)}  {kind(op.op)}  {shapes}: {what}, nothing to do"
+    return f"-  {c_comment(op.name)}  {words(op.op)}  {shapes}: {what}, nothing to do"
 
 
 def is_constant(graph: QGraph, tensor: str) -> bool:

@@ -7,15 +7,13 @@ from dataclasses import replace
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
-    Concat,
     Pad,
     QGraph,
     QOp,
     Reshape,
-    Slice,
     Transpose,
 )
-from nanotool.ops import is_single_element, moves_nothing
+from nanotool.ops import moves_nothing, yields_input
 from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 
 
@@ -33,18 +31,8 @@ def drop_identities(graph: QGraph) -> QGraph:
 
 
 def _is_identity(graph: QGraph, op: QOp) -> bool:
-    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.name]
-    if source.shape != target.shape:
-        return False
-    match op.op:
-        case Reshape() | Slice() | Pad():
-            return True
-        case Transpose(permutation):
-            return permutation == tuple(range(len(permutation)))
-        case Concat():
-            return len(op.inputs) == 1
-        case _:
-            return is_single_element(op.op) and op.clamp == (INT8_MIN, INT8_MAX)
+    source, target = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape
+    return op.clamp == (INT8_MIN, INT8_MAX) and yields_input(op.op, source, target)
 
 
 def merge_moves(graph: QGraph) -> QGraph:

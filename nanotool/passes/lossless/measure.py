@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from nanotool import ops
-from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
-    Binary,
-    Conv2D,
-    Op,
-    Pad,
-    QGraph,
-    QOp,
-    Shape,
-    Transpose,
-    Unary,
-    Window,
-)
+from nanotool.ir import INT8_MAX, INT8_MIN, QGraph, QOp, Shape
 from nanotool.ops import layer_of
+from nanotool.ops.words import words
 
 
 def macs(graph: QGraph) -> int:
@@ -32,11 +20,11 @@ def weight_bytes(graph: QGraph) -> int:
 
 
 def describe(graph: QGraph, op: QOp) -> str:
-    """``op`` in a line: "Conv2D 3x3 pad 1,1,1,1: 24x24x8 -> 24x24x16, 663,552 MACs"."""
+    """``op`` in a line: "conv2d 3x3 stride 1 pad 1: 24x24x8 -> 24x24x16, 663,552 MACs"."""
     shapes = " and ".join(_shape(graph.tensors[name].shape) for name in op.inputs)
     cost = ops.macs(layer_of(graph, op))
     parts = [
-        f"{_operator(op.op)}: {shapes} -> {_shape(graph.tensors[op.name].shape)}",
+        f"{words(op.op)}: {shapes} -> {_shape(graph.tensors[op.name].shape)}",
         *([f"clamp {op.clamp[0]}..{op.clamp[1]}"] if op.clamp != (INT8_MIN, INT8_MAX) else []),
         *([f"{cost:,} MACs"] if cost else []),
     ]
@@ -45,32 +33,3 @@ def describe(graph: QGraph, op: QOp) -> str:
 
 def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "1"
-
-
-def _operator(op: Op) -> str:
-    words = [type(op).__name__]
-    match op:
-        case Unary(function) | Binary(function):
-            words.append(function)
-        case Transpose(permutation):
-            words.append(",".join(map(str, permutation)))
-        case Pad(before, after, _):
-            words.append(f"{','.join(map(str, before))} and {','.join(map(str, after))}")
-        case _:
-            window = getattr(op, "window", None)
-            words += _window(window) if isinstance(window, Window) else []
-    if isinstance(op, Conv2D) and op.groups > 1:
-        words.append(f"groups {op.groups}")
-    return " ".join(words)
-
-
-def _window(window: Window) -> list[str]:
-    words = [_shape(window.kernel)]
-    for name, values, usual in (
-        ("stride", window.stride, (1, 1)),
-        ("pad", window.padding, (0, 0, 0, 0)),
-        ("dilation", window.dilation, (1, 1)),
-    ):
-        if values != usual:
-            words.append(f"{name} {','.join(map(str, values))}")
-    return words

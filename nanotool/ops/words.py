@@ -1,0 +1,141 @@
+"""An operator in words, as comments in C, listings and the report say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from nanotool.ir import (
+    ArgMax,
+    AveragePool2D,
+    Binary,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    CumSum,
+    LogSoftmax,
+    MaxPool2D,
+    Mean,
+    Op,
+    Pad,
+    Resize,
+    Slice,
+    Softmax,
+    Transpose,
+    Unary,
+    Window,
+)
+from nanotool.ops.facts import OPERATORS
+from nanotool.ops.registry import Registry
+
+Words: TypeAlias = Callable[[Any], str]
+
+
+def _name(op: Op) -> str:
+    return type(op).__name__.lower()
+
+
+_words = Registry[Words]("ops/words.py", default=_name, operators=OPERATORS)
+
+
+def words(op: Op) -> str:
+    """The operator with its geometry: conv2d 3x3 stride 1 pad 1."""
+    return _words.of(op)(op)
+
+
+def title(op: Op) -> str:
+    """One word: its class, or its function."""
+    return op.function if isinstance(op, (Unary, Binary)) else type(op).__name__
+
+
+def window_words(window: Window) -> str:
+    """3x3 stride 1, and padding and dilation where there are some."""
+
+    def pair(values: tuple[int, int]) -> str:
+        return str(values[0]) if values[0] == values[1] else f"{values[0]}x{values[1]}"
+
+    text = f"{'x'.join(map(str, window.kernel))} stride {pair(window.stride)}"
+    if any(window.padding):
+        same = len(set(window.padding)) == 1
+        text += f" pad {_list(window.padding[:1] if same else window.padding)}"
+    if window.dilation != (1, 1):
+        text += f" dilation {pair(window.dilation)}"
+    return text
+
+
+def _list(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values))
+
+
+@_words(Conv2D)
+def _conv2d(op: Conv2D) -> str:
+    return f"conv2d {window_words(op.window)}" + (f" groups {op.groups}" if op.groups > 1 else "")
+
+
+@_words(ConvTranspose2D)
+def _conv_transpose2d(op: ConvTranspose2D) -> str:
+    return f"transposed conv2d {window_words(op.window)}"
+
+
+@_words(MaxPool2D)
+def _max_pool(op: MaxPool2D) -> str:
+    return f"max pool {window_words(op.window)}"
+
+
+@_words(AveragePool2D)
+def _average_pool(op: AveragePool2D) -> str:
+    return f"average pool {window_words(op.window)}"
+
+
+@_words(Mean)
+def _mean(op: Mean) -> str:
+    return f"mean over {'axis' if len(op.axes) == 1 else 'axes'} {_list(op.axes)}"
+
+
+@_words(Unary, Binary)
+def _function(op: Unary | Binary) -> str:
+    return op.function
+
+
+@_words(Softmax)
+def _softmax(op: Softmax) -> str:
+    return "softmax" if op.beta == 1 else f"softmax beta {op.beta:g}"
+
+
+@_words(LogSoftmax)
+def _log_softmax(_op: LogSoftmax) -> str:
+    return "log-softmax"
+
+
+@_words(ArgMax, Concat)
+def _along_axis(op: ArgMax | Concat) -> str:
+    return f"{_name(op)} along axis {op.axis}"
+
+
+@_words(CumSum)
+def _cumsum(op: CumSum) -> str:
+    kinds = [
+        word for word, is_so in (("exclusive", op.exclusive), ("reverse", op.reverse)) if is_so
+    ]
+    return " ".join([*kinds, f"cumulative sum along axis {op.axis}"])
+
+
+@_words(Transpose)
+def _transpose(op: Transpose) -> str:
+    return f"transpose {_list(op.permutation)}"
+
+
+@_words(Slice)
+def _slice(op: Slice) -> str:
+    steps = f" step {_list(op.stride)}" if set(op.stride) != {1} else ""
+    return f"slice from {_list(op.begin)}{steps}"
+
+
+@_words(Pad)
+def _pad(op: Pad) -> str:
+    return f"pad {_list(op.before)} before, {_list(op.after)} behind"
+
+
+@_words(Resize)
+def _resize(op: Resize) -> str:
+    return f"resize {op.method}"
