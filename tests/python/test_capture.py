@@ -261,7 +261,6 @@ REFUSED = {
     "kept argmax": (Forward(lambda x: x.argmax(1, keepdim=True)), IMAGE, "keepdim"),
     "maximum along rows": (Forward(lambda x: x.amax(3)), IMAGE, "x.amax((2, 3))"),
     "values of a maximum": (Forward(lambda x: x.max(1)[0]), IMAGE, "x.amax((2, 3))"),
-    "constant of the batch": (Forward(lambda x: x + torch.ones(x.shape[0], 1, 1, 1)), IMAGE, ""),
     "second argument": (Forward(lambda x: x + x.shape[0]), IMAGE, "fixed number"),
     "rounded division": (
         Forward(lambda x: torch.div(x, 2, rounding_mode="floor")),

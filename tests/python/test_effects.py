@@ -372,6 +372,44 @@ def test_a_random_program_is_refused() -> None:
         capture_program(program)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (nn.Linear(4, 4).state_dict(), "is a state_dict, no nn.Module to capture. Make the nn"),
+        (nn.ReLU, r"the class ReLU, no nn.Module to capture. Give an object of it: ReLU\(\)"),
+        (torch.ones(3), "of type Tensor"),
+        (nn.GRUCell(4, 4), "Linear layers"),
+        (nn.Bilinear(4, 4, 2), "does not take one tensor"),
+        (nn.Linear(5, 4), r"fails on a batch of inputs of shape 4, in Linear .*Check the shape"),
+    ],
+)
+def test_what_people_give_for_a_model(given: Any, message: str) -> None:
+    with pytest.raises(NanoError, match=message) as caught:
+        nanotool.quantize(given, torch.randn(20, 4))
+    assert "\n" not in str(caught.value)
+
+
+START: dict[str, Any] = {
+    "zeros": lambda m, x: torch.zeros(x.shape[0], 4),
+    "len": lambda m, x: torch.ones(len(x), 4),
+    "new_full": lambda m, x: x.new_full((x.size(0), 4), 0.5),
+    "zeros_like": lambda m, x: torch.zeros_like(x[:, :1]).expand(-1, 4),
+    "ones_like": lambda m, x: torch.ones_like(m.linear(x)),
+    "repeat": lambda m, x: m.mean[:1].repeat(x.shape[0], 1),
+    "expand": lambda m, x: m.mean[:1].expand(x.shape[0], -1),
+}
+
+
+@pytest.mark.parametrize("name", START)
+def test_the_first_state_of_a_recurrence_is_a_constant(name: str) -> None:
+    model = Kept(lambda m, x: torch.tanh(m.linear(x) + m.linear(START[name](m, x))))
+    model.register_buffer("mean", torch.arange(8.0).reshape(2, 4) / 8)
+    data = torch.randn(60, 4)
+    found = nanotool.quantize(model, data).run(data.numpy())
+    with torch.no_grad():
+        assert np.abs(found - model(data).numpy()).max() < 0.05
+
+
 def test_the_buffers_that_are_written_are_known() -> None:
     model = Kept(_buffer)
     with apart(model) as copied:

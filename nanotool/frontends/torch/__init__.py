@@ -16,6 +16,8 @@ Layers over N x C x L (Conv1d and the like) become those over images of height 1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import nn
@@ -54,6 +56,7 @@ def capture(model: nn.Module, example: torch.Tensor, name: str = "model") -> Gra
     numbers; NanoError if it fails, or if torch.export gives up (data-dependent control flow, a
     fixed batch size).
     """
+    _check_kind(model)
     if example.ndim < 2 or not example.is_floating_point():
         raise NanoError(
             f"The example has shape {tuple(example.shape)} and type {example.dtype}.",
@@ -69,6 +72,22 @@ def capture(model: nn.Module, example: torch.Tensor, name: str = "model") -> Gra
         graph = capture_program(program, name)
     _check(graph, kind, batch, watched.outputs)
     return graph
+
+
+def _check_kind(model: object) -> None:
+    """NanoError for what people give for a module."""
+    what, hint = "", ""
+    if isinstance(model, torch.jit.ScriptModule):
+        what, hint = "a ScriptModule", "Give the nn.Module that it was made from."
+    elif isinstance(model, type):
+        what, hint = f"the class {model.__name__}", f"Give an object of it: {model.__name__}()."
+    elif isinstance(model, Mapping):
+        what = "a state_dict"
+        hint = "Make the nn.Module, call its load_state_dict with it, and give the module."
+    elif not isinstance(model, nn.Module):
+        what, hint = f"of type {type(model).__name__}", "Give an nn.Module."
+    if what:
+        raise NanoError(f"The model is {what}, no nn.Module to capture.", hint)
 
 
 def capture_program(program: torch.export.ExportedProgram, name: str = "model") -> Graph:

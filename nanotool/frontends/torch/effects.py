@@ -329,6 +329,12 @@ def _run(model: nn.Module, batch: torch.Tensor, recorder: _Recorder) -> tuple[to
         reason = " ".join(str(error).split())[:200]
         shape = "x".join(map(str, batch.shape[1:]))
         where = f" ({place})" if place.line else ""  # a module of torch has no line of the user's
+        if isinstance(error, TypeError) and "positional argument" in reason and not place.line:
+            raise NanoError(
+                f"The forward of {type(model).__name__} does not take one tensor: {reason}",
+                "A model here has one input: join them (torch.cat) and take them apart inside, or "
+                "leave the others out in a wrapper module.",
+            ) from error
         raise NanoError(
             f"The model fails on a batch of inputs of shape {shape}, in "
             f"{place.module or type(model).__name__}{where}: {type(error).__name__}: {reason}",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 _RECURRENT = "Recurrent layers are not in this version: use Conv1d layers over the time axis."
+_CELL = (
+    "Write the cell's equations with Linear layers, sigmoid and tanh, unrolled over the window; or "
+    "use Conv1d layers over the time axis."
+)
 _NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
 _ATTENTION = "Products of two activations over an axis are not in this version: use Conv or Linear."
 _SMOOTH = "Use nn.GELU, nn.SiLU, nn.ELU or nn.ReLU."
@@ -20,6 +24,10 @@ HINTS = {
     "local_response_norm": _NORMS,
     "lstm": _RECURRENT,
     "gru": _RECURRENT,
+    "gru_cell": _CELL,
+    "lstm_cell": _CELL,
+    "rnn_tanh_cell": _CELL,
+    "rnn_relu_cell": _CELL,
     "rnn_tanh": _RECURRENT,
     "rnn_relu": _RECURRENT,
     "scaled_dot_product_attention": _ATTENTION,

@@ -31,6 +31,12 @@ Value: TypeAlias = "str | torch.Tensor | list[Value] | None"
 # (walk, arguments by name, node) -> the result
 Handler: TypeAlias = "Callable[[Walk, Arguments, fx.Node], Value]"
 
+# Operators that fill a new tensor, and with what.
+FILLS = {
+    **dict.fromkeys(("zeros", "new_zeros", "zeros_like"), 0.0),
+    **dict.fromkeys(("ones", "new_ones", "ones_like"), 1.0),
+    **dict.fromkeys(("full", "new_full", "full_like"), 0.0),
+}
 MAX_AXES = 4  # of a tensor, the batch aside
 
 _HANDLERS: dict[str, Handler] = {}  # by the operator's name, without the _ of in-place forms
@@ -307,7 +313,7 @@ class Walk:
         if not isinstance(node.target, torch._ops.OpOverload):
             what = getattr(node.target, "__name__", node.target)
             self.refuse(f"the operation {what}", DEFAULT_HINT)
-        if self._fold_constant(node):
+        if self._filled(node) or self._fold_constant(node):
             return
         name = operator_name(node)
         kind = name.rstrip("_")
@@ -347,6 +353,34 @@ class Walk:
                 )
             self.values[node] = found[index]
             self.roots[node] = self.roots.get(results, results)
+
+    def _filled(self, node: fx.Node) -> bool:
+        """A tensor that holds the same for every sample, as the first state of a recurrence does
+        (new_zeros, zeros_like, a buffer that is repeated): a constant, of one sample."""
+        name, value = operator_name(node), node.meta["val"]
+        if name not in {*FILLS, "repeat", "expand"} or not value.is_floating_point():
+            return False
+        sizes = list(value.shape)
+        whole = all(isinstance(size, int) for size in sizes[1:])
+        if len(sizes) < 2 or str(sizes[0]) != str(self.batch) or not whole:
+            return False
+        given = named_arguments(node)
+        if name in FILLS:
+            fill = given.get("fill_value", FILLS[name])
+            if isinstance(fill, (int, float)):
+                self.values[node] = torch.full((1, *sizes[1:]), float(fill))
+            return node in self.values
+        source = given.get("self")
+        held = self.values.get(source) if isinstance(source, fx.Node) else None
+        once = isinstance(held, torch.Tensor) and (held.ndim < len(sizes) or held.shape[0] == 1)
+        if not once or not isinstance(held, torch.Tensor):
+            return False
+        if name == "expand":
+            self.values[node] = held.expand(1, *sizes[1:])
+        else:
+            times = given["repeats"][1:]
+            self.values[node] = held.repeat(1, *times)
+        return True
 
     def _fold_constant(self, node: fx.Node) -> bool:
         """Compute a node whose tensors are all constants (weight normalization and the like)."""
