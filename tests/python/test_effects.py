@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
 import nanotool
 from nanotool.errors import NanoError, UnsupportedOp
@@ -334,6 +335,24 @@ def test_after_an_error_the_model_is_as_before() -> None:
     assert everything(model) == before
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        functools.partial(prune.l1_unstructured, name="weight", amount=3),
+    ],
+    ids=["weight_norm", "spectral_norm", "pruning"],
+)
+def test_weights_that_a_hook_computes_anew_are_no_state(wrap: Any) -> None:
+    model, data = nn.Sequential(wrap(nn.Linear(4, 4))).eval(), torch.randn(40, 4)
+    model(data)
+    found = nanotool.quantize(model, data).run(data.numpy())
+    with torch.no_grad():
+        assert np.abs(found - model(data).numpy()).max() < 0.1
+
+
 OWN = {
     "a tensor made here": lambda m, x: x + torch.zeros(4).add_(1),
     "a list made here": lambda m, x: sum([x, x.relu()][1:]),
@@ -380,7 +399,7 @@ def test_a_random_program_is_refused() -> None:
         (torch.ones(3), "of type Tensor"),
         (nn.GRUCell(4, 4), "Linear layers"),
         (nn.Bilinear(4, 4, 2), "does not take one tensor"),
-        (nn.Linear(5, 4), r"fails on a batch of inputs of shape 4, in Linear .*Check the shape"),
+        (nn.Linear(5, 4), r"fails on a batch of inputs of shape 4, in Linear.*Check the shape"),
     ],
 )
 def test_what_people_give_for_a_model(given: Any, message: str) -> None:

@@ -37,6 +37,7 @@ from nanotool.frontends.torch.snapshot import Cell, Snapshot, storage
 
 SAME = 1e-6  # of the largest output, between two calls
 TORCH = str(Path(torch.__file__).parent)
+OURS = str(Path(__file__).parent)
 STANDARD = str(Path(contextlib.__file__).parent)
 # Their running statistics are marked as written, also where `training` is off.
 NORMALIZATIONS = frozenset({"_native_batch_norm_legit", "_batch_norm_with_update"})
@@ -304,7 +305,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._note(kind, name)
 
     def _note(self, kind: str, name: str) -> None:
-        self.found.setdefault((kind, name), (_place(sys._getframe(2), self.paths), None))
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename == __file__:
+            frame = frame.f_back
+        self.found.setdefault((kind, name), (_place(frame, self.paths), None))
 
     def restore(self) -> None:
         """Give foreign memory its values back."""
@@ -370,7 +374,7 @@ def _agree(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) ->
 
 def _is_user(file: str) -> bool:
     """Whether a line is the user's: neither PyTorch's, nor the standard library's, nor ours."""
-    if file.startswith((TORCH, "<frozen")) or file in {__file__, ""}:
+    if file.startswith((TORCH, OURS, "<frozen")) or not file:
         return False
     return not file.startswith(STANDARD) or "site-packages" in file
 
@@ -378,7 +382,7 @@ def _is_user(file: str) -> bool:
 def _place(frame: types.FrameType | None, paths: dict[int, str]) -> Place:
     """The innermost line of the user's on the stack, and the innermost module."""
     module, place = None, None
-    while frame is not None:
+    while frame is not None and frame.f_code.co_filename != __file__:
         held = frame.f_locals.get("self") if frame.f_code.co_varnames[:1] else None
         if module is None and id(held) in paths:
             module = paths[id(held)]

@@ -64,7 +64,18 @@ class _Names(Cell):
         return [k for k in keys if not same(self.before.get(k, MISSING), now.get(k, MISSING))]
 
     def changes(self) -> list[str]:
-        return [joined(self.name, key) for key in self._changed()]
+        return [joined(self.name, key) for key in self._changed() if not self._derived(key)]
+
+    def _derived(self, key: Any) -> bool:
+        """Whether it is a weight that a hook of PyTorch's (weight_norm, spectral_norm, pruning)
+        computes anew before each call, to the same values, and keeps as an attribute."""
+        parameters = self.before.get("_parameters", {})
+        if not {f"{key}_orig", f"{key}_g"} & set(parameters):
+            return False
+        old, new = self.before.get(key), self.holder.get(key)
+        if not (isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor)):
+            return False
+        return old.shape == new.shape and torch.allclose(old, new)
 
     def restore(self) -> None:
         changed = self._changed()
