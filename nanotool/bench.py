@@ -285,6 +285,8 @@ def count_mismatches(
     """Output bytes on the board that are not the simulator's, over all of `x`; with the initial
     weights of a head (`trainable`) behind `graph`."""
     expected = simulate.simulate(graph, x).reshape(len(x), -1).view(np.int8)
+    if graph.states:
+        device.reset()  # the inputs are consecutive steps, from the first one on
     if trainable is not None:
         head = Head(trainable.config)
         head.quantize()

@@ -51,26 +51,39 @@ def check_model(info: Info, graph: QGraph, lowered: Lowered) -> None:
         )
 
 
-def expected_outputs(graph: QGraph, lowered: Lowered, x: NDArray[Any]) -> list[NDArray[Any]]:
+def expected_outputs(
+    graph: QGraph, lowered: Lowered, x: NDArray[Any], before: NDArray[Any] | None = None
+) -> list[NDArray[Any]]:
     """The simulator's output of every op of `lowered` for one input, flat; nothing of an op that
-    writes a first part only."""
-    tensors = simulate.simulate_all(graph, x.reshape(1, *graph.input_tensor.shape))
+    writes a first part only. `before`: the steps since the reset."""
+    states = None
+    if graph.states and before is not None and len(before):
+        _, states = simulate.simulate_steps(graph, before)
+    tensors = simulate.simulate_all(graph, x.reshape(1, *graph.input_tensor.shape), states=states)
     return [
         tensors[op.output].reshape(-1) if op.source else np.empty(0, np.int8) for op in lowered.ops
     ]
 
 
 def first_difference(
-    device: Device, graph: QGraph, lowered: Lowered, x: NDArray[Any]
+    device: Device,
+    graph: QGraph,
+    lowered: Lowered,
+    x: NDArray[Any],
+    before: NDArray[Any] | None = None,
 ) -> Difference | None:
     """Run `x`, of the model's input type and shape, on the board; where it first parts from the
-    simulator, None if nowhere."""
+    simulator, None if nowhere. A model with states starts over, and takes the steps `before`."""
+    if graph.states:
+        device.reset()
+        for step in () if before is None else before:
+            device.run(np.ascontiguousarray(step))
     flat = np.ascontiguousarray(x).reshape(-1)
     raw = device.encode(flat)
     device.load(raw)
     if device.crc().input != zlib.crc32(raw):
         return Difference(-1, graph.input, 0, len(raw), 0)
-    expected = expected_outputs(graph, lowered, flat)
+    expected = expected_outputs(graph, lowered, flat, before)
     layers = device.layers().layers
     if len(layers) != len(expected):
         raise DeviceError(

@@ -50,27 +50,36 @@ def run(
     lowered: Lowered,
     x: NDArray[Any],
     progress: Progress | None = None,
+    *,
+    reset_every: int = 0,
 ) -> RunResult:
     """Run ``x`` ([n, *input shape] of the input's type) on the board, which must hold ``lowered``,
     and compare with ``graph``: the same model, or the one that ``lowered`` is a simpler form of.
+
+    A model with states takes the inputs as consecutive steps from a reset; so does every
+    ``reset_every``-th one (0: none).
 
     Where an output differs, the first input that has one is run once more, layer by layer.
     """
     compare.check_model(device.info(), lowered.graph, lowered)
     tensor = graph.output_tensor
     outputs = np.empty((len(x), tensor.nbytes), np.int8)
+    expected = simulate(graph, x, reset_every=reset_every).reshape(len(x), -1).view(np.int8)
     differing, mismatches = [], 0
     for index, one in enumerate(x):
+        if graph.states and (index == 0 or (reset_every and index % reset_every == 0)):
+            device.reset()
         outputs[index] = output_bytes(device, tensor.nbytes, one)
-        wanted = simulate(graph, one[None]).reshape(-1).view(np.int8)
-        if wrong := int(np.count_nonzero(outputs[index] != wanted)):
+        if wrong := int(np.count_nonzero(outputs[index] != expected[index])):
             mismatches += wrong
             differing.append(index)
         if progress is not None:
             progress(index + 1, len(x))
     first = None
     if differing:
-        first = compare.first_difference(device, lowered.graph, lowered, x[differing[0]])
+        steps = differing[0] % reset_every if reset_every else differing[0]
+        before = x[differing[0] - steps : differing[0]] if graph.states else x[:0]
+        first = compare.first_difference(device, lowered.graph, lowered, x[differing[0]], before)
     answers = outputs.view(DTYPES[tensor.dtype]).reshape(len(x), *tensor.shape)
     return RunResult(answers, mismatches, tuple(differing), first)
 

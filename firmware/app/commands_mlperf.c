@@ -63,8 +63,10 @@ bool command_infer(unsigned count, char *const words[]) {
         return true;
 
     put_number_line("m-warmup-start-", warm_ups);
+    inference_keep_states();
     for (uint32_t i = 0; i < warm_ups; i++)
         inference_run();
+    inference_restore_states();
     put_text("m-warmup-done\r\n");
     put_number_line("m-infer-start-", timed);
     board_flush(); /* so that sending does not count */

@@ -128,9 +128,12 @@ bool command_layers(unsigned count, char *const words[]) {
     if (!ready_to_infer())
         return true;
     board_flush();
+    inference_keep_states();
     const uint32_t total = inference_time();
+    inference_restore_states();
     uint32_t begin;
     inference_watch(watch_layer, &begin);
+    inference_restore_states();
     result_take();
     put_pair_line("m-layers", inference_model()->op_count, total);
     return true;
@@ -158,8 +161,10 @@ static bool dump_op(const char *word) {
         put_signed((int32_t)model->op_count - 1);
         put_close();
     } else if (ready_to_infer()) {
+        inference_keep_states();
         put_dump(inference_run_to((uint16_t)op), model->ops[op].out_size, word);
         inference_finish();
+        inference_restore_states();
         result_take();
     }
     return true;

@@ -15,6 +15,10 @@
 /* Seen under this name in the ELF. */
 static uint8_t app_arena[APP_ARENA_SIZE] NANO_ALIGNED;
 
+#ifdef APP_SAVED_STATE_SIZE
+static uint8_t app_saved_state[APP_SAVED_STATE_SIZE] NANO_ALIGNED;
+#endif
+
 static struct {
     nano_net net;
     nano_status status;
@@ -27,6 +31,8 @@ nano_status inference_init(void) {
     state.status = nano_arena_init(&arena, app_arena, sizeof app_arena);
     if (state.status == NANO_OK)
         state.status = nano_init(&state.net, &APP_MODEL, &arena);
+    if (state.status == NANO_OK && (APP_MODEL.input_count != 1 || APP_MODEL.output_count != 1))
+        state.status = NANO_ERR_SHAPE; /* the console speaks of one input and one output */
     if (state.status == NANO_OK && !input_fits(&APP_MODEL.inputs[0]))
         state.status = NANO_ERR_SHAPE;
     if (state.status == NANO_OK)
@@ -86,6 +92,18 @@ void inference_watch(nano_observer observer, void *user) {
     nano_observe(&state.net, observer, user);
     inference_run();
     nano_observe(&state.net, NULL, NULL);
+}
+
+void inference_keep_states(void) {
+#ifdef APP_SAVED_STATE_SIZE
+    (void)nano_save_state(&state.net, app_saved_state, sizeof app_saved_state);
+#endif
+}
+
+void inference_restore_states(void) {
+#ifdef APP_SAVED_STATE_SIZE
+    (void)nano_load_state(&state.net, app_saved_state, sizeof app_saved_state);
+#endif
 }
 
 const int8_t *inference_run_to(uint16_t last) {

@@ -40,6 +40,11 @@ uint32_t inference_time(void);
 /* As inference_run(), with `observer` called around every op. */
 void inference_watch(nano_observer observer, void *user);
 
+/* Keep the model's states, and put them back: around what runs a step again, to warm up or to look
+ * at it, so that it does not count as one. Nothing for a model without states. */
+void inference_keep_states(void);
+void inference_restore_states(void);
+
 /* Begin an inference and run op 0 .. `last` of it (`last` < op_count). The op's output stays valid
  * until inference_finish(), which runs the rest and must follow. */
 const int8_t *inference_run_to(uint16_t last);

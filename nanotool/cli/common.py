@@ -103,6 +103,13 @@ InputFile = Annotated[
         help="N × input shape, real numbers, or the model's own type (raw).",
     ),
 ]  # fmt: skip
+ResetEvery = Annotated[
+    int,
+    typer.Option(
+        "--reset-every", metavar="N", min=0, show_default=False,
+        help="Begin anew after N steps, with a model that has states.",
+    ),
+]  # fmt: skip
 OutputFile = Annotated[
     Path | None,
     typer.Option(

@@ -15,6 +15,7 @@ from nanotool.cli.common import (
     Model,
     OutputFile,
     Port,
+    ResetEvery,
     Rts,
     TaskName,
     as_asked,
@@ -52,8 +53,11 @@ def command(
     task: TaskName = None,
     as_float: AsFloat = False,
     as_json: AsJson = False,
+    reset_every: ResetEvery = 0,
 ) -> None:
     """Run inputs on a board and compare every output byte with the simulator's.
+
+    A model with states takes the inputs as consecutive steps, from a reset on.
 
     Exit code 1 if any byte differs; the first layer that differs is then named.
     """
@@ -68,7 +72,7 @@ def command(
     firmware = firmware_for(model, board, at, optimize, task)
     lowered, _ = plan_model(graph, found.target, optimize)
     with connect(found, firmware, at) as device, progress(f"Running on {found.name}") as show:
-        result = run(device, graph, lowered, x, show)
+        result = run(device, graph, lowered, x, show, reset_every=reset_every)
     if output is not None:
         write_array(output, as_asked(graph, result.outputs, as_float))
         note(f"Wrote {output}: {len(x):,} outputs.")

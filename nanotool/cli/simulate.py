@@ -8,6 +8,7 @@ from nanotool.cli.common import (
     InputFile,
     Model,
     OutputFile,
+    ResetEvery,
     as_asked,
     examples,
     load,
@@ -32,8 +33,12 @@ def command(
     output: OutputFile = None,
     as_float: AsFloat = False,
     as_json: AsJson = False,
+    reset_every: ResetEvery = 0,
 ) -> None:
-    """Run a model on this computer, byte for byte as a board does."""
+    """Run a model on this computer, byte for byte as a board does.
+
+    A model with states takes the inputs as consecutive steps, from a reset on.
+    """
     import numpy as np
 
     from nanotool.files import write_array
@@ -44,9 +49,11 @@ def command(
     x, beyond = load_input(graph, input)
     parts = []
     with progress("Simulating") as show:
-        for start in range(0, len(x), CHUNK):
-            parts.append(simulate(graph, x[start : start + CHUNK]))
-            show(min(start + CHUNK, len(x)), len(x))
+        chunk = len(x) if graph.states else CHUNK
+        for start in range(0, len(x), chunk):
+            part = x[start : start + chunk]
+            parts.append(simulate(graph, part, reset_every=reset_every))
+            show(min(start + chunk, len(x)), len(x))
     y = np.concatenate(parts)
     if output is not None:
         write_array(output, as_asked(graph, y, as_float))

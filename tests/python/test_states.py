@@ -78,6 +78,7 @@ def test_wake_words(name: str, tflm: Interpreter) -> None:
     x = random_steps(graph, STEPS)
     wanted = tflm.run_ends(path.read_bytes(), x, 1)
     every = simulate_all(graph, x)
+    assert graph.name == name and all(state.name.startswith("stream") for state in graph.states)
     assert_equal((every[graph.output],), wanted)
     (logit,) = graph.op(graph.op(graph.output).inputs[0]).inputs
     while isinstance(graph.op(logit).op, Reshape):

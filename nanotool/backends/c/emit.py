@@ -277,6 +277,11 @@ def _app_header(model: _Model) -> str:
         f"#define APP_ARENA_SIZE {model.macro}_ARENA_SIZE",
         f"#define APP_INPUT_SIZE {model.macro}_INPUT_SIZE",
         f"#define APP_OUTPUT_SIZE {model.macro}_OUTPUT_SIZE",
+        *(
+            [f"#define APP_SAVED_STATE_SIZE {model.macro}_SAVED_STATE_SIZE"]
+            if model.graph.states
+            else ()
+        ),
         "",
     ]
     if model.head is not None:

@@ -83,13 +83,13 @@ def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph
     names: set[str] = set()
     states = []
     for read, variable in zip(reads, model.variables, strict=True):
-        name = variable.name[:MAX_STATE_NAME]
-        while name in names:
-            name += "_"
-        names.add(name)
+        called = variable.name[:MAX_STATE_NAME]
+        while called in names:
+            called += "_"
+        names.add(called)
         tensor = builder.tensors[read]
         first = _first_value(variable, tensor)
-        states.append(State(name, read, builder.activations[variable.next], first))
+        states.append(State(called, read, builder.activations[variable.next], first))
     return QGraph(
         name=model_identifier(name)[:MAX_NAME],
         tensors=builder.tensors,
