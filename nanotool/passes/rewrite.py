@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool import graphs
+from nanotool.graphs import renaming, unused
 from nanotool.ir import FloatArray, Graph, Node
 
 
 def frozen(array: NDArray[Any]) -> FloatArray:
     """A float32 copy of ``array`` that cannot be written."""
-    copy: FloatArray = array.astype(np.float32, copy=True)
-    copy.setflags(write=False)
-    return copy
+    return graphs.frozen(array.astype(np.float32))
 
 
 def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> Graph:
@@ -25,12 +25,7 @@ def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> 
     Names are followed transitively: {"a": "b", "b": "c"} makes readers of "a" read "c". Constants
     that nobody reads any more are gone.
     """
-
-    def final(tensor: str) -> str:
-        while tensor in renamed:
-            tensor = renamed[tensor]
-        return tensor
-
+    final = renaming(renamed)
     kept = tuple(
         replace(node, inputs=tuple(final(tensor) for tensor in node.inputs)) for node in nodes
     )
@@ -57,10 +52,7 @@ def producer(graph: Graph, tensor: str) -> Node | None:
 
 def unique(name: str, taken: set[str]) -> str:
     """``name``, or with a number behind it; it is then taken."""
-    result, count = name, 1
-    while result in taken:
-        count += 1
-        result = f"{name}_{count}"
+    result = unused(name, taken)
     taken.add(result)
     return result
 

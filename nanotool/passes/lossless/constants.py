@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from nanotool.graphs import frozen, unused
 from nanotool.intervals import ranges
 from nanotool.ir import Int8Array, Op, QGraph, QTensor
 from nanotool.ops import facts
-from nanotool.passes.lossless.rewrite import answers_input, frozen, rebuilt, unique
+from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 from nanotool.simulate import run_op
 
 
@@ -58,7 +59,7 @@ def constant_operands(graph: QGraph) -> QGraph:
                 continue
             if name not in replaced:
                 values = frozen(found[name].low.astype(np.int8))
-                replaced[name] = unique(f"{name}/constant", graph, tensors)
+                replaced[name] = unused(f"{name}/constant", {*graph.tensors, *tensors})
                 constants[replaced[name]] = values
                 tensors[replaced[name]] = replace(
                     graph.tensors[name], name=replaced[name], shape=values.shape

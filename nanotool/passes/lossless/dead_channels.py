@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nanotool.graphs import frozen
 from nanotool.intervals import Range, as_kernel, channels, ranges, summed, tap_masks
 from nanotool.ir import (
     Conv2D,
@@ -37,7 +38,7 @@ from nanotool.ir import (
 )
 from nanotool.ops import Layer, Registry, layer_of
 from nanotool.passes.lossless.channel_links import Indices, Links
-from nanotool.passes.lossless.rewrite import frozen, rebuilt
+from nanotool.passes.lossless.rewrite import rebuilt
 
 
 def drop_dead_channels(graph: QGraph) -> QGraph:

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nanotool.graphs import renaming
 from nanotool.ir import Int8Array, QGraph, QOp, QTensor
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
-
-
-def frozen(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    """A contiguous copy of ``array`` that cannot be written."""
-    copy = np.array(array, order="C")
-    copy.setflags(write=False)
-    return copy
 
 
 def rebuilt(
@@ -36,13 +24,7 @@ def rebuilt(
     ``constants`` are all that there are then; None: the same as before. Tensors that nobody writes
     any more go, and what was measured of them.
     """
-    names = {} if renamed is None else renamed
-
-    def final(tensor: str) -> str:
-        while tensor in names:
-            tensor = names[tensor]
-        return tensor
-
+    final = renaming(renamed or {})
     kept = tuple(replace(op, inputs=tuple(final(name) for name in op.inputs)) for op in ops)
     data = graph.constants if constants is None else constants
     every = {**graph.tensors, **{tensor.name: tensor for tensor in tensors}}
@@ -85,13 +67,3 @@ def answers_input(graph: QGraph) -> bool:
         if not reached.isdisjoint(op.inputs):
             reached.update(op.outputs)
     return reached.issuperset(graph.results) and set(graph.outputs).isdisjoint(graph.sources)
-
-
-def unique(name: str, graph: QGraph, taken: Iterable[str] = ()) -> str:
-    """``name``, or with a number behind it if a tensor has it."""
-    used = {*graph.tensors, *taken}
-    result, count = name, 1
-    while result in used:
-        count += 1
-        result = f"{name}_{count}"
-    return result

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from nanotool.graphs import frozen, unused
 from nanotool.ir import Int8Array, QGraph, QOp, QTensor, Transpose
 from nanotool.ops import facts
-from nanotool.passes.lossless.rewrite import consumers, frozen, rebuilt, unique
+from nanotool.passes.lossless.rewrite import consumers, rebuilt
 
 Permutation = tuple[int, ...]
 
@@ -85,7 +86,7 @@ class _Region:
         aligned = data.reshape((1,) * (rank - data.ndim) + data.shape)
         inverse = tuple(self.permutation.index(axis) for axis in range(rank))
         turned = frozen(aligned.transpose(inverse))
-        new = unique(f"{name}/transposed", graph, tensors)
+        new = unused(f"{name}/transposed", {*graph.tensors, *tensors})
         tensors[new] = replace(graph.tensors[name], name=new, shape=turned.shape)
         constants[new] = turned
         return new
