@@ -42,7 +42,8 @@ def command(
     from nanotool.report.bisection import bisection_table
 
     def inputs(graph: QGraph) -> Any:
-        return golden_inputs(graph, INPUTS)[0] if input is None else load_input(graph, input)[0]
+        made, _ = golden_inputs(graph, INPUTS)
+        return made[0] if input is None else load_input(graph, input)[0]
 
     with progress("Comparing") as show:
         result = bisect_model(model, inputs, show)
