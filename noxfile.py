@@ -236,9 +236,17 @@ def gate(session: nox.Session) -> None:
 
 @nox.session
 def full(session: nox.Session) -> None:
-    """What takes longer than CI has: slow tests and many more random examples."""
+    """What takes longer than CI has: slow tests, many more random examples, coverage."""
     examples = os.environ.get("NANO_EXAMPLES", "20")
     pytest(session, *TWO_WORKERS, *session.posargs, NANO_EXAMPLES=examples)
+    session.notify("coverage")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Branches that the tests take: C at least 97 %, nanotool at least 90 %."""
+    session.run(PYTHON, "tests/branches.py", "c", *session.posargs)
+    session.run(PYTHON, "tests/branches.py", "python", *session.posargs)
 
 
 @nox.session

@@ -98,7 +98,7 @@ class Examiner:
         return Verdict(kind, by, time.monotonic() - begin)
 
     def _examine(self, mutant: Mutant) -> tuple[str, str]:
-        in_c = {name: text for name, text in mutant.files.items() if name.endswith((".c", ".h"))}
+        in_c = {n: text for n, text in mutant.files.items() if n.endswith((".c", ".h"))}
         in_python = {n: text for n, text in mutant.files.items() if n.endswith(".py")}
         extension = None
         if in_c:
@@ -117,14 +117,19 @@ class Examiner:
             "tests": tests,
             "seconds": SECONDS,
         }
-        answer = self.server().ask(job)
-        if answer["status"] == 0:
+        return self._judge(self.server().ask(job), " ".join(tests))
+
+    @staticmethod
+    def _judge(answer: Mapping[str, object], tests: str) -> tuple[str, str]:
+        """Kind and killer, of what the server answers."""
+        status, failed = answer["status"], str(answer["failed"])
+        if status == 0:
             return "survived", ""
-        if answer["status"] == "timeout":
-            return "killed", f"timeout in {' '.join(tests)}"
-        if ".py" not in str(answer["failed"]):  # an error of pytest's own is no kill
-            return "untried", f"pytest ended with {answer['status']}: {answer['failed']}"
-        return "killed", str(answer["failed"])
+        if status == "timeout" or (isinstance(status, int) and status < 0):
+            return "killed", f"{'timeout' if status == 'timeout' else 'a signal'} in {tests}"
+        if ".py" not in failed:  # an error of pytest's own is no kill
+            return "untried", f"pytest ended with {status}: {failed}"
+        return "killed", failed
 
     def confirm(self, verdicts: Iterable[Verdict]) -> list[str]:
         """The tests that killed, but fail without any mutant as well."""

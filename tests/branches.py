@@ -1,8 +1,8 @@
 """How much of the code the tests run, branch by branch: a gate, and a list of what they leave out.
 
-    python tests/coverage.py c              lib/nano and firmware/app: gcov
-    python tests/coverage.py python         nanotool: of the run that `nox -s unit` has just made
-    python tests/coverage.py c --missing    and the branches that no test takes
+    python tests/branches.py c              lib/nano and firmware/app: gcov
+    python tests/branches.py python         nanotool: coverage.py around all Python tests
+    python tests/branches.py c --missing    and the branches that no test takes
 
 C is run by its unit tests, and as an extension by the Python tests of the kernels. A branch that
 only guards against the impossible says so at its line, with "unreachable:" in a comment and the
@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "coverage"
@@ -39,9 +40,9 @@ Branch = tuple[str, int, int]  # file, line, number
 
 def run_c() -> Path:
     """Compile with counters, run everything; the folder of the counts."""
-    sys.path.insert(0, str(ROOT))
-    from tests.mutate.c import Project
-    from tests.mutate.rooms import TESTS, killers
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    from mutate.c import Project
+    from mutate.rooms import TESTS, killers
 
     flags = ("-O0", "--coverage", "-fprofile-update=atomic")
     project = Project(BUILD / "c", flags, ())
@@ -134,6 +135,40 @@ def _gate(shares: dict[str, float]) -> int:
     return int(any(value < LEAST[room] for room, value in shares.items()))
 
 
+def run_python(*, missing: bool) -> int:
+    """Run the tests under coverage.py, the programs that they start as well."""
+    data = BUILD / "python" / "data"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    settings = data.with_name("settings")
+    settings.write_text(
+        "[run]\nbranch = true\nsource = nanotool\nparallel = true\npatch = subprocess\n"
+        f"data_file = {data}\n"
+        "[report]\nexclude_also =\n    if TYPE_CHECKING:\n    raise NotImplementedError\n"
+    )
+    coverage = [sys.executable, "-m", "coverage"]
+    option = f"--rcfile={settings}"
+    tests = ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-m", "not slow"]
+    subprocess.run([*coverage, "erase", option], cwd=ROOT, check=True)
+    subprocess.run([*coverage, "run", option, *tests], cwd=ROOT, check=True)
+    subprocess.run([*coverage, "combine", "-q", option], cwd=ROOT, check=True)
+    out = data.with_name("report.json")
+    subprocess.run([*coverage, "json", "-q", option, "-o", str(out)], cwd=ROOT, check=True)
+    content = json.loads(out.read_text())
+    for name, file in sorted(content["files"].items(), key=lambda f: -gaps(f[1])):
+        if gaps(file):
+            of = file["summary"]["num_branches"]
+            print(f"{gaps(file):4} of {of:5} branches not taken  {name}")
+            if missing:
+                print(f"      {file['missing_branches']}")
+    totals = content["totals"]
+    return _gate({"nanotool": 100 * totals["covered_branches"] / totals["num_branches"]})
+
+
+def gaps(file: Any) -> int:
+    """Branches of a file that were not taken."""
+    return int(file["summary"]["missing_branches"])
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -142,7 +177,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.what == "c":
         return report(counts(run_c()), missing=arguments.missing)
-    return 0
+    return run_python(missing=arguments.missing)
 
 
 if __name__ == "__main__":
