@@ -31,6 +31,10 @@ RUN = """
 import sys
 from tests.mutate.server import _Finder
 sys.meta_path.insert(0, _Finder({}, sys.argv[1]))
+sys.path[:0] = ["tests", "tests/python"]
+import app_in_process
+plain = app_in_process.compile_sources
+app_in_process.compile_sources = lambda *words: plain(*words, "-O0", "--coverage")
 import pytest
 sys.exit(pytest.main(["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *sys.argv[2:]]))
 """
@@ -55,6 +59,8 @@ def run_c() -> Path:
     assert rooms
     files = sorted({t for p in (ROOT / "lib/nano/src").rglob("*.[ch]")
                     for t in killers(p.relative_to(ROOT).as_posix())})  # fmt: skip
+    files += killers("firmware/app/console.c")
+    files.append(f"--basetemp={project.build / 'tests'}")  # where the app's counts will lie
     extension = str(project.build / "_nano.abi3.so")
     command = [sys.executable, "-c", RUN, extension, *files]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -64,13 +70,13 @@ def run_c() -> Path:
 def counts(folder: Path) -> dict[Branch, int]:
     """How often each branch was taken, in all objects together."""
     taken: dict[Branch, int] = defaultdict(int)
-    for data in sorted(folder.glob("*.gcno")):
+    for data in sorted(folder.rglob("*.gcno")):
         command = ["gcov", "--json-format", "--stdout", "--branch-probabilities", str(data)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
+        done = subprocess.run(command, cwd=data.parent, capture_output=True, check=True)
         text = gzip.decompress(done.stdout) if done.stdout[:2] == b"\x1f\x8b" else done.stdout
         for line in text.splitlines():
             for file in json.loads(line)["files"]:
-                path = Path(os.path.normpath(folder / file["file"]))
+                path = Path(os.path.normpath(data.parent / file["file"]))
                 if path.is_relative_to(ROOT):
                     _add(taken, path.relative_to(ROOT).as_posix(), file["lines"])
     return taken

@@ -17,6 +17,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -108,7 +109,7 @@ class Examiner:
             extension = outcome.extension
             if outcome.kind != "alive" and not (outcome.kind == "equivalent" and in_python):
                 return outcome.kind, outcome.by
-            if extension is None and not in_python:
+            if extension is None and not in_python and not rooms.killers(mutant.path):
                 return "survived", ""
         tests = list(dict.fromkeys(test for name in mutant.files for test in rooms.killers(name)))
         job = {
@@ -116,6 +117,7 @@ class Examiner:
             "extension": str(extension) if extension else None,
             "tests": tests,
             "seconds": SECONDS,
+            "root": str(shadow(in_c, BUILD / f"tree-{threading.get_ident()}")) if in_c else None,
         }
         return self._judge(self.server().ask(job), " ".join(tests))
 
@@ -145,6 +147,22 @@ class Examiner:
         """End the servers."""
         for server in self.servers:
             server.close()
+
+
+def shadow(files: Mapping[str, str], tree: Path) -> Path:
+    """A tree of links to the repository, but for these files: for tests that compile from it."""
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    folders = {parent for name in files for parent in Path(name).parents}
+    for folder in sorted(folders, key=lambda path: len(path.parts)):
+        (tree / folder).mkdir(exist_ok=True)
+        for entry in (ROOT / folder).iterdir():
+            inside = entry.relative_to(ROOT)
+            if inside not in folders and inside.as_posix() not in files:
+                (tree / inside).symlink_to(entry)
+    for name, content in files.items():
+        (tree / name).write_text(content)
+    return tree
 
 
 def excused() -> dict[str, str]:

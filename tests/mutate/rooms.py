@@ -16,6 +16,7 @@ from .mutant import ROOT, Mutant
 TESTS = (
     (r"lib/nano/src/signal/", "test_signal"),
     (r"lib/nano/src/state", "test_runtime"),
+    (r"firmware/app/", "test_wire"),
     (r"lib/nano/src/train/", "test_training test_trainable"),
     (r"lib/nano/src/sequential", "test_sequential"),
     (r"lib/nano/src/.*_mve\.[ch]|.*/mve\.h", "test_armv81m"),

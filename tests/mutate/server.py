@@ -1,7 +1,8 @@
 """Runs Python tests with something changed, each time in a fork of a process that has the large
 packages already: python -m tests.mutate.server, lines of JSON in, lines of JSON out.
 
-in:  {"files": {path: content}, "extension": path or null, "tests": [...], "seconds": n}
+in:  {"files": {path: content}, "extension": path or null, "tests": [...], "seconds": n}, and
+     "root": a tree with a changed app, for the tests that compile it
 out: {"status": pytest's, or "timeout"; "failed": the first failing test, or a line}
 """
 
@@ -73,6 +74,10 @@ def _child(job: Mapping[str, object], output: int) -> None:
     assert isinstance(tests, list)
     extension = job.get("extension")
     sys.meta_path.insert(0, _Finder(files, str(extension) if extension else None))
+    if job.get("root"):
+        import app_in_process
+
+        app_in_process.ROOT = Path(str(job["root"]))
     import pytest
 
     options = ["-x", "-q", "-rfE", "--tb=line", "-m", "not slow", "--hypothesis-seed=0"]
