@@ -202,11 +202,13 @@ class ArgMax:
 @dataclass(frozen=True, slots=True)
 class CumSum:
     """Sum of the elements up to each one along ``axis``: from the end if ``reverse``, without the
-    element itself if ``exclusive``."""
+    element itself if ``exclusive``. In a QGraph a sum begins with ``start`` steps of the input's
+    scale: 0, but in a .tflite file, whose runtime begins with -zero point."""
 
     axis: int
     exclusive: bool = False
     reverse: bool = False
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)

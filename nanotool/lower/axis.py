@@ -74,6 +74,7 @@ def _cumsum(layer: TargetLayer[CumSum]) -> Call:
         ("count", shape[op.axis]),
         ("inner", inner),
         ("in_zero_point", layer.input.zero_point),
+        ("start", op.start),
         ("left", left),
         ("exclusive", int(op.exclusive)),
         ("reverse", int(op.reverse)),

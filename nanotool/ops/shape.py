@@ -303,7 +303,7 @@ def running_sum(layer: Layer[CumSum]) -> tuple[int, numerics.Multiplier]:
     becomes the output by ``multiplier``. 19 bits, as in TensorFlow Lite Micro; fewer where that
     would leave int32. InvalidModel if there is no such multiplier."""
     zero_point, count = layer.input.zero_point, layer.input.shape[layer.op.axis]
-    farthest = count * max(INT8_MAX - zero_point, zero_point - INT8_MIN)
+    farthest = abs(layer.op.start) + count * max(INT8_MAX - zero_point, zero_point - INT8_MIN)
     left = min(RUNNING_SUM_BITS, 31 - farthest.bit_length())
     if left < 0:
         layer.refuse(f"its sums of {count:,} elements leave int32", "Sum over fewer elements.")
@@ -317,6 +317,8 @@ def running_sum(layer: Layer[CumSum]) -> tuple[int, numerics.Multiplier]:
 @shape_rule(CumSum)
 def _cumsum(layer: Layer[CumSum]) -> Shape:
     _axis(layer, layer.op.axis)
+    if abs(layer.op.start) > -INT8_MIN:
+        layer.refuse(f"its sums begin with {layer.op.start} steps", "At most 128 can be said.")
     running_sum(layer)
     return layer.input.shape
 

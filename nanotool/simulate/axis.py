@@ -33,8 +33,8 @@ def argmax(layer: Layer[ArgMax], x: Int8Array) -> Int32Array:
 
 @kernel(CumSum)
 def cumsum(layer: Layer[CumSum], x: Int8Array) -> Int8Array:
-    """out[k] = clamp(zero point + (sum of in[j] - zero point over j <= k) * scale), j < k if
-    exclusive, j >= k or j > k if reverse."""
+    """out[k] = clamp(zero point + (start + sum of in[j] - zero point over j <= k) * scale), j < k
+    if exclusive, j >= k or j > k if reverse."""
     op, axis = layer.op, 1 + layer.op.axis
     centered = x.astype(np.int64) - layer.input.zero_point
     ordered = np.flip(centered, axis) if op.reverse else centered
@@ -44,4 +44,5 @@ def cumsum(layer: Layer[CumSum], x: Int8Array) -> Int8Array:
     if op.reverse:
         sums = np.flip(sums, axis)
     left, multiplier = running_sum(layer)
-    return numerics.requantize(sums << left, *multiplier, layer.output.zero_point, *layer.clamp)
+    shifted = (sums + op.start) << left
+    return numerics.requantize(shifted, *multiplier, layer.output.zero_point, *layer.clamp)

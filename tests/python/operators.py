@@ -457,7 +457,12 @@ def argmax(draw: Draw) -> None:
 @maker
 def cumsum(draw: Draw) -> None:
     source = draw.input(draw.shape(most=40 if draw.chance(0.2) else 6))
-    op = CumSum(draw.between(0, len(source.shape) - 1), draw.chance(0.5), draw.chance(0.5))
+    op = CumSum(
+        draw.between(0, len(source.shape) - 1),
+        draw.chance(0.5),
+        draw.chance(0.5),
+        draw.between(-128, 128),
+    )
     target = QTensor("output", source.shape, draw.scale(source.scale), draw.between(-128, 127))
     draw.add(op, target, "input", clamp=draw.clamp())
 

@@ -38,15 +38,16 @@ def _argmax(file: File, layer: Layer[ArgMax]) -> None:
 
 @emits(CumSum)
 def _cumsum(file: File, layer: Layer[CumSum]) -> None:
-    """CUMSUM, where TFLite Micro's is right: it begins its sums with the input's zero point, and
-    shifts them 19 bits."""
+    """CUMSUM, where TFLite Micro computes the same: it begins its sums with -zero point, and shifts
+    them 19 bits."""
     op = layer.qop
-    if layer.input.zero_point or running_sum(layer)[0] < RUNNING_SUM_BITS:
+    same = layer.op.start == -layer.input.zero_point
+    if not same or running_sum(layer)[0] < RUNNING_SUM_BITS:
         raise UnsupportedOp(
             op.name,
             f"a cumulative sum of {layer.input.shape[layer.op.axis]} elements with zero point "
             f"{layer.input.zero_point} in a .tflite file",
-            "TensorFlow Lite Micro sums up to 16 elements or so, and those with zero point 0 only: "
+            "TensorFlow Lite Micro sums up to 16 elements or so, and begins with -zero point: "
             "export C source.",
         )
     axis = file.numbers(f"{op.name}/axis", 1 + layer.op.axis)

@@ -51,4 +51,7 @@ def _cumsum(call: Call) -> None:
     axis = call.axis(only(call, call.integers(1, "axis")), len(shape)) - (len(shape) - len(inner))
     if axis < 0:
         call.unsupported("CUMSUM over the batch", "Sum along another axis.")
-    call.emit(CumSum(axis, options.exclusive, options.reverse), [call.source(0)], inner)
+    source = call.source(0)
+    # So TensorFlow Lite Micro's sums begin, and no other runtime has them in int8.
+    start = -call.builder.tensors[source].zero_point
+    call.emit(CumSum(axis, options.exclusive, options.reverse, start), [source], inner)

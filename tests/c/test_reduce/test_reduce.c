@@ -165,7 +165,7 @@ static void test_argmax_in_place(void) {
 /* With scale 1 on both sides: 2^-left * 2^left. */
 static nano_cumsum_params cumsum(uint32_t outer, uint32_t count, uint32_t inner) {
     const nano_cumsum_params p = {
-        outer, count, inner, 0, 19, 0, 0, {1 << 30, -18}, {0, -128, 127},
+        outer, count, inner, 0, 0, 19, 0, 0, {1 << 30, -18}, {0, -128, 127},
     };
     return p;
 }
@@ -206,10 +206,25 @@ static void test_cumsum_along_the_middle(void) {
         CHECK_EQUAL(sums[i], data[i]);
 }
 
+static void test_cumsum_begins_with_start(void) {
+    static const int8_t in[4] = {1, 2, 3, 100};
+    static const int8_t sums[2][4] = {{-7, -6, -4, -1}, {98, 96, 93, -7}};
+    nano_cumsum_params p = cumsum(1, 4, 1);
+    p.start = -7;
+    p.exclusive = 1;
+    for (int reverse = 0; reverse < 2; reverse++) {
+        p.reverse = (uint8_t)reverse;
+        run_cumsum(&p, in, actual);
+        for (int i = 0; i < 4; i++)
+            CHECK_EQUAL(sums[reverse][i], actual[i]);
+    }
+}
+
 int main(void) {
     check_begin();
     RUN(test_cumsum_in_four_ways);
     RUN(test_cumsum_along_the_middle);
+    RUN(test_cumsum_begins_with_start);
     RUN(test_mean_over_rows_and_columns);
     RUN(test_mean_over_channels);
     RUN(test_mean_of_one);

@@ -283,9 +283,10 @@ def _cumsum(b: Builder) -> bool:
     shape = b.tensor.shape
     if not shape:
         return False
-    op = CumSum(b.between(0, len(shape) - 1), b.chance(0.3), b.chance(0.3))
-    if b.tflite and (b.tensor.zero_point or shape[op.axis] > 31):
-        return False  # TFLite Micro's sums begin with the zero point, or leave int32
+    start = -b.tensor.zero_point if b.tflite else b.between(-128, 128)
+    op = CumSum(b.between(0, len(shape) - 1), b.chance(0.3), b.chance(0.3), start)
+    if b.tflite and shape[op.axis] > (31 if b.tensor.zero_point == 0 else 15):
+        return False  # TensorFlow Lite Micro's sums leave int32
     target = b.fitting(b.real(b.end).cumsum(1 + op.axis), shape)
     return b.plain(op, target, b.clamp(target))
 

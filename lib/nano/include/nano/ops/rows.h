@@ -35,13 +35,15 @@ typedef struct {
 } nano_argmax_params;
 void nano_argmax(const void *params, const nano_io *io);
 
-/* out[o, k, i] = the sum of in[o, j, i] over j <= k. Byte n of the output needs input byte n; a
- * reverse sum reads all count x inner elements of its slab before it writes any of them. */
+/* out[o, k, i] = start and the sum of in[o, j, i] over j <= k. Byte n of the output needs input
+ * byte n; a reverse sum reads all count x inner elements of its slab before it writes any of them.
+ */
 typedef struct {
     uint32_t outer; /* product of the axes before the one that is summed along */
     uint32_t count; /* elements along it: no sum of theirs, shifted left, leaves int32 */
     uint32_t inner; /* product of the axes behind it; as many int32 of scratch */
     int16_t in_zero_point;
+    int16_t start;      /* in steps of the input's scale, -128..128 */
     uint8_t left;       /* bits that a sum is shifted to the left, 0..19 */
     uint8_t exclusive;  /* 1: j < k */
     uint8_t reverse;    /* 1: j >= k, or j > k */

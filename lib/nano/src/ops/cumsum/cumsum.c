@@ -1,6 +1,7 @@
-/* out[o, k, i] = store(scale(sum of in[o, j, i] - zero_point over j <= k, shifted left)); j < k if
- * exclusive, j >= k or j > k if reverse. In scratch: the sum of each i so far. A reverse sum begins
- * with all of its elements, and each is taken away, so that out is written in memory order. */
+/* out[o, k, i] = store(scale(sum shifted left)), sum = start + in[o, j, i] - zero_point over j <=
+ * k; j < k if exclusive, j >= k or j > k if reverse. In scratch: the sum of each i so far. A
+ * reverse sum begins with all of its elements, and each is taken away, so that out is written in
+ * memory order. */
 #include "nano/ops.h"
 
 #include "../../requant.h"
@@ -8,7 +9,7 @@
 /* The sums that a slab of count x inner elements begins with. */
 static void begin(const nano_cumsum_params *p, const int8_t *in, int32_t *sums) {
     for (uint32_t i = 0; i < p->inner; i++)
-        sums[i] = 0;
+        sums[i] = p->start;
     for (uint32_t k = 0; p->reverse && k < p->count; k++, in += p->inner)
         for (uint32_t i = 0; i < p->inner; i++)
             sums[i] += in[i] - p->in_zero_point;
