@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
-from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Quantize, Shape, Unary
-from nanotool.unary import USEFUL_INPUT
+from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
+from nanotool.ops import facts
 
 # So many inputs that use less than this part of the range were hardly scaled as in training.
 NARROW_INPUTS, NARROW = 4, 1 / 16
@@ -69,13 +69,11 @@ def clipping(graph: QGraph, x: NDArray[Any]) -> Clipping | None:
     tensor = graph.input_tensor
     if tensor.dtype == "float32":  # the model itself quantizes it
         readers = [op for op in graph.ops if graph.input in op.inputs]
-        if not (len(readers) == 1 and isinstance(readers[0].op, Quantize)):
+        if len(readers) != 1:
             return None
         tensor = graph.tensors[readers[0].name]
-    data, seen = np.asarray(x), []
-    for reader in (op.op for op in graph.ops if tensor.name in op.inputs):
-        function = reader.function if isinstance(reader, Unary) else ""
-        seen.append(USEFUL_INPUT.get(function, (-np.inf, np.inf)))
+    data = np.asarray(x)
+    seen = [facts(op.op).useful_input for op in graph.ops if tensor.name in op.inputs]
     if data.dtype.kind == "f" and seen:  # what no reader can see may saturate
         data = np.clip(data, min(low for low, _ in seen), max(high for _, high in seen))
     return clipped(tensor.dtype, tensor.scale, tensor.zero_point, data)

@@ -6,6 +6,7 @@ so `facts` is asked about an operator, not about its class.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
@@ -73,6 +74,8 @@ class Facts:
     chooses: bool = False
     # It chooses, but for real 0 or, from a second input in a Graph, a value of its own.
     fills: bool = False
+    # What it sees of its inputs: outside, their values make no difference to it.
+    useful_input: tuple[float, float] = (-math.inf, math.inf)
     # It makes values beyond those that it reads, and stores them with a scale of its own.
     scales_output: bool = False
 
@@ -128,7 +131,11 @@ def facts(op: Op) -> Facts:
     general = FACTS[type(op)]
     match op:
         case Unary(function):
-            return replace(general, prescribed_output=unary.fixed_output(function))
+            return replace(
+                general,
+                prescribed_output=unary.fixed_output(function),
+                useful_input=unary.USEFUL_INPUT.get(function, general.useful_input),
+            )
         case Binary("maximum" | "minimum"):
             return replace(general, scales_output=False, joins_quantizations=True, chooses=True)
         case Resize("nearest"):

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import math
 
-from nanotool import unary
 from nanotool.errors import InvalidModel
-from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, Graph, Node, QTensor, Unary
+from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, Graph, Node, QTensor
 from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
@@ -33,9 +32,7 @@ def useful_range(graph: Graph, tensor: str) -> Range:
 
 def _useful_to(graph: Graph, reader: Node) -> Range:
     """What ``reader`` sees of an input."""
-    if isinstance(reader.op, Unary):
-        return unary.USEFUL_INPUT.get(reader.op.function, UNBOUNDED)
-    return useful_range(graph, reader.name) if _chooses(reader) else UNBOUNDED
+    return useful_range(graph, reader.name) if _chooses(reader) else facts(reader.op).useful_input
 
 
 def _chooses(node: Node) -> bool:
