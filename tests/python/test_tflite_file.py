@@ -21,7 +21,7 @@ from tflite_files import Spec, code, ints, operator, quantization, serialize, te
 from bench import fuzz_tflite
 from nanotool.backends import tflite as writer
 from nanotool.errors import InvalidModel, NanoError
-from nanotool.frontends.tflite import convert, file, flatbuffer, schema
+from nanotool.frontends.tflite import checks, content, convert, file, flatbuffer, schema
 from nanotool.simulate import simulate
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -101,7 +101,7 @@ def _text(given: bytes | None) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _check_tensor(given: file.Tensor, theirs: Any, buffer: Any) -> None:
+def _check_tensor(given: content.Tensor, theirs: Any, buffer: Any) -> None:
     assert given.name == _text(theirs.Name())
     assert given.shape == _numbers(theirs.ShapeAsNumpy())
     signature = _numbers(theirs.ShapeSignatureAsNumpy())  # without a -1 it says nothing
@@ -112,7 +112,7 @@ def _check_tensor(given: file.Tensor, theirs: Any, buffer: Any) -> None:
     assert (b"" if given.data is None else bytes(given.data)) == data
     quantized = theirs.Quantization()
     if given.quantization is None:
-        unread = given.type not in file.QUANTIZED
+        unread = given.type not in content.QUANTIZED
         assert (
             unread or quantized is None or quantized.ScaleIsNone() or quantized.ScaleLength() == 0
         )
@@ -156,7 +156,7 @@ def _check_options(given: schema.Options, union: Any) -> None:
             assert _stored(getattr(given, name), kind) == getattr(theirs, getter)()
 
 
-def check_against_schema_package(data: bytes) -> file.Model:
+def check_against_schema_package(data: bytes) -> content.Model:
     """Read ``data`` and compare everything with the generated accessors."""
     model = file.read(data)
     theirs = tflite.Model.GetRootAs(data, 0)
@@ -167,7 +167,7 @@ def check_against_schema_package(data: bytes) -> file.Model:
     assert len(model.operator_codes) == theirs.OperatorCodesLength()
     assert len(model.tensors) == graph.TensorsLength()
     assert len(model.operators) == graph.OperatorsLength()
-    for i in sorted(file._used(model)):
+    for i in sorted(checks.used_tensors(model)):
         given, expected = model.tensors[i], graph.Tensors(i)
         _check_tensor(given, expected, theirs.Buffers(expected.Buffer()))
     for i, given_operator in enumerate(model.operators):
@@ -241,7 +241,7 @@ def test_a_model_made_by_hand() -> None:
     assert model.description == "by hand"
     assert model.name == "main"
     assert [t.name for t in model.tensors] == ["in", "weights", "bias", "out"]
-    assert model.tensors[0].quantization == file.Quantization((0.5,), (0,), 0)
+    assert model.tensors[0].quantization == content.Quantization((0.5,), (0,), 0)
     assert model.tensors[1].array().tolist() == np.arange(12).reshape(3, 4).tolist()
     assert not model.tensors[1].array().flags.writeable
     assert model.operators[0].options == schema.FullyConnectedOptions("RELU", "DEFAULT", True)
@@ -256,7 +256,7 @@ def test_what_a_file_may_leave_out() -> None:
     tensor_of(model, 0)["ShapeSignature"] = ints(-1, 4)
     read = file.read(serialize(model))
     assert (read.description, read.name, read.tensors[0].name) == ("", "", "")
-    assert read.operators[0].inputs == (0, 1, file.NO_TENSOR)
+    assert read.operators[0].inputs == (0, 1, content.NO_TENSOR)
     assert read.operators[0].options == schema.FullyConnectedOptions()
     assert read.tensors[0].shape_signature == (-1, 4)
 
@@ -264,7 +264,9 @@ def test_what_a_file_may_leave_out() -> None:
 def test_custom_and_unlisted_operators_are_named() -> None:
     model = dense()
     model[1]["OperatorCodes"] = [code(file.CUSTOM, CustomCode="Audio")]
-    assert file.read(serialize(model)).operators[0].code == file.OperatorCode("CUSTOM", 1, "Audio")
+    assert file.read(serialize(model)).operators[0].code == content.OperatorCode(
+        "CUSTOM", 1, "Audio"
+    )
     model[1]["OperatorCodes"] = [code(tflite.BuiltinOperator.LSTM)]
     read = file.read(serialize(model)).operators[0]
     assert (read.code.name, read.options) == ("LSTM", None)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nanotool import unary
 from nanotool.errors import InvalidModel, UnsupportedOp
-from nanotool.frontends.tflite.file import (
+from nanotool.frontends.tflite.content import (
     FULL_INTEGER,
     NO_TENSOR,
     SHOWN,

@@ -23,10 +23,16 @@ from nanotool.frontends.tflite import (  # noqa: F401  (register)
     pooling,
 )
 from nanotool.frontends.tflite.builder import Builder, Call
-from nanotool.frontends.tflite.file import FULL_INTEGER, NO_TENSOR, SHOWN, Model, Operator
+from nanotool.frontends.tflite.content import (
+    FULL_INTEGER,
+    NO_TENSOR,
+    SHOWN,
+    Model,
+    Operator,
+    Variable,
+)
 from nanotool.frontends.tflite.importers import IMPORTERS, Importer
 from nanotool.frontends.tflite.instead import way_out
-from nanotool.frontends.tflite.variables import Variable
 from nanotool.identifiers import model_identifier
 from nanotool.ir import DTYPES, QGraph, QTensor, State
 from nanotool.validate import validate

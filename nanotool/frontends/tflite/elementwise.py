@@ -7,7 +7,7 @@ import numpy as np
 from nanotool import unary
 from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.builder import Call
-from nanotool.frontends.tflite.file import FULL_INTEGER
+from nanotool.frontends.tflite.content import FULL_INTEGER
 from nanotool.frontends.tflite.importers import Import, imports
 from nanotool.ir import Binary, PRelu, Quantize, Shape, Unary
 

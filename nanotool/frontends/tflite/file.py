@@ -13,132 +13,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.frontends.tflite import schema
+from nanotool.frontends.tflite.checks import (
+    check_float,
+    check_indices,
+    check_integer,
+    check_order,
+    check_results,
+    used_tensors,
+)
+from nanotool.frontends.tflite.content import (
+    DTYPES,
+    FIXED_SHAPES,
+    FULL_INTEGER,
+    MAX_RANK,
+    QUANTIZED,
+    SHOWN,
+    SMALL_INTEGER,
+    Model,
+    Operator,
+    OperatorCode,
+    Quantization,
+    Tensor,
+    Variable,
+    refuse,
+)
 from nanotool.frontends.tflite.flatbuffer import HINT, Reader
 from nanotool.frontends.tflite.schema import Options
-from nanotool.frontends.tflite.variables import Key, Variable, first_values, without_variables
+from nanotool.frontends.tflite.variables import Key, first_values, without_variables
 
 MAX_FILE = 64 * 2**20  # bytes
 MAX_ELEMENTS = 2**24  # of one tensor
-MAX_RANK = 8
-SHOWN = 60  # characters of a name in a message
-NO_TENSOR = -1
 CUSTOM = 32  # the operator code of all operators that are not built in
-
-DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype("?"),
-    "FLOAT16": np.dtype("<f2"),
-    "FLOAT32": np.dtype("<f4"),
-    "FLOAT64": np.dtype("<f8"),
-    "INT8": np.dtype("<i1"),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "UINT8": np.dtype("<u1"),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-}
-
-QUANTIZED = frozenset({"INT8", "UINT8", "INT16"})  # the types whose scales somebody reads
-
-FIXED_SHAPES = "Convert the model with an input of fixed shape and a batch of 1."
-CONSTANT = "Here only a constant will do: convert the model so that it is folded."
-FULL_INTEGER = (
-    "Quantize it when you convert it: with a representative dataset, "
-    "target_spec.supported_ops = [TFLITE_BUILTINS_INT8], and inference types int8."
-)
-SMALL_INTEGER = "Convert the model with 8 bits for each weight."
-
-
-# --- The model ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Quantization:
-    """real = scale · (q − zero point), with one scale, or one per index of ``dimension``."""
-
-    scales: tuple[float, ...]  # one or more, positive; 0 for a constant's index that holds 0 alone
-    zero_points: tuple[int, ...]  # as many; within the tensor's type
-    dimension: int  # an axis of the tensor if there are several scales
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor. The batch, if there is one, is the first axis."""
-
-    name: str  # printable; may be empty, and is not unique
-    shape: tuple[int, ...]  # at most MAX_RANK sizes, each at least 1
-    shape_signature: tuple[int, ...]  # the same, but for a first -1: any batch, here 1
-    type: str  # "INT8": a key of DTYPES
-    quantization: Quantization | None  # of INT8, UINT8 and INT16: no others' is read
-    data: memoryview | None  # a constant's bytes, little-endian: a view into the file
-    is_variable: bool  # state that outlives an inference
-
-    @property
-    def size(self) -> int:
-        """Elements."""
-        return math.prod(self.shape)
-
-    def array(self) -> NDArray[Any]:
-        """The constant, read-only, in native byte order; InvalidModel if it is an activation."""
-        if self.data is None:
-            _refuse(f"Tensor {self.name[:SHOWN]!r}", "it is not a constant", CONSTANT)
-        array = np.frombuffer(self.data, DTYPES[self.type]).reshape(self.shape)
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorCode:
-    """A kind of operator that the file says it uses."""
-
-    name: str  # "CONV_2D"; "CUSTOM" with a name of its own
-    version: int
-    custom: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """One operation."""
-
-    code: OperatorCode
-    inputs: tuple[int, ...]  # indices of tensors; NO_TENSOR: left out
-    outputs: tuple[int, ...]  # at least one
-    options: Options | None  # None: the operator has none, or none that we know
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """The first subgraph of a file, and what the file says about itself."""
-
-    version: int
-    description: str
-    operator_codes: tuple[OperatorCode, ...]
-    name: str  # of the subgraph; often empty
-    tensors: tuple[Tensor, ...]  # those that nobody uses may be anything
-    operators: tuple[Operator, ...]  # in the order in which they run
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    variables: tuple[Variable, ...] = ()  # whose operators are gone
-
-    @property
-    def results(self) -> tuple[int, ...]:
-        """The tensors for which it runs: outputs, then what variables become."""
-        return (*self.outputs, *(variable.next for variable in self.variables))
-
-    def describe(self, index: int) -> str:
-        """A tensor in a message: its number, and its name if it has one."""
-        name = self.tensors[index].name
-        return f"tensor {index} {name[:SHOWN]!r}" if name else f"tensor {index}"
-
 
 Screen: TypeAlias = Callable[[Model], None]  # it raises for operators that nobody can compute
 
@@ -172,9 +85,9 @@ def read(data: bytes, screen: Screen | None = None) -> Model:
     reader = Reader(data)
     file = reader.root(schema.File, schema.FILE_IDENTIFIER, "model")
     if file.version != schema.VERSION:
-        _refuse("The file", f"its schema has version {file.version}, not {schema.VERSION}")
+        refuse("The file", f"its schema has version {file.version}, not {schema.VERSION}")
     if not file.subgraphs:
-        _refuse("The file", "it has no subgraph")
+        refuse("The file", "it has no subgraph")
     _check_entries(reader, file)
     graph = file.subgraphs[0]
     codes = tuple(map(_operator_code, file.operator_codes))
@@ -190,20 +103,20 @@ def read(data: bytes, screen: Screen | None = None) -> Model:
         inputs=graph.inputs,
         outputs=graph.outputs,
     )
-    _check_indices(rough)
+    check_indices(rough)
     rough = _as_steps(reader, file, rough)
-    _check_float(rough)
+    check_float(rough)
     if screen is not None:
         screen(rough)
-    _check_results(rough)
-    used = _used(rough)
+    check_results(rough)
+    used = used_tensors(rough)
     tensors = tuple(
         _tensor(file, i, raw) if i in used else given
         for i, (raw, given) in enumerate(zip(graph.tensors, rough.tensors, strict=True))
     )
     model = replace(rough, tensors=tensors)
-    _check_order(model)
-    _check_integer(model)
+    check_order(model)
+    check_integer(model)
     return model
 
 
@@ -215,7 +128,7 @@ def _check_entries(reader: Reader, file: schema.File) -> None:
     entries = reader.root(schema.Entries, schema.FILE_IDENTIFIER, "model").signatures
     if len({entry.subgraph for entry in entries}) > 1:
         names = ", ".join(repr(entry.key[:SHOWN]) for entry in entries[:8])
-        _refuse(
+        refuse(
             "The file",
             f"it has several entry points: {names}",
             "Convert the one function that infers.",
@@ -230,7 +143,7 @@ def _as_steps(reader: Reader, file: schema.File, model: Model) -> Model:
     values: dict[Key, bytes] = {}
     for number in once:
         if not 0 < number < len(file.subgraphs):
-            _refuse("CALL_ONCE", f"there is no subgraph {number} to begin with")
+            refuse("CALL_ONCE", f"there is no subgraph {number} to begin with")
         graph = file.subgraphs[number]
         listed = tuple(
             _operator(reader, model.operator_codes, i, operator)
@@ -238,10 +151,10 @@ def _as_steps(reader: Reader, file: schema.File, model: Model) -> Model:
         )
         for key, index in first_values(listed).items():
             if not 0 <= index < len(graph.tensors):
-                _refuse("CALL_ONCE", f"it assigns tensor {index} of {len(graph.tensors)}")
+                refuse("CALL_ONCE", f"it assigns tensor {index} of {len(graph.tensors)}")
             data = _data(file, "CALL_ONCE", graph.tensors[index])
             if data is None:
-                _refuse("CALL_ONCE", "it begins with a tensor without data")
+                refuse("CALL_ONCE", "it begins with a tensor without data")
             values[key] = bytes(data)
     states = tuple(
         Variable(key[1] or key[0] or f"variable_{number}", read, following, values.get(key))
@@ -254,29 +167,6 @@ def _as_steps(reader: Reader, file: schema.File, model: Model) -> Model:
 def _described(raw: schema.Tensor) -> Tensor:
     """A tensor as the file describes it, not judged."""
     return Tensor(raw.name, raw.shape, raw.shape, raw.type, None, None, raw.is_variable)
-
-
-def _needed(model: Model) -> list[tuple[int, Operator]]:
-    """The operators on which an output depends, or that write an input; with their numbers."""
-    wanted = {*model.inputs, *model.results}
-    needed = []
-    for i, operator in reversed(list(enumerate(model.operators))):
-        if not wanted.isdisjoint(operator.outputs):
-            needed.append((i, operator))
-            wanted.update(operator.inputs)
-    return needed[::-1]
-
-
-def _used(model: Model) -> set[int]:
-    """The tensors that an input, an output or an operator that is needed names."""
-    used = {*model.inputs, *model.results, *(variable.read for variable in model.variables)}
-    for _, operator in _needed(model):
-        used.update(operator.outputs, operator.inputs)
-    return used - {NO_TENSOR}
-
-
-def _refuse(where: str, what: str, hint: str = HINT) -> NoReturn:
-    raise InvalidModel(f"{where}: {what}.", hint)
 
 
 def _operator_code(code: schema.OperatorCode) -> OperatorCode:
@@ -292,13 +182,13 @@ def _operator(
     reader: Reader, codes: tuple[OperatorCode, ...], index: int, operator: schema.Operator
 ) -> Operator:
     if operator.opcode_index >= len(codes):
-        _refuse(
+        refuse(
             f"Operator {index}",
             f"its operator code {operator.opcode_index} is not one of {len(codes)}",
         )
     code = codes[operator.opcode_index]
     if not code.name:
-        _refuse(
+        refuse(
             f"Operator {index}",
             f"its code {code.version} is no operator of the schema",
             f"{HINT} If TensorFlow made it newly, update the Python package tflite.",
@@ -320,7 +210,7 @@ def _options(
         return table()
     where = f"Operator {index} ({code.name})"
     if kind != table.__name__:
-        _refuse(where, f"its options are {kind}, not {table.__name__}")
+        refuse(where, f"its options are {kind}, not {table.__name__}")
     return reader.table(table, place, f"{where}.options")
 
 
@@ -331,9 +221,9 @@ def _tensor(file: schema.File, index: int, raw: schema.Tensor) -> Tensor:
     where = f"Tensor {index} {raw.name[:SHOWN]!r}" if raw.name else f"Tensor {index}"
     if raw.type not in DTYPES:
         hint = SMALL_INTEGER if raw.type in {"INT4", "UINT4", "INT2"} else FULL_INTEGER
-        _refuse(where, f"type {raw.type} is not supported", hint)
+        refuse(where, f"type {raw.type} is not supported", hint)
     if raw.sparsity is not None:
-        _refuse(where, "it is sparse", "Convert the model without sparsity: with dense weights.")
+        refuse(where, "it is sparse", "Convert the model without sparsity: with dense weights.")
     signature = _shape(where, raw)
     data = _data(file, where, raw)
     tensor = Tensor(
@@ -347,7 +237,7 @@ def _tensor(file: schema.File, index: int, raw: schema.Tensor) -> Tensor:
     )
     expected = tensor.size * DTYPES[tensor.type].itemsize
     if tensor.data is not None and len(tensor.data) != expected:
-        _refuse(
+        refuse(
             where,
             f"{tensor.type} {tensor.shape} takes {expected} bytes, its buffer has "
             f"{len(tensor.data)}",
@@ -360,21 +250,21 @@ def _shape(where: str, raw: schema.Tensor) -> tuple[int, ...]:
     shape = raw.shape
     signature = shape if raw.shape_signature is None else raw.shape_signature
     if len(shape) > MAX_RANK:
-        _refuse(where, f"it has {len(shape)} axes, more than {MAX_RANK}")
+        refuse(where, f"it has {len(shape)} axes, more than {MAX_RANK}")
     if -1 in shape:
-        _refuse(where, f"its shape {shape} is not fixed", FIXED_SHAPES)
+        refuse(where, f"its shape {shape} is not fixed", FIXED_SHAPES)
     if min(shape, default=1) < 1:
-        _refuse(where, f"its shape {shape} has a size below 1")
+        refuse(where, f"its shape {shape} has a size below 1")
     if math.prod(shape) > MAX_ELEMENTS:
-        _refuse(where, f"its shape {shape} has more than {MAX_ELEMENTS:,} elements")
+        refuse(where, f"its shape {shape} has more than {MAX_ELEMENTS:,} elements")
     if -1 not in signature:  # it says nothing; some writers leave it empty, or an old one
         return shape
     if len(signature) != len(shape) or any(
         given not in {size, -1} for given, size in zip(signature, shape, strict=True)
     ):
-        _refuse(where, f"its shape {shape} does not fit its signature {signature[:MAX_RANK]}")
+        refuse(where, f"its shape {shape} does not fit its signature {signature[:MAX_RANK]}")
     if -1 in signature[1:] or shape[0] != 1:
-        _refuse(where, f"its shape {signature} is not fixed", FIXED_SHAPES)
+        refuse(where, f"its shape {signature} is not fixed", FIXED_SHAPES)
     return signature
 
 
@@ -383,22 +273,22 @@ def _quantization(where: str, raw: schema.Tensor, data: memoryview | None) -> Qu
     if given is None or not given.scale:
         return None
     if given.details_type != "NONE":
-        _refuse(where, f"its quantization is a {given.details_type}", FULL_INTEGER)
+        refuse(where, f"its quantization is a {given.details_type}", FULL_INTEGER)
     count, axis = len(given.scale), given.quantized_dimension
     zero_points = given.zero_point
     if len(zero_points) in {0, 1} and data is not None:  # of a constant: 0, or one for all
         zero_points = (zero_points or (0,)) * count
     if len(zero_points) != count:
-        _refuse(where, f"it has {count} scales and {len(zero_points)} zero points")
+        refuse(where, f"it has {count} scales and {len(zero_points)} zero points")
     if count > 1 and not (0 <= axis < len(raw.shape) and raw.shape[axis] == count):
-        _refuse(where, f"{count} scales do not fit axis {axis} of its shape {raw.shape}")
+        refuse(where, f"{count} scales do not fit axis {axis} of its shape {raw.shape}")
     if not all(map(math.isfinite, given.scale)):
-        _refuse(where, "a scale is not finite")
+        refuse(where, "a scale is not finite")
     limits = np.iinfo(DTYPES[raw.type])
     if not all(limits.min <= zero <= limits.max for zero in zero_points):
-        _refuse(where, f"a zero point is outside {raw.type}")
+        refuse(where, f"a zero point is outside {raw.type}")
     if not all(scale > 0 or _is_zero(raw, data, i) for i, scale in enumerate(given.scale)):
-        _refuse(where, "a scale is not positive")
+        refuse(where, "a scale is not positive")
     return Quantization(given.scale, zero_points, axis)
 
 
@@ -417,90 +307,12 @@ def _is_zero(raw: schema.Tensor, data: memoryview | None, index: int) -> bool:
 def _data(file: schema.File, where: str, raw: schema.Tensor) -> memoryview | None:
     """The bytes of a constant; None: there are none, it is an activation."""
     if raw.buffer >= len(file.buffers):
-        _refuse(where, f"its buffer {raw.buffer} is not one of {len(file.buffers)}")
+        refuse(where, f"its buffer {raw.buffer} is not one of {len(file.buffers)}")
     buffer = file.buffers[raw.buffer]
     if buffer.offset > 1 or buffer.size > 1:  # TensorFlow Lite takes 0 and 1 for "none"
-        _refuse(
+        refuse(
             where,
             "its data lie behind the flatbuffer",
             "Only models above 2 GB need that: convert it without external buffers.",
         )
     return buffer.data if buffer.data else None
-
-
-# --- The whole ------------------------------------------------------------------------------------
-
-
-def _check_indices(model: Model) -> None:
-    """Every index leads to a tensor; only an operator's inputs may be left out."""
-    count = len(model.tensors)
-    for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
-        if not indices:
-            _refuse("The graph", f"it has no {what}")
-        if len(set(indices)) != len(indices):
-            _refuse("The graph", f"one of its {what} is listed twice")
-        _check_range("The graph", what, indices, 0, count)
-    for i, operator in enumerate(model.operators):
-        where = f"Operator {i} ({operator.code.name})"
-        _check_range(where, "inputs", operator.inputs, NO_TENSOR, count)
-        _check_range(where, "outputs", operator.outputs, 0, count)
-
-
-def _check_range(where: str, what: str, indices: tuple[int, ...], low: int, count: int) -> None:
-    for index in indices:
-        if not low <= index < count:
-            _refuse(where, f"its {what} name tensor {index} of {count}")
-
-
-def _check_results(model: Model) -> None:
-    """Every operator has outputs: those of variables, which have none, are not ours."""
-    for i, operator in enumerate(model.operators):
-        if not operator.outputs:
-            _refuse(f"Operator {i} ({operator.code.name})", "it has no outputs")
-
-
-def _check_order(model: Model) -> None:
-    """Activations are written once, before they are read; nobody writes constants or inputs."""
-    tensors = model.tensors
-    written = {i for i, t in enumerate(tensors) if t.data is not None or t.is_variable}
-    written.update(variable.read for variable in model.variables)
-    for index in model.inputs:
-        if index in written:
-            _refuse("The graph", f"its input, {model.describe(index)}, is no activation")
-        written.add(index)
-    for i, operator in _needed(model):
-        where = f"Operator {i} ({operator.code.name})"
-        for index in operator.inputs:
-            if index != NO_TENSOR and index not in written:
-                _refuse(where, f"it reads {model.describe(index)} before it is written")
-        for index in operator.outputs:
-            if index in written:
-                _refuse(where, f"it writes {model.describe(index)}, which holds something already")
-            written.add(index)
-    for index in model.results:
-        if index not in written:
-            what = "output" if index in model.outputs else "next state"
-            _refuse("The graph", f"nothing writes its {what}, {model.describe(index)}")
-
-
-def _check_float(model: Model) -> None:
-    """A model in floats is told so, whatever its operators are."""
-    types = {model.tensors[i].type for i in _used(model)}
-    if types & {"FLOAT32", "FLOAT16", "FLOAT64"} and not types & QUANTIZED:
-        _refuse(
-            "The model", f"it computes in {', '.join(sorted(types))}, not in INT8", FULL_INTEGER
-        )
-
-
-def _check_integer(model: Model) -> None:
-    """Some activation is int8, and every int8 activation that is used has a scale."""
-    activations = [i for i in sorted(_used(model)) if model.tensors[i].data is None]
-    types = {model.tensors[i].type for i in activations}
-    if "INT8" not in types:
-        _refuse(
-            "The model", f"it computes in {', '.join(sorted(types))}, not in INT8", FULL_INTEGER
-        )
-    for index in activations:
-        tensor = model.tensors[index]
-        if tensor.type == "INT8" and tensor.quantization is None:
-            _refuse(f"T{model.describe(index)[1:]}", "it is INT8 without a scale", FULL_INTEGER)

@@ -10,29 +10,17 @@ go, and a `Variable` each is left.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from typing import TypeAlias
 
 from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.frontends.tflite.content import Operator
 from nanotool.frontends.tflite.schema import CallOnceOptions, VarHandleOptions
-
-if TYPE_CHECKING:
-    from nanotool.frontends.tflite.file import Operator
 
 OPERATORS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
 ONE = "Convert the model anew; TensorFlow Lite's converter makes no such files."
 
 Key: TypeAlias = tuple[str, str]  # container, shared name
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One variable: tensors of the first subgraph, and the bytes that the first step reads."""
-
-    name: str
-    read: int
-    next: int
-    initial: bytes | None  # None: the tensor's zero point, everywhere
 
 
 def _handle(operator: Operator) -> Key:
