@@ -433,8 +433,8 @@ def _dead_operator(model: Spec) -> None:
 
 
 def _nameless(model: Spec) -> None:
-    for _, content in graph_of(model)["Tensors"]:
-        del content["Name"]
+    for _, entry in graph_of(model)["Tensors"]:
+        del entry["Name"]
 
 
 BIAS = np.full(3, 1e-3, np.float32)
