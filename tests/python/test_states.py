@@ -314,3 +314,38 @@ def test_several_ends_are_written_and_states_are_not(tflm: Interpreter) -> None:
     assert_equal(tflm.run_ends(write(graph), x, 2), simulate_steps(graph, x)[0])
     with pytest.raises(UnsupportedOp, match=r"a state in a \.tflite file"):
         write(FORMS["summed"])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dilation", "channels", "groups"),
+    [
+        ((21, 1), (1, 1), 64, 64),
+        ((3, 2), (2, 1), 4, 4),
+        ((2, 3), (1, 2), 12, 12),
+        ((3, 1), (3, 1), 8, 8),
+        ((2, 3), (1, 1), 8, 8),
+        ((5, 3), (1, 1), 7, 1),
+        ((1, 1), (1, 1), 64, 1),
+    ],
+)
+def test_one_output_pixel(
+    kernel: tuple[int, int], dilation: tuple[int, int], channels: int, groups: int
+) -> None:
+    """Layers of a streamed step: the whole of the input is one window."""
+    rng = np.random.default_rng(7)
+    sizes = [1 + (size - 1) * step for size, step in zip(kernel, dilation, strict=True)]
+    window = Window(kernel, dilation=dilation)
+    tensors = {
+        "x": QTensor("x", (*sizes, channels), 0.05, -7),
+        "y": QTensor("y", (1, 1, channels), 0.9, 3),
+    }
+    weight = rng.integers(-127, 128, (channels, *kernel, channels // groups)).astype(np.int8)
+    scale = rng.uniform(0.001, 0.02, channels).astype(np.float32)
+    bias = rng.integers(-900, 900, channels).astype(np.int32)
+    op = QOp("y", Conv2D(window, groups), ("x",), weight, scale, bias, (-120, 90))
+    graph = QGraph("pixel", tensors, (op,), ("x",), ("y",))
+    lowered = lower(graph, "armv7em")
+    found = lowered.ops[0].kernel
+    assert found.startswith("nano_depthwise_conv2d_pixel" if groups > 1 else "nano_dense")
+    x = random_steps(graph, 64)
+    assert_equal(Runtime(lowered, plan(lowered)).run_steps(x), simulate_steps(graph, x)[0])

@@ -123,6 +123,8 @@ static inline int32_t nano_high(nano_halves a) {
 /* sum + a.low * b.low + a.high * b.high; one half of each, with and without a sum: b bottom, t top,
  * of a, then of b */
 NANO_PRODUCTS(nano_smlad, "smlad %0, %1, %2, %3", (uint32_t)NANO_LL + (uint32_t)NANO_HH)
+NANO_PRODUCTS(nano_smlabb, "smlabb %0, %1, %2, %3", NANO_LL)
+NANO_PRODUCTS(nano_smlatt, "smlatt %0, %1, %2, %3", NANO_HH)
 NANO_PRODUCTS(nano_smlabt, "smlabt %0, %1, %2, %3", NANO_LH)
 NANO_PRODUCTS(nano_smlatb, "smlatb %0, %1, %2, %3", NANO_HL)
 NANO_PRODUCT(nano_smulbb, "smulbb %0, %1, %2", NANO_LL)

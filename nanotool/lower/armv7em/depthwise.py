@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
 from nanotool.lower import pack
-from nanotool.lower.layer import Call, TargetLayer, store, variant
-from nanotool.lower.linear import is_depthwise
+from nanotool.lower.layer import Call, TargetLayer, in_chunks, overlap, store, variant
+from nanotool.lower.linear import conv2d_struct, is_depthwise
 from nanotool.lower.planes import PLANES, Lines, choose, in_place
 from nanotool.lower.pooling import window_struct
 
@@ -63,6 +63,18 @@ def _weights(weight: Int8Array, window: Window, lines: _Lines) -> tuple[NDArray[
         return taps[:, :, [0, 1, 1, 2]], "weights [c][3 lines][taps 0 1 1 2]"
     even = np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2)))
     return even, "weights [c][lines][taps, an even number]"
+
+
+@variant(TARGET, Conv2D)
+def _one_pixel(layer: TargetLayer[Conv2D]) -> Call | None:
+    """One output pixel, as a step of a streamed model has it: channels lie side by side already."""
+    channels = layer.output.shape[2]
+    if not is_depthwise(layer) or channels != layer.input.shape[2] or channels % 4:
+        return None
+    if layer.output.shape[:2] != (1, 1) or any(layer.op.window.padding):
+        return None
+    needs = in_chunks(np.arange(channels, dtype=np.int64), 4)
+    return Call("nano_depthwise_conv2d_pixel_dsp", conv2d_struct(layer), (overlap(needs),))
 
 
 @variant(TARGET, Conv2D)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Op, Struct
@@ -32,9 +34,15 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """
     if layer.optimize == "size":
         return None
-    inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
-    rows = layer.input.size // inputs
-    packed = pack.scaled(layer)
+    rows = layer.input.size // layer.input.shape[-1]
+    return _rows(layer, rows, layer.input.shape[-1])
+
+
+def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | None:
+    """``rows`` times the outputs of ``inputs`` that lie one behind the other."""
+    outputs = layer.output.shape[-1]
+    scaled = pack.scaled(layer)
+    packed = scaled and replace(scaled, weight=scaled.weight.reshape(outputs, inputs))
     pairs = None if packed is None else pack.row_pairs(packed.weight)
     octets = -(-inputs // 8)
     scratch = 16 + 16 * octets
@@ -68,6 +76,8 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     op = layer.op
     if op.groups != 1:
         return None
+    if layer.optimize != "size" and _sees_all(layer):
+        return _rows(layer, 1, layer.input.size)
     packed = pack.scaled(layer)
     pitch = _pitch(layer)
     terms = op.window.kernel[0] * pitch
@@ -104,6 +114,13 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
         (overlap(in_chunks(needs, chunk)),),
         scratch=24 + 24 * quads + (padded or TILE * 4 * quads),
     )
+
+
+def _sees_all(layer: TargetLayer[Conv2D]) -> bool:
+    """Whether its one output pixel is made of all of the input, in order: a dense layer's row."""
+    window = layer.op.window
+    whole = window.kernel == layer.input.shape[:2] and not any(window.padding)
+    return whole and window.dilation == (1, 1) and layer.output.shape[:2] == (1, 1)
 
 
 def _pitch(layer: TargetLayer[Conv2D]) -> int:

@@ -37,6 +37,11 @@ void nano_depthwise_conv2d_3x3_dsp(const void *params, const nano_io *io);
 void nano_depthwise_conv2d_relu_dsp(const void *params, const nano_io *io);
 void nano_depthwise_conv2d_3x3_relu_dsp(const void *params, const nano_io *io);
 
+/* An output of one pixel, whose window lies inside the image: with nano_depthwise_conv2d_params,
+ * channels a multiple of 4, any dilation. Input, weights and output are aligned to 4 bytes. Four
+ * output bytes, from byte k on, need the input from byte k on. */
+void nano_depthwise_conv2d_pixel_dsp(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif
