@@ -23,6 +23,7 @@ from nanotool.plan import widest
 LEAST_CODE = 8 * 1024
 LEAST_DATA = 480
 STACK = 2048
+STATE_HEADER = 12  # NANO_STATE_HEADER
 
 _GOALS = ("balanced", "size")  # that are tried, in this order
 # More than the least that a firmware may take, where a board is said to hold it. The largest code
@@ -60,9 +61,18 @@ class Model:
                 return (
                     ("arena", self.plan.arena_size),
                     ("input buffer", self.input_bytes),
+                    *self._copy_of_states(),
                     ("trainable head", self.head_bytes),
                     ("the firmware's own", LEAST_DATA),
                 )
+
+
+    def _copy_of_states(self) -> tuple[tuple[str, int], ...]:
+        """What steps that are only tried are taken back from; nothing for a model without states."""
+        states = self.lowered.graph.states
+        if not states:
+            return ()
+        return (("copy of the states", STATE_HEADER + sum(s.initial.nbytes for s in states)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +94,11 @@ class Need:
 
 
 def input_buffer(graph: QGraph, task: Task | None = None) -> int:
-    """Bytes of the firmware's input buffer: the model's input, or what a benchmark's runner sends
-    for it."""
-    tensor = graph.input_tensor
-    return tensor.size * DTYPES[tensor.dtype if task is None else task.db].itemsize
+    """Bytes of the firmware's input buffer: the model's inputs, or what a benchmark's runner sends
+    for its one."""
+    if task is None:
+        return sum(tensor.nbytes for tensor in graph.input_tensors)
+    return graph.input_tensor.size * DTYPES[task.db].itemsize
 
 
 def needs(

@@ -15,15 +15,27 @@ const command commands[] = {
     {"profile", command_profile, "profile", "the benchmark's version, the model's name", 1},
     {"timestamp", command_timestamp, "timestamp", "microseconds since start-up", 1},
     {"help", command_help, "help", "these lines", 1},
+#if APP_INPUT_COUNT > 1
+    {"db", command_db, "db load N [INPUT] | db HH... | db print", "load inputs in hex, show them",
+     4},
+#else
     {"db", command_db, "db load N | db HH... | db print", "load the input in hex, show it", 3},
+#endif
     {"infer", command_infer, "infer [N [W]]", "W warm-up inferences, then N timed ones", 3},
     {"time", command_infer, "time [N [W]]", "infer without the results", 3},
+#if APP_OUTPUT_COUNT > 1
+    {"results", command_results, "results [OUTPUT]", "the newest outputs, de-quantized", 2},
+#else
     {"results", command_results, "results", "the newest output, de-quantized", 1},
+#endif
     {"info", command_info, "info", "versions, clocks, the model", 1},
     {"mem", command_mem, "mem", "bytes of RAM, stack and flash", 1},
     {"layers", command_layers, "layers", "ticks and output CRC of every layer", 1},
     {"dump", command_dump, "dump [I]", "the output, or that of op I, as frames", 2},
     {"crc", command_crc, "crc", "CRC-32 of image, input and output", 1},
+#ifdef APP_SAVED_STATE_SIZE
+    {"state", command_state, "state [reset|fetch|put SIZE]", "what the model remembers", 3},
+#endif
 #ifdef APP_TRAIN
     {"train", command_train, "train WORD ...", "train the head: train help", 4},
 #endif

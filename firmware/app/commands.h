@@ -46,6 +46,10 @@ bool command_reset(unsigned count, char *const words[]);
 bool command_train(unsigned count, char *const words[]);
 void train_take_frame(const frame_view *frame); /* of type W: a piece of a head; answers it */
 
+/* commands_state.c; if app_model.h defines APP_SAVED_STATE_SIZE. */
+bool command_state(unsigned count, char *const words[]);
+void state_take_frame(const frame_view *frame); /* of type S: a piece of saved states */
+
 /* load.c */
 bool command_db(unsigned count, char *const words[]);
 

@@ -7,6 +7,7 @@
 #include "inference.h"
 #include "parse.h"
 #include "result.h"
+#include "turn.h"
 
 #define MOST_INFERENCES 100000u
 #define DEFAULT_INFERENCES 1u
@@ -43,10 +44,19 @@ bool command_timestamp(unsigned count, char *const words[]) {
 }
 
 bool command_results(unsigned count, char *const words[]) {
+#if APP_OUTPUT_COUNT > 1
+    uint16_t index = 0;
+    if (count > 1 && !inference_find(APP_MODEL.outputs, APP_OUTPUT_COUNT, words[1], &index))
+        return false;
+#endif
     (void)count;
     (void)words;
     if (inference_output() == NULL)
         put_error("No results yet");
+#if APP_OUTPUT_COUNT > 1
+    else if (count > 1)
+        put_result_at(index);
+#endif
     else
         put_result();
     return true;
@@ -63,13 +73,13 @@ bool command_infer(unsigned count, char *const words[]) {
         return true;
 
     put_number_line("m-warmup-start-", warm_ups);
-    inference_keep_states();
-    for (uint32_t i = 0; i < warm_ups; i++)
-        inference_run();
-    inference_restore_states();
+    inference_warm_up(warm_ups);
     put_text("m-warmup-done\r\n");
     put_number_line("m-infer-start-", timed);
     board_flush(); /* so that sending does not count */
+#ifdef APP_SAVED_STATE_SIZE
+    turn_once();
+#endif
     const uint32_t begin = board_micros();
     for (uint32_t i = 0; i < timed; i++)
         inference_run();

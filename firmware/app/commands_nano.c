@@ -38,7 +38,12 @@ static const char *type_name(nano_type type) {
     return names[type];
 }
 
-/* `TAG-[28x28x1 3b808081 -128 int8]`: shape, the scale's bits, zero point, type. */
+/* Where there are states or several ends, they have names. */
+#if APP_INPUT_COUNT > 1 || APP_OUTPUT_COUNT > 1 || defined(APP_SAVED_STATE_SIZE)
+#define NAMED
+#endif
+
+/* `TAG-[28x28x1 3b808081 -128 int8]`: shape, the scale's bits, zero point, type; name. */
 static void put_tensor_line(const char *tag, const nano_tensor *tensor) {
     uint32_t scale_bits;
     memcpy(&scale_bits, &tensor->scale, sizeof scale_bits);
@@ -54,7 +59,22 @@ static void put_tensor_line(const char *tag, const nano_tensor *tensor) {
     put_signed(tensor->zero_point);
     put_text(" ");
     put_text(type_name(tensor->type));
+#ifdef NAMED
+    put_text(" ");
+    put_text(tensor->name != NULL ? tensor->name : "-");
+#endif
     put_close();
+}
+
+static void put_ends(const nano_model *model) {
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+        put_tensor_line("m-info-input", &model->inputs[i]);
+    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+        put_tensor_line("m-info-output", inference_tensor_at(i));
+#ifdef APP_SAVED_STATE_SIZE
+    for (unsigned i = 0; i < model->state_count; i++)
+        put_tensor_line("m-info-state", &model->states[i].tensor);
+#endif
 }
 
 bool command_info(unsigned count, char *const words[]) {
@@ -73,10 +93,9 @@ bool command_info(unsigned count, char *const words[]) {
     put_text_line("m-info-model", model->name);
     put_text_line("m-info-hash", model->hash);
     put_number_line("m-info-ops", model->op_count);
-    put_tensor_line("m-info-input", &model->inputs[0]);
-    put_tensor_line("m-info-output", inference_output_tensor());
+    put_ends(model);
     put_open("m-info-db");
-    put_text(type_name(input_type()));
+    put_text(APP_INPUT_COUNT > 1 ? "bytes" : type_name(input_type()));
     put_text(" ");
     put_unsigned(input_size());
     put_close();
@@ -91,6 +110,9 @@ bool command_mem(unsigned count, char *const words[]) {
     board_memory(&memory);
     put_number_line("m-mem-arena", inference_arena_size());
     put_number_line("m-mem-db", input_size());
+#ifdef APP_SAVED_STATE_SIZE
+    put_pair_line("m-mem-state", APP_STATE_SIZE, APP_SAVED_STATE_SIZE);
+#endif
     put_pair_line("m-mem-static", memory.ram_static, memory.ram_size);
     put_pair_line("m-mem-stack", memory.stack_peak, memory.stack_size);
     put_pair_line("m-mem-flash", memory.flash_used, memory.flash_size);
@@ -128,12 +150,9 @@ bool command_layers(unsigned count, char *const words[]) {
     if (!ready_to_infer())
         return true;
     board_flush();
-    inference_keep_states();
     const uint32_t total = inference_time();
-    inference_restore_states();
     uint32_t begin;
     inference_watch(watch_layer, &begin);
-    inference_restore_states();
     result_take();
     put_pair_line("m-layers", inference_model()->op_count, total);
     return true;
@@ -161,10 +180,8 @@ static bool dump_op(const char *word) {
         put_signed((int32_t)model->op_count - 1);
         put_close();
     } else if (ready_to_infer()) {
-        inference_keep_states();
         put_dump(inference_run_to((uint16_t)op), model->ops[op].out_size, word);
         inference_finish();
-        inference_restore_states();
         result_take();
     }
     return true;
@@ -173,11 +190,12 @@ static bool dump_op(const char *word) {
 bool command_dump(unsigned count, char *const words[]) {
     if (count > 1)
         return dump_op(words[1]);
-    const int8_t *const output = inference_output();
-    if (output == NULL)
+    if (inference_output() == NULL) {
         put_error("No results yet");
-    else
-        put_dump(output, inference_output_tensor()->size, "-");
+        return true;
+    }
+    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+        put_dump(inference_output_at(i), inference_tensor_at(i)->size, "-");
     return true;
 }
 
@@ -199,7 +217,8 @@ bool command_crc(unsigned count, char *const words[]) {
     board_image(&image, &image_size);
     put_crc_line("m-crc-image", image, image_size);
     put_crc_line("m-crc-input", input_whole() ? input_bytes() : NULL, input_size());
-    put_crc_line("m-crc-output", inference_output(), inference_output_tensor()->size);
+    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+        put_crc_line("m-crc-output", inference_output_at(i), inference_tensor_at(i)->size);
     return true;
 }
 

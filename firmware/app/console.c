@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app_model.h"
 #include "board.h"
 #include "commands.h"
 #include "format.h"
@@ -102,6 +103,10 @@ static void take_command(const frame_view *view) {
         return;
     if (whose == TURN_OUT)
         put_error("Out of turn");
+#ifdef APP_SAVED_STATE_SIZE
+    else if (whose == TURN_DONE)
+        put_error("Done already: the answer was not kept");
+#endif
     else if (binds)
         put_text("m-bind-[1]\r\n");
     else if (length + 1u < view->size)

@@ -2,11 +2,17 @@
 #include "inference.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "app_model.h"
 #include "board.h"
 #include "head.h"
 #include "input.h"
+#include "parse.h"
+
+#if defined(APP_TRAIN) && APP_OUTPUT_COUNT > 1
+#error "A head learns from the features of a model with one output."
+#endif
 
 #ifndef APP_PROFILE
 #define APP_PROFILE APP_MODEL.name
@@ -14,10 +20,6 @@
 
 /* Seen under this name in the ELF. */
 static uint8_t app_arena[APP_ARENA_SIZE] NANO_ALIGNED;
-
-#ifdef APP_SAVED_STATE_SIZE
-static uint8_t app_saved_state[APP_SAVED_STATE_SIZE] NANO_ALIGNED;
-#endif
 
 static struct {
     nano_net net;
@@ -31,9 +33,7 @@ nano_status inference_init(void) {
     state.status = nano_arena_init(&arena, app_arena, sizeof app_arena);
     if (state.status == NANO_OK)
         state.status = nano_init(&state.net, &APP_MODEL, &arena);
-    if (state.status == NANO_OK && (APP_MODEL.input_count != 1 || APP_MODEL.output_count != 1))
-        state.status = NANO_ERR_SHAPE; /* the console speaks of one input and one output */
-    if (state.status == NANO_OK && !input_fits(&APP_MODEL.inputs[0]))
+    if (state.status == NANO_OK && !input_fits(&APP_MODEL))
         state.status = NANO_ERR_SHAPE;
     if (state.status == NANO_OK)
         state.status = head_init();
@@ -64,9 +64,65 @@ bool inference_prepare(void) {
     return head_prepare();
 }
 
+#ifdef APP_SAVED_STATE_SIZE
+
+/* Seen under this name in the ELF. */
+static uint8_t app_saved_state[APP_SAVED_STATE_SIZE] NANO_ALIGNED;
+static uint32_t put_done = APP_SAVED_STATE_SIZE;
+
+const uint8_t *inference_state(void) {
+    put_done = APP_SAVED_STATE_SIZE;
+    (void)nano_save_state(&state.net, app_saved_state, sizeof app_saved_state); /* of this size */
+    return app_saved_state;
+}
+
+static void begin_try(void) {
+    (void)inference_state();
+}
+
+/* An output may lie in a state's room: it is none from here on. */
+static void end_try(void) {
+    (void)nano_load_state(&state.net, app_saved_state, sizeof app_saved_state); /* was saved */
+    state.output = NULL;
+}
+
+void inference_reset(void) {
+    nano_reset(&state.net);
+    state.output = NULL;
+}
+
+void inference_begin_put(void) {
+    put_done = 0;
+}
+
+uint32_t inference_put_done(void) {
+    return put_done;
+}
+
+nano_status inference_put(const uint8_t *bytes, uint32_t size) {
+    memcpy(&app_saved_state[put_done], bytes, size);
+    put_done += size;
+    if (put_done < sizeof app_saved_state)
+        return NANO_MORE;
+    const nano_status status = nano_load_state(&state.net, app_saved_state, sizeof app_saved_state);
+    if (status == NANO_OK)
+        state.output = NULL;
+    return status;
+}
+
+#else
+
+static void begin_try(void) { /* a run changes nothing that the next one reads */
+}
+
+static void end_try(void) {
+}
+
+#endif
+
 static void copy_in(void) {
     nano_rewind(&state.net);
-    input_copy(&APP_MODEL.inputs[0], nano_input(&state.net));
+    input_copy(&state.net);
 }
 
 /* What remains of the model, and the head. */
@@ -80,33 +136,34 @@ void inference_run(void) {
     complete();
 }
 
+void inference_warm_up(uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        begin_try();
+        inference_run();
+        end_try();
+    }
+}
+
 uint32_t inference_time(void) {
+    begin_try();
     copy_in();
     const uint32_t begin = board_ticks();
     complete();
     const uint32_t end = board_ticks();
+    end_try();
     return end - begin;
 }
 
 void inference_watch(nano_observer observer, void *user) {
+    begin_try();
     nano_observe(&state.net, observer, user);
     inference_run();
     nano_observe(&state.net, NULL, NULL);
-}
-
-void inference_keep_states(void) {
-#ifdef APP_SAVED_STATE_SIZE
-    (void)nano_save_state(&state.net, app_saved_state, sizeof app_saved_state);
-#endif
-}
-
-void inference_restore_states(void) {
-#ifdef APP_SAVED_STATE_SIZE
-    (void)nano_load_state(&state.net, app_saved_state, sizeof app_saved_state);
-#endif
+    end_try();
 }
 
 const int8_t *inference_run_to(uint16_t last) {
+    begin_try();
     copy_in();
     state.within = true;
     for (uint16_t op = 0; op <= last; op++)
@@ -121,6 +178,7 @@ void inference_finish(void) {
     else
         state.output = head_run(nano_output(&state.net));
     state.within = false;
+    end_try();
 }
 
 const int8_t *inference_output(void) {
@@ -133,3 +191,31 @@ const int8_t *inference_features(void) {
     state.output = NULL;
     return nano_output(&state.net);
 }
+
+#if APP_OUTPUT_COUNT > 1
+
+const int8_t *inference_output_at(unsigned index) {
+    return state.output != NULL ? nano_output_at(&state.net, (uint16_t)index) : NULL;
+}
+
+const nano_tensor *inference_tensor_at(unsigned index) {
+    return &APP_MODEL.outputs[index];
+}
+
+#endif
+
+#if APP_INPUT_COUNT > 1 || APP_OUTPUT_COUNT > 1
+
+bool inference_find(const nano_tensor *tensors, uint16_t count, const char *word, uint16_t *index) {
+    uint32_t number = count;
+    if (!parse_unsigned(word, count - 1u, &number)) {
+        number = 0;
+        while (number < count &&
+               (tensors[number].name == NULL || !same_text(tensors[number].name, word)))
+            number++;
+    }
+    *index = (uint16_t)number;
+    return number < count;
+}
+
+#endif

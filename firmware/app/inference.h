@@ -1,14 +1,25 @@
 /* inference.h - the model at work: its arena, its newest output. Its input comes from input.h.
  *
  * If app_model.h defines APP_TRAIN, the model computes features, and the head behind it (head.h)
- * the output; an inference is both. */
+ * the output; an inference is both.
+ *
+ * If it defines APP_SAVED_STATE_SIZE, the model has states: an inference is the next step of a
+ * sequence. What only measures or looks tries a step: it puts the states back, and as an output may
+ * lie in a state's room, it leaves no output. */
 #ifndef APP_INFERENCE_H
 #define APP_INFERENCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app_model.h"
+#include "input.h"
 #include "nano/nano.h"
+
+/* Defined by app_model.h where there are several. */
+#ifndef APP_OUTPUT_COUNT
+#define APP_OUTPUT_COUNT 1u
+#endif
 
 /* Take the arena and make the model ready. Called once. If the answer is not NANO_OK, no other
  * call but inference_status() and inference_model() may follow. */
@@ -31,21 +42,19 @@ const nano_tensor *inference_output_tensor(void);
  * whole. */
 bool inference_prepare(void);
 
-/* One inference; the input must be whole, inference_prepare() called. */
+/* One inference, one step; the input must be whole, inference_prepare() called. */
 void inference_run(void);
 
-/* As inference_run(). Returns the ticks that it took, without the copying in. */
+/* `count` inferences that warm caches up; each tries the same step. */
+void inference_warm_up(uint32_t count);
+
+/* Try a step. Returns the ticks that it took, without the copying in. */
 uint32_t inference_time(void);
 
-/* As inference_run(), with `observer` called around every op. */
+/* Try a step, with `observer` called around every op. */
 void inference_watch(nano_observer observer, void *user);
 
-/* Keep the model's states, and put them back: around what runs a step again, to warm up or to look
- * at it, so that it does not count as one. Nothing for a model without states. */
-void inference_keep_states(void);
-void inference_restore_states(void);
-
-/* Begin an inference and run op 0 .. `last` of it (`last` < op_count). The op's output stays valid
+/* Begin to try a step and run op 0 .. `last` of it (`last` < op_count). The op's output stays valid
  * until inference_finish(), which runs the rest and must follow. */
 const int8_t *inference_run_to(uint16_t last);
 void inference_finish(void);
@@ -54,7 +63,47 @@ void inference_finish(void);
  * and once the head has changed. */
 const int8_t *inference_output(void);
 
-/* Run the model without the head: its output, the features, valid until the next run. */
+/* Run the model without the head, one step: its output, the features, valid until the next run. */
 const int8_t *inference_features(void);
+
+/* Output `index` of the newest inference, as inference_output(); and what it is. */
+#if APP_OUTPUT_COUNT > 1
+const int8_t *inference_output_at(unsigned index);
+const nano_tensor *inference_tensor_at(unsigned index);
+#else
+static inline const int8_t *inference_output_at(unsigned index) {
+    (void)index;
+    return inference_output();
+}
+
+static inline const nano_tensor *inference_tensor_at(unsigned index) {
+    (void)index;
+    return inference_output_tensor();
+}
+#endif
+
+#if APP_INPUT_COUNT > 1 || APP_OUTPUT_COUNT > 1
+/* The one of `count` tensors that `word` means, its number or its name. False: there is none. */
+bool inference_find(const nano_tensor *tensors, uint16_t count, const char *word, uint16_t *index);
+#endif
+
+#ifdef APP_SAVED_STATE_SIZE
+/* The states as nano_save_state() writes them, APP_SAVED_STATE_SIZE bytes, valid until the next
+ * step is tried. */
+const uint8_t *inference_state(void);
+
+/* Give every state its initial value: the next inference is the first step of a sequence. */
+void inference_reset(void);
+
+/* Take states over that come piece by piece. inference_begin_put() begins; inference_put() takes
+ * `size` bytes that the caller has checked to fit, and answers NANO_MORE or, after the last one,
+ * what nano_load_state() says: the states are as they were until then, and if it refuses. Trying a
+ * step gives a put up. */
+void inference_begin_put(void);
+nano_status inference_put(const uint8_t *bytes, uint32_t size);
+
+/* Bytes that have come of a put; APP_SAVED_STATE_SIZE: none is awaited. */
+uint32_t inference_put_done(void);
+#endif
 
 #endif

@@ -1,9 +1,8 @@
-/* input.c - the input buffer, and what makes the model's input of it. */
+/* input.c - the input buffer, and what makes the model's inputs of it. */
 #include "input.h"
 
 #include <string.h>
 
-#include "app_model.h"
 #include "nano/ops.h"
 
 #if defined(APP_DB_FLOAT32)
@@ -21,8 +20,12 @@
 static uint8_t app_input[DB_SIZE] NANO_ALIGNED;
 
 static struct {
-    uint32_t loaded; /* valid bytes of app_input */
-    bool open;       /* a load is under way */
+    uint32_t next; /* where the next byte belongs */
+#if APP_INPUT_COUNT > 1
+    uint32_t end; /* of the load */
+    uint32_t loaded[APP_INPUT_COUNT];
+#endif
+    bool open; /* a load is under way */
 } state;
 
 nano_type input_type(void) {
@@ -33,40 +36,118 @@ uint32_t input_size(void) {
     return sizeof app_input;
 }
 
-bool input_fits(const nano_tensor *tensor) {
-    return tensor->size == APP_INPUT_SIZE &&
-           (tensor->type == NANO_INT8 || tensor->type == input_type());
-}
-
 const uint8_t *input_bytes(void) {
     return app_input;
-}
-
-uint32_t input_loaded(void) {
-    return state.loaded;
-}
-
-bool input_whole(void) {
-    return state.loaded == sizeof app_input;
 }
 
 bool input_open(void) {
     return state.open;
 }
 
-void input_begin(void) {
-    state.loaded = 0;
+#if APP_INPUT_COUNT > 1
+
+uint32_t input_next(void) {
+    return state.next;
+}
+
+bool input_fits(const nano_model *model) {
+    return model->input_count == APP_INPUT_COUNT && input_offset(APP_INPUT_COUNT) == APP_INPUT_SIZE;
+}
+
+uint32_t input_offset(unsigned index) {
+    uint32_t offset = 0;
+    for (unsigned i = 0; i < index; i++)
+        offset += APP_MODEL.inputs[i].size;
+    return offset;
+}
+
+uint32_t input_part(unsigned index) {
+    return state.loaded[index];
+}
+
+uint32_t input_loaded(void) {
+    uint32_t loaded = 0;
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+        loaded += state.loaded[i];
+    return loaded;
+}
+
+bool input_whole(void) {
+    return input_loaded() == sizeof app_input;
+}
+
+uint32_t input_from(uint32_t offset) {
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++) {
+        if (input_offset(i) == offset)
+            return input_offset(i + 1u);
+    }
+    return 0;
+}
+
+uint32_t input_end(void) {
+    return state.end;
+}
+
+void input_begin(uint32_t offset, uint32_t end) {
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++) {
+        if (input_offset(i) >= offset && input_offset(i) < end)
+            state.loaded[i] = 0;
+    }
+    state.next = offset;
+    state.end = end;
     state.open = true;
 }
 
 void input_append(const uint8_t *bytes, uint32_t size) {
-    memcpy(&app_input[state.loaded], bytes, size);
-    state.loaded += size;
+    const uint32_t from = state.next;
+    memcpy(&app_input[from], bytes, size);
+    state.next += size;
+    state.open = state.next < state.end;
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++) {
+        const uint32_t begin = input_offset(i), end = input_offset(i + 1u);
+        if (from < end && state.next > begin)
+            state.loaded[i] = (state.next < end ? state.next : end) - begin;
+    }
+}
+
+void input_copy(const nano_net *net) {
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+        memcpy(nano_input_at(net, (uint16_t)i), &app_input[input_offset(i)],
+               APP_MODEL.inputs[i].size);
+}
+
+#else
+
+bool input_fits(const nano_model *model) {
+    const nano_tensor *const tensor = &model->inputs[0];
+    return tensor->size == APP_INPUT_SIZE &&
+           (tensor->type == NANO_INT8 || tensor->type == input_type());
+}
+
+uint32_t input_loaded(void) {
+    return state.next;
+}
+
+bool input_whole(void) {
+    return state.next == sizeof app_input;
+}
+
+void input_begin(uint32_t offset, uint32_t end) {
+    (void)end;
+    state.next = offset;
+    state.open = true;
+}
+
+void input_append(const uint8_t *bytes, uint32_t size) {
+    memcpy(&app_input[state.next], bytes, size);
+    state.next += size;
     state.open = !input_whole();
 }
 
 /* The library's own kernels: the same bytes as a model that begins with such an op. */
-void input_copy(const nano_tensor *tensor, void *to) {
+void input_copy(const nano_net *net) {
+    const nano_tensor *const tensor = &APP_MODEL.inputs[0];
+    void *const to = nano_input(net);
 #if defined(APP_DB_FLOAT32)
     const nano_quantize_params params = {
         .scale = tensor->scale,
@@ -83,3 +164,5 @@ void input_copy(const nano_tensor *tensor, void *to) {
     memcpy(to, app_input, tensor->size);
 #endif
 }
+
+#endif

@@ -6,6 +6,7 @@
 #include "app_model.h"
 #include "commands.h"
 #include "format.h"
+#include "inference.h"
 #include "input.h"
 #include "parse.h"
 
@@ -13,38 +14,56 @@
 
 static void append(const uint8_t *bytes, uint32_t size) {
     input_append(bytes, size);
-    if (input_whole())
+    if (!input_open())
         put_text("m-load-done\r\n");
 }
 
-static bool begin_hex(const char *word) {
-    uint32_t size;
+/* `db load N`, all inputs; where there are several also `db load N INPUT`, one of them. */
+static bool begin_hex(const char *word, const char *which) {
+    uint32_t size, begin = 0, end = input_size();
     if (!parse_unsigned(word, UINT32_MAX, &size))
         return false;
-    if (size != input_size()) {
+#if APP_INPUT_COUNT > 1
+    uint16_t index;
+    if (which != NULL) {
+        if (!inference_find(APP_MODEL.inputs, APP_INPUT_COUNT, which, &index))
+            return false;
+        begin = input_offset(index);
+        end = input_offset(index + 1u);
+    }
+#else
+    (void)which;
+#endif
+    if (size != end - begin) {
         put_open("e");
         put_text("The input has ");
-        put_unsigned(input_size());
+        put_unsigned(end - begin);
         put_text(" bytes");
         put_close();
         return true;
     }
-    input_begin();
+    input_begin(begin, end);
     put_text("m-[Expecting ");
     put_unsigned(size);
     put_text(" bytes]\r\n");
     return true;
 }
 
-static bool print_input(void) {
-    const uint8_t *const bytes = input_bytes();
-    const uint32_t loaded = input_loaded();
+static void print_input(unsigned index) {
+    const uint8_t *const bytes = input_bytes() + input_offset(index);
+    const uint32_t loaded = input_part(index);
     for (uint32_t i = 0; i < loaded; i++) {
         put_text(i % BYTES_A_LINE == 0 ? "m-buffer-" : "-");
         put_hex(bytes[i], 2);
         if (i % BYTES_A_LINE == BYTES_A_LINE - 1 || i + 1 == loaded)
             put_line_end();
     }
+}
+
+/* What is loaded of each input, beginning a line. */
+static bool print_inputs(void) {
+    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+        print_input(i);
     return true;
 }
 
@@ -66,7 +85,7 @@ static uint32_t decode_hex(char *text) {
 
 static bool append_hex(char *word) {
     const uint32_t size = decode_hex(word);
-    const uint32_t room = input_size() - input_loaded();
+    const uint32_t room = input_end() - input_next();
     if (size == 0)
         put_error("Not an even number of hex digits");
     else if (!input_open())
@@ -77,11 +96,11 @@ static bool append_hex(char *word) {
 }
 
 bool command_db(unsigned count, char *const words[]) {
-    if (count == 3)
-        return same_text(words[1], "load") && begin_hex(words[2]);
+    if (count >= 3)
+        return same_text(words[1], "load") && begin_hex(words[2], count > 3 ? words[3] : NULL);
     if (count != 2 || same_text(words[1], "load"))
         return false;
-    return same_text(words[1], "print") ? print_input() : append_hex(words[1]);
+    return same_text(words[1], "print") ? print_inputs() : append_hex(words[1]);
 }
 
 /* `e-[Frame` text value text `]` */
@@ -100,16 +119,24 @@ static void take(const frame_view *frame) {
         return;
     }
 #endif
-    const uint32_t begin = frame->offset == 0 ? 0 : input_loaded();
+#ifdef APP_SAVED_STATE_SIZE
+    if (frame->type == 'S') {
+        state_take_frame(frame);
+        return;
+    }
+#endif
+    const uint32_t fresh = input_from(frame->offset); /* its end, where one begins there */
+    const uint32_t begin = fresh != 0 ? frame->offset : input_next();
+    const uint32_t end = fresh != 0 ? fresh : input_end();
     if (frame->type != 'I') {
         refuse("Frame of type ", frame->type, " is not for the board");
     } else if (frame->offset != begin) {
         refuse("Frame out of place: the next byte is ", begin, "");
-    } else if (frame->size > input_size() - begin) {
+    } else if (frame->size > end - begin) {
         refuse("Frame reaches past the input's ", input_size(), " bytes");
     } else {
-        if (begin == 0)
-            input_begin();
+        if (fresh != 0)
+            input_begin(begin, end);
         put_open("m-frame");
         put_unsigned(begin);
         put_text(" ");

@@ -75,16 +75,35 @@ static void put_element(const nano_tensor *tensor, const void *output, uint32_t 
     }
 }
 
-void put_result(void) {
-    const nano_tensor *const tensor = inference_output_tensor();
+/* The elements of `tensor`, which lie at `output`. */
+static void put_tensor(const nano_tensor *tensor, const void *output) {
     const uint32_t width = tensor->type == NANO_INT8 || tensor->type == NANO_UINT8 ? 1 : 4;
     put_open("m-results");
     for (uint32_t i = 0; i < tensor->size / width; i++) {
         if (i > 0)
             put_text(",");
-        put_element(tensor, inference_output(), i);
+        put_element(tensor, output, i);
     }
     put_close();
 }
+
+#if APP_OUTPUT_COUNT > 1
+
+void put_result_at(unsigned index) {
+    put_tensor(inference_tensor_at(index), inference_output_at(index));
+}
+
+void put_result(void) {
+    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+        put_result_at(i);
+}
+
+#else
+
+void put_result(void) {
+    put_tensor(inference_output_tensor(), inference_output());
+}
+
+#endif
 
 #endif

@@ -8,7 +8,9 @@
 /* An inference has ended. Called before anything else is loaded, and outside of what is timed. */
 void result_take(void);
 
-/* `m-results-[…]` CR LF of the newest inference; there must have been one. */
+/* `m-results-[…]` CR LF of the newest inference, for every output or for one of them; there must
+ * have been one. */
 void put_result(void);
+void put_result_at(unsigned index); /* where there are several */
 
 #endif

@@ -1,6 +1,7 @@
 /* turn.c - see turn.h. */
 #include "turn.h"
 
+#include "app_model.h"
 #include "board.h"
 #include "crc32.h"
 #include "format.h"
@@ -15,6 +16,9 @@ static struct {
     bool open;            /* `bind` has come */
     bool telling;         /* between turn_begin() and turn_end() */
     bool keeping;         /* what is put is the newest command's answer */
+#ifdef APP_SAVED_STATE_SIZE
+    bool once; /* the newest command must not be done again */
+#endif
     uint8_t kept[TURN_KEPT];
 } state;
 
@@ -47,6 +51,11 @@ turn turn_begin(uint32_t number, uint32_t crc, bool binds) {
         put_kept();
         return TURN_REPEATED;
     }
+#ifdef APP_SAVED_STATE_SIZE
+    if (again && state.once)
+        return TURN_DONE;
+    state.once = false;
+#endif
     state.number = number;
     state.crc = crc;
     state.size = 0;
@@ -54,6 +63,12 @@ turn turn_begin(uint32_t number, uint32_t crc, bool binds) {
     state.keeping = true;
     return TURN_DUE;
 }
+
+#ifdef APP_SAVED_STATE_SIZE
+void turn_once(void) {
+    state.once = true;
+}
+#endif
 
 void turn_end(void) {
     const uint32_t told = state.told;

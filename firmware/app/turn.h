@@ -13,12 +13,16 @@
 typedef enum {
     TURN_DUE,      /* do it, then turn_end() */
     TURN_REPEATED, /* answered already, there is nothing to do */
-    TURN_OUT       /* not to be done: say so, then turn_end() */
+    TURN_OUT,      /* not to be done: say so, then turn_end() */
+    TURN_DONE      /* done already, and the answer was not kept: say so, then turn_end() */
 } turn;
 
 /* A command with this number (below 2^24) has come, in a frame with this CRC. `binds`: it opens
  * the conversation, and any number will do. What is put from here on is its answer. */
 turn turn_begin(uint32_t number, uint32_t crc, bool binds);
+
+/* What is being answered must not be done a second time, however long its answer may be. */
+void turn_once(void);
 
 /* The answer is whole: put `m-ready-[NUMBER CRC]`. */
 void turn_end(void);

@@ -41,10 +41,26 @@ class Info:
     model: str
     hash: str  # 16 hex digits
     ops: int
-    input: TensorInfo
-    output: TensorInfo
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    states: tuple[TensorInfo, ...]
     db: DbInfo
     frame_bytes: int  # most data bytes in a frame
+
+    @property
+    def input(self) -> TensorInfo:
+        """The first input: the one that most models have."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> TensorInfo:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def state_bytes(self) -> int:
+        """Of all states together."""
+        return sum(state.nbytes for state in self.states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,8 @@ class Memory:
     train: int = 0  # arena of a trainable head
     store: int = 0  # where it is kept: there is
     store_medium: str = ""  # "flash", "file"; "ram": lost with the power
+    states: int = 0  # of the arena: what keeps its values from step to step
+    saved_states: int = 0  # their copy, for steps that are only tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +107,9 @@ class Crcs:
     """The answer to `crc`; None where there is nothing to sum up."""
 
     image: int | None
-    input: int | None
-    output: int | None
+    input: int | None  # all of `db`
+    output: int | None  # the first one
+    outputs: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +122,7 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """One part of the head as the board holds it."""
+    """One part of the head, or the states, as the board holds it."""
 
     size: int  # bytes
     crc: int  # CRC-32
@@ -170,10 +189,16 @@ def integer(text: str, base: int = 10) -> int:
     return value
 
 
+def every_line(lines: Sequence[str], pattern: str) -> list[tuple[str, ...]]:
+    """The groups of each line that matches `pattern` whole; there must be one."""
+    found = [match.groups() for line in lines if (match := re.fullmatch(pattern, line))]
+    return found or [one_line(lines, pattern)]  # which says what is missing
+
+
 def _tensor_info(text: tuple[str, ...]) -> TensorInfo:
     shape = tuple(integer(extent) for extent in text[0].split("x"))
     (scale,) = struct.unpack(">f", bytes.fromhex(text[1]))
-    info = TensorInfo(shape, float(scale), integer(text[2]), text[3])
+    info = TensorInfo(shape, float(scale), integer(text[2]), text[3], text[4] or "")
     low, high = ZERO_POINTS.get(info.dtype, (0, 0))
     if not (np.isfinite(scale) and scale > 0 and low <= info.zero_point <= high):
         raise DeviceGarbled(f"The board reports an impossible tensor: {info}.")
@@ -182,10 +207,13 @@ def _tensor_info(text: tuple[str, ...]) -> TensorInfo:
     return info
 
 
-def _db_info(text: tuple[str, ...], tensor: TensorInfo) -> DbInfo:
+def _db_info(text: tuple[str, ...], tensors: Sequence[TensorInfo]) -> DbInfo:
     info = DbInfo(text[0], integer(text[1]))
-    if info.nbytes != tensor.size * DTYPES[info.dtype].itemsize:
-        raise DeviceGarbled(f"The board reports an impossible buffer for {tensor}: {info}.")
+    wanted = sum(tensor.nbytes for tensor in tensors)
+    if info.dtype != "bytes":
+        wanted = tensors[0].size * DTYPES[info.dtype].itemsize
+    if info.nbytes != wanted or (info.dtype == "bytes") != (len(tensors) > 1):
+        raise DeviceGarbled(f"The board reports an impossible buffer for {tensors[0]}: {info}.")
     return info
 
 
@@ -196,9 +224,13 @@ def parse_info(lines: Sequence[str]) -> Info:
         return one_line(lines, rf"m-info-{name}-\[{pattern}\]")
 
     dtype = f"({'|'.join(DTYPES)})"
-    tensor = rf"(\d{{1,9}}(?:x\d{{1,9}}){{0,3}}) ([0-9a-f]{{8}}) (-?\d{{1,3}}) {dtype}"
+    tensor = rf"(\d{{1,9}}(?:x\d{{1,9}}){{0,3}}) ([0-9a-f]{{8}}) (-?\d{{1,3}}) {dtype}(?: (.*))?"
+
+    def tensors(name: str) -> tuple[TensorInfo, ...]:
+        return tuple(map(_tensor_info, every_line(lines, rf"m-info-{name}-\[{tensor}\]")))
+
     source, tick_hz = field("ticks", r"(\w+) (\d{1,10})")
-    taken = _tensor_info(field("input", tensor))
+    taken = tensors("input")
     return Info(
         version=field("version", r"([\w.+-]{1,40})")[0],
         abi=integer(field("abi", r"(\d{1,10})")[0]),
@@ -209,9 +241,10 @@ def parse_info(lines: Sequence[str]) -> Info:
         model=field("model", r"(\w{1,200})")[0],
         hash=field("hash", r"([0-9a-f]{16})")[0],
         ops=integer(field("ops", r"(\d{1,5})")[0]),
-        input=taken,
-        output=_tensor_info(field("output", tensor)),
-        db=_db_info(field("db", rf"{dtype} (\d{{1,10}})"), taken),
+        inputs=taken,
+        outputs=tensors("output"),
+        states=tensors("state") if any("m-info-state-" in line for line in lines) else (),
+        db=_db_info(field("db", r"(\w{1,10}) (\d{1,10})"), taken),
         frame_bytes=integer(field("frame", r"(\d{1,10})")[0]),
     )
 
@@ -229,6 +262,9 @@ def parse_memory(lines: Sequence[str]) -> Memory:
     flash_used, flash = numbers("flash", 2)
     heap_peak, heap = numbers("heap", 2) if any("m-mem-heap" in line for line in lines) else (0, 0)
     memory = Memory(arena, db, static, ram, stack_peak, stack, flash_used, flash, heap_peak, heap)
+    if any("m-mem-state-" in line for line in lines):
+        kept, saved = numbers("state", 2)
+        memory = replace(memory, states=kept, saved_states=saved)
     if not any("m-mem-train" in line for line in lines):
         return memory
     medium, store = one_line(lines, r"m-mem-store-\[(\w{1,20}) (\d{1,10})\]")
@@ -252,11 +288,12 @@ def parse_layers(lines: Sequence[str]) -> Layers:
 def parse_crcs(lines: Sequence[str]) -> Crcs:
     """The answer to `crc`."""
 
-    def crc(name: str) -> int | None:
-        text = one_line(lines, rf"m-crc-{name}-\[([0-9a-f]{{8}}|-)\]")[0]
-        return None if text == "-" else integer(text, 16)
+    def crcs(name: str) -> tuple[int | None, ...]:
+        found = every_line(lines, rf"m-crc-{name}-\[([0-9a-f]{{8}}|-)\]")
+        return tuple(None if text == "-" else integer(text, 16) for (text,) in found)
 
-    return Crcs(crc("image"), crc("input"), crc("output"))
+    (image,), (given,), outputs = crcs("image"), crcs("input"), crcs("output")
+    return Crcs(image, given, outputs[0], outputs)
 
 
 def parse_lap(lines: Sequence[str]) -> Lap:
@@ -275,14 +312,39 @@ def parse_lap(lines: Sequence[str]) -> Lap:
 def parse_results(lines: Sequence[str]) -> tuple[float, ...]:
     """The answer to `results`."""
     number = r"-?\d{1,40}\.\d{3}"
-    (text,) = one_line(lines, rf"m-results-\[({number}(?:,{number})*)\]")
-    return tuple(float(value) for value in text.split(","))
+    found = every_line(lines, rf"m-results-\[({number}(?:,{number})*)\]")
+    return tuple(float(value) for (text,) in found for value in text.split(","))
 
 
 def parse_dump(index: str, lines: Sequence[str], got: Sequence[Frame]) -> Int8Array:
     """The bytes of a `dump`; ``index`` is "-" for the output."""
     announced = one_line(lines, rf"m-dump-\[{index} (\d{{1,10}}) ([0-9a-f]{{8}})\]")
     return np.frombuffer(join_frames("dump", announced, got), np.int8)
+
+
+def parse_outputs(lines: Sequence[str], got: Sequence[Frame]) -> tuple[Int8Array, ...]:
+    """The bytes of every output, of a `dump` without a number."""
+    announced = every_line(lines, r"m-dump-\[- (\d{1,10}) ([0-9a-f]{8})\]")
+    begins = [index for index, frame in enumerate(got) if frame.offset == 0]
+    if len(begins) != len(announced):
+        raise DeviceGarbled(f"`dump` sent {len(begins)} outputs, announced {len(announced)}.")
+    ends = [*begins[1:], len(got)]
+    return tuple(
+        np.frombuffer(join_frames("dump", told, got[begin:end]), np.int8)
+        for told, begin, end in zip(announced, begins, ends, strict=True)
+    )
+
+
+def parse_states(lines: Sequence[str], got: Sequence[Frame]) -> bytes:
+    """The answer to `state fetch`: saved states."""
+    announced = one_line(lines, r"m-state-fetch-\[(\d{1,10}) ([0-9a-f]{8})\]")
+    return join_frames("state fetch", announced, got)
+
+
+def parse_state(lines: Sequence[str], word: str = "") -> Saved:
+    """`m-state-[SIZE CRC]`, or with a word behind `state`."""
+    size, crc = one_line(lines, rf"m-state{word and '-' + word}-\[(\d{{1,10}}) ([0-9a-f]{{8}})\]")
+    return Saved(integer(size), integer(crc, 16))
 
 
 def join_frames(command: str, announced: tuple[str, ...], got: Sequence[Frame]) -> bytes:

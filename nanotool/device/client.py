@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.device import answers, frames
-from nanotool.device.answers import Crcs, Info, Layers, Memory
+from nanotool.device.answers import Crcs, Info, Layers, Memory, Saved
 from nanotool.device.frames import Frame
 from nanotool.device.line import Line, SerialPort, Stream
 from nanotool.device.protocol import (
@@ -27,16 +27,19 @@ from nanotool.device.protocol import (
     DeviceRefused,
     DeviceSilent,
 )
-from nanotool.device.tensors import db_bytes
+from nanotool.device.tensors import TensorInfo, db_bytes
 from nanotool.errors import DeviceError, NanoWarning
 from nanotool.inputs import check_finite, clipped
-from nanotool.ir import Int8Array
+from nanotool.ir import DTYPES, Int8Array
 
 __all__ = ["Device", "DeviceGarbled", "DeviceLost", "DeviceRefused", "DeviceSilent"]
 
 T = TypeVar("T")
+# One input; of several one after the other in the model's order, or by name.
+Inputs: TypeAlias = "bytes | NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]"
 
 MAX_COMMAND = 95  # bytes of a command line
+_STATE_HEADER = 12  # bytes in front of saved states (nano/model.h, NANO_STATE_HEADER)
 
 
 class Device:
@@ -141,16 +144,17 @@ class Device:
         return self.ask("mem", lambda lines, _: answers.parse_memory(lines))
 
     def layers(self) -> Layers:
-        """Run one inference on the loaded input; each op's ticks and its output's CRC."""
+        """Run one inference on the loaded input; each op's ticks and its output's CRC. A model with
+        states tries the step that comes next: its states stay, and it has no output after that."""
         return self.ask("layers", lambda lines, _: answers.parse_layers(lines))
 
     def crc(self) -> Crcs:
-        """CRCs of the image, the loaded input and the newest output."""
+        """CRCs of the image, the loaded input and the newest outputs."""
         return self.ask("crc", lambda lines, _: answers.parse_crcs(lines))
 
     def results(self) -> tuple[float, ...]:
-        """What the board makes of the newest output, three decimals: its elements de-quantized, or
-        the one number that a benchmark wants."""
+        """What the board makes of the newest outputs, three decimals: their elements de-quantized,
+        one output behind the other, or the one number that a benchmark wants."""
         return self.ask("results", lambda lines, _: answers.parse_results(lines))
 
     def timestamp(self) -> int:
@@ -161,57 +165,180 @@ class Device:
         )
 
     def output(self) -> Int8Array:
-        """The newest output, flat: its bytes, whatever type it has."""
-        return self.ask("dump", lambda lines, got: answers.parse_dump("-", lines, got))
+        """The newest output, flat: its bytes, whatever type it has. Of a model with one output."""
+        found = self.outputs()
+        if len(found) != 1:
+            raise DeviceError(
+                f"The model has {len(found)} outputs, and one was asked for.",
+                "Device.outputs() has all of them.",
+            )
+        return found[0]
+
+    def outputs(self) -> tuple[Int8Array, ...]:
+        """The newest outputs in the model's order, flat: their bytes."""
+        return self.ask("dump", answers.parse_outputs)
 
     def dump(self, index: int) -> Int8Array:
-        """Run up to op `index` on the loaded input; that op's output, flat: its bytes."""
+        """Run up to op `index` on the loaded input; that op's output, flat: its bytes. A model with
+        states tries the step that comes next, as of `layers`."""
         return self.ask(
             f"dump {index}", lambda lines, got: answers.parse_dump(str(index), lines, got)
         )
 
     # --- actions ----------------------------------------------------------------------------------
 
-    def encode(self, x: NDArray[Any]) -> bytes:
-        """What the board's `db` must hold so that `x` is the input: see `tensors.db_bytes`."""
+    def encode(self, x: Inputs) -> bytes:
+        """What the board's `db` must hold so that `x` is the input, or all inputs: see
+        `tensors.db_bytes`."""
+        if isinstance(x, (bytes, bytearray)):
+            return bytes(x)
         info = self._info or self.info()
+        pairs = zip(_in_order(x, info.inputs), info.inputs, strict=True)
+        return b"".join(self._encode(one, tensor) for one, tensor in pairs)
+
+    def _encode(self, x: NDArray[Any], tensor: TensorInfo) -> bytes:
+        assert self._info is not None
         check_finite(x[None])
-        tensor = info.input
         beyond = clipped(tensor.dtype, tensor.scale, tensor.zero_point, x[None])
         if beyond is not None:
-            warnings.warn(str(beyond), NanoWarning, stacklevel=3)
-        return db_bytes(x, info.input, info.db)
+            warnings.warn(str(beyond), NanoWarning, stacklevel=4)
+        return db_bytes(x, tensor, self._info.db)
 
-    def load(self, data: bytes | NDArray[Any], *, frame_bytes: int = frames.MAX_DATA) -> None:
+    def load(self, data: Inputs, *, frame_bytes: int = frames.MAX_DATA) -> None:
         """Make `data` the input: an array of the model's or of the `db`'s type, or the bytes that
-        `db` shall hold."""
-        raw = self.encode(data) if isinstance(data, np.ndarray) else bytes(data)
+        `db` shall hold. Several inputs: arrays in the model's order, or by name."""
+        raw = self.encode(data)
         if not raw:
             raise DeviceError("There is no input to load.", "Give an array or bytes.")
-        if "m-load-done" not in self.send_all(frames.INPUT, raw, frame_bytes):
+        info = self._info or self.info()
+        if len(info.inputs) == 1:
+            self._load(raw, 0, frame_bytes)
+            return
+        if len(raw) != info.db.nbytes:
+            raise DeviceError(
+                f"The inputs have {len(raw)} bytes, the model takes {info.db.nbytes}.",
+                "Compare with `info`.",
+            )
+        begin = 0
+        for tensor in info.inputs:
+            self._load(raw[begin : begin + tensor.nbytes], begin, frame_bytes)
+            begin += tensor.nbytes
+
+    def load_input(self, which: int | str, x: NDArray[Any]) -> None:
+        """Load one of the model's inputs, by its number or name; the others stay."""
+        info = self._info or self.info()
+        names = [tensor.name for tensor in info.inputs]
+        if which in names:
+            index = names.index(str(which))
+        elif isinstance(which, int) and 0 <= which < len(names):
+            index = which
+        else:
+            raise DeviceError(
+                f"The model has no input {which!r}.",
+                f"Inputs: {', '.join(f'{i} {name}'.strip() for i, name in enumerate(names))}.",
+            )
+        tensor = info.inputs[index]
+        begin = sum(before.nbytes for before in info.inputs[:index])
+        self._load(self._encode(x, tensor), begin, frames.MAX_DATA)
+
+    def _load(self, raw: bytes, begin: int, frame_bytes: int) -> None:
+        if "m-load-done" not in self.send_all(frames.INPUT, raw, frame_bytes, begin):
             raise DeviceError(
                 f"The board did not take {len(raw)} bytes for a whole input: no `m-load-done`.",
                 "Compare with `info`: is this the model's input size?",
             )
 
-    def send_all(self, kind: int, data: bytes, frame_bytes: int = frames.MAX_DATA) -> list[str]:
-        """Send `data` in pieces of this type; the answer to the last one."""
+    def send_all(
+        self, kind: int, data: bytes, frame_bytes: int = frames.MAX_DATA, begin: int = 0
+    ) -> list[str]:
+        """Send `data` in pieces of this type, the first one for the offset `begin`; the answer to
+        the last one."""
         step = max(1, min(frame_bytes, frames.MAX_DATA))
         lines: list[str] = []
-        for offset in range(0, len(data), step):
-            chunk = data[offset : offset + step]
+        for start in range(0, len(data), step):
+            offset, chunk = begin + start, data[start : start + step]
             lines = self.send(Frame(kind, offset, chunk))
             if f"m-frame-[{offset} {len(chunk)}]" not in lines:
                 raise DeviceGarbled(f"The board took another piece than that at {offset}: {lines}.")
         return lines
 
     def infer(self, n: int = 1, warmup: int = 0, *, timeout: float | None = None) -> int:
-        """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took."""
+        """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took. A model with
+        states goes `n` steps on; the warm-ups leave its states as they were."""
         lap = self.ask(f"time {n} {warmup}", lambda lines, _: answers.parse_lap(lines), timeout)
         return lap.micros
 
-    def run(self, data: bytes | NDArray[Any], *, timeout: float | None = None) -> Int8Array:
-        """Load `data`, infer once, and fetch the output: see `load` and `output`."""
+    def run(self, data: Inputs, *, timeout: float | None = None) -> Int8Array:
+        """Load `data`, infer once, and fetch the output: see `load` and `output`. One step of a
+        model with states."""
         self.load(data)
         self.infer(1, 0, timeout=timeout)
         return self.output()
+
+    def step(self, *inputs: NDArray[Any], timeout: float | None = None) -> tuple[NDArray[Any], ...]:
+        """The outputs [*shape], each of its type, for the inputs [*shape] in the model's order."""
+        self.load(inputs)
+        self.infer(1, 0, timeout=timeout)
+        info = self._info or self.info()
+        found = self.outputs()
+        return tuple(_typed(one, told) for one, told in zip(found, info.outputs, strict=True))
+
+    # --- states -----------------------------------------------------------------------------------
+
+    def reset_states(self) -> None:
+        """Give every state its initial value: the next step is the first one of a sequence."""
+        self.ask("state reset", lambda lines, _: answers.parse_state(lines, "reset"))
+
+    def saved(self) -> Saved:
+        """Size and CRC of the states as `save_states` would give them."""
+        return self.ask("state", lambda lines, _: answers.parse_state(lines))
+
+    def save_states(self) -> bytes:
+        """All states, as nano_save_state() writes them."""
+        return self.ask("state fetch", answers.parse_states)
+
+    def load_states(self, saved: bytes) -> None:
+        """Put back what `save_states` gave: the next step is the one that would have followed then.
+        `DeviceRefused`, and no change, for bytes of another model, or damaged ones."""
+        command = f"state put {len(saved)}"
+        self.ask(command, lambda lines, _: answers.one_line(lines, r"m-state-put-\[(\d+)\]"))
+        answers.one_line(self.send_all(frames.STATES, saved), "m-load-done")
+
+    def states(self) -> dict[str, NDArray[Any]]:
+        """What the next step reads, by the states' names, or by number where names were left out:
+        [*shape] each, of its type."""
+        info = self._info or self.info()
+        content = np.frombuffer(self.save_states(), np.int8)[_STATE_HEADER:]
+        if content.size != info.state_bytes:
+            raise DeviceGarbled(f"The states have {content.size} bytes, not {info.state_bytes}.")
+        found: dict[str, NDArray[Any]] = {}
+        for index, told in enumerate(info.states):
+            own, content = content[: told.nbytes], content[told.nbytes :]
+            found[told.name or str(index)] = _typed(own, told)
+        return found
+
+
+def _typed(content: Int8Array, told: TensorInfo) -> NDArray[Any]:
+    values: NDArray[Any] = content.view(DTYPES[told.dtype]).reshape(told.shape)
+    return values
+
+
+def _in_order(x: Any, tensors: Sequence[TensorInfo]) -> list[NDArray[Any]]:
+    """One array an input, in the model's order."""
+    given: list[Any]
+    if isinstance(x, Mapping):
+        names = [tensor.name for tensor in tensors]
+        if set(x) != set(names):
+            raise DeviceError(
+                f"The inputs given are {', '.join(map(str, x))}.",
+                f"The model's are {', '.join(names)}.",
+            )
+        given = [x[name] for name in names]
+    else:
+        given = [x] if isinstance(x, np.ndarray) else list(x)
+    if len(given) != len(tensors):
+        raise DeviceError(
+            f"The model has {len(tensors)} inputs, {len(given)} were given.",
+            "Give one array for each, in the model's order.",
+        )
+    return [np.asarray(one) for one in given]

@@ -11,12 +11,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "profile": "protocol and model",
         "timestamp": "microseconds since start-up",
         "help": "the board's own list of commands",
-        "db load": "N: begin an input of N bytes",
+        "db load": "N: begin an input of N bytes; of several: N [INPUT], all of them or one",
         "db print": "show the input buffer",
         "db": "HH…: append bytes of the input, in hex",
         "infer": "N [W]: W warm-up inferences (10), then N timed ones",
         "time": "N [W]: infer without the results",
-        "results": "the newest output",
+        "results": "the newest output; of several: [OUTPUT], all of them or one",
         "info": "versions, clock, model, shapes",
         "mem": "arena, RAM, stack and flash",
         "layers": "ticks and output CRC of every layer",
@@ -26,6 +26,16 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Of every board."""
+
+STATE_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "state": "size and CRC-32 of what the model remembers",
+        "state reset": "the initial values: the next inference is the first step of a sequence",
+        "state fetch": "its bytes",
+        "state put": "SIZE: states that follow in pieces",
+    }
+)
+"""Of a board whose model has states."""
 
 TRAIN_COMMANDS: Mapping[str, str] = MappingProxyType(
     {

@@ -15,12 +15,14 @@ from nanotool.ir import DTYPES, Shape
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """The model's input or output: real = scale * (q - zero_point) if it is int8 or uint8."""
+    """One of the model's inputs, outputs or states: real = scale * (q - zero_point) if it is int8,
+    uint8 or int16."""
 
     shape: Shape
     scale: float
     zero_point: int
     dtype: str = "int8"  # a key of nanotool.ir.DTYPES
+    name: str = ""  # told where the model has states, or several inputs or outputs
 
     @property
     def size(self) -> int:
@@ -36,9 +38,9 @@ class TensorInfo:
 @dataclass(frozen=True, slots=True)
 class DbInfo:
     """The board's input buffer. It holds the model's input, or, where a benchmark wants it, what
-    the board makes an int8 input from."""
+    the board makes an int8 input from. Several inputs stand one behind the other."""
 
-    dtype: str  # a key of nanotool.ir.DTYPES
+    dtype: str  # a key of nanotool.ir.DTYPES; "bytes": each input's own
     nbytes: int
 
 
@@ -49,8 +51,9 @@ def db_bytes(x: NDArray[Any], tensor: TensorInfo, db: DbInfo) -> bytes:
     which the board makes from uint8 by taking 128 off, or from float32 by quantizing; it finds the
     same int8 again. `DeviceError` for any other type.
     """
-    if x.dtype == DTYPES[db.dtype]:
-        return x.astype(DTYPES[db.dtype].newbyteorder("<")).tobytes()
+    held = DTYPES[tensor.dtype if db.dtype == "bytes" else db.dtype]
+    if x.dtype == held:
+        return x.astype(held.newbyteorder("<")).tobytes()
     if x.dtype == np.int8 and tensor.dtype == "int8":
         if db.dtype == "uint8":
             return (x.astype(np.int16) + 128).astype(np.uint8).tobytes()
@@ -58,6 +61,6 @@ def db_bytes(x: NDArray[Any], tensor: TensorInfo, db: DbInfo) -> bytes:
             real = (x.astype(np.float64) - tensor.zero_point) * tensor.scale
             return real.astype("<f4").tobytes()
     raise DeviceError(
-        f"The input is {x.dtype}; the board takes {db.dtype}.",
-        f"Give {tensor.dtype}, the model's own type, or {db.dtype}.",
+        f"The input is {x.dtype}; the board takes {held}.",
+        f"Give {tensor.dtype}, the model's own type, or {held}.",
     )

@@ -277,11 +277,7 @@ def _app_header(model: _Model) -> str:
         f"#define APP_ARENA_SIZE {model.macro}_ARENA_SIZE",
         f"#define APP_INPUT_SIZE {model.macro}_INPUT_SIZE",
         f"#define APP_OUTPUT_SIZE {model.macro}_OUTPUT_SIZE",
-        *(
-            [f"#define APP_SAVED_STATE_SIZE {model.macro}_SAVED_STATE_SIZE"]
-            if model.graph.states
-            else ()
-        ),
+        *_app_ends(model),
         "",
     ]
     if model.head is not None:
@@ -293,6 +289,22 @@ def _app_header(model: _Model) -> str:
             "",
         ]
     return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])
+
+
+def _app_ends(model: _Model) -> list[str]:
+    """What the firmware needs to know of several inputs and outputs, and of states."""
+    several = {"INPUT": len(model.graph.inputs), "OUTPUT": len(model.graph.outputs)}
+    lines = [
+        f"#define APP_{what}_COUNT {model.macro}_{what}_COUNT"
+        for what, count in several.items()
+        if count > 1
+    ]
+    if model.graph.states:
+        lines += [
+            f"#define APP_STATE_SIZE {model.macro}_STATE_SIZE",
+            f"#define APP_SAVED_STATE_SIZE {model.macro}_SAVED_STATE_SIZE",
+        ]
+    return lines
 
 
 # --- NAME_train.h, NAME_train.c -------------------------------------------------------------------
