@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import compare, simulate
+from nanotool.backends.c.emit import golden_inputs
 from nanotool.boards import Board, TickUnit
 from nanotool.build import BuildResult
 from nanotool.describe import label
@@ -28,7 +29,8 @@ from nanotool.device.training import Trainer
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
 from nanotool.progress import Progress
-from nanotool.run import output_bytes
+from nanotool.run import step_bytes
+from nanotool.simulate import Inputs
 from nanotool.training import Head, Trainable, arena_size
 
 LAP_RUNS = 10  # inferences that share a lap on a real board
@@ -202,40 +204,67 @@ def bench_inputs(graph: QGraph) -> NDArray[Any]:
     return noise / np.float32(32) if dtype == np.float32 else noise.view(dtype)
 
 
+def bench_steps(graph: QGraph) -> tuple[NDArray[Any], ...]:
+    """`bench_inputs`, one array an input."""
+    if len(graph.inputs) == 1:
+        return (bench_inputs(graph),)
+    count = len(graph.samples[0]) if graph.samples else RANDOM_INPUTS
+    return golden_inputs(graph, count)[0]
+
+
 def bench(
     firmware: BuildResult,
-    inputs: NDArray[Any] | None = None,
+    inputs: Inputs | None = None,
     port: str | SerialPort | None = None,
     *,
     progress: Progress | None = None,
+    reset_every: int = 0,
 ) -> BenchResult:
-    """Measure `firmware` on its board with `inputs` (N x input shape, of the input's type;
-    `bench_inputs` if None).
+    """Measure `firmware` on its board with `inputs` (N x input shape, of the input's type; of
+    several one array each; `bench_steps` if None). A model with states takes them as consecutive
+    steps from a reset, and from every `reset_every`-th on (0: none); its time is the first step's.
 
     `port`: a real board, flashed with it; None: the emulator.
     """
     graph = firmware.graph
-    x = bench_inputs(graph) if inputs is None else np.asarray(inputs)
-    x = x.reshape(-1, *graph.input_tensor.shape)
-    if not len(x):
+    given = bench_steps(graph) if inputs is None else compare.one_each(inputs)
+    x = tuple(
+        np.asarray(data).reshape(-1, *tensor.shape)
+        for data, tensor in zip(given, graph.input_tensors, strict=True)
+    )
+    if not len(x[0]):
         raise NanoError("There are no inputs to measure with.", "Give at least one.")
     with connect(firmware.board, firmware.elf, port) as device:
-        return _measure(device, firmware, x, emulated=port is None, progress=progress)
+        wrong = _compare(device, firmware, x, progress, reset_every)
+        return _measure(device, firmware, x, wrong, emulated=port is None)
+
+
+def _compare(
+    device: Device,
+    firmware: BuildResult,
+    x: tuple[NDArray[Any], ...],
+    progress: Progress | None,
+    reset_every: int,
+) -> int:
+    compare.check_model(device.info(), firmware.graph, firmware.lowered)
+    return count_mismatches(
+        device, firmware.graph, x, progress, firmware.head, reset_every=reset_every
+    )
 
 
 def _measure(
     device: Device,
     firmware: BuildResult,
-    x: NDArray[Any],
+    x: tuple[NDArray[Any], ...],
+    mismatches: int,
     *,
     emulated: bool,
-    progress: Progress | None,
 ) -> BenchResult:
     graph, lowered, board = firmware.graph, firmware.lowered, firmware.board
     info = device.info()
-    compare.check_model(info, graph, lowered)
-    mismatches = count_mismatches(device, graph, x, progress, firmware.head)
-    device.load(x[0])
+    if graph.states:
+        device.reset_states()
+    device.load([data[0] for data in x])
     layers = device.layers()
     lap = None if emulated else device.infer(LAP_RUNS, 1) / LAP_RUNS
     memory = device.mem()
@@ -253,14 +282,14 @@ def _measure(
         weight_bytes=firmware.sizes.weight_bytes,
         ram_bytes=firmware.sizes.ram_bytes,
         macs=lowered.macs,
-        inputs=len(x),
+        inputs=len(x[0]),
         mismatches=mismatches,
         layers=tuple(
             LayerBench(op.name, op.kernel, layer.ticks, op.macs, label(lowered.graph, op.name))
             for op, layer in zip(lowered.ops, layers.layers, strict=True)
         ),
         compiler=firmware.compiler,
-        training=None if firmware.head is None else _training(device, firmware.head, x[0]),
+        training=None if firmware.head is None else _training(device, firmware.head, x[0][0]),
     )
 
 
@@ -278,26 +307,33 @@ def _training(device: Device, trainable: Trainable, x: NDArray[Any]) -> Training
 def count_mismatches(
     device: Device,
     graph: QGraph,
-    x: NDArray[Any],
+    x: Inputs,
     progress: Progress | None = None,
     trainable: Trainable | None = None,
+    *,
+    reset_every: int = 0,
 ) -> int:
-    """Output bytes on the board that are not the simulator's, over all of `x`; with the initial
-    weights of a head (`trainable`) behind `graph`."""
-    expected = simulate.simulate(graph, x).reshape(len(x), -1).view(np.int8)
-    if graph.states:
-        device.reset()  # the inputs are consecutive steps, from the first one on
+    """Output bytes on the board that are not the simulator's, over all of `x` (see `bench`); with
+    the initial weights of a head (`trainable`) behind `graph`."""
+    given = compare.one_each(x)
+    count = len(given[0])
+    outputs, _ = simulate.simulate_steps(graph, given, reset_every=reset_every)
+    expected = [wanted.reshape(count, -1).view(np.int8) for wanted in outputs]
     if trainable is not None:
         head = Head(trainable.config)
         head.quantize()
-        expected = head.infer(expected)
+        expected = [head.infer(expected[0])]
         Trainer(device).reset()
+    sizes = [wanted.shape[1] for wanted in expected]
     mismatches = 0
-    for index, (one, wanted) in enumerate(zip(x, expected, strict=True)):
-        got = output_bytes(device, wanted.nbytes, one)
-        mismatches += int(np.count_nonzero(got != wanted))
+    for index in range(count):
+        if graph.states and (index == 0 or (reset_every and index % reset_every == 0)):
+            device.reset_states()
+        got = step_bytes(device, sizes, [data[index] for data in given])
+        for answer, wanted in zip(got, expected, strict=True):
+            mismatches += int(np.count_nonzero(answer != wanted[index]))
         if progress is not None:
-            progress(index + 1, len(x))
+            progress(index + 1, count)
     return mismatches
 
 

@@ -18,6 +18,7 @@ from nanotool.device.answers import Info
 from nanotool.device.client import Device
 from nanotool.errors import DeviceError
 from nanotool.ir import Int8Array, Lowered, QGraph
+from nanotool.simulate import Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +52,46 @@ def check_model(info: Info, graph: QGraph, lowered: Lowered) -> None:
         )
 
 
+def one_each(x: Inputs) -> tuple[NDArray[Any], ...]:
+    """One array an input; a single array is that of the only one."""
+    return (x,) if isinstance(x, np.ndarray) else tuple(x)
+
+
 def expected_outputs(
-    graph: QGraph, lowered: Lowered, x: NDArray[Any], before: NDArray[Any] | None = None
+    graph: QGraph, lowered: Lowered, x: Inputs, before: Inputs = ()
 ) -> list[NDArray[Any]]:
     """The simulator's output of every op of `lowered` for one input, flat; nothing of an op that
-    writes a first part only. `before`: the steps since the reset."""
+    writes a first part only. `before`: the steps since the reset, [n, *shape] an input."""
     states = None
-    if graph.states and before is not None and len(before):
-        _, states = simulate.simulate_steps(graph, before)
-    tensors = simulate.simulate_all(graph, x.reshape(1, *graph.input_tensor.shape), states=states)
+    steps = one_each(before)
+    if graph.states and steps and len(steps[0]):
+        _, states = simulate.simulate_steps(graph, steps)
+    one = [
+        data.reshape(1, *tensor.shape)
+        for data, tensor in zip(one_each(x), graph.input_tensors, strict=True)
+    ]
+    tensors = simulate.simulate_all(graph, one, states=states)
     return [
         tensors[op.output].reshape(-1) if op.source else np.empty(0, np.int8) for op in lowered.ops
     ]
 
 
 def first_difference(
-    device: Device,
-    graph: QGraph,
-    lowered: Lowered,
-    x: NDArray[Any],
-    before: NDArray[Any] | None = None,
+    device: Device, graph: QGraph, lowered: Lowered, x: Inputs, before: Inputs = ()
 ) -> Difference | None:
-    """Run `x`, of the model's input type and shape, on the board; where it first parts from the
-    simulator, None if nowhere. A model with states starts over, and takes the steps `before`."""
+    """Run `x`, of the model's input type and shape (several: one array each), on the board; where
+    it first parts from the simulator, None if nowhere. A model with states begins a sequence, and
+    takes the steps `before`, [n, *shape] an input."""
     if graph.states:
-        device.reset()
-        for step in () if before is None else before:
-            device.run(np.ascontiguousarray(step))
-    flat = np.ascontiguousarray(x).reshape(-1)
-    raw = device.encode(flat)
+        device.reset_states()
+        for step in zip(*one_each(before), strict=True):
+            device.load([np.ascontiguousarray(data) for data in step])
+            device.infer(1, 0)
+    flat = [np.ascontiguousarray(data).reshape(-1) for data in one_each(x)]
+    raw = device.encode(flat[0] if len(flat) == 1 else flat)
     device.load(raw)
     if device.crc().input != zlib.crc32(raw):
-        return Difference(-1, graph.input, 0, len(raw), 0)
+        return Difference(-1, graph.inputs[0], 0, len(raw), 0)
     expected = expected_outputs(graph, lowered, flat, before)
     layers = device.layers().layers
     if len(layers) != len(expected):

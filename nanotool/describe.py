@@ -39,15 +39,17 @@ def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str |
     """(name, value) pairs that tell one model from another, and how large it is: ``lowered`` in its
     ``plan``. ``digest`` is the hash of the model's graph, which may not be the simplified one."""
     graph = lowered.graph
-    shapes = [tensor.shape for tensor in (graph.input_tensor, graph.output_tensor)]
-    texts = ["x".join(map(str, shape)) for shape in shapes]
+    texts = [
+        ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors)
+        for tensors in (graph.input_tensors, graph.output_tensors)
+    ]
     return (
         ("name", graph.name),
         ("hash", digest),
         ("source", graph.source),
         ("input", texts[0]),
         ("output", texts[1]),
-        ("samples", 0 if graph.samples is None else len(graph.samples)),
+        ("samples", len(graph.samples[0]) if graph.samples else 0),
         ("macs", lowered.macs),
         ("arena_bytes", plan.arena_size),
         ("weight_bytes", lowered.weight_bytes),

@@ -16,7 +16,8 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,39 @@ def read_array(path: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise NanoError(f"{path} holds {getattr(array, 'dtype', type(array))}.", hint)
     return array
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of the .npz file ``path`` by name; a .npy file's one array is called "0". Numbers
+    only, never pickled objects."""
+    if path.suffix != ".npz" or not path.is_file():
+        return {"0": read_array(path)}
+    hint = "Save it with numpy.savez(path, name=array), as numbers."
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored.items()) if isinstance(stored, np.lib.npyio.NpzFile) else {}
+    except OSError as error:
+        raise NanoError(f"Cannot read {path}: {error.strerror or error}.", hint) from error
+    except Exception as error:  # zip's, NumPy's and the tokenizer's errors are many
+        raise NanoError(f"{path} is damaged or holds no plain numbers: {error}.", hint) from error
+    if not arrays:
+        raise NanoError(f"{path} holds no arrays.", hint)
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            held = getattr(array, "dtype", type(array))
+            raise NanoError(f"{path} holds {held} as {name}.", hint)
+    return arrays
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write ``arrays`` to the .npz file ``path``, whole or not at all."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # numpy.savez takes no array called "file"
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

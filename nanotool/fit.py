@@ -66,9 +66,8 @@ class Model:
                     ("the firmware's own", LEAST_DATA),
                 )
 
-
     def _copy_of_states(self) -> tuple[tuple[str, int], ...]:
-        """What steps that are only tried are taken back from; nothing for a model without states."""
+        """What a step that is only tried is taken back from; a model without states has none."""
         states = self.lowered.graph.states
         if not states:
             return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
-from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
+from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, QTensor, Shape
 from nanotool.ops import facts
 
 # So many inputs that use less than this part of the range were hardly scaled as in training.
@@ -63,12 +64,12 @@ class Clipping:
         }
 
 
-def clipping(graph: QGraph, x: NDArray[Any]) -> Clipping | None:
+def clipping(graph: QGraph, x: NDArray[Any], number: int | None = None) -> Clipping | None:
     """How ``x``, inputs as `to_device` takes them, miss what the model covers; None: they do not.
     This is what every command and call says about its inputs."""
-    tensor = graph.input_tensor
+    tensor = _end(graph, number).tensor
     if tensor.dtype == "float32":  # the model itself quantizes it
-        readers = [op for op in graph.ops if graph.input in op.inputs]
+        readers = [op for op in graph.ops if tensor.name in op.inputs]
         if len(readers) != 1:
             return None
         tensor = graph.tensors[readers[0].name]
@@ -104,13 +105,37 @@ def check_finite(x: NDArray[Any]) -> None:
         raise NanoError(f"The input holds {what} (input {sample}).", "Check how it was made.")
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One input of a model."""
+
+    graph: QGraph
+    tensor: QTensor
+    permutation: Shape
+
+    @property
+    def called(self) -> str:
+        """How messages speak of it."""
+        return "input" if len(self.graph.inputs) == 1 else f"input {self.tensor.name}"
+
+    @property
+    def user_shape(self) -> Shape:
+        shape = list(self.tensor.shape)
+        for device_axis, user_axis in enumerate(self.permutation):
+            shape[user_axis] = self.tensor.shape[device_axis]
+        return tuple(shape)
+
+
+def _end(graph: QGraph, number: int | None) -> _End:
+    """Input ``number``; None: the only one, or InvalidModel."""
+    if number is None:
+        return _End(graph, graph.input_tensor, graph.input_permutation)
+    return _End(graph, graph.input_tensors[number], graph.permutations[number])
+
+
 def user_shape(graph: QGraph) -> Shape:
     """The shape of one input as the user has it: C, H, W for a model that came from PyTorch."""
-    device = graph.input_tensor.shape
-    shape = list(device)
-    for device_axis, user_axis in enumerate(graph.input_permutation):
-        shape[user_axis] = device[device_axis]
-    return tuple(shape)
+    return _end(graph, None).user_shape
 
 
 def as_array(data: Any) -> NDArray[Any]:
@@ -127,23 +152,48 @@ def as_array(data: Any) -> NDArray[Any]:
         ) from error
 
 
-def to_device(graph: QGraph, x: NDArray[Any]) -> NDArray[Any]:
+def in_order(graph: QGraph, arrays: Mapping[str, Any], origin: str = "") -> tuple[Any, ...]:
+    """One of ``arrays`` an input, in the model's order: they are called as the inputs are, or 0, 1,
+    …. ``origin``: where they are from, for the message. `NanoError` where one is missing or left
+    over, or where they are of different numbers of samples."""
+    keys = [
+        tensor.name if tensor.name in arrays else str(number)
+        for number, tensor in enumerate(graph.input_tensors)
+    ]
+    if set(keys) != set(arrays) or len(set(keys)) != len(keys):
+        held = "one array" if list(arrays) == ["0"] else ", ".join(arrays) or "nothing"
+        takes = ", ".join(f"{number} {name}" for number, name in enumerate(graph.inputs))
+        raise NanoError(
+            f"{origin or 'The data'} holds {held}; {graph.name} takes "
+            f"{len(keys)} input{'' if len(keys) == 1 else 's'}: {takes}.",
+            "Name each array as its input is called, or by its number; several go in a .npz file.",
+        )
+    found = tuple(arrays[key] for key in keys)
+    counts = [len(data) if np.ndim(data) else 0 for data in found]
+    if len(set(counts)) > 1:
+        raise NanoError(
+            f"The inputs have {' and '.join(map(str, counts))} samples.", "Each needs as many."
+        )
+    return found
+
+
+def to_device(graph: QGraph, x: NDArray[Any], number: int | None = None) -> NDArray[Any]:
     """[n, *input shape] in the device's layout and the input tensor's type, contiguous.
 
     ``x`` is n x the user's shape (C, H, W) or n x the device's shape (H, W, C); a shape that is
     both is the user's. Floats are real values: an int8 or uint8 input gets them quantized by its
     scale and zero point, saturating (`clipping` tells), a float32 input as they are. int8 for an
-    int8 input, and uint8 for a uint8 one, are taken as raw quantized bytes. Raises NanoError for
-    any other shape or type, and for NaN and infinity.
+    int8 input, and uint8 for a uint8 one, are taken as raw quantized bytes. ``number``: which of
+    several inputs. Raises NanoError for any other shape or type, and for NaN and infinity.
     """
-    data = np.asarray(x)
-    return np.ascontiguousarray(_typed(graph, _turned(graph, data)))
+    end, data = _end(graph, number), np.asarray(x)
+    return np.ascontiguousarray(_typed(end, _turned(end, data)))
 
 
-def _turned(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
-    device, user = graph.input_tensor.shape, user_shape(graph)
+def _turned(end: _End, data: NDArray[Any]) -> NDArray[Any]:
+    device, user = end.tensor.shape, end.user_shape
     if data.ndim and data.shape[1:] == user:
-        order = graph.input_permutation or tuple(range(len(user)))
+        order = end.permutation or tuple(range(len(user)))
         return np.transpose(data, (0, *(1 + axis for axis in order)))
     if data.ndim and data.shape[1:] == device:
         return data
@@ -151,20 +201,22 @@ def _turned(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
     hint = "The samples stand along the first axis."
     if data.shape in (user, device):
         hint = "Add the axis of the samples: x[None]."
-    raise NanoError(f"The input has shape {_text(data.shape)}; {graph.name} takes {both}.", hint)
+    raise NanoError(
+        f"The {end.called} has shape {_text(data.shape)}; {end.graph.name} takes {both}.", hint
+    )
 
 
 def _text(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "()"
 
 
-def _typed(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
-    tensor = graph.input_tensor
+def _typed(end: _End, data: NDArray[Any]) -> NDArray[Any]:
+    tensor = end.tensor
     real = tensor.dtype == "float32"
     if data.dtype == DTYPES[tensor.dtype] and not real:
         return data
     if data.dtype.kind != "f":
-        raise NanoError(f"The input has type {data.dtype}.", _types_hint(graph))
+        raise NanoError(f"The {end.called} has type {data.dtype}.", _types_hint(tensor))
     check_finite(data)
     # Float64's range is enough for every quotient of float32s.
     limit = float(np.finfo(np.float32).max)
@@ -172,9 +224,8 @@ def _typed(graph: QGraph, data: NDArray[Any]) -> NDArray[Any]:
     return finite.astype(np.float32) if real else tensor.quantize(finite)
 
 
-def _types_hint(graph: QGraph) -> str:
+def _types_hint(tensor: QTensor) -> str:
     """What to pass instead."""
-    tensor = graph.input_tensor
     if tensor.dtype == "float32":
         return "Pass floats scaled as in training."
     low, high = ((end - tensor.zero_point) * tensor.scale for end in ZERO_POINTS[tensor.dtype])

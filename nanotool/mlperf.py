@@ -67,6 +67,11 @@ def find_task(name: str) -> Task:
 def check(task: Task, graph: QGraph) -> None:
     """`NanoError` unless `graph` can serve `task`."""
     x, y = graph.input_tensor, graph.output_tensor
+    if graph.states:
+        raise NanoError(
+            f"{graph.name} has states; {task.title} runs every input by itself.",
+            "Leave --task out, or use a model without states.",
+        )
     if x.dtype not in ("int8", task.db):
         raise NanoError(
             f"{graph.name} takes {x.dtype}; {task.title} sends {task.db}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,23 +14,36 @@ from nanotool.device.client import Device
 from nanotool.errors import DeviceError
 from nanotool.ir import DTYPES, Int8Array, Lowered, QGraph
 from nanotool.progress import Progress
-from nanotool.simulate import simulate
+from nanotool.simulate import Inputs, simulate_steps
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """What the board answered, and where that is not what the simulator says."""
 
-    outputs: NDArray[Any]  # [n, *output shape], of the output's type, from the board
+    ends: tuple[NDArray[Any], ...]  # every output, [n, *shape] of its type, from the board
     mismatches: int  # bytes, over all outputs
-    differing: tuple[int, ...]  # inputs whose output has any
+    differing: tuple[int, ...]  # inputs, or steps, whose output has any
     first: compare.Difference | None = None  # in the first of them; None if there are none
+    steps: bool = False  # the inputs were consecutive steps
+
+    @property
+    def outputs(self) -> NDArray[Any]:
+        """The output [n, *shape] of a model with one."""
+        if len(self.ends) != 1:
+            raise DeviceError(f"The model has {len(self.ends)} outputs.", "`ends` has all of them.")
+        return self.ends[0]
+
+    @property
+    def count(self) -> int:
+        """Inputs that were run."""
+        return len(self.ends[0])
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         first = self.first
         return {
-            "inputs": len(self.outputs),
+            "inputs": self.count,
             "mismatches": self.mismatches,
             "differing_inputs": list(self.differing),
             "first_difference": None
@@ -48,13 +62,14 @@ def run(
     device: Device,
     graph: QGraph,
     lowered: Lowered,
-    x: NDArray[Any],
+    x: Inputs,
     progress: Progress | None = None,
     *,
     reset_every: int = 0,
 ) -> RunResult:
-    """Run ``x`` ([n, *input shape] of the input's type) on the board, which must hold ``lowered``,
-    and compare with ``graph``: the same model, or the one that ``lowered`` is a simpler form of.
+    """Run ``x`` (one array, or one an input: [n, *shape] each, of the input's type) on the board,
+    which must hold ``lowered``, and compare with ``graph``: the same model, or the one that
+    ``lowered`` is a simpler form of.
 
     A model with states takes the inputs as consecutive steps from a reset; so does every
     ``reset_every``-th one (0: none).
@@ -62,34 +77,57 @@ def run(
     Where an output differs, the first input that has one is run once more, layer by layer.
     """
     compare.check_model(device.info(), lowered.graph, lowered)
-    tensor = graph.output_tensor
-    outputs = np.empty((len(x), tensor.nbytes), np.int8)
-    expected = simulate(graph, x, reset_every=reset_every).reshape(len(x), -1).view(np.int8)
+    given = compare.one_each(x)
+    expected, _ = simulate_steps(graph, given, reset_every=reset_every)
+    count = len(given[0])
+    rows = [wanted.reshape(count, -1).view(np.int8) for wanted in expected]
+    got = [np.empty_like(wanted) for wanted in rows]
+    sizes = [wanted.shape[1] for wanted in rows]
     differing, mismatches = [], 0
-    for index, one in enumerate(x):
+    for index in range(count):
         if graph.states and (index == 0 or (reset_every and index % reset_every == 0)):
-            device.reset()
-        outputs[index] = output_bytes(device, tensor.nbytes, one)
-        if wrong := int(np.count_nonzero(outputs[index] != expected[index])):
+            device.reset_states()
+        wrong = 0
+        answers = step_bytes(device, sizes, [data[index] for data in given])
+        for room, wanted, answer in zip(got, rows, answers, strict=True):
+            room[index] = answer
+            wrong += int(np.count_nonzero(answer != wanted[index]))
+        if wrong:
             mismatches += wrong
             differing.append(index)
         if progress is not None:
-            progress(index + 1, len(x))
+            progress(index + 1, count)
     first = None
     if differing:
-        steps = differing[0] % reset_every if reset_every else differing[0]
-        before = x[differing[0] - steps : differing[0]] if graph.states else x[:0]
-        first = compare.first_difference(device, lowered.graph, lowered, x[differing[0]], before)
-    answers = outputs.view(DTYPES[tensor.dtype]).reshape(len(x), *tensor.shape)
-    return RunResult(answers, mismatches, tuple(differing), first)
+        at = differing[0]
+        begin = at - (at % reset_every if reset_every else at) if graph.states else at
+        before = [data[begin:at] for data in given]
+        one = [data[at] for data in given]
+        first = compare.first_difference(device, lowered.graph, lowered, one, before)
+    ends = tuple(
+        room.view(DTYPES[tensor.dtype]).reshape(count, *tensor.shape)
+        for room, tensor in zip(got, graph.output_tensors, strict=True)
+    )
+    return RunResult(ends, mismatches, tuple(differing), first, steps=bool(graph.states))
 
 
-def output_bytes(device: Device, size: int, x: NDArray[Any]) -> Int8Array:
-    """One input's output on the board: ``size`` bytes, as many as the model's output has."""
-    got = device.run(np.ascontiguousarray(x))
-    if got.nbytes != size:
+def step_bytes(
+    device: Device, sizes: Sequence[int], inputs: Sequence[NDArray[Any]]
+) -> tuple[Int8Array, ...]:
+    """Every output's bytes on the board for one input, or one step: ``sizes``, as many as the
+    model's outputs have."""
+    ready = [np.ascontiguousarray(x) for x in inputs]
+    got: tuple[Int8Array, ...]
+    if len(ready) == len(sizes) == 1:
+        got = (device.run(ready[0]),)
+    else:
+        device.load(ready)
+        device.infer(1, 0)
+        got = device.outputs()
+    if [answer.nbytes for answer in got] != list(sizes):
+        told = " and ".join(str(answer.nbytes) for answer in got)
         raise DeviceError(
-            f"The board answered {got.nbytes} bytes, the model has {size}.",
+            f"The board answered {told} bytes, the model has {' and '.join(map(str, sizes))}.",
             "Build and flash this model.",
         )
     return got
@@ -97,12 +135,13 @@ def output_bytes(device: Device, size: int, x: NDArray[Any]) -> Int8Array:
 
 def verdict(result: RunResult) -> str:
     """The comparison in a sentence or two for people."""
-    inputs = f"{len(result.outputs):,} input{'' if len(result.outputs) == 1 else 's'}"
+    kind = "step" if result.steps else "input"
+    inputs = f"{result.count:,} {kind}{'' if result.count == 1 else 's'}"
     if not result.mismatches:
         return f"{inputs}: 0 bytes differ from the simulator's."
     text = (
         f"{inputs}: {result.mismatches:,} bytes differ from the simulator's, in "
-        f"{len(result.differing):,} outputs; the first is that of input {result.differing[0]}. "
+        f"{len(result.differing):,} outputs; the first is that of {kind} {result.differing[0]}. "
     )
     if result.first is None:
         return text + "Run again layer by layer, it agreed: the line or the board is not reliable."

@@ -22,6 +22,9 @@ static void put_real(float value) {
 #if !defined(APP_DB_FLOAT32) || APP_OUTPUT_SIZE != APP_INPUT_SIZE
 #error "A mean squared error needs a float32 input, and an output of as many elements."
 #endif
+#ifdef APP_SAVED_STATE_SIZE
+#error "A mean squared error is of a model without states: a step that is tried has no output."
+#endif
 
 static float error;
 

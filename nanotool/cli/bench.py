@@ -16,6 +16,7 @@ from nanotool.cli.common import (
     HeadText,
     Model,
     Port,
+    ResetEvery,
     Rts,
     TaskName,
     TrainableLayers,
@@ -23,7 +24,7 @@ from nanotool.cli.common import (
     cut_model,
     examples,
     load,
-    load_input,
+    load_inputs,
     out,
     print_json,
     progress,
@@ -48,7 +49,7 @@ def command(
             "--input",
             "-i",
             metavar="X.npy",
-            help="Inputs to compare with; default: the model's own samples.",
+            help="Inputs to compare with (several: .npz); default: the model's own samples.",
             show_default=False,
         ),
     ] = None,
@@ -64,6 +65,7 @@ def command(
     layers: TrainableLayers = "",
     head: HeadText = "",
     as_json: AsJson = False,
+    reset_every: ResetEvery = 0,
 ) -> None:
     """Measure a model on a board: instructions or cycles, flash, RAM, and differing bytes.
 
@@ -74,12 +76,13 @@ def command(
 
     trainable = cut_model(load(model), layers, head) if layers or head else None
     built = build_firmware(model, board, optimize, task, head=trainable)
-    x, beyond = (None, None) if input is None else load_input(built.graph, input)
+    x, beyond = (None, None) if input is None else load_inputs(built.graph, input)
     at = serial_port(port, built.board, baud, dtr, rts)
     with progress(f"Measuring on {built.board.name}") as show:
-        result = bench(built, x, at, progress=show)
+        result = bench(built, x, at, progress=show, reset_every=reset_every)
     if as_json:
-        print_json(result.to_json() | saturation(beyond))
+        told = {"input_saturation": None} if beyond is None else saturation(built.graph, beyond)
+        print_json(result.to_json() | told)
     else:
         out().print(facts_table(bench_facts(result)))
         if per_layer:

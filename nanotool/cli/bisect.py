@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nanotool.cli.common import AsJson, Model, examples, load_input, out, print_json, progress
+from nanotool.cli.common import AsJson, Model, examples, load_inputs, out, print_json, progress
 
 if TYPE_CHECKING:
     from nanotool.ir import QGraph
@@ -43,7 +43,7 @@ def command(
 
     def inputs(graph: QGraph) -> Any:
         made, _ = golden_inputs(graph, INPUTS)
-        return made[0] if input is None else load_input(graph, input)[0]
+        return made[0] if input is None else load_inputs(graph, input)[0][0]
 
     with progress("Comparing") as show:
         result = bisect_model(model, inputs, show)

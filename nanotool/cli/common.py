@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,7 +100,8 @@ InputFile = Annotated[
     Path,
     typer.Option(
         "--input", "-i", metavar="X.npy", show_default=False,
-        help="N × input shape, real numbers, or the model's own type (raw).",
+        help="N × input shape, real numbers, or the model's own type (raw). Several inputs: a .npz "
+        "with each by its name, or 0, 1, ….",
     ),
 ]  # fmt: skip
 ResetEvery = Annotated[
@@ -113,7 +114,11 @@ ResetEvery = Annotated[
 OutputFile = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", metavar="Y.npy", help="Where the outputs go.", show_default=False
+        "--output",
+        "-o",
+        metavar="Y.npy",
+        help="Where the outputs go; several: .npz.",
+        show_default=False,
     ),
 ]
 AsFloat = Annotated[
@@ -252,31 +257,80 @@ def find_board(name: str) -> Board:
     return find(name)
 
 
-def load_input(graph: QGraph, path: Path) -> tuple[Any, Clipping | None]:
-    """The inputs in the .npy file ``path``, as the device wants them: int8 [n, *input shape]; and
-    what of them saturates, which people are told."""
+def load_inputs(graph: QGraph, path: Path) -> tuple[tuple[Any, ...], tuple[Clipping | None, ...]]:
+    """The inputs in ``path``, as the device wants them: one array an input, [n, *input shape]; and
+    what of each saturates, which people are told. Several inputs are a .npz file."""
     from nanotool.errors import NanoError
-    from nanotool.files import read_array
-    from nanotool.inputs import clipping, to_device
+    from nanotool.files import read_arrays
+    from nanotool.inputs import clipping, in_order, to_device
 
-    array = read_array(path)
-    x = to_device(graph, array)
-    if not len(x):
+    arrays = in_order(graph, read_arrays(path), path.name)
+    x = tuple(to_device(graph, array, number) for number, array in enumerate(arrays))
+    if not len(x[0]):
         raise NanoError(f"{path} holds no inputs.", "Give at least one.")
-    saturating = clipping(graph, array)
-    if saturating is not None:
-        note(f"[yellow]warning:[/yellow] {saturating}")
-    return x, saturating
+    beyond = tuple(clipping(graph, array, number) for number, array in enumerate(arrays))
+    for name, saturating in zip(graph.inputs, beyond, strict=True):
+        if saturating is not None:
+            which = f"{name}: " if len(arrays) > 1 else ""
+            note(f"[yellow]warning:[/yellow] {which}{saturating}")
+    return x, beyond
 
 
-def saturation(clipping: Clipping | None) -> dict[str, Any]:
-    """`load_input`'s second result for `--json`."""
-    return {"input_saturation": None if clipping is None else clipping.to_json()}
+def saturation(graph: QGraph, beyond: Sequence[Clipping | None]) -> dict[str, Any]:
+    """`load_inputs`' second result for `--json`: by the inputs' names where there are several."""
+    told = [None if one is None else one.to_json() for one in beyond]
+    single = len(graph.inputs) == 1
+    return {"input_saturation": told[0] if single else dict(zip(graph.inputs, told, strict=True))}
 
 
-def as_asked(graph: QGraph, y: Any, as_float: bool) -> Any:
-    """Outputs raw, or de-quantized if the user wants real values."""
-    return graph.output_tensor.dequantize(y) if as_float else y
+def as_asked(graph: QGraph, ends: Sequence[Any], as_float: bool) -> dict[str, Any]:
+    """Outputs by name, raw, or de-quantized if the user wants real values."""
+    tensors = graph.output_tensors
+    return {
+        tensor.name: tensor.dequantize(y) if as_float else y
+        for tensor, y in zip(tensors, ends, strict=True)
+    }
+
+
+def check_output_file(graph: QGraph, path: Path | None) -> None:
+    """`NanoError` if several outputs shall go to a file that holds one."""
+    from nanotool.errors import NanoError
+
+    if path is not None and len(graph.outputs) > 1 and path.suffix != ".npz":
+        raise NanoError(
+            f"{graph.name} has {len(graph.outputs)} outputs, {path.name} would hold one.",
+            "Name a .npz file.",
+        )
+
+
+def write_outputs(path: Path, outputs: Mapping[str, Any]) -> None:
+    """To a .npz file by name; the one output to a file of another name as .npy."""
+    from nanotool.files import write_array, write_arrays
+
+    if path.suffix == ".npz":
+        write_arrays(path, outputs)
+    else:
+        (one,) = outputs.values()
+        write_array(path, one)
+    count = len(next(iter(outputs.values())))
+    note(f"Wrote {path}: {count:,} outputs.")
+
+
+def outputs_json(outputs: Mapping[str, Any]) -> Any:
+    """The one output as a list; several by name."""
+    lists = {name: y.tolist() for name, y in outputs.items()}
+    return lists if len(lists) > 1 else next(iter(lists.values()))
+
+
+def show_answers(graph: QGraph, ends: Sequence[Any]) -> None:
+    """A table of each output's first answers."""
+    from nanotool.report.tables import answers_table
+
+    for tensor, y in zip(graph.output_tensors, ends, strict=True):
+        if len(ends) > 1:
+            out().print(tensor.name)
+        values = tensor.dequantize(y).reshape(len(y), -1).tolist()
+        out().print(answers_table(values, graph.labels if len(ends) == 1 else ()))
 
 
 def build_firmware(

@@ -19,18 +19,21 @@ from nanotool.cli.common import (
     Rts,
     TaskName,
     as_asked,
+    check_output_file,
     examples,
     find_board,
     firmware_for,
     load,
-    load_input,
-    note,
+    load_inputs,
     out,
+    outputs_json,
     plan_model,
     print_json,
     progress,
     saturation,
     serial_port,
+    show_answers,
+    write_outputs,
 )
 
 EPILOG = examples(
@@ -62,28 +65,25 @@ def command(
     Exit code 1 if any byte differs; the first layer that differs is then named.
     """
     from nanotool.bench import connect
-    from nanotool.files import write_array
-    from nanotool.report.tables import answers_table
     from nanotool.run import run, verdict
 
     graph, found = load(model), find_board(board)
-    x, beyond = load_input(graph, input)
+    check_output_file(graph, output)
+    x, beyond = load_inputs(graph, input)
     at = serial_port(port, found, baud, dtr, rts)
     firmware = firmware_for(model, board, at, optimize, task)
     lowered, _ = plan_model(graph, found.target, optimize)
     with connect(found, firmware, at) as device, progress(f"Running on {found.name}") as show:
         result = run(device, graph, lowered, x, show, reset_every=reset_every)
+    outputs = as_asked(graph, result.ends, as_float)
     if output is not None:
-        write_array(output, as_asked(graph, result.outputs, as_float))
-        note(f"Wrote {output}: {len(x):,} outputs.")
+        write_outputs(output, outputs)
     if as_json:
-        outputs = as_asked(graph, result.outputs, as_float).tolist()
         told = {"board": found.name, "emulated": at is None, **result.to_json()}
-        print_json({**told, "outputs": outputs, **saturation(beyond)})
+        print_json({**told, "outputs": outputs_json(outputs), **saturation(graph, beyond)})
     else:
         if output is None:
-            values = graph.output_tensor.dequantize(result.outputs).reshape(len(x), -1)
-            out().print(answers_table(values.tolist(), graph.labels))
+            show_answers(graph, result.ends)
         where = f"{found.name}{', emulated' if at is None else ''}"
         out().print(f"{where}: {verdict(result)}", soft_wrap=True)
     if result.mismatches:

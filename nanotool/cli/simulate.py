@@ -10,14 +10,16 @@ from nanotool.cli.common import (
     OutputFile,
     ResetEvery,
     as_asked,
+    check_output_file,
     examples,
     load,
-    load_input,
-    note,
-    out,
+    load_inputs,
+    outputs_json,
     print_json,
     progress,
     saturation,
+    show_answers,
+    write_outputs,
 )
 
 EPILOG = examples(
@@ -41,25 +43,24 @@ def command(
     """
     import numpy as np
 
-    from nanotool.files import write_array
-    from nanotool.report.tables import answers_table
-    from nanotool.simulate import simulate
+    from nanotool.simulate import simulate_steps
 
     graph = load(model)
-    x, beyond = load_input(graph, input)
+    check_output_file(graph, output)
+    x, beyond = load_inputs(graph, input)
+    count = len(x[0])
     parts = []
     with progress("Simulating") as show:
-        chunk = len(x) if graph.states else CHUNK
-        for start in range(0, len(x), chunk):
-            part = x[start : start + chunk]
-            parts.append(simulate(graph, part, reset_every=reset_every))
-            show(min(start + chunk, len(x)), len(x))
-    y = np.concatenate(parts)
+        chunk = count if graph.states else CHUNK
+        for start in range(0, count, chunk):
+            part = [data[start : start + chunk] for data in x]
+            parts.append(simulate_steps(graph, part, reset_every=reset_every)[0])
+            show(min(start + chunk, count), count)
+    ends = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    outputs = as_asked(graph, ends, as_float)
     if output is not None:
-        write_array(output, as_asked(graph, y, as_float))
-        note(f"Wrote {output}: {len(y):,} outputs.")
+        write_outputs(output, outputs)
     if as_json:
-        print_json({"outputs": as_asked(graph, y, as_float).tolist()} | saturation(beyond))
+        print_json({"outputs": outputs_json(outputs)} | saturation(graph, beyond))
     elif output is None:
-        values = graph.output_tensor.dequantize(y).reshape(len(y), -1).tolist()
-        out().print(answers_table(values, graph.labels))
+        show_answers(graph, ends)

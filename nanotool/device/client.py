@@ -263,8 +263,8 @@ class Device:
         return lines
 
     def infer(self, n: int = 1, warmup: int = 0, *, timeout: float | None = None) -> int:
-        """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took. A model with
-        states goes `n` steps on; the warm-ups leave its states as they were."""
+        """Run `warmup` inferences, then `n` timed ones; microseconds that the `n` took. A model
+        with states goes `n` steps on; the warm-ups leave its states as they were."""
         lap = self.ask(f"time {n} {warmup}", lambda lines, _: answers.parse_lap(lines), timeout)
         return lap.micros
 
@@ -301,7 +301,7 @@ class Device:
         """Put back what `save_states` gave: the next step is the one that would have followed then.
         `DeviceRefused`, and no change, for bytes of another model, or damaged ones."""
         command = f"state put {len(saved)}"
-        self.ask(command, lambda lines, _: answers.one_line(lines, r"m-state-put-\[(\d+)\]"))
+        self.ask(command, lambda lines, _: answers.one_line(lines, r"m-state-put-\[\d+\]"))
         answers.one_line(self.send_all(frames.STATES, saved), "m-load-done")
 
     def states(self) -> dict[str, NDArray[Any]]:

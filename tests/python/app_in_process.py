@@ -90,25 +90,33 @@ void app_feed(const uint8_t *bytes, size_t size) {
 """
 
 
-def compile_sources(folder: Path, board: list[Path], *flags: str) -> list[str]:
-    """The compiler's command for the app with this model, for the board in these sources."""
-    (folder / "app_model.h").write_text(APP_MODEL)
-    (folder / "head.c").write_text(HEAD)
+def compile_sources(
+    folder: Path, board: list[Path], *flags: str, model: Path | None = None
+) -> list[str]:
+    """The compiler's command for the app with this model, or with that of a model folder, for the
+    board in these sources."""
     firmware, library, fake = ROOT / "firmware", ROOT / "lib" / "nano", ROOT / "tests/c/fake"
-    sources = [*(firmware / "app").glob("*.c"), *board, fake / "small.c", folder / "head.c"]
+    own = [fake / "small.c", folder / "head.c"]
+    if model is None:
+        (folder / "app_model.h").write_text(APP_MODEL)
+        (folder / "head.c").write_text(HEAD)
+    else:
+        own = list(model.glob("*.c"))
+    sources = [*(firmware / "app").glob("*.c"), *board, *own]
     sources += (library / "src").rglob("*.c")
-    folders = [folder, firmware, firmware / "boards", library / "include", fake]
+    folders = [model or folder, firmware, firmware / "boards", library / "include", fake]
     return ["gcc", "-std=c99", "-O1", *flags, *(f"-I{f}" for f in folders), *map(str, sources)]
 
 
 class App:
     """The app, running. One in a process: its state is the library's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: Path | None = None) -> None:
         (folder / "glue.c").write_text(GLUE)
         target = folder / "app.so"
         board = [ROOT / "tests/c/fake/fake_board.c", folder / "glue.c"]
-        command = compile_sources(folder, board, "-fPIC", "-shared", "-Dmain=app_main")
+        flags = ("-fPIC", "-shared", "-Dmain=app_main")
+        command = compile_sources(folder, board, *flags, model=model)
         subprocess.run([*command, "-o", str(target)], check=True)
         self._library = ctypes.CDLL(str(target))
         self._sent = (ctypes.c_uint8 * 4097).in_dll(self._library, "fake_sent")

@@ -1,6 +1,5 @@
-"""A small model with all that a step can have: two inputs and two outputs of different types, a state
-that is written over, one that is shifted and read by a convolution, and one that is an output, too.
-"""
+"""A small model with all that a step can have: two inputs and two outputs of different types, a
+state that is shifted and read by a convolution, and one that is an output, too."""
 
 from __future__ import annotations
 
@@ -20,7 +19,6 @@ from nanotool.ir import (
     Reshape,
     Slice,
     State,
-    Unary,
     Window,
 )
 from nanotool.validate import validate
