@@ -45,7 +45,7 @@ from nanotool.device.answers import (
     TrainTicks,
     Uptime,
 )
-from nanotool.device.commands import COMMANDS, TRAIN_COMMANDS
+from nanotool.device.commands import COMMANDS, STATE_COMMANDS, TRAIN_COMMANDS
 from nanotool.device.tensors import TensorInfo
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
@@ -189,6 +189,9 @@ def _view_memory(block: Memory, clock: Clock) -> Table:
         ("stack, peak", block.stack_peak, block.stack),
         ("flash", block.flash_used, block.flash),
     ]
+    if block.saved_states:
+        rows.append(("states, of the arena", block.states, 0))
+        rows.append(("copy of the states", block.saved_states, 0))
     if block.heap:
         rows.append(("heap, peak", block.heap_peak, block.heap))
     if block.train:
@@ -216,15 +219,17 @@ def _view_info(block: Info, clock: Clock) -> Table:
         ("clock", f"{block.clock_hz:,} Hz" if block.clock_hz else "unknown"),
         ("ticks", counts + rate),
         ("model", f"{block.model} ({block.hash}), {block.ops} ops"),
-        ("input", _tensor_text(block.input)),
-        ("output", _tensor_text(block.output)),
+        *_ends("input", block.inputs),
+        *_ends("output", block.outputs),
+        *(("state", _tensor_text(state)) for state in block.states),
         ("input buffer", f"{block.db.nbytes:,} bytes of {block.db.dtype}"),
         ("frame", f"at most {block.frame_bytes} bytes"),
     )
 
 
 def _view_crcs(block: Crcs, _: Clock) -> Table:
-    named = (("image", block.image), ("input", block.input), ("output", block.output))
+    outputs = (("output", crc) for crc in block.outputs)
+    named = (("image", block.image), ("input", block.input), *outputs)
     return _view_facts(*((name, "–" if crc is None else f"{crc:08x}") for name, crc in named))
 
 
@@ -235,9 +240,16 @@ def _view_facts(*pairs: tuple[str, str]) -> Table:
     return result
 
 
+def _ends(what: str, tensors: Sequence[TensorInfo]) -> Iterator[tuple[str, str]]:
+    """A line each; of several with their numbers."""
+    for number, tensor in enumerate(tensors):
+        yield (what if len(tensors) == 1 else f"{what} {number}"), _tensor_text(tensor)
+
+
 def _tensor_text(tensor: TensorInfo) -> str:
+    name = f"{tensor.name}: " if tensor.name else ""
     return (
-        f"{shape_text(tensor.shape)} {tensor.dtype}, scale {tensor.scale:.6g}, "
+        f"{name}{shape_text(tensor.shape)} {tensor.dtype}, scale {tensor.scale:.6g}, "
         f"zero point {tensor.zero_point}"
     )
 
@@ -360,7 +372,7 @@ class Session:
             self.raw = not self.raw
             self.console.print("Answers as they come." if self.raw else "Answers made readable.")
         elif command == ":help" and not arguments:
-            tables = (LOCAL, COMMANDS, TRAIN_COMMANDS)
+            tables = (LOCAL, COMMANDS, STATE_COMMANDS, TRAIN_COMMANDS)
             self.console.print(_view_facts(*(pair for part in tables for pair in part.items())))
         else:
             if command in LOCAL:
@@ -529,7 +541,8 @@ class BoardCompleter(Completer):
             inner = Document(typed.partition(" ")[2].lstrip())
             yield from self._paths.get_completions(inner, event)
             return
-        for name, what in (*COMMANDS.items(), *TRAIN_COMMANDS.items(), *LOCAL.items()):
+        tables = (COMMANDS, STATE_COMMANDS, TRAIN_COMMANDS, LOCAL)
+        for name, what in (pair for part in tables for pair in part.items()):
             if name.startswith(typed):
                 yield Completion(name, start_position=-len(typed), display_meta=what)
 

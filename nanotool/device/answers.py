@@ -108,8 +108,12 @@ class Crcs:
 
     image: int | None
     input: int | None  # all of `db`
-    output: int | None  # the first one
-    outputs: tuple[int | None, ...] = ()
+    outputs: tuple[int | None, ...]
+
+    @property
+    def output(self) -> int | None:
+        """The first one."""
+        return self.outputs[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +297,7 @@ def parse_crcs(lines: Sequence[str]) -> Crcs:
         return tuple(None if text == "-" else integer(text, 16) for (text,) in found)
 
     (image,), (given,), outputs = crcs("image"), crcs("input"), crcs("output")
-    return Crcs(image, given, outputs[0], outputs)
+    return Crcs(image, given, outputs)
 
 
 def parse_lap(lines: Sequence[str]) -> Lap:
@@ -483,11 +487,12 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[Sequence[str]], Block]], ...] =
 def read(lines: Sequence[str]) -> tuple[Block, ...]:
     """What an answer's lines say, whatever was asked; those that fit nothing are kept as they
     are."""
-    found: dict[int, list[str]] = {}
-    for line in lines:
+    found: dict[tuple[int, int], list[str]] = {}
+    for number, line in enumerate(lines):
         kinds = (index for index, (begin, _) in enumerate(_READERS) if begin.match(line))
-        found.setdefault(next(kinds, len(_READERS)), []).append(line)
-    return tuple(_read_kind(index, told) for index, told in found.items())
+        own = number if line.startswith("m-results-") else 0  # a line an output
+        found.setdefault((next(kinds, len(_READERS)), own), []).append(line)
+    return tuple(_read_kind(index, told) for (index, _), told in found.items())
 
 
 def _read_kind(index: int, lines: Sequence[str]) -> Block:
