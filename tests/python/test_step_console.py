@@ -18,6 +18,7 @@ from step_model import random_steps, step_model
 
 from nanotool.backends import c
 from nanotool.device import Device, DeviceGarbled, DeviceRefused, frames
+from nanotool.device.commands import STATE_COMMANDS
 from nanotool.device.frames import COMMAND, Frame
 from nanotool.errors import DeviceError
 from nanotool.pipeline import prepare
@@ -122,6 +123,8 @@ def test_inputs_and_outputs_by_number_and_name(board: Device) -> None:
     assert board.command("db print")[-1] == "m-buffer-" + at(0)[1].tobytes().hex("-")
     board.infer()
     assert board.outputs()[1].tobytes() == ALARM[0].tobytes()
+    usage = next(line for line in board.command("help") if line.startswith("state"))
+    assert all(word in usage for name in STATE_COMMANDS for word in name.split())
     for wrong in ("db load 4 volume", "db load 4 2", "results 2", "state what"):
         with pytest.raises(DeviceRefused, match="Usage"):
             board.command(wrong)
