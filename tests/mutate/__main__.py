@@ -34,7 +34,7 @@ BUILD = ROOT / "build" / "mutate"
 RESULTS = BUILD / "results.jsonl"
 TRUST = ROOT / "docs" / "trust.md"
 AT_ONCE = 2
-SECONDS = 90  # that Python's tests of one mutant may take; who takes longer is killed
+SECONDS = 240  # that Python's tests of one mutant may take; who takes longer is killed
 
 
 class Server:

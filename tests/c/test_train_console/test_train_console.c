@@ -95,6 +95,15 @@ static bool begins(const char *command, const char *expected) {
            memcmp(&fake_sent[fake_sent_size - length], end, length) == 0;
 }
 
+/* Does what was sent end like this? */
+static bool ends(const char *expected) {
+    size_t length = 0;
+    while (expected[length] != '\0')
+        length++;
+    return fake_sent_size >= length &&
+           memcmp(&fake_sent[fake_sent_size - length], expected, length) == 0;
+}
+
 static void send_frame(uint8_t type, uint32_t offset, const void *data, uint16_t size) {
     uint8_t wire[FRAME_MAX + 4u];
     fake_clear();
@@ -174,6 +183,7 @@ static void test_start(void) {
     CHECK_EQUAL(3, inference_output_tensor()->size);
     CHECK(begins("train help%", "train status\r\ntrain begin [RATE [BATCH]]\r\n"));
     CHECK(begins("mem%", "m-mem-arena-[16]\r\nm-mem-db-[8]\r\n"));
+    CHECK(ends("m-mem-store-[fake 4096]\r\nm-ready\r\n"));
 }
 
 static void test_it_learns(void) {

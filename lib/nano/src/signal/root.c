@@ -10,6 +10,7 @@ uint32_t nano_root(uint64_t x) {
             at = (nano_bit_length(half[i]) + 1) & ~1;
         while (at > 0) {
             at -= 2;
+            /* cppcheck-suppress [shiftTooManyBits,signConversionCond] ; `at` is even */
             rest = rest << 2 | (half[i] >> at & 3u);
             const uint32_t trial = root << 2 | 1u;
             root <<= 1;
