@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nanotool.errors import InvalidModel, NanoError, UnsupportedOp
-from nanotool.frontends.torch import capture
+from nanotool.frontends.torch import capture, capture_program
 from nanotool.ir import AveragePool2D, Clamp, Conv2D, MaxPool2D, Window
 from nanotool.quantization import evaluate
 
@@ -260,6 +260,11 @@ REFUSED = {
     "use of an argmax": (Forward(lambda x: x.argmax(1).relu()), IMAGE, "last operation"),
     "kept argmax": (Forward(lambda x: x.argmax(1, keepdim=True)), IMAGE, "keepdim"),
     "maximum along rows": (Forward(lambda x: x.amax(3)), IMAGE, "x.amax((2, 3))"),
+    "attention module": (
+        Forward(lambda x, m: m(x, x, x)[0], nn.MultiheadAttention(12, 2, batch_first=True)),
+        (9, 12),
+        "Conv or",
+    ),
     "values of a maximum": (Forward(lambda x: x.max(1)[0]), IMAGE, "x.amax((2, 3))"),
     "second argument": (Forward(lambda x: x + x.shape[0]), IMAGE, "fixed number"),
     "rounded division": (
@@ -283,6 +288,14 @@ def test_what_has_no_form_is_refused_with_a_way_out(name: str) -> None:
     assert hint in str(caught.value)
     if name not in {"constant result", "dropout that stays"}:  # they are about no shape
         assert re.search(r"\dx\d|\[\d|\((on )?\d", str(caught.value)), str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of run_decompositions itself
+def test_a_decomposed_program_is_told_as_such() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 3, 2), nn.Flatten(), nn.Linear(240, 2)).eval()
+    program = torch.export.export(model, (torch.zeros(1, *IMAGE),)).run_decompositions()
+    with pytest.raises(UnsupportedOp, match=r"without run_decompositions\(\)"):
+        capture_program(program)
 
 
 def test_refusal_names_module_and_shapes() -> None:

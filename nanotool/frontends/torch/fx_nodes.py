@@ -37,6 +37,12 @@ def module_path(node: fx.Node) -> str:
     return re.sub(r"@\d+", "", paths[-1]) if paths else ""
 
 
+def module_kinds(node: fx.Node) -> set[str]:
+    """The classes of the modules in whose forward ``node`` was called, without their packages."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return {str(kind).rsplit(".", 1)[-1] for _, kind in stack.values()}
+
+
 def provenance(node: fx.Node) -> str:
     """The module's path; where a forward calls a function, its name behind the path."""
     path = module_path(node)

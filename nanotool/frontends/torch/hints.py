@@ -8,13 +8,26 @@ _CELL = (
     "use Conv1d layers over the time axis."
 )
 _NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
-_ATTENTION = "Products of two activations over an axis are not in this version: use Conv or Linear."
+ATTENTION = "Products of two activations over an axis are not in this version: use Conv or Linear."
 _SMOOTH = "Use nn.GELU, nn.SiLU, nn.ELU or nn.ReLU."
 _BORDER = "Pad with zeros or a constant: padding_mode='zeros'."
 _BRANCH = "Use arithmetic that is the same for every sample: clamp, torch.maximum, torch.minimum."
 
+_DECOMPOSED = (
+    "The program was decomposed into smaller operators: save torch.export.export(model.eval(), "
+    "inputs) as it is, without run_decompositions()."
+)
+
 # What to do instead, by the ATen operator's name.
 HINTS = {
+    **dict.fromkeys(
+        (
+            *("addmm", "mm", "convolution", "native_dropout", "native_layer_norm"),
+            *("native_group_norm", "_native_batch_norm_legit_no_training", "_softmax"),
+            *("_log_softmax", "max_pool2d_with_indices", "_adaptive_avg_pool2d", "_unsafe_view"),
+        ),
+        _DECOMPOSED,
+    ),
     "conv3d": "Use Conv2d layers.",
     "conv_transpose3d": "Use ConvTranspose2d layers.",
     "layer_norm": _NORMS,
@@ -30,9 +43,9 @@ HINTS = {
     "rnn_relu_cell": _CELL,
     "rnn_tanh": _RECURRENT,
     "rnn_relu": _RECURRENT,
-    "scaled_dot_product_attention": _ATTENTION,
-    "bmm": _ATTENTION,
-    "einsum": _ATTENTION,
+    "scaled_dot_product_attention": ATTENTION,
+    "bmm": ATTENTION,
+    "einsum": ATTENTION,
     "embedding": "Look the rows up before the model, and feed them.",
     "softplus": _SMOOTH,
     "mish": _SMOOTH,
@@ -66,6 +79,10 @@ HINTS = {
     "sin": "Compute it before the model, or keep a table of constants.",
     "cos": "Compute it before the model, or keep a table of constants.",
 }
+MAXIMUM = (
+    "Use a max pool over that axis, brought to the end: F.max_pool1d(x, x.shape[2]).squeeze(2) on "
+    "N x C x L, x.amax((2, 3)) on N x C x H x W."
+)
 DEFAULT_HINT = (
     "Supported are Conv1d/2d, ConvTranspose1d/2d, Linear, pools, BatchNorm, sums and products of "
     "tensors, cat, slices, padding, interpolate, reshapes, Softmax, ReLU and most activations: use "

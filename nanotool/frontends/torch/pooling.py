@@ -9,6 +9,7 @@ from torch import fx
 
 from nanotool.frontends.torch.arithmetic import scaled
 from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, operator_name
+from nanotool.frontends.torch.hints import MAXIMUM
 from nanotool.frontends.torch.walk import Value, Walk, handles
 from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Pad, Shape, Window
 
@@ -145,7 +146,7 @@ def _amax(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if len(shape) not in (2, 3) or axes != list(range(1, len(shape))):
         walk.refuse(
             f"a maximum over axes {[axis + 1 for axis in axes]} of {shape}",
-            "Use x.amax((2, 3)) on N x C x H x W, or torch.maximum of two slices.",
+            MAXIMUM,
         )
     image = walk.image(source, "a maximum")
     channels, height, width = walk.shapes[image]

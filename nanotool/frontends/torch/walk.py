@@ -17,12 +17,13 @@ from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.torch.fx_nodes import (
     Arguments,
     is_number,
+    module_kinds,
     module_path,
     named_arguments,
     operator_name,
     provenance,
 )
-from nanotool.frontends.torch.hints import DEFAULT_HINT, HINTS
+from nanotool.frontends.torch.hints import ATTENTION, DEFAULT_HINT, HINTS, MAXIMUM
 from nanotool.ir import ArgMax, FloatArray, Graph, Node, Op, Reshape, Shape, Transpose
 
 # A tensor of the graph, a constant, several results, or something that is no activation.
@@ -101,8 +102,10 @@ class Walk:
 
     def refuse(self, what: str, hint: str) -> NoReturn:
         """Raise UnsupportedOp for the current node; its inputs' shapes are added if ``what`` tells
-        none."""
+        none. Whatever is refused within an attention module is refused as attention."""
         assert self.current is not None
+        if "MultiheadAttention" in module_kinds(self.current):
+            what, hint = "nn.MultiheadAttention", ATTENTION
         shapes = self.shapes_of_inputs(self.current)
         if shapes and not re.search(r"\dx\d|\[\d|\(\d", what):
             what += f" (on {shapes})"
@@ -349,7 +352,7 @@ class Walk:
                 self.refuse(
                     f"the values of {operator_name(results)} along an axis of "
                     f"{self.shapes_of_inputs(results)}",
-                    "Use x.amax((2, 3)) on N x C x H x W, or torch.maximum of two slices.",
+                    MAXIMUM,
                 )
             self.values[node] = found[index]
             self.roots[node] = self.roots.get(results, results)
