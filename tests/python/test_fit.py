@@ -101,7 +101,7 @@ def test_ram(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(fit.DoesNotFit) as caught:
         build(wide(), find_board("stm32"))
     told = str(caught.value)
-    assert "RAM has 131,072 bytes" in told and "widest at body.conv (Conv2D 3×3" in told
+    assert "RAM has 131,072 bytes" in told and "widest at body.conv (conv2d 3x3" in told
     arena = model(wide(), find_board("stm32"), "size").plan.arena_size
     assert f"It fits with --optimize size (arena {arena:,}" in told
     assert "mps2_an385," in told and "esp32 --optimize size" in told and "native" not in told
