@@ -186,7 +186,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def mutate(session: nox.Session) -> None:
-    """40 mutants, drawn by the commit: the tests must kill them. -- --all tries every one."""
+    """40 mutants, drawn by the commit: do the tests kill them? -- --all tries every one."""
     session.run(PYTHON, "-m", "tests.mutate", *session.posargs)
 
 
