@@ -54,7 +54,7 @@ class Broken(Exception):
     """It does not compile or link."""
 
 
-def _call(command: Sequence[str | Path], seconds: float = 120) -> None:
+def _call(command: Sequence[str | Path], seconds: float = 600) -> None:
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=False, timeout=seconds
     )

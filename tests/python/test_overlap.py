@@ -21,7 +21,7 @@ from nanotool.simulate import simulate_all
 
 IN_PLACE = {  # kernels whose output may always lie exactly over the input
     *("table", "requantize", "to_uint8", "from_float", "softmax", "log_softmax", "slice", "mean"),
-    *("max_pool", "average_pool", "prelu"),
+    *("max_pool", "average_pool", "prelu", "cumsum"),
 }
 
 
