@@ -70,16 +70,18 @@ class SequentialNet:
         """[n, output size] for ``rows`` [n, input size], both in the device's order."""
         target = self._layers[-1].target
         results = np.empty((len(rows), target.size), np.int8)
+        given = self._ffi.from_buffer("int8_t[]", rows)
+        taken = self._ffi.from_buffer("int8_t[]", results, require_writable=True)
         with self._lock:
-            self._check(
-                len(self._layers) - 1,
-                self._lib.nanotool_run(
-                    self._net,
-                    len(rows),
-                    self._ffi.from_buffer("int8_t[]", rows),
-                    self._ffi.from_buffer("int8_t[]", results, require_writable=True),
-                ),
+            status = self._lib.nanotool_run(
+                self._net,
+                len(rows),
+                0,  # no states to reset
+                self._ffi.new("size_t *"),
+                self._ffi.new("int8_t *[]", [given]),
+                self._ffi.new("int8_t *[]", [taken]),
             )
+            self._check(len(self._layers) - 1, status)
         return results
 
     # --- Building ---------------------------------------------------------------------------------
