@@ -44,7 +44,7 @@ def hostile() -> QGraph:
     """Class names and a model name that C would stumble over."""
     builder = GraphBuilder("new", (4,))
     builder.dense("fc", 3)
-    return replace(builder.graph(), labels=('a "quote"', "100 %d", "??/\n*/"))
+    return replace(builder.graph(), labels=('a "quote"', "100 %d", "??/ */"))
 
 
 def run(*command: object, cwd: Path) -> str:
