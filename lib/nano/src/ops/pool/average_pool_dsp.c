@@ -14,7 +14,9 @@ static inline uint32_t mean(const nano_pool_params *p, int32_t sum, int32_t coun
 static void fours(const nano_pool_params *p, const nano_view *v, const int8_t *in, int8_t *out,
                   uint32_t left) {
     const uint32_t columns = v->columns.end - v->columns.begin, step = v->step;
-    const uint32_t rows = v->rows.end - v->rows.begin, next_row = v->row_step - columns * step;
+    const uint32_t rows = v->rows.end - v->rows.begin;
+    /* Below 0 where a dilated window is wider than the image. */
+    const int32_t next_row = (int32_t)(v->row_step - columns * step);
     const int32_t count = rows * columns > 0 ? (int32_t)(rows * columns) : 1; /* average_pool.c */
     for (; left > 0; left--, in += 4, out += 4) {
         const int8_t *at = in;

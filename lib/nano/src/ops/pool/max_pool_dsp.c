@@ -19,7 +19,9 @@ static void fours_2x2(const nano_view *v, const int8_t *in, int8_t *out, uint32_
 static void fours(const nano_pool_params *p, const nano_view *v, const int8_t *in, int8_t *out,
                   uint32_t count) {
     const uint32_t columns = v->columns.end - v->columns.begin;
-    const uint32_t rows = v->rows.end - v->rows.begin, next_row = v->row_step - columns * v->step;
+    const uint32_t rows = v->rows.end - v->rows.begin;
+    /* Below 0 where a dilated window is wider than the image. */
+    const int32_t next_row = (int32_t)(v->row_step - columns * v->step);
     const uint32_t low = (uint8_t)p->min * 0x01010101u;
     if (rows == 2 && columns == 2) {
         fours_2x2(v, in, out, count, low);

@@ -6,7 +6,9 @@
 
 static inline nano_bytes best(const nano_view *v, const int8_t *in, nano_bytes low, uint32_t n) {
     const uint32_t columns = v->columns.end - v->columns.begin;
-    const uint32_t rows = v->rows.end - v->rows.begin, next_row = v->row_step - columns * v->step;
+    const uint32_t rows = v->rows.end - v->rows.begin;
+    /* Below 0 where a dilated window is wider than the image. */
+    const int32_t next_row = (int32_t)(v->row_step - columns * v->step);
     for (uint32_t i = rows; i > 0; i--, in += next_row) {
         for (uint32_t j = columns; j > 0; j--, in += v->step)
             low = nano_max16(low, n < 16 ? nano_load_few(in, n) : nano_load16(in));
