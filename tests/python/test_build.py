@@ -348,11 +348,14 @@ def test_a_damaged_entry_is_built_again(cache: Path) -> None:
     assert not list((cache / "firmware").glob(".*"))
 
 
-def test_a_damaged_object_is_compiled_again(cache: Path) -> None:
-    """What a power failure left of the library that all models share."""
+def test_a_damaged_object_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power failure left of the library that all models share; in a cache of its own."""
+    monkeypatch.setenv("NANOTOOL_CACHE", str(tmp_path))
     graph = random_graphs.random_graph(51, 2, ("dense",))
     build(GRAPH, NATIVE)
-    (lib,) = (cache / "work").glob("native-*/build/native/lib*/libnano.a")
+    (lib,) = (tmp_path / "work").glob("native-*/build/native/lib*/libnano.a")
     for path in (lib, *lib.parent.rglob("*.o")):
         path.write_bytes(b"")
     assert build(graph, NATIVE).rebuilt

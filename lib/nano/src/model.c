@@ -1,7 +1,7 @@
 /* model.c - runs a model's ops, in order, in its room in the arena. */
 #include "nano/model.h"
 
-#include <string.h>
+#include "bytes.h"
 
 /* Does `tensor` lie wholly inside the model's room? */
 static int inside(const nano_model *model, const nano_tensor *tensor) {
@@ -49,9 +49,9 @@ void nano_reset(nano_net *net) {
         const nano_state *const state = &net->model->states[i];
         uint8_t *const bytes = net->base + state->tensor.offset;
         if (state->initial == NULL)
-            memset(bytes, state->fill, state->tensor.size);
+            nano_fill_bytes(bytes, state->fill, state->tensor.size);
         else
-            memcpy(bytes, state->initial, state->tensor.size);
+            nano_copy_bytes(bytes, state->initial, state->tensor.size);
     }
     net->next = 0;
 }

@@ -1,7 +1,7 @@
-/* state.c - a net's states, saved and loaded. */
-#include <string.h>
-
+/* states.c - a net's states, saved and loaded. */
 #include "nano/model.h"
+
+#include "bytes.h"
 
 /* CRC-32 (IEEE 802.3, as in zlib), four bits at a time; `crc` is 0 or that of what came before. */
 static uint32_t crc32(uint32_t crc, const uint8_t *bytes, size_t size) {
@@ -29,7 +29,9 @@ NANO_STATIC_ASSERT(sizeof(header) == NANO_STATE_HEADER, a_saved_state_has_a_head
 
 static uint32_t identity(const nano_model *model) {
     const uint8_t abi = NANO_ABI;
-    const uint32_t crc = crc32(0, (const uint8_t *)model->hash, strlen(model->hash));
+    uint32_t crc = 0;
+    for (const char *digit = model->hash; *digit != '\0'; digit++)
+        crc = crc32(crc, (const uint8_t *)digit, 1);
     return crc32(crc, &abi, 1);
 }
 
@@ -53,12 +55,12 @@ nano_status nano_save_state(const nano_net *net, void *bytes, size_t size) {
     uint8_t *to = body;
     for (uint16_t i = 0; i < model->state_count; i++) {
         const nano_tensor *const tensor = &model->states[i].tensor;
-        memcpy(to, net->base + tensor->offset, tensor->size);
+        nano_copy_bytes(to, net->base + tensor->offset, tensor->size);
         to += tensor->size;
     }
     const size_t count = needed - NANO_STATE_HEADER;
     const header head = {identity(model), (uint32_t)count, crc32(0, body, count)};
-    memcpy(bytes, &head, sizeof head);
+    nano_copy_bytes(bytes, &head, sizeof head);
     return NANO_OK;
 }
 
@@ -72,7 +74,7 @@ nano_status nano_load_state(nano_net *net, const void *bytes, size_t size) {
     if (size < NANO_STATE_HEADER)
         return NANO_ERR_ARGUMENT;
     header head;
-    memcpy(&head, bytes, sizeof head);
+    nano_copy_bytes(&head, bytes, sizeof head);
     const uint8_t *from = (const uint8_t *)bytes + NANO_STATE_HEADER;
     if (head.model != identity(model))
         return NANO_ERR_ABI;
@@ -82,7 +84,7 @@ nano_status nano_load_state(nano_net *net, const void *bytes, size_t size) {
         return NANO_ERR_CHECKSUM;
     for (uint16_t i = 0; i < model->state_count; i++) {
         const nano_tensor *const tensor = &model->states[i].tensor;
-        memcpy(net->base + tensor->offset, from, tensor->size);
+        nano_copy_bytes(net->base + tensor->offset, from, tensor->size);
         from += tensor->size;
     }
     net->next = 0;
