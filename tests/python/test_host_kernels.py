@@ -31,9 +31,9 @@ def test_random_graphs(graph: QGraph, seed: int) -> None:
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem)
-def test_the_benchmark_models(path: Path) -> None:
-    graph = load_model(path)
+@pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww", "person_detect"])
+def test_the_benchmark_models(name: str) -> None:
+    graph = load_model(MODELS / f"{name}.tflite")
     x = random_inputs(graph, 2, 0)
     lowered, plan = prepare(graph)
     assert any(on_host(op) for op in lowered.ops)

@@ -265,7 +265,7 @@ def test_samples_have_the_inputs_type() -> None:
     source = tensor("x", (4, 6, 2), **FLOAT)
     float_graph = graph(Quantize(), Y, source)
     samples: Any = np.zeros((2, 4, 6, 2), np.float32)
-    validate(replace(float_graph, samples=samples))
+    validate(replace(float_graph, samples=(samples,)))
     for wrong, message in (
         (samples.astype(np.int8), "not float32 n x"),
         (samples[0], "not float32 n x"),
@@ -273,7 +273,7 @@ def test_samples_have_the_inputs_type() -> None:
         (samples + np.float32(np.inf), "NaN or infinity"),
     ):
         with pytest.raises(InvalidModel, match=message):
-            validate(replace(float_graph, samples=wrong))
+            validate(replace(float_graph, samples=(wrong,)))
 
 
 def test_an_argmax_has_a_label_for_each_choice() -> None:
