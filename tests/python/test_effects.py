@@ -346,11 +346,13 @@ def test_after_an_error_the_model_is_as_before() -> None:
     ids=["weight_norm", "spectral_norm", "pruning"],
 )
 def test_weights_that_a_hook_computes_anew_are_no_state(wrap: Any) -> None:
+    torch.manual_seed(1)
     model, data = nn.Sequential(wrap(nn.Linear(4, 4))).eval(), torch.randn(40, 4)
     model(data)
     found = nanotool.quantize(model, data).run(data.numpy())
     with torch.no_grad():
-        assert np.abs(found - model(data).numpy()).max() < 0.1
+        wanted = model(data).numpy()
+    assert np.abs(found - wanted).max() < 0.02 * np.ptp(wanted)
 
 
 OWN = {
@@ -366,6 +368,7 @@ OWN = {
 
 @pytest.mark.parametrize("name", OWN)
 def test_what_lasts_no_longer_than_the_call_is_captured(name: str) -> None:
+    torch.manual_seed(1)
     model, data = Kept(OWN[name]), torch.randn(20, 4)
     found = nanotool.quantize(model, data).run(data.numpy())
     with torch.no_grad():

@@ -21,9 +21,10 @@ from elftools.elf.elffile import ELFFile
 
 from nanotool import elf
 from nanotool.boards import ESP32_BARE
-from nanotool.build import BuildError, BuildResult, build
+from nanotool.build import BuildResult, build
 from nanotool.device import open_board
 from nanotool.errors import MissingTool
+from nanotool.fit import DoesNotFit
 from nanotool.report import budgets
 from nanotool.sources import firmware_dir, project_dir
 
@@ -191,7 +192,7 @@ def test_budget(built: BuildResult) -> None:
 
 
 def test_weights_beyond_dram_say_the_way_out() -> None:
-    with pytest.raises(BuildError) as caught:
+    with pytest.raises(DoesNotFit) as caught:
         build(Path(__file__).parents[1] / "models" / "ad.tflite", ESP32_BARE, weights="dram")
     assert "--weights flash" in str(caught.value.hint)
 

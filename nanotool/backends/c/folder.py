@@ -98,11 +98,15 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _is_litter(folder: Path) -> bool:
-    """Whether a killed export left ``folder``: its files, the last one perhaps still empty."""
-    return folder.is_dir() and all(
-        _is_generated(path) or (path.is_file() and path.stat().st_size == 0)
-        for path in folder.iterdir()
-    )
+    """Whether a killed export left ``folder``: its files, the last one perhaps still empty. False,
+    too, where another export clears it away meanwhile."""
+    try:
+        return folder.is_dir() and all(
+            _is_generated(path) or (path.is_file() and path.stat().st_size == 0)
+            for path in folder.iterdir()
+        )
+    except FileNotFoundError:
+        return False
 
 
 def _put(fresh: Path, folder: Path) -> None:

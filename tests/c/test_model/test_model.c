@@ -2,8 +2,6 @@
  * test's own, so that this says nothing about nano's. */
 #include "../check/check.h"
 
-#include <string.h>
-
 #include "nano/nano.h"
 
 enum { SIZE = 4 };
@@ -170,7 +168,8 @@ static void accumulate(const void *params, const nano_io *io) {
 
 static void copy(const void *params, const nano_io *io) {
     (void)params;
-    memcpy(io->out, io->in[0], SIZE);
+    for (int i = 0; i < SIZE; i++)
+        ((int8_t *)io->out)[i] = ((const int8_t *)io->in[0])[i];
 }
 
 static const nano_op step_ops[3] = {
@@ -206,10 +205,15 @@ static const nano_model step_model = {
     .arena_size = 20,
 };
 
+static void fill(int8_t *at, int8_t value) {
+    for (int i = 0; i < SIZE; i++)
+        at[i] = value;
+}
+
 /* One step with a and b everywhere; the first element of the first output. */
 static int one_step(nano_net *net, int8_t a, int8_t b) {
-    memset(nano_input_at(net, 0), a, SIZE);
-    memset(nano_input_at(net, 1), b, SIZE);
+    fill(nano_input_at(net, 0), a);
+    fill(nano_input_at(net, 1), b);
     if (nano_run(net) != NANO_OK || nano_output_at(net, 1)[SIZE - 1] != b)
         return 1000; /* no answer */
     return nano_output(net)[0];
@@ -218,7 +222,8 @@ static int one_step(nano_net *net, int8_t a, int8_t b) {
 static void begin_steps(nano_net *net) {
     nano_arena arena;
     nano_arena_init(&arena, bytes, sizeof bytes);
-    memset(bytes, 0x55, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = 0x55;
     CHECK_EQUAL(NANO_OK, nano_init(net, &step_model, &arena));
 }
 
