@@ -39,7 +39,8 @@ import nanotool
 from nanotool.sources import default_model_dir, in_checkout
 assert not in_checkout(), nanotool.__file__
 model = nanotool.load(default_model_dir())
-assert (model.run(model.graph.samples) == model.simulate(model.graph.samples)).all()
+(samples,) = model.graph.samples  # of each input
+assert (model.run(samples) == model.simulate(samples)).all()
 """
 PLATFORMIO = {
     "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
