@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
+from nanotool.sensing.description import StreamRule
 
 Shape: TypeAlias = tuple[int, ...]
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -487,6 +488,7 @@ class QGraph:
     # The data of tensors that never change; ops read them like others.
     constants: Mapping[str, Int8Array] = field(default_factory=dict)
     states: tuple[State, ...] = ()
+    stream: StreamRule | None = None  # samples in, decisions out: what is around the model
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from nanotool import qfile
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import QGraph
+from nanotool.sensing.wake_word import with_wake_word
 
 MODEL_FILE = "model.nano"  # the QGraph inside a model folder
 SUFFIX, TFLITE = ".nano", ".tflite"
@@ -21,7 +22,8 @@ ACCEPTED = (
 
 
 def load_model(path: Path) -> QGraph:
-    """The int8 graph in ``path``: a .nano file, a .tflite file or a model folder.
+    """The int8 graph in ``path``: a .nano file, a .tflite file (with what a microWakeWord's .json
+    beside it says) or a model folder.
 
     Raises `NanoError` where there is no such thing, `InvalidModel` where it contradicts itself.
     """
@@ -29,7 +31,7 @@ def load_model(path: Path) -> QGraph:
     if _kind(file) == TFLITE:
         from nanotool.frontends import tflite  # noqa: PLC0415  not every command needs it
 
-        return tflite.load(file)
+        return with_wake_word(tflite.load(file), file)
     return _load(file)
 
 

@@ -12,7 +12,8 @@ A tensor's type and the constants are left out where all is int8 and there are n
 that of graphs with one input, one output and no state. Version 2 has in its header lists of
 ``inputs``, ``outputs``, ``input_permutations`` and ``samples`` (one each an input, the latter may
 be none), ``states`` (name, tensor read, tensor that takes its place, initial value), and
-``more`` of an op: the tensors that it writes beside the one of its name.
+``more`` of an op: the tensors that it writes beside the one of its name. Version 3 is version 2
+with a ``stream``: front end, scaling and rule (`nanotool.sensing.description`).
 
 The same graph always gives the same bytes. On reading nothing is believed: lengths, checksum,
 every field's type, and at last `validate` on the whole graph. Bad bytes raise InvalidModel.
@@ -25,9 +26,9 @@ import json
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, get_type_hints
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,18 @@ from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
 from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, State, Window
 from nanotool.ops import FACTS, INT8_OPERATORS
+from nanotool.sensing.description import (
+    MOST_CLASSES,
+    ClassRule,
+    MicroFrontendSettings,
+    Rule,
+    Scaling,
+    StreamRule,
+)
 from nanotool.validate import validate
 
 MAGIC = b"NANOTOOL"
-SIMPLE, GENERAL = 1, 2  # format versions
+SIMPLE, GENERAL, STREAM = 1, 2, 3  # format versions
 PREFIX = struct.Struct("<8sII32s")
 MAX_FILE = 256 * 2**20  # bytes
 HINT = "Make it again with `nanotool quantize`."
@@ -54,6 +63,7 @@ OPERATORS: dict[str, type[Op]] = {FACTS[one].tag: one for one in INT8_OPERATORS}
 ARRAY_TYPES = {"int8": "i1", "int16": "i2", "uint8": "u1", "float32": "f4"}  # of a tensor's data
 
 Json: TypeAlias = Any
+_Part = TypeVar("_Part")
 
 
 def save(graph: QGraph, path: Path | str) -> None:
@@ -87,8 +97,8 @@ def load(path: Path | str) -> QGraph:
 
 def graph_hash(graph: QGraph) -> str:
     """16 hex digits that identify what ``graph`` computes: SHA-256 over its canonical bytes without
-    name, labels, quality, samples and source."""
-    header, arrays = _pack(graph, identity=True)
+    name, labels, quality, samples, source and stream."""
+    header, arrays = _pack(replace(graph, stream=None), identity=True)
     return hashlib.sha256(header + arrays).hexdigest()[:16]
 
 
@@ -102,6 +112,8 @@ def to_bytes(graph: QGraph) -> bytes:
 
 def _version(graph: QGraph) -> int:
     """The format that ``graph`` is written in: the first one that can tell it."""
+    if graph.stream is not None:
+        return STREAM
     one = len(graph.inputs) == len(graph.outputs) == 1
     several = graph.states or any(op.more for op in graph.ops)
     return SIMPLE if one and not several else GENERAL
@@ -114,10 +126,10 @@ def from_bytes(content: bytes) -> QGraph:
     if len(content) < PREFIX.size:
         raise InvalidModel("The file is cut short.", HINT)
     _, version, length, digest = PREFIX.unpack_from(content)
-    if version not in (SIMPLE, GENERAL):
+    if version not in (SIMPLE, GENERAL, STREAM):
         raise InvalidModel(
-            f"The file has format version {version}; this nanotool reads {SIMPLE} and {GENERAL}.",
-            "Update nanotool." if version > GENERAL else HINT,
+            f"The file has format version {version}; this nanotool reads {SIMPLE} to {STREAM}.",
+            "Update nanotool." if version > STREAM else HINT,
         )
     body = content[PREFIX.size :]
     if length > len(body) or hashlib.sha256(body).digest() != digest:
@@ -185,8 +197,21 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
         }
         if simple:
             header["samples"] = header["samples"][0] if graph.samples else None
+        if graph.stream is not None:
+            header["stream"] = _described(graph.stream)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode(), b"".join(writer.chunks)
+
+
+def _described(value: Any) -> Json:
+    """A part of nanotool.sensing.description: objects by their fields' names, floats in hex."""
+    if isinstance(value, tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, float):
+        return value.hex()
+    if is_dataclass(value):
+        return {one.name: _described(getattr(value, one.name)) for one in fields(value)}
+    return value
 
 
 def _one_end(graph: QGraph) -> Json:
@@ -356,6 +381,42 @@ def _readers(operator: type[Op]) -> dict[str, Callable[[Json, str], Any]]:
 ATTRIBUTES = {operator: _readers(operator) for operator in INT8_OPERATORS}
 
 
+# --- A stream -------------------------------------------------------------------------------------
+
+
+def _read_stream(value: Json) -> StreamRule:
+    """What `_described` wrote; each part's own checks refuse what cannot be."""
+    try:
+        return _part(StreamRule, value, "the stream")
+    except NanoError as error:
+        raise InvalidModel(f"The file's header is wrong: {error.message}", HINT) from error
+
+
+def _classes(value: Json, what: str) -> tuple[ClassRule, ...]:
+    items = _list(value, what)
+    if len(items) > MOST_CLASSES:
+        _bad(f"{what} are too many")
+    return tuple(_part(ClassRule, item, "a class") for item in items)
+
+
+def _part(kind: type[_Part], value: Json, what: str) -> _Part:
+    kinds = get_type_hints(kind)
+    values = dict(zip(kinds, _fields(value, what, *kinds), strict=True))
+    return kind(**{name: STREAM_READERS[kinds[name]](item, name) for name, item in values.items()})
+
+
+STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {
+    bool: _bool,
+    int: _int,
+    float: _float,
+    float | None: lambda value, what: None if value is None else _float(value, what),
+    tuple[ClassRule, ...]: _classes,
+    MicroFrontendSettings: lambda value, what: _part(MicroFrontendSettings, value, what),
+    Scaling: lambda value, what: _part(Scaling, value, what),
+    Rule: lambda value, what: _part(Rule, value, what),
+}
+
+
 def _names(value: Json, what: str) -> tuple[str, ...]:
     return tuple(_text(item, "a name") for item in _list(value, what))
 
@@ -366,6 +427,7 @@ class _Reader:
     def __init__(self, data: bytes, version: int) -> None:
         self.data = data
         self.simple = version == SIMPLE
+        self.streams = version == STREAM
         self.read = 0  # bytes of the arrays read so far: none is left out or read twice
 
     def array(self, value: Json, dtype: str) -> Any:
@@ -481,8 +543,9 @@ class _Reader:
         if self.simple:
             ends = ("input", "output", "input_permutation")
         constant = ("constants",) if isinstance(header, dict) and "constants" in header else ()
-        fields = (*names, *ends, *constant)
-        values = dict(zip(fields, _fields(header, "the graph", *fields), strict=True))
+        stream = ("stream",) if self.streams else ()
+        expected = (*names, *ends, *constant, *stream)
+        values = dict(zip(expected, _fields(header, "the graph", *expected), strict=True))
         tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
         types = {tensor.name: tensor.dtype for tensor in tensors}
         ops = tuple(self.op(item) for item in _list(values["ops"], "ops"))
@@ -503,6 +566,7 @@ class _Reader:
             samples=self.samples(values["samples"], borders["inputs"], types),
             source=_text(values["source"], "the source"),
             constants=dict(constants),
+            stream=_read_stream(values["stream"]) if stream else None,
             **borders,
         )
         if self.read != len(self.data):

@@ -85,6 +85,11 @@ class Runtime:
             for result, op in zip(results, self._lowered.ops, strict=True)
         ]
 
+    @property
+    def model(self) -> CData:
+        """The `nano_model *`, which lives as long as this does."""
+        return self._model
+
     def start(self) -> Session:
         """The model at work: step by step, with states that can be seen, saved and put back."""
         return Session(self)

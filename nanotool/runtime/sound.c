@@ -1,5 +1,7 @@
-/* sound.c - front ends over recordings. */
+/* sound.c - front ends and streams over recordings. */
 #include "sound.h"
+
+#include <string.h>
 
 size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const int16_t *samples,
                                uint16_t *frames) {
@@ -13,4 +15,33 @@ size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const in
         count += ready ? 1 : 0;
     }
     return count;
+}
+
+const nano_front_end *nanotool_micro_front_end(void) {
+    return &nano_micro_front_end;
+}
+
+typedef struct {
+    uint8_t *outputs;
+    nano_decision *decisions;
+    size_t steps, made;
+} notes;
+
+static void note(void *user, const nano_stream *stream, size_t decisions) {
+    notes *const to = (notes *)user;
+    const size_t size = stream->net.model->outputs[0].size;
+    memcpy(to->outputs + to->steps * size, nano_output(&stream->net), size);
+    memcpy(to->decisions + to->made, stream->decider.made, decisions * sizeof(nano_decision));
+    to->steps++;
+    to->made += decisions;
+}
+
+size_t nanotool_stream(nano_stream *stream, size_t n, const int16_t *samples, uint8_t *outputs,
+                       nano_decision *decisions, size_t *made) {
+    notes taken = {outputs, decisions, 0, 0};
+    nano_stream_listen(stream, note, &taken);
+    (void)nano_stream_feed(stream, samples, n);
+    nano_stream_listen(stream, NULL, NULL);
+    *made = taken.made;
+    return taken.steps;
 }

@@ -6,10 +6,19 @@
 #include <stdint.h>
 
 #include "nano/signal/micro_frontend.h"
+#include "nano/stream.h"
 
 /* Feed `n` samples; `frames` gets params->channels values for every window that they complete, of
  * which there are at most n / step + 1. Returns how many. */
 size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const int16_t *samples,
                                uint16_t *frames);
+
+/* The stream's kind of front end for params of that type. */
+const nano_front_end *nanotool_micro_front_end(void);
+
+/* Feed `n` samples to a stream. Of every step that they complete `outputs` gets the first output's
+ * bytes, and `decisions` [top a step] what it brings: `*made` in all. Returns how many steps. */
+size_t nanotool_stream(nano_stream *stream, size_t n, const int16_t *samples, uint8_t *outputs,
+                       nano_decision *decisions, size_t *made);
 
 #endif

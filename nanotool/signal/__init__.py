@@ -4,7 +4,7 @@
 very arithmetic of the board.
 """
 
+from nanotool.sensing.description import MicroFrontendSettings
 from nanotool.signal.frontend import MicroFrontend
-from nanotool.signal.micro_frontend import MicroFrontendSettings
 
 __all__ = ["MicroFrontend", "MicroFrontendSettings"]

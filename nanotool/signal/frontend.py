@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import Array, Struct
+from nanotool.sensing.description import MicroFrontendSettings
 from nanotool.signal.micro_frontend import (
-    MicroFrontendSettings,
     MicroFrontendTables,
     MicroFrontendTwin,
     micro_frontend_tables,
@@ -37,17 +37,22 @@ class MicroFrontend:
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.uint16]:
         """The frames [n, channels] that ``samples``, int16 of any number, complete."""
-        if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
-            found = getattr(samples, "dtype", type(samples).__name__)
-            raise NanoError(
-                f"Samples are a row of int16, not {found} {np.shape(samples)}.",
-                "Scale floats from -1..1 by 32767, take one channel of several, then .astype.",
-            )
+        check_samples(samples)
         return self._engine.process(samples)
 
     def reset(self) -> None:
         """Forget what was heard: samples that wait, and the noise estimate."""
         self._engine.reset()
+
+
+def check_samples(samples: Any) -> None:
+    """`NanoError` unless ``samples`` are a row of int16."""
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
+        found = getattr(samples, "dtype", type(samples).__name__)
+        raise NanoError(
+            f"Samples are a row of int16, not {found} {np.shape(samples)}.",
+            "Scale floats from -1..1 by 32767, take one channel of several, then .astype.",
+        )
 
 
 class _Compiled:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.errors import NanoError
+from nanotool.sensing.description import MicroFrontendSettings
 from nanotool.signal.fft import FftTables, Int16Array, fft_tables, real_fft
 
 WINDOW_BITS, FILTER_BITS = 12, 12  # of the fractions of window coefficients and of band weights
@@ -25,41 +25,6 @@ LOG_SCALE = 65536
 LN_2 = 45426  # ln 2 at LOG_SCALE
 _LOG_SEGMENTS = 128
 _PCAN_OCTAVES = range(2, 33)
-
-
-@dataclass(frozen=True, slots=True)
-class MicroFrontendSettings:
-    """What can be chosen. The defaults are what ESPHome's wake words were trained with."""
-
-    sample_rate: int = 16000  # samples a second
-    window_ms: int = 30
-    step_ms: int = 10
-    channels: int = 40  # mel bands
-    lower_hz: float = 125.0
-    upper_hz: float = 7500.0
-    even_smoothing: float = 0.025  # share of the newest frame in the noise estimate: channels 0, 2
-    odd_smoothing: float = 0.06  # channels 1, 3
-    min_signal: float = 0.05  # of a channel's signal that noise reduction leaves at least
-    pcan: bool = True
-    pcan_strength: float = 0.95
-    pcan_offset: float = 80.0
-    log: bool = True
-    log_shift: int = 6  # the logarithm's fractional bits
-
-    @property
-    def window(self) -> int:
-        """Samples of a window."""
-        return self.sample_rate * self.window_ms // 1000
-
-    @property
-    def step(self) -> int:
-        """Samples from one window to the next."""
-        return self.sample_rate * self.step_ms // 1000
-
-    @property
-    def fft_size(self) -> int:
-        """Points of the FFT: the least power of two that holds a window."""
-        return 1 << max(6, (self.window - 1).bit_length())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +45,7 @@ class MicroFrontendTables:
 
 
 def micro_frontend_tables(settings: MicroFrontendSettings) -> MicroFrontendTables:
-    """The tables that ``settings`` make. NanoError where they contradict each other."""
-    _check(settings)
+    """The tables that ``settings`` make."""
     size = settings.fft_size
     first, bands, weights = _filter_bank(settings)
     correction = size.bit_length() - 1 - FILTER_BITS // 2
@@ -98,27 +62,6 @@ def micro_frontend_tables(settings: MicroFrontendSettings) -> MicroFrontendTable
         min_signal=int(settings.min_signal * (1 << RATIO_BITS)),
         correction_bits=correction,
     )
-
-
-def _check(s: MicroFrontendSettings) -> None:
-    nyquist = s.sample_rate / 2
-    if not 0 < s.step <= s.window <= 1024:
-        raise NanoError(
-            f"A window of {s.window} samples every {s.step} does not fit.",
-            "A window has at most 1024 samples, a step at most a window's.",
-        )
-    if not 0 <= s.lower_hz < s.upper_hz <= nyquist:
-        raise NanoError(
-            f"Bands from {s.lower_hz} to {s.upper_hz} Hz do not fit {s.sample_rate} Hz.",
-            f"They lie between 0 and {nyquist:g} Hz.",
-        )
-    if not 1 <= s.channels <= 128:
-        raise NanoError(f"{s.channels} channels are not between 1 and 128.")
-    shares = (s.even_smoothing, s.odd_smoothing, s.min_signal)
-    if not all(0 <= share <= 1 for share in shares):
-        raise NanoError(f"Of {shares} (smoothing, least signal) one is no share from 0 to 1.")
-    if not 0 <= s.log_shift <= 8:
-        raise NanoError(f"A logarithm with {s.log_shift} fractional bits does not fit 16 bits.")
 
 
 def _window(samples: int) -> Int16Array:

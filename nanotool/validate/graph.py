@@ -12,6 +12,7 @@ from nanotool.errors import InvalidModel
 from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, ArgMax, Op, QGraph, QTensor, State
 from nanotool.ops import FACTS, Layer, facts, layer_of
 from nanotool.ops.shape import output_shape
+from nanotool.sensing.rule import check_stream
 from nanotool.validate.weights import check_weights
 
 MAX_AXES = 4
@@ -40,6 +41,8 @@ def validate(graph: QGraph) -> None:
     for op in graph.ops:
         check_layer(layer_of(graph, op))
     _check_border(graph)
+    if graph.stream is not None:
+        check_stream(graph)
 
 
 def _check_tensor(key: str, tensor: QTensor) -> None:

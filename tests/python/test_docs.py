@@ -148,6 +148,7 @@ RUN = (
     "docs/coming-from-nano-rust.md",
     "docs/tutorial.md",
     "docs/signal.md",
+    "docs/streams.md",
     "README.md",
 )
 

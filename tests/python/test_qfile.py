@@ -18,10 +18,10 @@ from random_graphs import ALL, random_graph
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import LayerQuality, QGraph
 from nanotool.qfile import (
-    GENERAL,
     MAGIC,
     PREFIX,
     SIMPLE,
+    STREAM,
     from_bytes,
     graph_hash,
     load,
@@ -159,12 +159,12 @@ def test_no_file_and_not_our_file(tmp_path: Path) -> None:
         load(other)
 
 
-@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (GENERAL + 1, "Update nanotool")])
+@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (STREAM + 1, "Update nanotool")])
 def test_another_version(version: int, hint: str) -> None:
     content = bytearray(to_bytes(example()))
     content[len(MAGIC)] = version
     with pytest.raises(
-        InvalidModel, match=f"version {version}.* reads {SIMPLE} and {GENERAL}"
+        InvalidModel, match=f"version {version}.* reads {SIMPLE} to {STREAM}"
     ) as caught:
         from_bytes(bytes(content))
     assert hint in caught.value.hint

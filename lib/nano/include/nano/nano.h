@@ -10,7 +10,8 @@
  *     use(nano_output(&net));
  *
  * Beside it, for those who ask: nano/ops.h, the kernels and their parameters, for generated
- * sources; nano/sequential.h, models built at run time; nano/train.h, training on the device. */
+ * sources; nano/sequential.h, models built at run time; nano/train.h, training on the device;
+ * nano/stream.h, from a sensor's samples to decisions. */
 #ifndef NANO_H
 #define NANO_H
 

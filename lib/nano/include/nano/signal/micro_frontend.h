@@ -58,6 +58,10 @@ typedef struct {
     uint16_t filled;    /* how many are there */
 } nano_micro_frontend;
 
+/* Bytes of arena that a front end takes, at most, its struct included. */
+#define NANO_MICRO_FRONTEND_ROOM(window_size, fft_size, channels)                                  \
+    (sizeof(nano_micro_frontend) + 2u * (window_size) + 2u * (fft_size) + 4u * (channels) + 24u)
+
 /* Take what `params` needs from `arena` (2 window_size + 2 fft.size + 4 channels bytes and a few)
  * and begin in silence. NANO_ERR_ARGUMENT, NANO_ERR_MEMORY; then nothing is taken. `params` and the
  * arena's bytes must outlive `frontend`. */

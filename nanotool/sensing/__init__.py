@@ -1,0 +1,1 @@
+"""What is around a model that senses: its description, and its rule in the device's integers."""

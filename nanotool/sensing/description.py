@@ -1,0 +1,166 @@
+"""What stands in front of a model that senses, and behind it: a description, kept with the model.
+
+    samples ─ front end ─ scaling ─► model's input … output ─ rule ─► decisions
+
+`nanotool.stream` runs it, `nanotool.backends.c` writes it as C, docs/streams.md has the formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from nanotool.errors import NanoError
+
+MOST_CLASSES, MOST_WINDOW, MOST_WARM_UP = 256, 4096, 65535
+MOST_MULTIPLIER, MOST_ADDEND = 1 << 14, 1 << 29
+
+
+@dataclass(frozen=True, slots=True)
+class MicroFrontendSettings:
+    """What can be chosen. The defaults are what ESPHome's wake words were trained with."""
+
+    sample_rate: int = 16000  # samples a second
+    window_ms: int = 30
+    step_ms: int = 10
+    channels: int = 40  # mel bands
+    lower_hz: float = 125.0
+    upper_hz: float = 7500.0
+    even_smoothing: float = 0.025  # share of the newest frame in the noise estimate: channels 0, 2
+    odd_smoothing: float = 0.06  # channels 1, 3
+    min_signal: float = 0.05  # of a channel's signal that noise reduction leaves at least
+    pcan: bool = True
+    pcan_strength: float = 0.95
+    pcan_offset: float = 80.0
+    log: bool = True
+    log_shift: int = 6  # the logarithm's fractional bits
+
+    def __post_init__(self) -> None:
+        nyquist = self.sample_rate / 2
+        if not 0 < self.step <= self.window <= 1024:
+            raise NanoError(
+                f"A window of {self.window} samples every {self.step} does not fit.",
+                "A window has at most 1024 samples, a step at most a window's.",
+            )
+        if not 0 <= self.lower_hz < self.upper_hz <= nyquist:
+            raise NanoError(
+                f"Bands from {self.lower_hz} to {self.upper_hz} Hz do not fit "
+                f"{self.sample_rate} Hz.",
+                f"They lie between 0 and {nyquist:g} Hz.",
+            )
+        if not 1 <= self.channels <= 128:
+            raise NanoError(f"{self.channels} channels are not between 1 and 128.")
+        shares = (self.even_smoothing, self.odd_smoothing, self.min_signal)
+        if not all(0 <= share <= 1 for share in shares):
+            raise NanoError(f"Of {shares} (smoothing, least signal) one is no share from 0 to 1.")
+        if not 0 <= self.log_shift <= 8:
+            raise NanoError(
+                f"A logarithm with {self.log_shift} fractional bits does not fit 16 bits."
+            )
+
+    @property
+    def window(self) -> int:
+        """Samples of a window."""
+        return self.sample_rate * self.window_ms // 1000
+
+    @property
+    def step(self) -> int:
+        """Samples from one window to the next."""
+        return self.sample_rate * self.step_ms // 1000
+
+    @property
+    def fft_size(self) -> int:
+        """Points of the FFT: the least power of two that holds a window."""
+        return 1 << max(6, (self.window - 1).bit_length())
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """From a feature x to the model's q = floor((x · multiplier + addend) / divisor) + zero point,
+    clamped to the input's type."""
+
+    multiplier: int
+    addend: int
+    divisor: int
+
+    def __post_init__(self) -> None:
+        if not (
+            1 <= self.multiplier <= MOST_MULTIPLIER
+            and abs(self.addend) <= MOST_ADDEND
+            and 1 <= self.divisor < 1 << 31
+        ):
+            raise NanoError(
+                f"A scaling of (x · {self.multiplier} + {self.addend}) / {self.divisor} does not "
+                "fit 32 bits.",
+                f"The multiplier is 1 to {MOST_MULTIPLIER}, the addend at most 2^29.",
+            )
+
+    @staticmethod
+    def of(unit: float, scale: float) -> Scaling:
+        """The nearest for features whose real value is x · ``unit`` and an input of ``scale``:
+        rounded, halves up."""
+        if not (unit > 0 and scale > 0):
+            raise NanoError(f"Features of unit {unit} do not become an input of scale {scale}.")
+        inverse = (Fraction(scale) / Fraction(unit)).limit_denominator(MOST_MULTIPLIER)
+        if inverse == 0:
+            raise NanoError(f"An input of scale {scale} is too fine for features of unit {unit}.")
+        return Scaling(inverse.denominator, inverse.numerator // 2, inverse.numerator)
+
+
+ESPHOME = Scaling(256, 333, 666)  # as ESPHome quantizes the micro frontend's features
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRule:
+    """When one of the output's elements is decided for."""
+
+    index: int  # of the first output's elements
+    # The mean of the last `window` real outputs has to exceed it; of votes: their share.
+    threshold: float
+    release: float | None = None  # hysteresis: no other decision before the mean was at it
+    refractory: float = 2.0  # seconds from a decision to the next one of this class, at least
+
+    def __post_init__(self) -> None:
+        ends = [self.threshold, *([] if self.release is None else [self.release])]
+        if self.index < 0 or not all(-1e6 < end < 1e6 for end in ends):
+            raise NanoError(f"Class {self.index} cannot have the threshold {self.threshold}.")
+        if self.release is not None and self.release > self.threshold:
+            raise NanoError(
+                f"Class {self.index} is released at {self.release}, above its threshold "
+                f"{self.threshold}.",
+                "A release is at most the threshold.",
+            )
+        if not 0 <= self.refractory <= 3600:
+            raise NanoError(f"A refractory time of {self.refractory} s is not 0 to 3600 s.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """From outputs to decisions; nano/stream.h says it in full."""
+
+    classes: tuple[ClassRule, ...]
+    window: int = 1  # steps that a mean is taken over
+    vote: bool = False  # a step counts for the largest output alone, as 1
+    top: int = 1  # most decisions in a step
+    warm_up: int = 0  # steps after a reset that decide nothing
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.classes) <= MOST_CLASSES:
+            raise NanoError(f"A rule has 1 to {MOST_CLASSES} classes, not {len(self.classes)}.")
+        if not 1 <= self.window <= MOST_WINDOW:
+            raise NanoError(f"A mean over {self.window} steps is not one over 1 to {MOST_WINDOW}.")
+        if not 1 <= self.top <= 255 or not 0 <= self.warm_up <= MOST_WARM_UP:
+            raise NanoError(
+                f"{self.top} decisions a step after {self.warm_up} steps cannot be.",
+                f"1 to 255 decisions, 0 to {MOST_WARM_UP} steps.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRule:
+    """All that a stream is beside its model."""
+
+    front_end: MicroFrontendSettings
+    scaling: Scaling
+    rule: Rule
+    hop: int  # frames from one step to the next, 1 to those that the model takes
