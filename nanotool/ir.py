@@ -213,6 +213,21 @@ class CumSum:
 
 
 @dataclass(frozen=True, slots=True)
+class Lstm:
+    """Long short-term memory along a sequence. Reads x [steps, features], h [units] and c [units]
+    (int16 in a QGraph); yields h after each step, [steps, units], and beside it the last c.
+
+        i, f, o = sigmoid(W x + R h + b), each with its own;  g = tanh(W x + R h + b)
+        c = f c + i g, within -cell_clip..cell_clip if that is not 0;  h = o tanh(c)
+
+    Weights units, 4, features + units: of each unit the gates i, f, g, o, of each gate those of x
+    and then those of h. Biases units, 4. Weight scales [8]: W of i, f, g, o, then R. The zero point
+    of c is 0; h after each step has h's scale and zero point."""
+
+    cell_clip: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Clamp:
     """min(max(x, low), high): ReLU is (0, inf). Only in a Graph; the fuse pass or the quantizer
     turns it into its producer's clamp, or into a Unary."""
@@ -248,6 +263,7 @@ Op: TypeAlias = (
     | Quantize
     | ArgMax
     | CumSum
+    | Lstm
     | Clamp
     | BatchNorm
 )

@@ -23,6 +23,7 @@ from nanotool.lower import (  # noqa: F401  (register)
     linear,
     move,
     pooling,
+    recurrent,
     scalar,
 )
 from nanotool.lower.deduplicate import deduplicated

@@ -161,6 +161,20 @@ def store(layer: Layer[Op]) -> Struct:
     return Struct("nano_store", fields)
 
 
+def whole_copy(size: int, constant: Array | None = None) -> Struct:
+    """nano_copy_params of ``size`` bytes, of the input or of ``constant``, as they are."""
+    stride = four((1,), 0)
+    fields: Fields = (
+        ("constant", constant),
+        ("shape", four((size,), 1)),
+        ("in_offset", 0),
+        ("out_offset", 0),
+        ("in_stride", stride),
+        ("out_stride", stride),
+    )
+    return Struct("nano_copy_params", fields)
+
+
 # --- Axes -----------------------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from nanotool.ir import LoweredOp, State, Struct
-from nanotool.lower.layer import four
+from nanotool.ir import LoweredOp, State
+from nanotool.lower.layer import whole_copy
 
 ALIGN = 4  # NANO_TENSOR_ALIGN
 
@@ -80,17 +80,7 @@ def contiguous_copy(op: LoweredOp) -> tuple[int, int, int] | None:
 
 def _copy(name: str, source: str, target: str, size: int) -> LoweredOp:
     """The whole of one buffer into another."""
-    stride = four((1,), 0)
-    fields = (
-        ("constant", None),
-        ("shape", four((size,), 1)),
-        ("in_offset", 0),
-        ("out_offset", 0),
-        ("in_stride", stride),
-        ("out_stride", stride),
-    )
-    params = Struct("nano_copy_params", fields)
-    return LoweredOp(name, (), "nano_copy", params, (source,), target, (None,))
+    return LoweredOp(name, (), "nano_copy", whole_copy(size), (source,), target, (None,))
 
 
 def written_by(op: LoweredOp) -> tuple[str, ...]:

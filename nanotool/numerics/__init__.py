@@ -10,6 +10,7 @@ accumulator could wrap.
     fixed_point    exp, 1/x, logistic, tanh, log, 1/sqrt in fixed point
     normalization  softmax, log-softmax
     elementwise    add, subtract, multiply, PReLU; mean
+    recurrent      an LSTM's gates and factors
     resize         positions for nearest and bilinear resizing
 """
 
@@ -47,6 +48,14 @@ from nanotool.numerics.normalization import (
     log_softmax_parameters,
     softmax,
     softmax_parameters,
+)
+from nanotool.numerics.recurrent import (
+    LstmParameters,
+    lstm_parameters,
+    saturate_int16,
+    shifted_thirds,
+    sigmoid_of_thirds,
+    tanh_of_thirds,
 )
 from nanotool.numerics.resize import (
     BILINEAR_BITS,
@@ -92,6 +101,7 @@ __all__ = [
     "BilinearPositions",
     "Int64Array",
     "LogSoftmaxParameters",
+    "LstmParameters",
     "Multiplier",
     "PReluParameters",
     "add",
@@ -109,6 +119,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_parameters",
     "logistic",
+    "lstm_parameters",
     "mean",
     "mean_multiplier",
     "mul_multiplier",
@@ -121,8 +132,12 @@ __all__ = [
     "requantize",
     "round_half_away",
     "rounding_divide_by_pot",
+    "saturate_int16",
+    "shifted_thirds",
+    "sigmoid_of_thirds",
     "softmax",
     "softmax_parameters",
     "tanh",
+    "tanh_of_thirds",
     "wrap_int32",
 ]

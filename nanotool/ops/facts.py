@@ -24,6 +24,7 @@ from nanotool.ir import (
     CumSum,
     Dense,
     LogSoftmax,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -60,6 +61,8 @@ class Facts:
     clamps: bool = False  # a clamp may be fused into it
     types: bool = False  # its tensors may be of other types than int8
     weighted: bool = False  # a sum of products with weights, their scales, and perhaps a bias
+    # It reads states beside its input, computes in steps, and has weights of its own kind.
+    recurrent: bool = False
     elementwise: bool = False  # each output is a function of the element(s) in its place
     moves: bool = False  # it computes nothing: elements go elsewhere, some may come or go
     indices: bool = False  # it yields numbers of elements, which have no scale
@@ -113,6 +116,8 @@ FACTS: Mapping[type[Op], Facts] = {
     LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
     ArgMax: Facts("ArgMax", types=True, indices=True),
     CumSum: replace(_SUM, tag="CumSum"),
+    # Along a sequence
+    Lstm: Facts("Lstm", inputs=(3, 3), more=1, types=True, recurrent=True),
     # Elements go elsewhere
     Reshape: replace(_MOVE, tag="Reshape"),
     Transpose: replace(_MOVE, tag="Transpose"),

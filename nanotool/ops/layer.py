@@ -73,15 +73,16 @@ class Layer(Generic[OpT_co]):
 
     @property
     def weight_scale(self) -> FloatArray:
-        """The weights' scales: [1] or [output channels]."""
+        """The weights' scales: [1] or [output channels]; an LSTM's."""
         assert self.qop.weight_scale is not None
         return self.qop.weight_scale
 
     @property
     def bias(self) -> NDArray[np.int64]:
-        """The bias of each output channel, 0 where there is none."""
+        """The bias of each output channel, of an LSTM's gates; 0 where there is none."""
         if self.qop.bias is None:
-            return np.zeros(len(self.weight), np.int64)
+            gates = self.weight.shape[1:2] if self.weight.ndim == 3 else ()
+            return np.zeros((len(self.weight), *gates), np.int64)
         return self.qop.bias.astype(np.int64)
 
     def multipliers(self) -> tuple[Int32Array, Int8Array]:

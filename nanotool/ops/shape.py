@@ -27,6 +27,7 @@ from nanotool.ir import (
     CumSum,
     Dense,
     LogSoftmax,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -46,6 +47,7 @@ from nanotool.ops.layer import Layer
 from nanotool.ops.registry import Registry
 
 RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
+LSTM_GATES = 4
 MAX_SIZE = 65535  # of a window's or resize's numbers
 BINARY_FUNCTIONS = ("add", "sub", "mul", "maximum", "minimum")
 QUANTIZATIONS = {  # (from, to)
@@ -98,16 +100,21 @@ def _has_output(layer: Layer[Op], scale: float, zero_point: int, words: str) -> 
         layer.refuse(f"a {words}'s output has scale {fraction} and zero point {zero_point}")
 
 
-def weight_shape(layer: Layer[Conv2D | ConvTranspose2D | Dense]) -> Shape:
-    """The shape of the weights of a sum of products between its input and its output."""
+def weight_shapes(layer: Layer[Any]) -> tuple[Shape, tuple[Shape, ...], Shape]:
+    """The shapes of the weights of a layer that has some, those that their scales may have, and
+    that of the bias."""
     outputs, depth = layer.output.shape[-1], layer.input.shape[-1]
+    scales = ((1,), (outputs,))
     match layer.op:
         case Conv2D(window, groups):
-            return (outputs, *window.kernel, depth // groups)
+            return (outputs, *window.kernel, depth // groups), scales, (outputs,)
         case ConvTranspose2D(window):
-            return (outputs, *window.kernel, depth)
-        case Dense():
-            return (outputs, depth)
+            return (outputs, *window.kernel, depth), scales, (outputs,)
+        case Lstm():
+            gates = (outputs, LSTM_GATES)
+            return (*gates, depth + outputs), ((2 * LSTM_GATES,),), gates
+        case _:
+            return (outputs, depth), scales, (outputs,)
 
 
 # --- Sums of products, windows --------------------------------------------------------------------
@@ -321,6 +328,43 @@ def _cumsum(layer: Layer[CumSum]) -> Shape:
         layer.refuse(f"its sums begin with {layer.op.start} steps", "At most 128 can be said.")
     running_sum(layer)
     return layer.input.shape
+
+
+# --- Along a sequence -----------------------------------------------------------------------------
+
+
+def recurrent_sizes(layer: Layer[Lstm]) -> tuple[int, int, int]:
+    """Steps, features and units of a layer that goes through a sequence."""
+    source, hidden = layer.inputs[:2]
+    if len(source.shape) != 2 or len(hidden.shape) != 1:
+        layer.refuse(f"{source.shape} and {hidden.shape} are not steps, features and units")
+    return source.shape[0], source.shape[1], hidden.shape[0]
+
+
+def lstm_parameters(layer: Layer[Lstm]) -> numerics.LstmParameters:
+    """Of an LSTM whose scales are there; InvalidModel where it has no int form."""
+    source, hidden, cell = layer.inputs
+    scales = (source.scale, hidden.scale, cell.scale, [float(s) for s in layer.weight_scale])
+    return layer.computes(numerics.lstm_parameters, *scales, layer.op.cell_clip)
+
+
+@shape_rule(Lstm)
+def _lstm(layer: Layer[Lstm]) -> Shape:
+    steps, _, units = recurrent_sizes(layer)
+    source, hidden, cell = layer.inputs
+    following = layer.more[0]
+    dtypes = tuple(tensor.dtype for tensor in (source, hidden, cell, layer.output, following))
+    if dtypes != ("int8", "int8", "int16", "int8", "int16"):
+        layer.refuse("its input and h are int8, c is int16")
+    if cell.shape != hidden.shape or following.shape != cell.shape:
+        layer.refuse(f"h has {hidden.shape}, c {cell.shape}, the next c {following.shape}")
+    if (hidden.scale, hidden.zero_point) != (layer.output.scale, layer.output.zero_point):
+        layer.refuse("its output has not the scale and zero point of h")
+    if cell.scale != following.scale:
+        layer.refuse("the next c has not the scale of c")
+    if not (math.isfinite(layer.op.cell_clip) and layer.op.cell_clip >= 0):
+        layer.refuse(f"c cannot be kept within {layer.op.cell_clip}")
+    return steps, units
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     LogSoftmax,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -118,6 +119,11 @@ def _cumsum(op: CumSum) -> str:
         word for word, is_so in (("exclusive", op.exclusive), ("reverse", op.reverse)) if is_so
     ]
     return " ".join([*kinds, f"cumulative sum along axis {op.axis}"])
+
+
+@_words(Lstm)
+def _lstm(op: Lstm) -> str:
+    return "lstm" + (f" clipped at {op.cell_clip:g}" if op.cell_clip else "")
 
 
 @_words(Transpose)

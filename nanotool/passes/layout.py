@@ -29,6 +29,7 @@ from nanotool.ir import (
     FloatArray,
     Graph,
     LogSoftmax,
+    Lstm,
     MaxPool2D,
     Mean,
     Node,
@@ -339,6 +340,16 @@ def _argmax(turner: _Turner, layer: FloatLayer[ArgMax]) -> View:
     source = turner.placed(view, dims, layer.name)
     turner.emit(layer, [source], rest, op=ArgMax(len(rest) - place))
     return View(layer.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
+
+
+@_turns(Lstm)
+def _in_order(turner: _Turner, layer: FloatLayer[Lstm]) -> View:
+    """Sequences and states have no other order than their own."""
+    views = [turner.views[name] for name in layer.node.inputs]
+    sources = [turner.placed(view, view.axes, layer.name) for view in views]
+    axes = fresh_axes(layer.shape)
+    turner.emit(layer, sources, axes)
+    return View(layer.name, axes, axes)
 
 
 @_turns(CumSum)

@@ -28,6 +28,7 @@ from nanotool.ir import (
     Dense,
     FloatArray,
     LogSoftmax,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -246,6 +247,35 @@ def _cumsum(layer: FloatLayer[CumSum], x: FloatArray) -> Data:
     ordered = np.flip(x, axis) if op.reverse else x
     sums = ordered.cumsum(axis, dtype=np.float64) - (ordered if op.exclusive else 0)
     return np.asarray(np.flip(sums, axis) if op.reverse else sums)
+
+
+# --- Along a sequence -----------------------------------------------------------------------------
+
+
+def lstm_steps(
+    layer: FloatLayer[Lstm], x: FloatArray, h: FloatArray, c: FloatArray
+) -> tuple[Data, Data]:
+    """(h after each step [n, steps, units], the last c [n, units])."""
+    features, rows = x.shape[2], layer.weight.transpose(2, 1, 0)  # term, gate, unit
+    bias = 0 if layer.node.bias is None else layer.node.bias.T
+    hidden: Data = np.broadcast_to(h, (len(x), h.shape[1]))
+    cell: Data = np.broadcast_to(c, hidden.shape)
+    outputs = []
+    for step in range(x.shape[1]):
+        of_x = np.tensordot(x[:, step], rows[:features], 1)
+        arguments = of_x + np.tensordot(hidden, rows[features:], 1) + bias  # n, gate, unit
+        i, f, o = (0.5 + 0.5 * np.tanh(0.5 * arguments[:, k]) for k in (0, 1, 3))
+        cell = f * cell + i * np.tanh(arguments[:, 2])
+        if layer.op.cell_clip > 0:
+            cell = np.clip(cell, -layer.op.cell_clip, layer.op.cell_clip)
+        hidden = o * np.tanh(cell)
+        outputs.append(hidden)
+    return np.stack(outputs, axis=1), cell
+
+
+@computes(Lstm)
+def _lstm(layer: FloatLayer[Lstm], x: FloatArray, h: FloatArray, c: FloatArray) -> Data:
+    return lstm_steps(layer, x, h, c)[0]
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ are refused by `nanotool.validate`). A model's states are arguments and results:
     move         reshape, transpose, concat, slice, pad, resize
 """
 
-from nanotool.simulate import axis, elementwise, kernels, linear, move, pooling
+from nanotool.simulate import axis, elementwise, kernels, linear, move, pooling, recurrent
 from nanotool.simulate.kernels import kernel
 from nanotool.simulate.run import (
     Inputs,
@@ -35,6 +35,7 @@ __all__ = [
     "linear",
     "move",
     "pooling",
+    "recurrent",
     "run_layer",
     "run_op",
     "simulate",

@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MAX, INT8_MIN, Op
+from nanotool.ir import INT8_MAX, INT8_MIN, QTensor
 from nanotool.ops import Layer, facts
-from nanotool.ops.shape import weight_shape
+from nanotool.ops.shape import lstm_parameters, weight_shapes
 
 ACCUMULATOR_LIMIT = 2**31  # |Σ w (q - zero point) + bias| stays below
+
+# Sums over one tensor: (the tensor, weights [sums, terms], bias [sums]).
+Sums: TypeAlias = tuple[QTensor, NDArray[Any], NDArray[np.int64]]
 
 
 def check_weights(layer: Layer[Any]) -> None:
     """Weights for those operators that have some, and for no others."""
     weight, scale, bias = layer.qop.weight, layer.qop.weight_scale, layer.qop.bias
-    if not facts(layer.op).weighted:
+    what = facts(layer.op)
+    if not (what.weighted or what.recurrent):
         if not (weight is None and scale is None and bias is None):
             layer.refuse(f"{type(layer.op).__name__} takes no weights")
         return
-    outputs, expected = layer.output.shape[-1], weight_shape(layer)
+    expected, scales, biases = weight_shapes(layer)
     if weight is None or weight.dtype != np.int8 or weight.shape != expected:
         layer.refuse(f"its weights are not int8 {expected}")
-    if scale is None or scale.dtype != np.float32 or scale.shape not in ((1,), (outputs,)):
-        layer.refuse(f"its weight scales are not float32 (1,) or ({outputs},)")
+    if scale is None or scale.dtype != np.float32 or scale.shape not in scales:
+        layer.refuse(f"its weight scales are not float32 {' or '.join(map(str, scales))}")
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         layer.refuse("a weight scale is not positive and finite")
-    if bias is not None and (bias.dtype != np.int32 or bias.shape != (outputs,)):
-        layer.refuse(f"its bias is not int32 ({outputs},)")
+    if bias is not None and (bias.dtype != np.int32 or bias.shape != biases):
+        layer.refuse(f"its bias is not int32 {biases}")
     with np.errstate(over="ignore", under="ignore"):
-        layer.computes(layer.multipliers)
-    _check_accumulator(layer)
+        layer.computes(layer.multipliers) if what.weighted else lstm_parameters(layer)
+    for sums in _sums(layer):
+        _check_accumulator(layer, *sums)
 
 
-def _check_accumulator(layer: Layer[Op]) -> None:
+def _sums(layer: Layer[Any]) -> Iterator[Sums]:
+    """All sums of products of ``layer``."""
+    rows = layer.weight.reshape(len(layer.weight), -1)
+    if not facts(layer.op).recurrent:
+        yield layer.input, rows, layer.bias
+        return
+    features = layer.input.shape[-1]
+    gates = layer.weight.reshape(-1, layer.weight.shape[-1])
+    yield layer.input, gates[:, :features], layer.bias.reshape(-1)
+    yield layer.inputs[1], gates[:, features:], np.zeros(len(gates), np.int64)
+
+
+def _check_accumulator(
+    layer: Layer[Any], source: QTensor, weight: NDArray[Any], bias: NDArray[np.int64]
+) -> None:
     """No partial sum of bias + Σ w (q - zero_point), zero point folded into the bias or not, in
     whatever order, leaves int32."""
-    zero_point, bias = layer.input.zero_point, layer.bias
-    rows = layer.weight.reshape(len(layer.weight), -1).astype(np.int64)
+    rows = weight.astype(np.int64)
     size = np.abs(rows).sum(axis=1)
-    farthest = max(INT8_MAX - zero_point, zero_point - INT8_MIN)
+    farthest = max(INT8_MAX - source.zero_point, source.zero_point - INT8_MIN)
     plain = np.abs(bias) + farthest * size
-    folded = np.abs(bias - zero_point * rows.sum(axis=1)) + -INT8_MIN * size
+    folded = np.abs(bias - source.zero_point * rows.sum(axis=1)) + -INT8_MIN * size
     worst = np.maximum(plain, folded)
     channel = int(worst.argmax()) if worst.size else 0
     if worst.size and worst[channel] >= ACCUMULATOR_LIMIT:

@@ -106,7 +106,7 @@ def test_what_stays_is_not_copied(name: str, arena: int) -> None:
     assert placed.state_size == sum(-(-lowered.buffers[room] // 4) * 4 for room in rooms)
 
 
-@pytest.mark.parametrize("name", ["two_inputs", "two_outputs"])
+@pytest.mark.parametrize("name", ["two_inputs", "two_outputs", "lstm_mnist_int8"])
 def test_several_ends(name: str, tflm: Interpreter) -> None:
     path = CASES / f"{name}.tflite"
     graph = load(path)

@@ -500,6 +500,39 @@ def cumsum(net: Net) -> tuple[int, int]:
     return source, target
 
 
+def lstm(net: Net) -> tuple[int, int]:
+    """Batch first and time first, with and without a clip; states go on from sample to sample."""
+    steps, features, units = net.between(1, 5), net.between(1, 9), net.between(1, 7)
+    major = net.chance()
+    shape = [steps, 1] if major else [1, steps]
+    source = net.tensor((*shape, features), scale=net.pick(0.01, 0.05))
+    hidden = net.tensor((1, units), scale=1 / 128, IsVariable=True)
+    power = net.between(-15, -9)
+    cell_scale = 2.0**power * net.pick(1, 1, 1.25)
+    cell = net.tensor((1, units), kind="INT16", scale=cell_scale, zero_point=0, IsVariable=True)
+    target = net.tensor((*shape, units), like=hidden)
+    weights = [
+        net.constant(
+            net.rng.integers(-127, 128, (units, columns)).astype(np.int8),
+            Quantization=quantization(float(net.rng.uniform(0.004, 0.03)), zero_points=(0,)),
+        )
+        for columns in (features, units)
+        for _ in range(4)
+    ]
+    biases = [net.constant(net.rng.integers(-3000, 3000, units).astype(np.int32)) for _ in range(4)]
+    none = -1
+    inputs = [source, *weights, none, none, none, *biases, none, none, hidden, cell, *(none,) * 4]
+    net.add(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        inputs,
+        [target],
+        FusedActivationFunction=tflite.ActivationFunctionType.TANH,
+        CellClip=net.pick(0.0, 0.5, 100.0),
+        TimeMajor=major,
+    )
+    return source, target
+
+
 def from_float(net: Net) -> tuple[int, int]:
     source, target = net.tensor((1, 300), kind="FLOAT32"), net.tensor((1, 300))
     net.add("QUANTIZE", [source], [target])
@@ -565,6 +598,7 @@ CASES: dict[str, Case] = {
     "TANH": unary_case("TANH", (1 / 128, 0)),
     "TRANSPOSE": transpose,
     "TRANSPOSE_CONV": transpose_conv,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "residual": residual,
 }
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.backends.tflite import axis, elementwise, linear, move, pooling
+from nanotool.backends.tflite import axis, elementwise, linear, move, pooling, recurrent
 from nanotool.backends.tflite.emitters import Emitter, emits
 from nanotool.backends.tflite.file import File
 from nanotool.backends.tflite.serialize import serialize
@@ -37,6 +37,7 @@ __all__ = [
     "linear",
     "move",
     "pooling",
+    "recurrent",
     "write",
 ]
 

@@ -47,7 +47,9 @@ ACTIVATIONS = {
     "RELU6": (0.0, 6.0),
     "RELU_N1_TO_1": (-1.0, 1.0),
 }
-BORDER_TYPES = {"INT8": "int8", "UINT8": "uint8", "FLOAT32": "float32", "INT32": "int32"}
+TYPES = {
+    name: name.lower() for name in ("INT8", "UINT8", "INT16", "INT32", "FLOAT32")
+}  # of activations
 Options = TypeVar("Options")
 
 
@@ -66,6 +68,8 @@ class Builder:
     ops: list[QOp] = field(default_factory=list)
     activations: dict[int, str] = field(default_factory=dict)  # tensor of the file -> name
     placed: dict[tuple[int, Shape], str] = field(default_factory=dict)  # constants, likewise
+    # Variable tensors of the file -> what they hold by now. The first one is in `activations`.
+    remembered: dict[int, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
     def unique(self, name: str) -> str:
@@ -91,7 +95,7 @@ class Builder:
         return self.tensors[self.activations[index]]
 
     def _quantized(self, given: Tensor, name: str, shape: Shape) -> QTensor:
-        dtype = BORDER_TYPES.get(given.type)
+        dtype = TYPES.get(given.type)
         if dtype is None:
             raise InvalidModel(f"Tensor {name[:SHOWN]}: it is {given.type}.", FULL_INTEGER)
         if dtype in {"float32", "int32"}:
@@ -211,9 +215,29 @@ class Call:
             return tensor.name
         return self._reshaped(tensor, wanted)
 
-    def _reshaped(self, tensor: QTensor, shape: Shape) -> str:
+    def recall(self, i: int, shape: Shape) -> str:
+        """The name of the tensor that holds variable ``i`` by now, seen as ``shape``: operators
+        that have a state update it in the place of an input."""
+        index, given = self.index(i), self.given(i)
+        if not given.is_variable or given.data is not None:
+            self.invalid(f"its state, input {i}, is no variable")
+        if math.prod(shape) != given.size:
+            self.invalid(f"its state, input {i}, has {given.size} elements, not {math.prod(shape)}")
+        first = self.builder.activation(index, f"state_{index}").name
+        tensor = self.builder.tensors[self.builder.remembered.setdefault(index, first)]
+        return tensor.name if tensor.shape == shape else self._reshaped(tensor, shape)
+
+    def remember(self, i: int, name: str) -> None:
+        """Leave ``name``'s data in variable ``i``."""
+        tensor = self.builder.tensors[name]
+        first = self.builder.tensors[self.builder.activations[self.index(i)]]
+        if tensor.shape != first.shape:
+            name = self._reshaped(tensor, first.shape, "state")
+        self.builder.remembered[self.index(i)] = name
+
+    def _reshaped(self, tensor: QTensor, shape: Shape, what: str = "input") -> str:
         """A view of ``tensor`` as another tensor."""
-        name = self.builder.unique(f"{self.target().name}/input")
+        name = self.builder.unique(f"{self.target().name}/{what}")
         self.builder.tensors[name] = replace(tensor, name=name, shape=shape)
         self.builder.ops.append(QOp(name, Reshape(shape), (tensor.name,)))
         return name
@@ -304,10 +328,12 @@ class Call:
         weight: NDArray[Any] | None = None,
         weight_scale: FloatArray | None = None,
         bias: Int32Array | None = None,
-    ) -> None:
+        more: Sequence[QTensor] = (),
+    ) -> str:
         """Add ``op``, which yields ``shape``, for output ``output`` of the operator.
 
-        Where the file has the same elements under another shape, a Reshape follows.
+        Where the file has the same elements under another shape, a Reshape follows. ``more``: what
+        it writes beside, new tensors of the graph. Returns the name of what ``op`` writes.
         """
         target = self.target(output)
         if weight_scale is not None and not weight_scale.all():
@@ -318,9 +344,14 @@ class Call:
         if shape != target.shape:
             name = self.builder.unique(f"{target.name}/unshaped")
             self.builder.tensors[name] = replace(target, name=name, shape=shape)
-        self.builder.ops.append(QOp(name, op, tuple(inputs), weight, weight_scale, bias, clamp))
+        self.builder.tensors.update((tensor.name, tensor) for tensor in more)
+        beside = tuple(tensor.name for tensor in more)
+        self.builder.ops.append(
+            QOp(name, op, tuple(inputs), weight, weight_scale, bias, clamp, beside)
+        )
         if shape != target.shape:
             self.builder.ops.append(QOp(target.name, Reshape(target.shape), (name,)))
+        return name
 
     def _silenced(
         self, scale: FloatArray, bias: Int32Array | None

@@ -21,6 +21,7 @@ from nanotool.frontends.tflite import (  # noqa: F401  (register)
     linear,
     move,
     pooling,
+    recurrent,
 )
 from nanotool.frontends.tflite.builder import Builder, Call
 from nanotool.frontends.tflite.content import (
@@ -86,16 +87,6 @@ def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph
                 f"The model's {what}, {model.describe(index)}, is a constant.",
                 "Convert a model that computes.",
             )
-    names: set[str] = set()
-    states = []
-    for read, variable in zip(reads, model.variables, strict=True):
-        called = variable.name[:MAX_STATE_NAME]
-        while called in names:
-            called += "_"
-        names.add(called)
-        tensor = builder.tensors[read]
-        first = _first_value(variable, tensor)
-        states.append(State(called, read, builder.activations[variable.next], first))
     return QGraph(
         name=model_identifier(name)[:MAX_NAME],
         tensors=builder.tensors,
@@ -104,8 +95,28 @@ def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph
         outputs=tuple(builder.activations[index] for index in model.outputs),
         source=source,
         constants=builder.constants,
-        states=tuple(states),
+        states=_states(builder, reads),
     )
+
+
+def _states(builder: Builder, reads: list[str]) -> tuple[State, ...]:
+    """Variables that operators of their own read and assign, then those that layers update."""
+    states: list[State] = []
+
+    def add(name: str, read: str, following: str, first: NDArray[Any]) -> None:
+        called = name[:MAX_STATE_NAME]
+        while any(state.name == called for state in states):
+            called += "_"
+        states.append(State(called, read, following, first))
+
+    for read, variable in zip(reads, builder.model.variables, strict=True):
+        first = _first_value(variable, builder.tensors[read])
+        add(variable.name, read, builder.activations[variable.next], first)
+    for index, following in builder.remembered.items():
+        tensor = builder.tensors[builder.activations[index]]
+        first = np.full(tensor.shape, tensor.zero_point, DTYPES[tensor.dtype])
+        add(tensor.name, tensor.name, following, first)
+    return tuple(states)
 
 
 def _first_value(variable: Variable, tensor: QTensor) -> NDArray[Any]:

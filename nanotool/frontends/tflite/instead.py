@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from nanotool.frontends.tflite.importers import IMPORTERS
 
-_RECURRENT = (
-    "It keeps a state from step to step, which is not in this version: use convolutions or dense "
-    "layers over a window of time."
-)
+_RECURRENT = "Use UNIDIRECTIONAL_SEQUENCE_LSTM, which Keras' LSTM becomes, or layers over a window."
 _BRANCHES = "What runs depends on the data: convert the one branch that is needed."
 _TABLE = "If nanotool wrote it, for a function that TensorFlow Lite lacks, use the .nano file."
 _ON_THE_HOST = "End the model before it, and compute it in your own code."
@@ -47,7 +44,6 @@ INSTEAD = {
     "SUM": "Use MEAN: the factor goes into the next layer.",
     "SVDF": _RECURRENT,
     "TILE": "Use a broadcast or a concatenation.",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": _RECURRENT,
     "UNIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "WHILE": "Its loop has to be unrolled before conversion (unroll=True in Keras' layers).",
 }

@@ -354,6 +354,15 @@ class CumsumOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class UnidirectionalSequenceLSTMOptions:
+    """Of UNIDIRECTIONAL_SEQUENCE_LSTM."""
+
+    fused_activation: str = slot(0, ACTIVATION, "NONE")
+    cell_clip: float = slot(1, FLOAT, 0.0)
+    time_major: bool = slot(3, BOOL, False)
+
+
+@dataclass(frozen=True, slots=True)
 class ResizeBilinearOptions:
     """Of RESIZE_BILINEAR."""
 
@@ -410,6 +419,7 @@ Options: TypeAlias = (
     | StridedSliceOptions
     | SubOptions
     | TransposeConvOptions
+    | UnidirectionalSequenceLSTMOptions
     | UnpackOptions
     | VarHandleOptions
 )
@@ -446,6 +456,7 @@ OPTIONS: dict[str, type[Options]] = {
     "SUB": SubOptions,
     "SUM": ReducerOptions,
     "TRANSPOSE_CONV": TransposeConvOptions,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": UnidirectionalSequenceLSTMOptions,
     "UNPACK": UnpackOptions,
     "VAR_HANDLE": VarHandleOptions,
 }

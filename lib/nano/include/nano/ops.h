@@ -22,6 +22,7 @@
  *     add ... prelu      one byte of a, one of b, where the strides say; the rule holds for each
  *     softmax            input byte k; the rest of its row it reads before it writes any of it
  *     log_softmax        likewise
+ *     lstm               its step's row of x, whole; those of its first row all of in[1]
  *     argmax             the elements that it searches; byte k is of element k / 4
  *     transpose          its one input byte
  *     pad                its one input byte; padding needs none
@@ -49,6 +50,7 @@
 #include "nano/ops/linear_mve.h"
 #include "nano/ops/move.h"
 #include "nano/ops/pool.h"
+#include "nano/ops/recurrent.h"
 #include "nano/ops/rows.h"
 #include "nano/ops/scalar.h"
 #include "nano/ops/types.h"
