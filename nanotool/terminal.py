@@ -45,7 +45,12 @@ from nanotool.device.answers import (
     TrainTicks,
     Uptime,
 )
-from nanotool.device.commands import COMMANDS, STATE_COMMANDS, TRAIN_COMMANDS
+from nanotool.device.commands import (
+    COMMANDS,
+    STATE_COMMANDS,
+    STREAM_COMMANDS,
+    TRAIN_COMMANDS,
+)
 from nanotool.device.tensors import TensorInfo
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_array
@@ -372,7 +377,7 @@ class Session:
             self.raw = not self.raw
             self.console.print("Answers as they come." if self.raw else "Answers made readable.")
         elif command == ":help" and not arguments:
-            tables = (LOCAL, COMMANDS, STATE_COMMANDS, TRAIN_COMMANDS)
+            tables = (LOCAL, COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS)
             self.console.print(_view_facts(*(pair for part in tables for pair in part.items())))
         else:
             if command in LOCAL:
@@ -541,7 +546,7 @@ class BoardCompleter(Completer):
             inner = Document(typed.partition(" ")[2].lstrip())
             yield from self._paths.get_completions(inner, event)
             return
-        tables = (COMMANDS, STATE_COMMANDS, TRAIN_COMMANDS, LOCAL)
+        tables = (COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS, LOCAL)
         for name, what in (pair for part in tables for pair in part.items()):
             if name.startswith(typed):
                 yield Completion(name, start_position=-len(typed), display_meta=what)

@@ -36,6 +36,9 @@ const command commands[] = {
 #ifdef APP_SAVED_STATE_SIZE
     {"state", command_state, "state [reset|fetch|put SIZE]", "what the model remembers", 3},
 #endif
+#ifdef APP_STREAM
+    {"stream", command_stream, "stream [begin|status|step|feed HH...]", "samples to decisions", 3},
+#endif
 #ifdef APP_TRAIN
     {"train", command_train, "train WORD ...", "train the head: train help", 4},
 #endif

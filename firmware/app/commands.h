@@ -50,6 +50,10 @@ void train_take_frame(const frame_view *frame); /* of type W: a piece of a head;
 bool command_state(unsigned count, char *const words[]);
 void state_take_frame(const frame_view *frame); /* of type S: a piece of saved states */
 
+/* commands_stream.c; if app_model.h defines APP_STREAM. */
+bool command_stream(unsigned count, char *const words[]);
+void stream_take_frame(const frame_view *frame); /* of type P: samples; answers it */
+
 /* load.c */
 bool command_db(unsigned count, char *const words[]);
 

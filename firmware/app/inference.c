@@ -19,10 +19,22 @@
 #endif
 
 /* Seen under this name in the ELF. */
+#ifdef APP_STREAM
+static uint8_t app_arena[APP_STREAM_ARENA_SIZE] NANO_ALIGNED;
+#define NET (&state.stream.net)
+#else
 static uint8_t app_arena[APP_ARENA_SIZE] NANO_ALIGNED;
+#define NET (&state.net)
+#endif
 
 static struct {
+#ifdef APP_STREAM
+    nano_stream stream; /* its net is the net */
+    uint32_t samples, decisions, ticks;
+    bool streaming; /* since inference_stream_begin() nothing else has run */
+#else
     nano_net net;
+#endif
     nano_status status;
     const int8_t *output; /* of the newest inference; NULL: there was none */
     bool within;          /* between inference_run_to() and inference_finish() */
@@ -31,8 +43,13 @@ static struct {
 nano_status inference_init(void) {
     nano_arena arena; /* the net keeps only what it took */
     state.status = nano_arena_init(&arena, app_arena, sizeof app_arena);
+#ifdef APP_STREAM
+    if (state.status == NANO_OK)
+        state.status = nano_stream_init(&state.stream, &APP_STREAM, &arena);
+#else
     if (state.status == NANO_OK)
         state.status = nano_init(&state.net, &APP_MODEL, &arena);
+#endif
     if (state.status == NANO_OK && !input_fits(&APP_MODEL))
         state.status = NANO_ERR_SHAPE;
     if (state.status == NANO_OK)
@@ -64,6 +81,12 @@ bool inference_prepare(void) {
     return head_prepare();
 }
 
+static void end_stream(void) {
+#ifdef APP_STREAM
+    state.streaming = false;
+#endif
+}
+
 #ifdef APP_SAVED_STATE_SIZE
 
 /* Seen under this name in the ELF. */
@@ -72,7 +95,7 @@ static uint32_t put_done = APP_SAVED_STATE_SIZE;
 
 const uint8_t *inference_state(void) {
     put_done = APP_SAVED_STATE_SIZE;
-    (void)nano_save_state(&state.net, app_saved_state, sizeof app_saved_state); /* of this size */
+    (void)nano_save_state(NET, app_saved_state, sizeof app_saved_state); /* of this size */
     return app_saved_state;
 }
 
@@ -82,12 +105,13 @@ static void begin_try(void) {
 
 /* An output may lie in a state's room: it is none from here on. */
 static void end_try(void) {
-    (void)nano_load_state(&state.net, app_saved_state, sizeof app_saved_state); /* was saved */
+    (void)nano_load_state(NET, app_saved_state, sizeof app_saved_state); /* was saved */
     state.output = NULL;
 }
 
 void inference_reset(void) {
-    nano_reset(&state.net);
+    end_stream();
+    nano_reset(NET);
     state.output = NULL;
 }
 
@@ -104,9 +128,11 @@ nano_status inference_put(const uint8_t *bytes, uint32_t size) {
     put_done += size;
     if (put_done < sizeof app_saved_state)
         return NANO_MORE;
-    const nano_status status = nano_load_state(&state.net, app_saved_state, sizeof app_saved_state);
-    if (status == NANO_OK)
+    const nano_status status = nano_load_state(NET, app_saved_state, sizeof app_saved_state);
+    if (status == NANO_OK) {
+        end_stream();
         state.output = NULL;
+    }
     return status;
 }
 
@@ -121,14 +147,15 @@ static void end_try(void) {
 #endif
 
 static void copy_in(void) {
-    nano_rewind(&state.net);
-    input_copy(&state.net);
+    end_stream();
+    nano_rewind(NET);
+    input_copy(NET);
 }
 
 /* What remains of the model, and the head. */
 static void complete(void) {
-    (void)nano_run(&state.net); /* refuses only a net that was never made ready */
-    state.output = head_run(nano_output(&state.net));
+    (void)nano_run(NET); /* refuses only a net that was never made ready */
+    state.output = head_run(nano_output(NET));
 }
 
 void inference_run(void) {
@@ -156,9 +183,9 @@ uint32_t inference_time(void) {
 
 void inference_watch(nano_observer observer, void *user) {
     begin_try();
-    nano_observe(&state.net, observer, user);
+    nano_observe(NET, observer, user);
     inference_run();
-    nano_observe(&state.net, NULL, NULL);
+    nano_observe(NET, NULL, NULL);
     end_try();
 }
 
@@ -167,8 +194,8 @@ const int8_t *inference_run_to(uint16_t last) {
     copy_in();
     state.within = true;
     for (uint16_t op = 0; op <= last; op++)
-        state.within = nano_step(&state.net) == NANO_MORE;
-    return nano_op_output(&state.net, last);
+        state.within = nano_step(NET) == NANO_MORE;
+    return nano_op_output(NET, last);
 }
 
 /* Where op `last` was the last one, nano_run() would begin anew. */
@@ -176,7 +203,7 @@ void inference_finish(void) {
     if (state.within)
         complete();
     else
-        state.output = head_run(nano_output(&state.net));
+        state.output = head_run(nano_output(NET));
     state.within = false;
     end_try();
 }
@@ -187,15 +214,15 @@ const int8_t *inference_output(void) {
 
 const int8_t *inference_features(void) {
     copy_in();
-    (void)nano_run(&state.net);
+    (void)nano_run(NET);
     state.output = NULL;
-    return nano_output(&state.net);
+    return nano_output(NET);
 }
 
 #if APP_OUTPUT_COUNT > 1
 
 const int8_t *inference_output_at(unsigned index) {
-    return state.output != NULL ? nano_output_at(&state.net, (uint16_t)index) : NULL;
+    return state.output != NULL ? nano_output_at(NET, (uint16_t)index) : NULL;
 }
 
 const nano_tensor *inference_tensor_at(unsigned index) {
@@ -216,6 +243,41 @@ bool inference_find(const nano_tensor *tensors, uint16_t count, const char *word
     }
     *index = (uint16_t)number;
     return number < count;
+}
+
+#endif
+
+#ifdef APP_STREAM
+
+void inference_stream_begin(void) {
+    nano_stream_reset(&state.stream);
+    state.samples = state.decisions = state.ticks = 0;
+    state.output = NULL;
+    state.streaming = true;
+}
+
+bool inference_streaming(void) {
+    return state.streaming;
+}
+
+const nano_stream *inference_stream(void) {
+    return &state.stream;
+}
+
+void inference_stream_count(uint32_t *samples, uint32_t *decisions, uint32_t *ticks) {
+    *samples = state.samples;
+    *decisions = state.decisions;
+    *ticks = state.ticks;
+}
+
+void inference_stream_feed(const int16_t *samples, uint32_t n) {
+    const uint32_t steps = state.stream.decider.steps, begin = board_ticks();
+    const size_t decisions = nano_stream_feed(&state.stream, samples, n);
+    state.ticks += board_ticks() - begin;
+    state.samples += n;
+    state.decisions += (uint32_t)decisions;
+    if (state.stream.decider.steps != steps)
+        state.output = nano_output(NET);
 }
 
 #endif

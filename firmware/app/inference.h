@@ -15,6 +15,9 @@
 #include "app_model.h"
 #include "input.h"
 #include "nano/nano.h"
+#ifdef APP_STREAM
+#include "nano/stream.h"
+#endif
 
 /* Defined by app_model.h where there are several. */
 #ifndef APP_OUTPUT_COUNT
@@ -104,6 +107,22 @@ nano_status inference_put(const uint8_t *bytes, uint32_t size);
 
 /* Bytes that have come of a put; APP_SAVED_STATE_SIZE: none is awaited. */
 uint32_t inference_put_done(void);
+#endif
+
+#ifdef APP_STREAM
+/* Begin a stream: everything before is forgotten. Whatever else runs the model, or touches its
+ * states, ends it. */
+void inference_stream_begin(void);
+bool inference_streaming(void);
+
+/* Take samples, any number; only while streaming. The output is then the newest step's. */
+void inference_stream_feed(const int16_t *samples, uint32_t n);
+
+/* Since the beginning, modulo 2^32: samples, decisions, and the ticks that they took. */
+void inference_stream_count(uint32_t *samples, uint32_t *decisions, uint32_t *ticks);
+
+/* The stream itself, for what its newest step decided. */
+const nano_stream *inference_stream(void);
 #endif
 
 #endif

@@ -67,22 +67,6 @@ static bool print_inputs(void) {
     return true;
 }
 
-/* Turn a text of hex digits into bytes, over itself. The number of bytes; 0 if it is none. */
-static uint32_t decode_hex(char *text) {
-    uint32_t digits = 0;
-    while (text[digits] != '\0') {
-        if (parse_hex_digit(text[digits]) < 0)
-            return 0;
-        digits++;
-    }
-    if (digits % 2 != 0)
-        return 0;
-    uint8_t *const bytes = (uint8_t *)text;
-    for (uint32_t i = 0; i < digits / 2; i++)
-        bytes[i] = (uint8_t)(parse_hex_digit(text[2 * i]) << 4 | parse_hex_digit(text[2 * i + 1]));
-    return digits / 2;
-}
-
 static bool append_hex(char *word) {
     const uint32_t size = decode_hex(word);
     const uint32_t room = input_end() - input_next();
@@ -122,6 +106,12 @@ static void take(const frame_view *frame) {
 #ifdef APP_SAVED_STATE_SIZE
     if (frame->type == 'S') {
         state_take_frame(frame);
+        return;
+    }
+#endif
+#ifdef APP_STREAM
+    if (frame->type == 'P') {
+        stream_take_frame(frame);
         return;
     }
 #endif

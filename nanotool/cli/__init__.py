@@ -22,6 +22,7 @@ from nanotool.cli import (
     export,
     flash,
     info,
+    listen,
     new,
     plan,
     quantize,
@@ -77,7 +78,7 @@ def _options(
 for panel, modules in (
     (FIRST_PANEL, (quantize, run, bench, export, doctor)),
     (MODEL_PANEL, (new, info, plan)),
-    (RUN_PANEL, (simulate, build, flash, train, console, bisect)),
+    (RUN_PANEL, (simulate, build, flash, listen, train, console, bisect)),
     (LOOK_PANEL, (report, boards, version)),
 ):
     for module in modules:

@@ -20,6 +20,7 @@ from nanotool.device.frames import Frame, Text
 from nanotool.device.protocol import DeviceGarbled, quote
 from nanotool.device.tensors import DbInfo, TensorInfo
 from nanotool.ir import DTYPES, ZERO_POINTS, Int8Array
+from nanotool.sensing.rule import Decision
 
 Part = Literal["head", "optimizer", "all"]
 
@@ -130,6 +131,34 @@ class Saved:
 
     size: int  # bytes
     crc: int  # CRC-32
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """Since `stream begin`, modulo 2^32."""
+
+    samples: int
+    steps: int
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """The answer to `stream`."""
+
+    rate: int  # samples a second
+    open: bool  # nothing but the stream has run since `stream begin`
+    ticks: int  # that the samples took since then, modulo 2^32
+    counts: StreamCounts
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStep:
+    """The answer to `stream step`: the newest one."""
+
+    step: int
+    output: bytes  # the first output's
+    decisions: tuple[Decision, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +378,35 @@ def parse_state(lines: Sequence[str], word: str = "") -> Saved:
     """`m-state-[SIZE CRC]`, or with a word behind `state`."""
     size, crc = one_line(lines, rf"m-state{word and '-' + word}-\[(\d{{1,10}}) ([0-9a-f]{{8}})\]")
     return Saved(integer(size), integer(crc, 16))
+
+
+def parse_stream_counts(lines: Sequence[str], word: str = "") -> StreamCounts:
+    """`m-stream-[SAMPLES STEPS DECISIONS]`, or with a word behind `stream`."""
+    numbers = " ".join([r"(\d{1,10})"] * 3)
+    found = one_line(lines, rf"m-stream{word and '-' + word}-\[{numbers}\]")
+    return StreamCounts(*(integer(text) for text in found))
+
+
+def parse_stream_status(lines: Sequence[str]) -> StreamStatus:
+    """The answer to `stream`."""
+
+    def number(name: str) -> int:
+        return integer(one_line(lines, rf"m-stream-{name}-\[(\d{{1,10}})\]")[0])
+
+    counts = parse_stream_counts(lines)
+    return StreamStatus(number("rate"), number("open") == 1, number("ticks"), counts)
+
+
+def parse_stream_step(lines: Sequence[str]) -> StreamStep:
+    """The answer to `stream step`."""
+    step, content = one_line(lines, r"m-stream-step-\[(\d{1,10}) ((?:[0-9a-f]{2})+)\]")
+    decision = re.compile(r"m-stream-decision-\[(\d{1,10}) (\d{1,5}) (-?\d{1,10})\]")
+    made = [
+        Decision(*(integer(text) for text in match.groups()))
+        for line in lines
+        if (match := decision.fullmatch(line))
+    ]
+    return StreamStep(integer(step), bytes.fromhex(content), tuple(made))
 
 
 def join_frames(command: str, announced: tuple[str, ...], got: Sequence[Frame]) -> bytes:

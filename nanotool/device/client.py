@@ -8,6 +8,7 @@ that says what was expected and what was heard.
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -17,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.device import answers, frames
-from nanotool.device.answers import Crcs, Info, Layers, Memory, Saved
+from nanotool.device.answers import (
+    Crcs,
+    Info,
+    Layers,
+    Memory,
+    Saved,
+    StreamCounts,
+    StreamStatus,
+    StreamStep,
+)
 from nanotool.device.frames import Frame
 from nanotool.device.line import Line, SerialPort, Stream
 from nanotool.device.protocol import (
@@ -39,6 +49,7 @@ T = TypeVar("T")
 Inputs: TypeAlias = "bytes | NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]"
 
 MAX_COMMAND = 95  # bytes of a command line
+_OFFSETS = 1 << 24  # a stream's are modulo this
 _STATE_HEADER = 12  # bytes in front of saved states (nano/model.h, NANO_STATE_HEADER)
 
 
@@ -316,6 +327,30 @@ class Device:
             own, content = content[: told.nbytes], content[told.nbytes :]
             found[told.name or str(index)] = _typed(own, told)
         return found
+
+    # --- a stream ---------------------------------------------------------------------------------
+
+    def stream_begin(self) -> None:
+        """Begin a stream of samples: everything before is forgotten. Whatever else runs the model
+        ends it."""
+        self.ask("stream begin", lambda lines, _: answers.parse_stream_counts(lines, "begin"))
+
+    def stream_feed(self, samples: NDArray[np.int16], at: int) -> StreamCounts:
+        """Send int16 samples, as many as a frame takes at most: number ``at`` of the stream and
+        those behind it. `DeviceRefused` if others are due, or there is no stream."""
+        data = np.ascontiguousarray(samples, "<i2").tobytes()
+        offset = 2 * at % _OFFSETS
+        lines = self.send(Frame(frames.SAMPLES, offset, data))
+        answers.one_line(lines, re.escape(f"m-frame-[{offset} {len(data)}]"))
+        return answers.parse_stream_counts(lines)
+
+    def stream_step(self) -> StreamStep:
+        """The newest step's output and decisions. `DeviceRefused` before the first one."""
+        return self.ask("stream step", lambda lines, _: answers.parse_stream_step(lines))
+
+    def stream_status(self) -> StreamStatus:
+        """Rate, counts, and the ticks that they took."""
+        return self.ask("stream status", lambda lines, _: answers.parse_stream_status(lines))
 
 
 def _typed(content: Int8Array, told: TensorInfo) -> NDArray[Any]:

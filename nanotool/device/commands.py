@@ -37,6 +37,16 @@ STATE_COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Of a board whose model has states."""
 
+STREAM_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "stream status": "rate, whether one is open, ticks, counts; also plain stream",
+        "stream begin": "forget everything; samples follow",
+        "stream feed": "HH…: samples of two bytes, the lower one first, in hex",
+        "stream step": "the newest step's output and decisions",
+    }
+)
+"""Of a board whose model listens."""
+
 TRAIN_COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "train help": "the board's own list of these",

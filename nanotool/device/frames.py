@@ -15,7 +15,7 @@ from typing import TypeAlias
 from cobs import cobs
 
 DELIMITER = 0x00
-INPUT, TENSOR, HEAD, STATES, COMMAND = map(ord, "ITWSC")
+INPUT, TENSOR, HEAD, STATES, SAMPLES, COMMAND = map(ord, "ITWSPC")
 MAX_DATA = 256  # bytes of data in one frame
 MAX_TITLE = 32  # more of them in a command: a line and its zero in front of a piece of data
 _HEADER, _CRC = 1 + 4, 4
@@ -26,7 +26,7 @@ MAX_ENCODED = cobs.max_encoded_length(_HEADER + MAX_TITLE + MAX_DATA + _CRC)
 class Frame:
     """A piece of a tensor: `data` belongs at `offset`. Or a command, whose number it is."""
 
-    type: int  # INPUT, TENSOR, HEAD, STATES or COMMAND
+    type: int  # one of those above
     offset: int  # bytes, 0..2^32-1
     data: bytes  # 1..MAX_DATA bytes; of a command MAX_TITLE more
 

@@ -219,6 +219,7 @@ def _backbone(graph: QGraph, features: QTensor) -> QGraph:
         labels=(),
         quality=tuple(q for q in graph.quality if q.tensor in needed),
         constants={name: data for name, data in graph.constants.items() if name in needed},
+        stream=None,  # its rule was of what is cut off
     )
     return simplify(part)
 

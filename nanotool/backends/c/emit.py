@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nanotool.backends.c import describe, text
 from nanotool.backends.c import head as head_part
+from nanotool.backends.c import stream as stream_part
 from nanotool.backends.c.describe import arrays_of
 from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, replace_folder
 from nanotool.errors import InvalidModel
@@ -75,6 +76,8 @@ def sources(
     }
     if head is not None:
         texts |= _head_files(model, head)
+    if graph.stream is not None:
+        texts |= _stream_files(model)
     if golden > 0:
         texts[f"{model.name}_golden.h"] = _golden_header(model, golden)
     files = {name: content.encode("ascii") for name, content in texts.items()}
@@ -288,6 +291,15 @@ def _app_header(model: _Model) -> str:
             f"#define APP_TRAIN_ARENA_SIZE {model.macro}_TRAIN_ARENA_SIZE",
             "",
         ]
+    if model.graph.stream is not None:
+        body.insert(1, f'#include "{model.name}_stream.h"')
+        body += [
+            "/* The model listens: front end, model and rule in one arena. */",
+            f"#define APP_STREAM {model.name}_stream",
+            f"#define APP_STREAM_ARENA_SIZE {model.macro}_STREAM_ARENA_SIZE",
+            f"#define APP_SAMPLE_RATE {model.macro}_SAMPLE_RATE",
+            "",
+        ]
     return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])
 
 
@@ -320,6 +332,23 @@ def _head_files(model: _Model, trainable: Trainable) -> dict[str, str]:
             _banner(model, source, "where learning begins", facts),
             _FORMAT_OFF,
             head_part.definition(model.name, trainable),
+        ),
+    }
+
+
+# --- NAME_stream.h, NAME_stream.c -----------------------------------------------------------------
+
+
+def _stream_files(model: _Model) -> dict[str, str]:
+    header, source = f"{model.name}_stream.h", f"{model.name}_stream.c"
+    facts = stream_part.facts(model.graph)
+    body = _include_guard(model, "STREAM_H", stream_part.declaration(model.graph, model.name))
+    return {
+        header: _file(_banner(model, header, "from samples to decisions", facts), body),
+        source: _file(
+            _banner(model, source, "front end, model and rule in one", facts),
+            _FORMAT_OFF,
+            stream_part.definition(model.graph, model.name),
         ),
     }
 

@@ -1,0 +1,141 @@
+"""NAME_stream.h and NAME_stream.c: front end, model and rule behind one call (nano/stream.h)."""
+
+from __future__ import annotations
+
+from nanotool.backends.c import text
+from nanotool.backends.c.describe import arrays_of
+from nanotool.identifiers import c_comment
+from nanotool.ir import Array, QGraph
+from nanotool.sensing.description import MicroFrontendSettings
+from nanotool.sensing.rule import (
+    INT32_MAX,
+    class_integers,
+    features_of,
+    frames_of,
+    step_seconds,
+    stream_of,
+)
+from nanotool.signal.frontend import as_struct
+from nanotool.signal.micro_frontend import micro_frontend_tables
+
+
+def facts(graph: QGraph) -> list[str]:
+    """What a banner says of it."""
+    stream = stream_of(graph)
+    ears, rule = stream.front_end, stream.rule
+    way = "votes" if rule.vote else "mean"
+    return [
+        f"hears    {ears.sample_rate:,} samples a second: {ears.channels} features of "
+        f"{ears.window} samples, every {ears.step}",
+        f"step     {frames_of(graph)} frames, every {1000 * float(step_seconds(stream)):g} ms",
+        *(
+            f"decides  {_name(graph, one.index)}: {way} of {rule.window} steps above "
+            f"{one.threshold:g}, then not for {one.refractory:g} s"
+            for one in rule.classes
+        ),
+    ]
+
+
+def _name(graph: QGraph, index: int) -> str:
+    labels = graph.labels
+    return c_comment(labels[index]) if index < len(labels) else f"class {index}"
+
+
+def declaration(graph: QGraph, name: str) -> list[str]:
+    """The body of NAME_stream.h."""
+    stream, macro = stream_of(graph), name.upper()
+    ears, rule = stream.front_end, stream.rule
+    return [
+        f'#include "{name}.h"',
+        '#include "nano/signal/micro_frontend.h"',
+        '#include "nano/stream.h"',
+        "",
+        "/* Samples a second. */",
+        f"#define {macro}_SAMPLE_RATE {ears.sample_rate}u",
+        "",
+        "/* Bytes of arena that the stream takes, the model's among them. */",
+        f"#define {macro}_STREAM_ARENA_SIZE \\",
+        f"    ({macro}_ARENA_SIZE + \\",
+        f"     NANO_DECIDER_ROOM({len(rule.classes)}u, {rule.window}u, {rule.top}u) + \\",
+        f"     NANO_STREAM_ROOM({features_of(stream)}u, {frames_of(graph)}u) + \\",
+        f"     NANO_MICRO_FRONTEND_ROOM({ears.window}u, {ears.fft_size}u, {ears.channels}u))",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        f"extern const nano_stream_params {name}_stream;",
+        "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+    ]
+
+
+def definition(graph: QGraph, name: str) -> list[str]:
+    """The body of NAME_stream.c."""
+    return [
+        f'#include "{name}_stream.h"',
+        "",
+        *_front_end(stream_of(graph).front_end, name),
+        "",
+        *_rule(graph, name),
+        "",
+        *_params(graph, name),
+    ]
+
+
+def _front_end(settings: MicroFrontendSettings, name: str) -> list[str]:
+    struct = as_struct(settings, micro_frontend_tables(settings))
+
+    def symbol(array: Array) -> str:
+        return f"{name}_stream_{array.name}"
+
+    lines: list[str] = []
+    for array in arrays_of(struct):
+        lines += [
+            *text.comment([c_comment(array.note)]),
+            f"static const {text.ctype(array)} {symbol(array)}[{array.data.size}] = {{",
+            *text.number_rows(array.data),
+            "};",
+            "",
+        ]
+    value = text.initializer(struct, symbol)
+    return [*lines, f"static const {struct.ctype} {name}_stream_front_end = {value};"]
+
+
+def _rule(graph: QGraph, name: str) -> list[str]:
+    rule = stream_of(graph).rule
+    rows = [f"static const nano_class {name}_stream_classes[] = {{"]
+    for one in class_integers(graph):
+        release = "INT32_MAX" if one.release == INT32_MAX else str(one.release)
+        rows.append(
+            f"    {{.index = {one.index}, .refractory = {one.refractory}, "
+            f".threshold = {one.threshold}, .release = {release}}},"
+        )
+    return [
+        *rows,
+        "};",
+        "",
+        f"static const nano_rule {name}_stream_rule = {{",
+        f"    .classes = {name}_stream_classes, .class_count = {len(rule.classes)},",
+        f"    .window = {rule.window}, .warm_up = {rule.warm_up}, .top = {rule.top}, "
+        f".vote = {int(rule.vote)},",
+        "};",
+    ]
+
+
+def _params(graph: QGraph, name: str) -> list[str]:
+    stream = stream_of(graph)
+    scaling = stream.scaling
+    return [
+        f"const nano_stream_params {name}_stream = {{",
+        f"    .model = &{name}_model,",
+        f"    .front_end = &nano_micro_front_end, .front_end_params = &{name}_stream_front_end,",
+        f"    .rule = &{name}_stream_rule,",
+        f"    .features = {features_of(stream)}, .frames = {frames_of(graph)}, "
+        f".hop = {stream.hop},",
+        f"    .multiplier = {scaling.multiplier}, .addend = {scaling.addend}, "
+        f".divisor = {scaling.divisor},",
+        "};",
+    ]
