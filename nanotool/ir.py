@@ -32,8 +32,9 @@ INT8_MIN, INT8_MAX = -128, 127
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name) for name in ("int8", "uint8", "int16", "int32", "float32")
 }
-ZERO_POINTS = {"int8": (INT8_MIN, INT8_MAX), "uint8": (0, 255)}  # others have none
-LIMITS = {**ZERO_POINTS, "int16": (-(2**15), 2**15 - 1)}
+# Of types with a zero point, which may be anything that they hold.
+ZERO_POINTS = {"int8": (INT8_MIN, INT8_MAX), "uint8": (0, 255), "int16": (-(2**15), 2**15 - 1)}
+LIMITS = {**ZERO_POINTS, "int32": (-(2**31), 2**31 - 1)}
 UNCLAMPED = (-math.inf, math.inf)
 
 
@@ -228,6 +229,20 @@ class Lstm:
 
 
 @dataclass(frozen=True, slots=True)
+class Svdf:
+    """A dense layer with a memory of its results (singular value decomposed filters). Reads
+    x [features], a memory of [filters, steps] elements and weights over time [filters, steps], a
+    constant of the memory's type (int8 or int16 in a QGraph); yields [units] and beside it the next
+    memory. Weights filters, features; filters = units · rank.
+
+        memory[f] loses its oldest step and gains  Σ x[i] · weights[f, i]
+        out[u] = bias[u] + Σ over u's rank filters and all steps of memory · weights over time
+    """
+
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Clamp:
     """min(max(x, low), high): ReLU is (0, inf). Only in a Graph; the fuse pass or the quantizer
     turns it into its producer's clamp, or into a Unary."""
@@ -264,6 +279,7 @@ Op: TypeAlias = (
     | ArgMax
     | CumSum
     | Lstm
+    | Svdf
     | Clamp
     | BatchNorm
 )
@@ -405,15 +421,15 @@ class Graph:
 class QTensor:
     """An activation or a constant, real = scale * (q - zero_point), laid out H, W, C.
 
-    int8, but for a graph's borders: there ``dtype`` may be "uint8" or "float32", and at an output
-    "int32" too; and int16 where an operator with a wide state has it. Float and int32 tensors have
-    scale 1 and zero point 0.
+    int8, but for a graph's borders: there ``dtype`` may be "uint8", "int16" or "float32", and at an
+    output "int32" too; and int16 where an operator has it. Float tensors have scale 1 and zero
+    point 0, int32 tensors zero point 0, and scale 1 if they are numbers of elements.
     """
 
     name: str
     shape: Shape
     scale: float  # a float32 value, > 0
-    zero_point: int  # -128..127; uint8: 0..255; int16: 0
+    zero_point: int  # -128..127; uint8: 0..255; int16: -32768..32767
     dtype: str = "int8"  # a key of DTYPES
 
     def __post_init__(self) -> None:
@@ -501,7 +517,7 @@ class QGraph:
     # with states takes them one after the other, from a reset.
     samples: tuple[NDArray[Any], ...] = ()
     source: str = ""  # where it came from, for banners: "torch: Sequential", "tflite: kws.tflite"
-    # The data of tensors that never change; ops read them like others.
+    # The data of tensors that never change, int8 or int16; ops read them like others.
     constants: Mapping[str, Int8Array] = field(default_factory=dict)
     states: tuple[State, ...] = ()
     stream: StreamRule | None = None  # samples in, decisions out: what is around the model

@@ -458,11 +458,12 @@ class _Reader:
             *(_text(item, "a type") for item in dtype),
         )
 
-    def constant(self, value: Json) -> tuple[str, Any]:
+    def constant(self, value: Json, types: dict[str, str]) -> tuple[str, Any]:
         name, data = _row(value, "a constant", 2)
         if data is None:
             _bad("a constant has no data")
-        return _text(name, "a name"), self.array(data, "i1")
+        called = _text(name, "a name")
+        return called, self.array(data, ARRAY_TYPES.get(types.get(called, ""), "i1"))
 
     def scale(self, value: Json) -> float:
         scale = _float(value, "a scale")
@@ -553,7 +554,7 @@ class _Reader:
             _bad("two tensors have the same name")
         borders = self.ends(values, types)
         constants = [
-            self.constant(item) for item in _list(values.get("constants", []), "constants")
+            self.constant(item, types) for item in _list(values.get("constants", []), "constants")
         ]
         if len(dict(constants)) != len(constants) or (constant and not constants):
             _bad("two constants have the same name, or there is none")

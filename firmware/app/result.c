@@ -55,7 +55,7 @@ void put_result(void) {
 void result_take(void) { /* the output stays in the arena until the next inference */
 }
 
-/* Puts element `index`. */
+/* Puts element `index`: its real value; of int16 and int32 the number that it holds. */
 static void put_element(const nano_tensor *tensor, const void *output, uint32_t index) {
     uint32_t scale_bits;
     memcpy(&scale_bits, &tensor->scale, sizeof scale_bits);
@@ -73,14 +73,17 @@ static void put_element(const nano_tensor *tensor, const void *output, uint32_t 
     case NANO_FLOAT32:
         put_real(((const float *)output)[index]);
         break;
-    case NANO_INT16: /* of states only */
+    case NANO_INT16:
+        put_signed(((const int16_t *)output)[index]);
+        put_text(".000");
         break;
     }
 }
 
 /* The elements of `tensor`, which lie at `output`. */
 static void put_tensor(const nano_tensor *tensor, const void *output) {
-    const uint32_t width = tensor->type == NANO_INT8 || tensor->type == NANO_UINT8 ? 1 : 4;
+    const int byte = tensor->type == NANO_INT8 || tensor->type == NANO_UINT8;
+    const uint32_t width = byte ? 1 : tensor->type == NANO_INT16 ? 2 : 4;
     put_open("m-results");
     for (uint32_t i = 0; i < tensor->size / width; i++) {
         if (i > 0)

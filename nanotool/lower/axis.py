@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from nanotool import numerics
 from nanotool.ir import ArgMax, CumSum, LogSoftmax, Op, Softmax, Struct
 from nanotool.lower.layer import (
@@ -11,11 +13,11 @@ from nanotool.lower.layer import (
     Fields,
     TargetLayer,
     factor,
-    four_bytes,
     lowers,
     overlap,
     positions,
     store,
+    wide,
 )
 from nanotool.ops.shape import running_sum
 
@@ -23,7 +25,11 @@ from nanotool.ops.shape import running_sum
 @lowers(Softmax)
 def _softmax(layer: TargetLayer[Softmax]) -> Call:
     """Row by row; a row's last pass reads an element before it writes it: it works in place."""
-    return Call("nano_softmax", _softmax_struct(layer.op.beta, layer), (0,))
+    params = _softmax_struct(layer.op.beta, layer)
+    if layer.output.dtype == "int8":
+        return Call("nano_softmax", params, (0,))
+    needs = overlap(wide(np.arange(layer.output.size), 2))
+    return Call("nano_softmax_int16", params, (needs,))
 
 
 def _softmax_struct(beta: float, layer: TargetLayer[Op]) -> Struct:
@@ -59,7 +65,7 @@ def _argmax(layer: TargetLayer[ArgMax]) -> Call:
         ("inner", math.prod(shape[op.axis + 1 :])),
     )
     first = positions(layer.input).take(0, axis=op.axis).reshape(-1)
-    return Call("nano_argmax", Struct("nano_argmax_params", fields), (overlap(four_bytes(first)),))
+    return Call("nano_argmax", Struct("nano_argmax_params", fields), (overlap(wide(first, 4)),))
 
 
 @lowers(CumSum)

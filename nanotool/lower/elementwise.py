@@ -8,21 +8,32 @@ from dataclasses import replace
 import numpy as np
 
 from nanotool import numerics, unary
-from nanotool.errors import InvalidModel, UnsupportedOp
-from nanotool.ir import Binary, Int8Array, Op, PRelu, QTensor, Quantize, Struct, Unary
+from nanotool.errors import InvalidModel
+from nanotool.ir import (
+    DTYPES,
+    LIMITS,
+    Binary,
+    Int8Array,
+    Op,
+    PRelu,
+    QTensor,
+    Quantize,
+    Struct,
+    Unary,
+)
 from nanotool.lower.layer import (
     Call,
     Fields,
     TargetLayer,
     factor,
     four,
-    four_bytes,
     lowers,
     merge_axes,
     overlap,
     positions,
     row_major,
     store,
+    wide,
 )
 
 # --- One element ----------------------------------------------------------------------------------
@@ -54,10 +65,29 @@ def _quantize(layer: TargetLayer[Quantize]) -> Call:
             return _between_float("nano_dequantize", layer, source)
         case (("int8" | "uint8"), ("int8" | "uint8")):
             return _requantize(layer)
-        case types:
-            what = f"{types[0]} to {types[1]}"
-            hint = "A model's input is int8, uint8 or float32, its output int8 or float32."
-            raise UnsupportedOp(layer.name, what, hint)
+        case _:
+            return _requantize_wide(layer)
+
+
+def _requantize_wide(layer: TargetLayer[Quantize]) -> Call:
+    """Between integers of which one is wider than a byte."""
+    source, target = layer.input, layer.output
+    low, high = LIMITS[target.dtype]
+    wide_in, wide_out = (DTYPES[one.dtype].itemsize for one in (source, target))
+    multiplier = numerics.quantize_multiplier(source.scale / target.scale)
+    fields: Fields = (
+        ("factor", factor(multiplier)),
+        ("in_zero_point", source.zero_point),
+        ("out_zero_point", target.zero_point),
+        ("min", low),
+        ("max", high),
+        ("in_bytes", wide_in),
+        ("out_bytes", wide_out),
+        ("size", target.size),
+    )
+    needs = wide(np.arange(target.size, dtype=np.int64) * wide_in, wide_out)
+    params = Struct("nano_requantize_params", fields)
+    return Call("nano_requantize_wide", params, (overlap(needs),))
 
 
 def _between_float(kernel: str, layer: TargetLayer[Op], quantized: QTensor) -> Call:
@@ -69,7 +99,7 @@ def _between_float(kernel: str, layer: TargetLayer[Op], quantized: QTensor) -> C
         ("size", quantized.size),
     )
     elements = np.arange(layer.output.size, dtype=np.int64)
-    needs = elements * 4 if kernel == "nano_quantize" else four_bytes(elements)
+    needs = elements * 4 if kernel == "nano_quantize" else wide(elements, 4)
     return Call(kernel, Struct("nano_quantize_params", fields), (overlap(needs),))
 
 

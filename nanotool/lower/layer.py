@@ -25,6 +25,7 @@ MAX_AXES = 4  # of the kernels that take strides
 # What may follow a layer's name in the C symbol of one of its arrays.
 ARRAY_ENDINGS = (
     *("weights", "bias", "multiplier", "shift", "table", "constant", "rows", "columns", "scales"),
+    *("time", "offset"),
 )
 
 NOTHING = 2**62  # instead of the number of a byte that is needed
@@ -133,10 +134,10 @@ def in_chunks(needs: IndexArray, size: int) -> IndexArray:
     return result
 
 
-def four_bytes(needs: IndexArray) -> IndexArray:
-    """``needs``, element by element, for the bytes of elements of four: these are written at once,
-    so nothing is read between them."""
-    result = np.full((needs.size, 4), NOTHING)
+def wide(needs: IndexArray, width: int) -> IndexArray:
+    """``needs``, element by element, for the bytes of elements of ``width``: these are written at
+    once, so nothing is read between them."""
+    result = np.full((needs.size, width), NOTHING)
     result[:, 0] = needs
     return result.reshape(-1)
 

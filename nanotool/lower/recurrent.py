@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import Lstm, Struct
+from nanotool import numerics
+from nanotool.ir import Lstm, Struct, Svdf
 from nanotool.lower.layer import (
     NOTHING,
     Call,
@@ -20,7 +21,7 @@ from nanotool.lower.layer import (
     store,
     whole_copy,
 )
-from nanotool.ops.shape import lstm_parameters, recurrent_sizes
+from nanotool.ops.shape import lstm_parameters, recurrent_sizes, svdf_multipliers
 
 
 @lowers(Lstm)
@@ -45,6 +46,44 @@ def lstm_call(kernel: str, layer: TargetLayer[Lstm], weights: NDArray[np.int8], 
         more=(1,),
         macs=steps * layer.weight.size,
     )
+
+
+@lowers(Svdf)
+def _svdf(layer: TargetLayer[Svdf]) -> tuple[Call, Call]:
+    """The memory is updated filter by filter, beside the outputs."""
+    source, memory, _ = layer.inputs
+    time = layer.constants[2]
+    assert time is not None
+    units = layer.output.size
+    offset = -source.zero_point * layer.weight.sum(axis=1, dtype=np.int64)
+    folded = memory.zero_point * time.reshape(units, -1).sum(axis=1, dtype=np.int64)
+    bias = numerics.wrap_int32(layer.bias - folded)
+    weights_over_time = layer.array("time", time, "weights over time [filters][steps]")
+    feature, out = svdf_multipliers(layer)
+    if layer.constants[0] is not None:
+        layer.refuse("its input is a constant", "Compute what follows from it beforehand.")
+    fields: Fields = (
+        ("weights", layer.array("weights", layer.weight, "weights [filters][in_features]")),
+        ("offset", layer.array("offset", offset.astype(np.int32), "of the input's zero point")),
+        ("time", weights_over_time if memory.dtype == "int8" else None),
+        ("time_int16", weights_over_time if memory.dtype == "int16" else None),
+        ("bias", layer.array("bias", bias.astype(np.int32), "bias, zero point folded in")),
+        ("feature", factor(feature)),
+        ("factor", factor(out)),
+        ("in_features", source.size),
+        ("units", layer.uint16("the number of units", units)),
+        ("rank", layer.uint16("the rank", layer.op.rank)),
+        ("steps", layer.uint16("the number of steps", time.shape[1])),
+        ("zero_point", memory.zero_point),
+        ("store", store(layer)),
+    )
+    call = Call(
+        "nano_svdf",
+        Struct("nano_svdf_params", fields),
+        (overlap(np.zeros(units, np.int64)),),
+        more=(1,),
+    )
+    return kept_copy(layer, 1), call
 
 
 def kept_copy(layer: TargetLayer[Any], number: int) -> Call:

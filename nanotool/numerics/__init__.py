@@ -10,7 +10,7 @@ accumulator could wrap.
     fixed_point    exp, 1/x, logistic, tanh, log, 1/sqrt in fixed point
     normalization  softmax, log-softmax
     elementwise    add, subtract, multiply, PReLU; mean
-    recurrent      an LSTM's gates and factors
+    recurrent      gates in 16 bits; factors of LSTM and SVDF
     resize         positions for nearest and bilinear resizing
 """
 
@@ -40,6 +40,7 @@ from nanotool.numerics.normalization import (
     LOG_SOFTMAX_MAX_DEPTH,
     LOG_SOFTMAX_SCALE,
     LOG_SOFTMAX_ZERO_POINT,
+    SOFTMAX_INT16_OUTPUT,
     SOFTMAX_MAX_DEPTH,
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
@@ -55,6 +56,7 @@ from nanotool.numerics.recurrent import (
     saturate_int16,
     shifted_thirds,
     sigmoid_of_thirds,
+    svdf_multipliers,
     tanh_of_thirds,
 )
 from nanotool.numerics.resize import (
@@ -94,6 +96,7 @@ __all__ = [
     "MEAN_MAX_COUNT",
     "SHIFT_MAX",
     "SHIFT_MIN",
+    "SOFTMAX_INT16_OUTPUT",
     "SOFTMAX_MAX_DEPTH",
     "SOFTMAX_SCALE",
     "SOFTMAX_ZERO_POINT",
@@ -137,6 +140,7 @@ __all__ = [
     "sigmoid_of_thirds",
     "softmax",
     "softmax_parameters",
+    "svdf_multipliers",
     "tanh",
     "tanh_of_thirds",
     "wrap_int32",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array
@@ -25,6 +27,7 @@ from nanotool.numerics.rounding import (
 )
 
 SOFTMAX_SCALE, SOFTMAX_ZERO_POINT = 1 / 256, -128  # of every softmax's output
+SOFTMAX_INT16_OUTPUT = (1 / 65536, -32768)  # scale (about) and zero point of one in int16
 SOFTMAX_MAX_DEPTH = 8191  # the sum of exponentials, Q12, stays below 2^32
 LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT = 1 / 16, 127  # of every log-softmax's output
 LOG_SOFTMAX_MAX_DEPTH = 4095  # the sum of exponentials, Q12, stays below 2^31
@@ -55,9 +58,12 @@ def softmax_parameters(beta: float, input_scale: float) -> tuple[int, int, int]:
     return multiplier, left_shift, -min(largest, 255)
 
 
-def softmax(x: Int8Array, multiplier: int, left_shift: int, diff_min: int) -> Int8Array:
+def softmax(
+    x: Int8Array, multiplier: int, left_shift: int, diff_min: int, bits: int = 8
+) -> NDArray[Any]:
     """Softmax over the last axis (at most SOFTMAX_MAX_DEPTH elements), output scale 1/256 and
-    zero point -128; the other arguments are those of `softmax_parameters`.
+    zero point -128, or with ``bits`` 16 those of SOFTMAX_INT16_OUTPUT; the other arguments are
+    those of `softmax_parameters`.
 
     Where the sum of exponentials reaches 512 every quotient rounds to 0 (TFLite Micro aborts the
     program there).
@@ -73,9 +79,10 @@ def softmax(x: Int8Array, multiplier: int, left_shift: int, diff_min: int) -> In
     scale = one_over_one_plus((total << zeros) - 2**31)
     bits_over_unit = _SOFTMAX_SUM_BITS - zeros
     quotient = doubling_high_multiply(scale, exponential)
-    q = rounding_divide_by_pot(quotient, bits_over_unit + 31 - 8) + INT8_MIN
-    clipped: Int8Array = np.where(counts, np.clip(q, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8)
-    return clipped
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    q = rounding_divide_by_pot(quotient, bits_over_unit + 31 - bits) + low
+    clipped = np.where(counts, np.clip(q, low, high), low)
+    return clipped.astype(np.int8 if bits == 8 else np.int16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,19 @@ def shifted_thirds(x: NDArray[Any], shift: int) -> Int64Array:
     return (np.asarray(x, np.int64) * 3 + (1 << (-shift - 1))) >> -shift
 
 
+def svdf_multipliers(
+    input_scale: float, weight_scale: float, memory_scale: float, time_scale: float, scale: float
+) -> tuple[Multiplier, Multiplier]:
+    """(sum over the input -> memory, sum over time -> output), both ratios in float32 as TensorFlow
+    Lite has them."""
+    source, weight, memory, time, target = (
+        np.float32(one) for one in (input_scale, weight_scale, memory_scale, time_scale, scale)
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        first, second = source * weight / memory, memory * time / target
+    return quantize_multiplier(float(first)), quantize_multiplier(float(second))
+
+
 @dataclass(frozen=True, slots=True)
 class LstmParameters:
     """What the integers of an LSTM are made with; gates in the order i, f, g, o."""

@@ -36,6 +36,7 @@ from nanotool.ir import (
     Shape,
     Slice,
     Softmax,
+    Svdf,
     Transpose,
     Unary,
     Window,
@@ -112,14 +113,15 @@ FACTS: Mapping[type[Op], Facts] = {
     PRelu: replace(_SUM, tag="PRelu", inputs=(2, 2), elementwise=True),
     Quantize: Facts("Quantize", types=True, elementwise=True),
     # Along an axis
-    Softmax: Facts("Softmax", prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)),
+    Softmax: Facts("Softmax", types=True, prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)),
     LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
     ArgMax: Facts("ArgMax", types=True, indices=True),
     CumSum: replace(_SUM, tag="CumSum"),
     # Along a sequence
     Lstm: Facts("Lstm", inputs=(3, 3), more=1, types=True, recurrent=True),
+    Svdf: Facts("Svdf", inputs=(3, 3), more=1, types=True, recurrent=True),
     # Elements go elsewhere
-    Reshape: replace(_MOVE, tag="Reshape"),
+    Reshape: replace(_MOVE, tag="Reshape", types=True),
     Transpose: replace(_MOVE, tag="Transpose"),
     Slice: replace(_MOVE, tag="Slice"),
     Pad: replace(_MOVE, tag="Pad", chooses=False, fills=True),

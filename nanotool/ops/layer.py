@@ -82,7 +82,7 @@ class Layer(Generic[OpT_co]):
         """The bias of each output channel, of an LSTM's gates; 0 where there is none."""
         if self.qop.bias is None:
             gates = self.weight.shape[1:2] if self.weight.ndim == 3 else ()
-            return np.zeros((len(self.weight), *gates), np.int64)
+            return np.zeros((self.output.shape[-1], *gates), np.int64)
         return self.qop.bias.astype(np.int64)
 
     def multipliers(self) -> tuple[Int32Array, Int8Array]:

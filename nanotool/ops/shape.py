@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +40,7 @@ from nanotool.ir import (
     Shape,
     Slice,
     Softmax,
+    Svdf,
     Transpose,
     Unary,
     Window,
@@ -48,11 +50,14 @@ from nanotool.ops.registry import Registry
 
 RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
 LSTM_GATES = 4
+NEARLY = 1e-3  # so far TensorFlow Lite lets the scale of a softmax in int16 differ, relatively
 MAX_SIZE = 65535  # of a window's or resize's numbers
 BINARY_FUNCTIONS = ("add", "sub", "mul", "maximum", "minimum")
 QUANTIZATIONS = {  # (from, to)
     *(("int8", "int8"), ("uint8", "int8"), ("float32", "int8")),
     *(("int8", "uint8"), ("int8", "float32")),
+    *(("int16", "int8"), ("int16", "int16"), ("int16", "int32")),
+    *(("int8", "int16"), ("int8", "int32")),
 }
 
 ShapeRule: TypeAlias = Callable[[Layer[Any]], Shape]
@@ -113,6 +118,8 @@ def weight_shapes(layer: Layer[Any]) -> tuple[Shape, tuple[Shape, ...], Shape]:
         case Lstm():
             gates = (outputs, LSTM_GATES)
             return (*gates, depth + outputs), ((2 * LSTM_GATES,),), gates
+        case Svdf(rank):
+            return (outputs * rank, depth), ((1,),), (outputs,)
         case _:
             return (outputs, depth), scales, (outputs,)
 
@@ -281,7 +288,15 @@ def _depth(layer: Layer[Op], most: int, words: str) -> None:
 
 @shape_rule(Softmax)
 def _softmax(layer: Layer[Softmax]) -> Shape:
-    _has_output(layer, numerics.SOFTMAX_SCALE, numerics.SOFTMAX_ZERO_POINT, "softmax")
+    if (layer.input.dtype, layer.output.dtype) not in {("int8", "int8"), ("int8", "int16")}:
+        layer.refuse(f"a softmax takes no {layer.input.dtype}, or yields no {layer.output.dtype}")
+    if layer.output.dtype == "int16":
+        scale, zero_point = numerics.SOFTMAX_INT16_OUTPUT
+        near = abs(layer.output.scale / scale - 1) <= NEARLY
+        if not near or layer.output.zero_point != zero_point:
+            layer.refuse(f"a softmax in int16 has scale 1/65536 and zero point {zero_point}")
+    else:
+        _has_output(layer, numerics.SOFTMAX_SCALE, numerics.SOFTMAX_ZERO_POINT, "softmax")
     _depth(layer, numerics.SOFTMAX_MAX_DEPTH, "softmax")
     beta, scale = layer.op.beta, layer.input.scale
     if not (math.isfinite(beta) and beta > 0 and beta * scale * 2.0**26 > 1):
@@ -302,6 +317,8 @@ def _argmax(layer: Layer[ArgMax]) -> Shape:
     axis = _axis(layer, layer.op.axis)
     if (layer.input.dtype, layer.output.dtype) != ("int8", "int32"):
         layer.refuse(f"it turns int8 into int32, not {layer.input.dtype} into {layer.output.dtype}")
+    if layer.output.scale != 1:
+        layer.refuse(f"numbers of elements have no scale {layer.output.scale}")
     return (*layer.input.shape[:axis], *layer.input.shape[axis + 1 :])
 
 
@@ -367,12 +384,45 @@ def _lstm(layer: Layer[Lstm]) -> Shape:
     return steps, units
 
 
+def svdf_multipliers(layer: Layer[Svdf]) -> tuple[numerics.Multiplier, numerics.Multiplier]:
+    """(sum over x -> memory, sum over time -> output); InvalidModel where there are none."""
+    source, memory, time = layer.inputs
+    scales = (source.scale, float(layer.weight_scale[0]), memory.scale, time.scale)
+    return layer.computes(numerics.svdf_multipliers, *scales, layer.output.scale)
+
+
+@shape_rule(Svdf)
+def _svdf(layer: Layer[Svdf]) -> Shape:
+    source, memory, time = layer.inputs
+    rank, following = layer.op.rank, layer.more[0]
+    if (source.dtype, layer.output.dtype) != ("int8", "int8") or memory.dtype != time.dtype:
+        layer.refuse("its input and output are int8, its memory is of the type of its weights")
+    if memory.dtype not in ("int8", "int16") or (memory.dtype == "int16" and memory.zero_point):
+        layer.refuse("its memory is int8, or int16 with the zero point 0")
+    if layer.constants[2] is None or time.zero_point:
+        layer.refuse("its weights over time are no constant with the zero point 0")
+    if len(source.shape) != 1 or len(time.shape) != 2 or rank < 1 or time.shape[0] % rank:
+        layer.refuse(f"{source.shape}, {time.shape} and rank {rank} do not fit each other")
+    if memory.size != time.size or replace(following, name=memory.name) != memory:
+        layer.refuse(
+            f"its memory {memory.shape} is not of {time.shape}, or the next one is another"
+        )
+    return (time.shape[0] // rank,)
+
+
+def recurrent_factors(layer: Layer[Any]) -> object:
+    """The factors of a layer that goes through a sequence; InvalidModel where there are none."""
+    return lstm_parameters(layer) if layer.weight.ndim == 3 else svdf_multipliers(layer)
+
+
 # --- Elements go elsewhere ------------------------------------------------------------------------
 
 
 @shape_rule(Reshape)
 def _reshape(layer: Layer[Reshape]) -> Shape:
     op = layer.op
+    if layer.input.dtype != layer.output.dtype or layer.input.dtype not in ("int8", "int16"):
+        layer.refuse(f"it cannot turn {layer.input.dtype} into {layer.output.dtype}")
     if math.prod(op.shape) != layer.input.size:
         layer.refuse(f"{layer.input.shape} cannot become {op.shape[:8]}")
     return op.shape

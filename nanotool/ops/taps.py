@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.ir import ConvTranspose2D, Op, Window
+from nanotool.ops.facts import facts
 from nanotool.ops.layer import Layer
 
 Masks: TypeAlias = NDArray[np.bool_]
@@ -33,6 +34,10 @@ def macs(layer: Layer[Op]) -> int:
     convolution only those that meet an input pixel."""
     if layer.qop.weight is None:
         return 0
+    if facts(layer.op).recurrent:
+        matrices = [one.size for one in layer.constants if one is not None and one.ndim == 2]
+        steps = layer.output.size // layer.output.shape[-1]
+        return steps * int(layer.weight.size) + sum(matrices)
     if not isinstance(layer.op, ConvTranspose2D):
         return layer.output.size * math.prod(layer.weight.shape[1:])
     source, target, window = layer.input.shape, layer.output.shape, layer.op.window

@@ -22,6 +22,7 @@ from nanotool.ir import (
     Resize,
     Slice,
     Softmax,
+    Svdf,
     Transpose,
     Unary,
     Window,
@@ -124,6 +125,11 @@ def _cumsum(op: CumSum) -> str:
 @_words(Lstm)
 def _lstm(op: Lstm) -> str:
     return "lstm" + (f" clipped at {op.cell_clip:g}" if op.cell_clip else "")
+
+
+@_words(Svdf)
+def _svdf(op: Svdf) -> str:
+    return f"svdf rank {op.rank}"
 
 
 @_words(Transpose)

@@ -42,6 +42,7 @@ from nanotool.ir import (
     Shape,
     Slice,
     Softmax,
+    Svdf,
     Transpose,
     Unary,
 )
@@ -342,8 +343,8 @@ def _argmax(turner: _Turner, layer: FloatLayer[ArgMax]) -> View:
     return View(layer.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
 
 
-@_turns(Lstm)
-def _in_order(turner: _Turner, layer: FloatLayer[Lstm]) -> View:
+@_turns(Lstm, Svdf)
+def _in_order(turner: _Turner, layer: FloatLayer[Lstm | Svdf]) -> View:
     """Sequences and states have no other order than their own."""
     views = [turner.views[name] for name in layer.node.inputs]
     sources = [turner.placed(view, view.axes, layer.name) for view in views]

@@ -39,6 +39,7 @@ from nanotool.ir import (
     Resize,
     Slice,
     Softmax,
+    Svdf,
     Transpose,
     Unary,
     Window,
@@ -276,6 +277,23 @@ def lstm_steps(
 @computes(Lstm)
 def _lstm(layer: FloatLayer[Lstm], x: FloatArray, h: FloatArray, c: FloatArray) -> Data:
     return lstm_steps(layer, x, h, c)[0]
+
+
+def svdf_step(
+    layer: FloatLayer[Svdf], x: FloatArray, memory: FloatArray, time: FloatArray
+) -> tuple[Data, Data]:
+    """(outputs [n, units], the next memory [n, ...])."""
+    past = np.broadcast_to(memory, (len(x), *memory.shape[1:]))
+    past = past.reshape(len(x), *time.shape[1:])
+    newest = (x @ layer.weight.T)[..., np.newaxis]
+    following = np.concatenate([past[..., 1:], newest], axis=2)
+    totals = (following * time).sum(axis=2).reshape(len(x), -1, layer.op.rank).sum(axis=2)
+    return _with_bias(layer, totals), following.reshape(len(x), *memory.shape[1:])
+
+
+@computes(Svdf)
+def _svdf(layer: FloatLayer[Svdf], x: FloatArray, memory: FloatArray, time: FloatArray) -> Data:
+    return svdf_step(layer, x, memory, time)[0]
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

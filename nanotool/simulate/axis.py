@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool import numerics
 from nanotool.ir import ArgMax, CumSum, Int8Array, Int32Array, LogSoftmax, Softmax
@@ -12,10 +15,11 @@ from nanotool.simulate.kernels import kernel
 
 
 @kernel(Softmax)
-def softmax(layer: Layer[Softmax], x: Int8Array) -> Int8Array:
+def softmax(layer: Layer[Softmax], x: Int8Array) -> NDArray[Any]:
     """exp(beta x) / sum exp(beta x) over the last axis, in fixed point."""
     source = layer.input
-    return numerics.softmax(x, *numerics.softmax_parameters(layer.op.beta, source.scale))
+    bits = 8 if layer.output.dtype == "int8" else 16
+    return numerics.softmax(x, *numerics.softmax_parameters(layer.op.beta, source.scale), bits)
 
 
 @kernel(LogSoftmax)

@@ -11,6 +11,7 @@ from nanotool import numerics, unary
 from nanotool.errors import InvalidModel
 from nanotool.ir import (
     DTYPES,
+    LIMITS,
     ZERO_POINTS,
     Binary,
     Int8Array,
@@ -85,7 +86,7 @@ def quantize(layer: Layer[Quantize], x: NDArray[Any]) -> NDArray[Any]:
     multiplier = numerics.quantize_multiplier(source.scale / target.scale)
     centered = x.astype(np.int64) - source.zero_point
     scaled = numerics.multiply_by_quantized_multiplier(centered, *multiplier)
-    low, high = ZERO_POINTS[target.dtype]
+    low, high = LIMITS[target.dtype]
     q = numerics.wrap_int32(scaled + target.zero_point)
     return np.clip(q, low, high).astype(DTYPES[target.dtype])
 

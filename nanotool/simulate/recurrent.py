@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import numerics
-from nanotool.ir import Int8Array, Lstm, QTensor
+from nanotool.ir import LIMITS, Int8Array, Lstm, QTensor, Svdf
 from nanotool.numerics import Int64Array, Multiplier
 from nanotool.ops import Layer
-from nanotool.ops.shape import lstm_parameters
+from nanotool.ops.shape import lstm_parameters, svdf_multipliers
 from nanotool.simulate.kernels import kernel
 from nanotool.simulate.windows import exact_float
 
@@ -44,6 +46,27 @@ def lstm(
     return outputs, cell.astype(np.int16)
 
 
+@kernel(Svdf)
+def svdf(
+    layer: Layer[Svdf], x: Int8Array, memory: NDArray[Any], time: NDArray[Any]
+) -> tuple[Int8Array, NDArray[Any]]:
+    """The memory of each filter loses its oldest step and gains that of x; out = bias + sums over
+    time of rank filters each. A step saturates before the zero point is added, which is modulo 2^8;
+    sums over time are modulo 2^32."""
+    feature, out = svdf_multipliers(layer)
+    source, held, _ = layer.inputs
+    low, high = LIMITS[held.dtype]
+    sums = _sums(x, source, layer.weight)
+    scaled = np.clip(numerics.multiply_by_quantized_multiplier(sums, *feature), low, high)
+    newest = (scaled + held.zero_point).astype(memory.dtype).astype(np.int64)
+    past = memory.reshape(len(x), *time.shape[1:])[..., 1:].astype(np.int64)
+    following = np.concatenate([past, newest[..., np.newaxis]], axis=2)
+    products = ((following - held.zero_point) * time.astype(np.int64)).sum(axis=2)
+    totals = products.reshape(len(x), -1, layer.op.rank).sum(axis=2) + layer.bias
+    y = numerics.requantize(numerics.wrap_int32(totals), *out, layer.output.zero_point)
+    return y, following.reshape(memory.shape).astype(memory.dtype)
+
+
 def _gate(
     x: Int8Array,
     tensor: QTensor,
@@ -52,10 +75,14 @@ def _gate(
     multiplier: Multiplier,
 ) -> Int64Array:
     """The sums over ``x`` [n, terms] as a gate's argument, int16."""
+    return _product(_sums(x, tensor, weight) + bias, multiplier)
+
+
+def _sums(x: Int8Array, tensor: QTensor, weight: Int8Array) -> Int64Array:
+    """Sums of products of ``x`` [n, terms], less the zero point, and each row of ``weight``."""
     real = exact_float(weight.shape[1])
     centered = x.astype(real) - real(tensor.zero_point)
-    sums = (centered @ weight.T.astype(real)).astype(np.int64) + bias
-    return _product(sums, multiplier)
+    return np.asarray(centered @ weight.T.astype(real), np.int64)
 
 
 def _product(value: Int64Array, multiplier: Multiplier) -> Int64Array:

@@ -19,7 +19,8 @@ MAX_AXES = 4
 MAX_ELEMENTS = 2**28  # of one tensor
 MAX_NAME = 256  # characters
 MAX_ENDS = 256  # inputs, outputs, states
-INPUT_TYPES = ("int8", "uint8", "float32")
+INPUT_TYPES = ("int8", "uint8", "int16", "float32")
+CONSTANT_TYPES = ("int8", "int16")
 STATE_TYPES = ("int8", "int16")
 
 
@@ -55,7 +56,7 @@ def _check_tensor(key: str, tensor: QTensor) -> None:
         )
     if tensor.size > MAX_ELEMENTS:
         raise InvalidModel(f"Tensor {name}: {tensor.shape} is too large.")
-    if tensor.dtype in ("float32", "int32") and tensor.scale != 1:
+    if tensor.dtype == "float32" and tensor.scale != 1:
         raise InvalidModel(f"Tensor {name}: as {tensor.dtype} it has no scale {tensor.scale}.")
 
 
@@ -113,10 +114,11 @@ def _check_constants(graph: QGraph) -> None:
         tensor = graph.tensors.get(name)
         if tensor is None or name in graph.sources or name in graph.results:
             raise InvalidModel(f"The constant {name[:80]!r} is no inner tensor of the graph.")
-        if tensor.dtype != "int8" or data.dtype != np.int8 or data.shape != tensor.shape:
+        known = tensor.dtype in CONSTANT_TYPES
+        if not known or data.dtype != DTYPES[tensor.dtype] or data.shape != tensor.shape:
             raise InvalidModel(
                 f"The constant {name} is {data.dtype} {data.shape[:8]}, its tensor "
-                f"{tensor.dtype} {tensor.shape}; needed is int8."
+                f"{tensor.dtype} {tensor.shape}; needed is int8 or int16."
             )
 
 
@@ -147,20 +149,16 @@ def _check_order(graph: QGraph) -> None:
 
 
 def _check_types(graph: QGraph) -> None:
-    """int8 inside; an input may be uint8 or float32 too, an output also int32, and states and what
-    becomes of them int16."""
+    """int8 or int16 inside; an input may be uint8 or float32 too, an output also int32."""
     for name in graph.inputs:
         if graph.tensors[name].dtype not in INPUT_TYPES:
             raise InvalidModel(
                 f"The input {name} is {graph.tensors[name].dtype}.",
-                "int8, uint8 and float32 can be.",
+                "int8, uint8, int16 and float32 can be.",
             )
     borders = {*graph.inputs, *graph.outputs}
     for name, tensor in graph.tensors.items():
-        if tensor.dtype == "int16":
-            if name in borders:
-                raise InvalidModel(f"Tensor {name} is int16; only a state can be.")
-        elif tensor.dtype != "int8" and name not in borders:
+        if tensor.dtype not in ("int8", "int16") and name not in borders:
             raise InvalidModel(f"Tensor {name} is {tensor.dtype}; only a border can be.")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MAX, INT8_MIN, QTensor
 from nanotool.ops import Layer, facts
-from nanotool.ops.shape import lstm_parameters, weight_shapes
+from nanotool.ops.shape import recurrent_factors, weight_shapes
 
 ACCUMULATOR_LIMIT = 2**31  # |Σ w (q - zero point) + bias| stays below
 
@@ -36,7 +36,7 @@ def check_weights(layer: Layer[Any]) -> None:
     if bias is not None and (bias.dtype != np.int32 or bias.shape != biases):
         layer.refuse(f"its bias is not int32 {biases}")
     with np.errstate(over="ignore", under="ignore"):
-        layer.computes(layer.multipliers) if what.weighted else lstm_parameters(layer)
+        layer.computes(layer.multipliers) if what.weighted else recurrent_factors(layer)
     for sums in _sums(layer):
         _check_accumulator(layer, *sums)
 
@@ -49,8 +49,10 @@ def _sums(layer: Layer[Any]) -> Iterator[Sums]:
         return
     features = layer.input.shape[-1]
     gates = layer.weight.reshape(-1, layer.weight.shape[-1])
-    yield layer.input, gates[:, :features], layer.bias.reshape(-1)
-    yield layer.inputs[1], gates[:, features:], np.zeros(len(gates), np.int64)
+    none = np.zeros(len(gates), np.int64)
+    both = layer.weight.ndim == 3  # weights of the state beside those of the input
+    yield layer.input, gates[:, :features], layer.bias.reshape(-1) if both else none
+    yield layer.inputs[1], gates[:, features:], none
 
 
 def _check_accumulator(

@@ -17,6 +17,7 @@ from nanotool.backends.tflite import write
 from nanotool.errors import UnsupportedOp
 from nanotool.frontends.tflite import load
 from nanotool.ir import (
+    LIMITS,
     Binary,
     Concat,
     Conv2D,
@@ -58,7 +59,7 @@ def tflm() -> Iterator[Interpreter]:
 def random_steps(graph: QGraph, count: int, seed: int = 1) -> tuple[NDArray[Any], ...]:
     rng = np.random.default_rng(seed)
     return tuple(
-        rng.integers(-128, 128, (count, *tensor.shape)).astype(np.int8)
+        rng.integers(*LIMITS[tensor.dtype], (count, *tensor.shape)).astype(tensor.dtype)
         for tensor in graph.input_tensors
     )
 
@@ -106,7 +107,9 @@ def test_what_stays_is_not_copied(name: str, arena: int) -> None:
     assert placed.state_size == sum(-(-lowered.buffers[room] // 4) * 4 for room in rooms)
 
 
-@pytest.mark.parametrize("name", ["two_inputs", "two_outputs", "lstm_mnist_int8"])
+@pytest.mark.parametrize(
+    "name", ["two_inputs", "two_outputs", "lstm_mnist_int8", "keyword_svdf_int8"]
+)
 def test_several_ends(name: str, tflm: Interpreter) -> None:
     path = CASES / f"{name}.tflite"
     graph = load(path)

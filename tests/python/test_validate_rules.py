@@ -142,9 +142,9 @@ REFUSED: dict[str, tuple[QGraph, str]] = {
         graph(ArgMax(5), with_shape((6, 2), **{**FLOAT, "dtype": "int32"}), X),
         "has no axis 5",
     ),
-    "quantize to int32": (
-        graph(Quantize(), with_shape((4, 6, 2), **{**FLOAT, "dtype": "int32"}), X),
-        "cannot turn int8 into int32",
+    "quantize to what is neither": (
+        graph(Quantize(), with_shape((4, 6, 2), **FLOAT), tensor("x", (4, 6, 2), dtype="uint8")),
+        "cannot turn uint8 into float32",
     ),
     "quantize, shape": (graph(Quantize(), with_shape((4, 6)), X), "it yields shape"),
     "float reaches a layer": (
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[QGraph, str]] = {
         graph(
             Reshape((48,)), with_shape((48,), **FLOAT), tensor("x", (48,), scale=1, zero_point=0)
         ),
-        "Reshape takes and yields int8 only",
+        "cannot turn int8 into float32",
     ),
     "transposed, dilation": (
         graph(

@@ -18,7 +18,7 @@ from nanotool.frontends.tflite import file, schema
 
 SAMPLES = 5
 SCALE_FIELDS = ("Scale", "ZeroPoint")
-DTYPES = {"INT8": np.int8, "UINT8": np.uint8, "FLOAT32": np.float32, "INT32": np.int32}
+DTYPES = {name: np.dtype(name.lower()) for name in ("INT8", "UINT8", "INT16", "INT32", "FLOAT32")}
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Net:
                 zero_points=(self.zero_point() if zero_point is None else zero_point,),
             ),
         }
-        if kind in {"FLOAT32", "INT32"}:
+        if kind == "FLOAT32" or (kind == "INT32" and scale is None):
             del content["Quantization"]
         if like is not None:
             content["Quantization"] = self.tensors[like][1]["Quantization"]
@@ -77,7 +77,7 @@ class Net:
 
     def constant(self, data: NDArray[Any], **more: Any) -> int:
         """A constant; without quantization unless ``more`` has one."""
-        kind = {np.dtype(t): name for name, t in DTYPES.items()}[data.dtype]
+        kind = {dtype: name for name, dtype in DTYPES.items()}[data.dtype]
         self.buffers.append(data.tobytes())
         content = {
             "Name": f"constant {len(self.tensors)}",
@@ -533,6 +533,58 @@ def lstm(net: Net) -> tuple[int, int]:
     return source, target
 
 
+def svdf(net: Net) -> tuple[int, int]:
+    """Both types of the memory, any rank; the memory goes on from sample to sample."""
+    features, units, rank = net.between(1, 9), net.between(1, 6), net.between(1, 3)
+    steps, kind = net.between(1, 9), net.pick("INT8", "INT16")
+    filters = units * rank
+    source, target = net.tensor((1, features), scale=0.05), net.tensor((1, units), scale=0.1)
+    zero_point = net.zero_point() if kind == "INT8" else 0
+    scale = net.pick(0.02, 0.1) if kind == "INT8" else 0.0003
+    memory = net.tensor(
+        (1, filters * steps), kind=kind, scale=scale, zero_point=zero_point, IsVariable=True
+    )
+    weights = net.constant(
+        net.rng.integers(-127, 128, (filters, features)).astype(np.int8),
+        Quantization=quantization(float(net.rng.uniform(0.005, 0.03)), zero_points=(0,)),
+    )
+    limit, fine = (127, 0.008) if kind == "INT8" else (2000, 0.0004)
+    time = net.constant(
+        net.rng.integers(-limit, limit + 1, (filters, steps)).astype(DTYPES[kind]),
+        Quantization=quantization(fine, zero_points=(0,)),
+    )
+    bias = net.constant(
+        net.rng.integers(-999, 1000, units).astype(np.int32),
+        Quantization=quantization(scale * fine, zero_points=(0,)),
+    )
+    net.add("SVDF", [source, weights, time, bias, memory], [target], Rank=rank)
+    return source, target
+
+
+def wide(net: Net) -> tuple[int, int]:
+    """int16 at both ends: turned into int8, and a softmax's int16 into int32."""
+    source = net.tensor((1, 40), kind="INT16", scale=net.pick(1e-4, 6e-4), zero_point=0)
+    narrow = net.tensor((1, 40), scale=0.05)
+    row = net.tensor((1, 40), kind="INT16", scale=net.pick(1 / 65536, 1 / 65535), zero_point=-32768)
+    target = net.tensor((1, 40), kind="INT32", scale=net.pick(2.0**-15, 1e-7), zero_point=0)
+    net.add("QUANTIZE", [source], [narrow])
+    net.add("SOFTMAX", [narrow], [row], Beta=net.pick(1.0, 0.5))
+    net.add("QUANTIZE", [row], [target])
+    return source, target
+
+
+def widened(net: Net) -> tuple[int, int]:
+    """int8 to int16 and on to int16 of another scale."""
+    source, middle = (
+        net.tensor((1, 60)),
+        net.tensor((1, 60), kind="INT16", scale=1e-3, zero_point=0),
+    )
+    target = net.tensor((1, 60), kind="INT16", scale=net.pick(1e-4, 0.02), zero_point=0)
+    net.add("QUANTIZE", [source], [middle])
+    net.add("QUANTIZE", [middle], [target])
+    return source, target
+
+
 def from_float(net: Net) -> tuple[int, int]:
     source, target = net.tensor((1, 300), kind="FLOAT32"), net.tensor((1, 300))
     net.add("QUANTIZE", [source], [target])
@@ -592,6 +644,9 @@ CASES: dict[str, Case] = {
     "SOFTMAX": softmax,
     "SPLIT": split,
     "SPLIT_V": split_v,
+    "SVDF": svdf,
+    "SOFTMAX int16": wide,
+    "QUANTIZE int16": widened,
     "SQUEEZE": squeeze,
     "STRIDED_SLICE": strided_slice,
     "SUB": _binary("SUB"),
@@ -612,5 +667,5 @@ def drawn(case: Case, seed: int) -> tuple[bytes, NDArray[Any]]:
     shape = (SAMPLES, *given.shape)
     if given.type == "FLOAT32":
         return data, net.rng.normal(0, 3, shape).astype(np.float32)
-    low = 0 if given.type == "UINT8" else -128
-    return data, net.rng.integers(low, low + 256, shape).astype(DTYPES[given.type])
+    limits = np.iinfo(DTYPES[given.type])
+    return data, net.rng.integers(limits.min, limits.max + 1, shape).astype(DTYPES[given.type])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.builder import Call
+from nanotool.frontends.tflite.content import FULL_INTEGER
 from nanotool.frontends.tflite.importers import imports
 from nanotool.ir import ArgMax, CumSum, LogSoftmax, Softmax
 
@@ -33,8 +34,10 @@ def _arg_max(call: Call) -> None:
     call.emit(ArgMax(axis), [call.source(0)], inner[:axis] + inner[axis + 1 :])
 
 
-@imports("SOFTMAX")
+@imports("SOFTMAX", border=True)
 def _softmax(call: Call) -> None:
+    if call.given(0).type != "INT8" or call.result().type not in {"INT8", "INT16"}:
+        call.unsupported(f"SOFTMAX on {call.given(0).type}", FULL_INTEGER)
     beta = call.options(schema.SoftmaxOptions).beta
     call.emit(Softmax(beta), [call.source(0)], call.shape(0))
 

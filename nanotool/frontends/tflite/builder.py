@@ -119,7 +119,7 @@ class Builder:
         if (index, shape) in self.placed:
             return self.placed[index, shape]
         given = self.model.tensors[index]
-        if given.type != "INT8":
+        if given.type not in {"INT8", "INT16"}:
             raise InvalidModel(
                 f"Tensor {(given.name or fallback)[:SHOWN]}: the constant is {given.type}.",
                 FULL_INTEGER,
@@ -215,17 +215,19 @@ class Call:
             return tensor.name
         return self._reshaped(tensor, wanted)
 
-    def recall(self, i: int, shape: Shape) -> str:
-        """The name of the tensor that holds variable ``i`` by now, seen as ``shape``: operators
-        that have a state update it in the place of an input."""
+    def recall(self, i: int, shape: Shape | None = None) -> str:
+        """The name of the tensor that holds variable ``i`` by now, seen as ``shape`` if one is
+        given: operators that have a state update it in the place of an input."""
         index, given = self.index(i), self.given(i)
         if not given.is_variable or given.data is not None:
             self.invalid(f"its state, input {i}, is no variable")
-        if math.prod(shape) != given.size:
+        if shape is not None and math.prod(shape) != given.size:
             self.invalid(f"its state, input {i}, has {given.size} elements, not {math.prod(shape)}")
         first = self.builder.activation(index, f"state_{index}").name
         tensor = self.builder.tensors[self.builder.remembered.setdefault(index, first)]
-        return tensor.name if tensor.shape == shape else self._reshaped(tensor, shape)
+        if shape is None or tensor.shape == shape:
+            return tensor.name
+        return self._reshaped(tensor, shape)
 
     def remember(self, i: int, name: str) -> None:
         """Leave ``name``'s data in variable ``i``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nanotool import unary
@@ -86,8 +88,11 @@ def _gelu(call: Call) -> None:
 def _quantize(call: Call) -> None:
     """Also DEQUANTIZE: the types of its tensors tell."""
     types = call.given(0).type, call.result().type
-    if "INT8" not in types:
+    if "INT8" not in types and types not in {("INT16", "INT16"), ("INT16", "INT32")}:
         call.unsupported(f"{call.code} from {types[0]} to {types[1]}", FULL_INTEGER)
+    target, scales = call.target(), call.result().quantization
+    if target.dtype == "int32" and scales is not None:
+        call.builder.tensors[target.name] = replace(target, scale=scales.scales[0])
     call.emit(Quantize(), [call.source(0)], call.shape(0))
 
 

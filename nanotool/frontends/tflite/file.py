@@ -231,7 +231,7 @@ def _tensor(file: schema.File, index: int, raw: schema.Tensor) -> Tensor:
         shape=raw.shape,
         shape_signature=signature,
         type=raw.type,
-        quantization=_quantization(where, raw, data) if raw.type in QUANTIZED else None,
+        quantization=_quantization(where, raw, data) if _is_scaled(raw, data) else None,
         data=data,
         is_variable=raw.is_variable,
     )
@@ -266,6 +266,16 @@ def _shape(where: str, raw: schema.Tensor) -> tuple[int, ...]:
     if -1 in signature[1:] or shape[0] != 1:
         refuse(where, f"its shape {signature} is not fixed", FIXED_SHAPES)
     return signature
+
+
+def _is_scaled(raw: schema.Tensor, data: memoryview | None) -> bool:
+    """Whether somebody reads its scales; those of an INT32 activation where they are sound."""
+    if raw.type in QUANTIZED:
+        return True
+    given = raw.quantization
+    one = given is not None and len(given.scale) == 1 and given.zero_point in {(), (0,)}
+    sound = given is not None and one and math.isfinite(given.scale[0]) and given.scale[0] > 0
+    return raw.type == "INT32" and data is None and sound
 
 
 def _quantization(where: str, raw: schema.Tensor, data: memoryview | None) -> Quantization | None:

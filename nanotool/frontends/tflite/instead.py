@@ -42,7 +42,6 @@ INSTEAD = {
     "SPACE_TO_BATCH_ND": _DILATION,
     "SPACE_TO_DEPTH": "Use a convolution with a stride.",
     "SUM": "Use MEAN: the factor goes into the next layer.",
-    "SVDF": _RECURRENT,
     "TILE": "Use a broadcast or a concatenation.",
     "UNIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "WHILE": "Its loop has to be unrolled before conversion (unroll=True in Keras' layers).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,12 @@ from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.builder import Call
 from nanotool.frontends.tflite.content import FULL_INTEGER
 from nanotool.frontends.tflite.importers import imports
-from nanotool.ir import FloatArray, Int8Array, Int32Array, Lstm, QOp, Slice
+from nanotool.ir import FloatArray, Int8Array, Int32Array, Lstm, QOp, Slice, Svdf
 
 # Places of an LSTM's inputs; weights and biases in the order i, f, g, o.
 OF_INPUT, OF_HIDDEN, BIASES = range(1, 5), range(5, 9), range(12, 16)
 HIDDEN, CELL = 18, 19
+MEMORY = 4  # an SVDF's
 WITHOUT = {  # what TensorFlow Lite Micro has not, either
     **dict.fromkeys((9, 10, 11), "peepholes"),
     **dict.fromkeys((16, 17), "a projection"),
@@ -52,6 +54,41 @@ def _lstm(call: Call) -> None:
     )
     call.remember(CELL, following.name)
     call.remember(HIDDEN, _last(call, output, steps, units))
+
+
+@imports("SVDF", 4, 5, border=True)
+def _svdf(call: Call) -> None:
+    """Inputs: data, weights of features, weights over time, bias, memory."""
+    rank = call.options(schema.SVDFOptions).rank
+    weight, scale = call.weights(1, rank=2, channel_axis=0)
+    filters, features = weight.shape
+    time, shape = call.given(2), call.given(0).shape
+    if rank < 1 or filters % rank or len(time.shape) != 2 or time.shape[0] != filters:
+        call.invalid(f"rank {rank}, {filters} filters and {time.shape} do not fit each other")
+    if time.data is None or time.type not in {"INT8", "INT16"} or len(scale) != 1:
+        call.unsupported("SVDF whose weights are not constant INT8 or INT16", FULL_INTEGER)
+    if len(shape) != 2 or shape[0] != 1 or shape[1] != features:
+        call.unsupported(f"SVDF on shape {shape}", "Convert the model for a batch of 1.")
+    for what, i in (("input", 0), ("memory", MEMORY)):
+        wanted = time.type if i else "INT8"
+        if call.given(i).type != wanted:
+            call.unsupported(f"SVDF whose {what} is {call.given(i).type}", FULL_INTEGER)
+    memory = call.recall(MEMORY)
+    tensors, target = call.builder.tensors, call.target()
+    if tensors[memory].size != math.prod(time.shape):
+        call.invalid(f"its memory has {tensors[memory].size} elements, not {math.prod(time.shape)}")
+    following = replace(tensors[memory], name=call.builder.unique(f"{target.name}/memory"))
+    units = filters // rank
+    call.emit(
+        Svdf(rank),
+        [call.source(0, (features,)), memory, call.source(2, time.shape)],
+        (units,),
+        weight=weight,
+        weight_scale=scale,
+        bias=call.bias(3, units),
+        more=[following],
+    )
+    call.remember(MEMORY, following.name)
 
 
 def _lstm_sizes(call: Call, time_major: bool) -> tuple[int, int, int]:

@@ -363,6 +363,13 @@ class UnidirectionalSequenceLSTMOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SVDFOptions:
+    """Of SVDF. Its activation is none of int8's: TensorFlow Lite Micro does not look at it."""
+
+    rank: int = slot(0, INT, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class ResizeBilinearOptions:
     """Of RESIZE_BILINEAR."""
 
@@ -413,6 +420,7 @@ Options: TypeAlias = (
     | ResizeBilinearOptions
     | ResizeNearestNeighborOptions
     | SoftmaxOptions
+    | SVDFOptions
     | SplitOptions
     | SplitVOptions
     | SqueezeOptions
@@ -455,6 +463,7 @@ OPTIONS: dict[str, type[Options]] = {
     "STRIDED_SLICE": StridedSliceOptions,
     "SUB": SubOptions,
     "SUM": ReducerOptions,
+    "SVDF": SVDFOptions,
     "TRANSPOSE_CONV": TransposeConvOptions,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": UnidirectionalSequenceLSTMOptions,
     "UNPACK": UnpackOptions,

@@ -39,8 +39,7 @@ typedef struct {
     uint32_t out_size; /* bytes of the output tensor; 0: this op writes a first part of it only */
 } nano_op;
 
-/* What a tensor's elements are; those of several bytes are in the machine's byte order. int16 is
- * of states only. */
+/* What a tensor's elements are; those of several bytes are in the machine's byte order. */
 typedef enum {
     NANO_INT8 = 0,
     NANO_UINT8 = 1,

@@ -23,6 +23,7 @@
  *     softmax            input byte k; the rest of its row it reads before it writes any of it
  *     log_softmax        likewise
  *     lstm               its step's row of x, whole; those of its first row all of in[1]
+ *     svdf               all of x
  *     argmax             the elements that it searches; byte k is of element k / 4
  *     transpose          its one input byte
  *     pad                its one input byte; padding needs none
@@ -30,6 +31,8 @@
  *     resize_bilinear    the four pixels around (y, x), fewer at the rim, channel o only
  *     quantize           input bytes 4k to 4k + 3
  *     dequantize         input byte k / 4
+ *     requantize         the element in its place, before it writes any of its own bytes
+ *     softmax_int16      byte k is of element k / 2; the rest as softmax
  * nano_copy alone may write in another order, and not all bytes: byte by byte it reads one and
  * writes it, the last of its axes running fastest. If out_stride falls from axis to axis that is
  * memory order, too.

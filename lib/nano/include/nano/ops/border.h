@@ -26,6 +26,19 @@ typedef struct {
 } nano_flip_params;
 void nano_flip(const void *params, const nano_io *io);
 
+/* out = clamp(out_zero_point + factor * (in - in_zero_point)) of int8, int16 and int32, where one
+ * of them is wider than a byte. (Others: nano_table.) */
+typedef struct {
+    nano_factor factor; /* scale(in) / scale(out) */
+    int32_t in_zero_point;
+    int32_t out_zero_point;
+    int32_t min, max;  /* clamp, at most the range of out's type */
+    uint8_t in_bytes;  /* of an element: 1 or 2 */
+    uint8_t out_bytes; /* 1, 2 or 4 */
+    uint32_t size;     /* elements */
+} nano_requantize_params;
+void nano_requantize_wide(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif

@@ -35,6 +35,28 @@ typedef struct {
 } nano_lstm_params;
 void nano_lstm(const void *params, const nano_io *io);
 
+/* A dense layer with a memory of its results (SVDF). x: in[0] [in_features]; memory: scratch,
+ * [units * rank filters][steps] int8 or int16, oldest step first; out: [units].
+ *
+ *     memory[f] loses its oldest step; newest = zero_point + saturate(feature * (sum of x *
+ * weights)) out[u] = store(factor * (bias[u] + sum over rank filters and all steps of memory *
+ * time)) Sums over time are modulo 2^32, a step of an int8 memory modulo 2^8. Each output needs all
+ * of x. */
+typedef struct {
+    const int8_t *weights;     /* [filters][in_features] */
+    const int32_t *offset;     /* [filters]: -zero_point(x) * sum(weights) */
+    const int8_t *time;        /* [filters][steps], of an int8 memory; else NULL */
+    const int16_t *time_int16; /* likewise of an int16 memory */
+    const int32_t *bias;       /* [units], with -zero_point * sum(time) folded in */
+    nano_factor feature;       /* scale(x) * scale(weights) / scale(memory) */
+    nano_factor factor;        /* scale(memory) * scale(time) / scale(out) */
+    uint32_t in_features;
+    uint16_t units, rank, steps;
+    int16_t zero_point; /* of the memory */
+    nano_store store;
+} nano_svdf_params;
+void nano_svdf(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,8 @@ typedef struct {
     int16_t diff_min;   /* inputs further below the row's maximum give 0; <= 0. Range -32768..0 */
 } nano_softmax_params;
 void nano_softmax(const void *params, const nano_io *io);
+/* out: int16, scale 1/65536, zero point -32768 */
+void nano_softmax_int16(const void *params, const nano_io *io);
 
 /* Log-softmax over the last axis, TensorFlow Lite's integer formula; output scale 1/16, zero point
  * 127. */
