@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nanotool.backends import c
 from nanotool.errors import NanoError
-from nanotool.identifiers import c_string, model_identifier
+from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph
 from nanotool.pipeline import prepare
 from nanotool.sources import lib_dir
@@ -186,7 +186,7 @@ def _values(graph: QGraph, kind: Kind) -> dict[str, object]:
         "macro": name.upper(),
         "input": graph.input_tensor,
         "output": output,
-        "labels": [c_string(label) for label in graph.labels] if named else [],
+        "labels": named,
     }
 
 

@@ -236,6 +236,23 @@ def test_banner_and_sizes() -> None:
     assert "#define DIGITS_OUTPUT_SIZE 10u" in files["digits.h"]
 
 
+def test_scales_and_labels_are_constants(library: list[Path], tmp_path: Path) -> None:
+    names = ("plain", 'a "b" ??/ \\', "gr\u00fcn", "", *"456789")
+    graph = digits_cnn()
+    output = graph.output_tensor
+    c.export([lowered(replace(graph, name="m", labels=names))], tmp_path / "m")
+    main = tmp_path / "main.c"
+    main.write_text(
+        '#include <stdio.h>\n#include "m.h"\n'
+        "static const char *const labels[] = M_LABELS;\n"
+        "int main(void) { for (unsigned i = 0; i < M_LABEL_COUNT; i++) puts(labels[i]);\n"
+        '    printf("%.9g %d", (double)M_OUTPUT_SCALE, M_OUTPUT_ZERO_POINT); return 0; }\n'
+    )
+    compile_c(f"-I{tmp_path / 'm'}", main, "-o", tmp_path / "main")
+    told = subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout.decode()
+    assert told.split("\n") == [*names, f"{output.scale:.9g} {output.zero_point}"]
+
+
 def test_lines_are_tidy() -> None:
     draw = Draw(np.random.default_rng(1))
     pieces = [QTensor(f"piece.number.{i}", (1, 1, 2, 3), 0.1, 0) for i in range(40)]

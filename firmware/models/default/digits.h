@@ -46,6 +46,28 @@ extern "C" {
 #define DIGITS_INPUT_SIZE 784u
 #define DIGITS_OUTPUT_SIZE 10u
 
+/* real = scale * (q - zero_point); nano/values.h computes it. */
+#define DIGITS_INPUT_SCALE 0.00392156886f
+#define DIGITS_INPUT_ZERO_POINT (-128)
+#define DIGITS_OUTPUT_SCALE 0.192271173f
+#define DIGITS_OUTPUT_ZERO_POINT 21
+
+/* The classes' names, in order: static const char *const labels[] = DIGITS_LABELS; */
+#define DIGITS_LABEL_COUNT 10u
+#define DIGITS_LABELS \
+    { \
+        "0", \
+        "1", \
+        "2", \
+        "3", \
+        "4", \
+        "5", \
+        "6", \
+        "7", \
+        "8", \
+        "9", \
+    }
+
 extern const nano_model digits_model;
 
 #ifdef __cplusplus

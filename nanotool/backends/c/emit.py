@@ -24,7 +24,7 @@ from nanotool.backends.c.describe import arrays_of
 from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, replace_folder
 from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
-from nanotool.ir import DTYPES, Array, Int8Array, Lowered, Plan, QGraph, QTensor
+from nanotool.ir import DTYPES, ZERO_POINTS, Array, Int8Array, Lowered, Plan, QGraph, QTensor
 from nanotool.lower import ABI, layer_names
 from nanotool.plan import draw, scratch_offset
 from nanotool.qfile import graph_hash, to_bytes
@@ -194,7 +194,9 @@ def _header(model: _Model) -> str:
         " * an arena (aligned to NANO_ALIGN) that holds nothing else. */",
         *_guarded(model, lambda _, plan: [f"#define {model.macro}_ARENA_SIZE {plan.arena_size}u"]),
         *_sizes(model),
+        *_scales(model),
         *_state_sizes(model),
+        *_label_list(model),
         f"extern const nano_model {model.name}_model;",
         "",
         *_EXTERN_C_END,
@@ -241,6 +243,43 @@ def _sizes(model: _Model) -> list[str]:
                 for number, tensor in enumerate(tensors)
             ]
     return [*lines, ""]
+
+
+def _scales(model: _Model) -> list[str]:
+    """Macros for the scales and zero points of inputs and outputs that have them."""
+    lines: list[str] = []
+    for what, tensors in (
+        ("INPUT", model.graph.input_tensors),
+        ("OUTPUT", model.graph.output_tensors),
+    ):
+        for number, tensor in enumerate(tensors):
+            if tensor.dtype in ZERO_POINTS:
+                name = f"{model.macro}_{what}" + (f"_{number}" if len(tensors) > 1 else "")
+                zero = str(tensor.zero_point)
+                lines += [
+                    f"#define {name}_SCALE {text.float_literal(tensor.scale)}",
+                    f"#define {name}_ZERO_POINT {f'({zero})' if tensor.zero_point < 0 else zero}",
+                ]
+    if not lines:
+        return []
+    return ["/* real = scale * (q - zero_point); nano/values.h computes it. */", *lines, ""]
+
+
+def _label_list(model: _Model) -> list[str]:
+    """A macro of the classes' names, in UTF-8; nothing for a model without."""
+    labels = model.graph.labels
+    if not labels:
+        return []
+    return [
+        "/* The classes' names, in order: static const char *const labels[] = "
+        f"{model.macro}_LABELS; */",
+        f"#define {model.macro}_LABEL_COUNT {len(labels)}u",
+        f"#define {model.macro}_LABELS \\",
+        "    { \\",
+        *(f"        {c_string(label)}, \\" for label in labels),
+        "    }",
+        "",
+    ]
 
 
 def _state_sizes(model: _Model) -> list[str]:
