@@ -39,7 +39,8 @@ class Net:
         return self.values()
 
     def values(self) -> NDArray[Any]:
-        return np.frombuffer(FFI.buffer(self.bytes), DTYPES[self.tensor.dtype]).copy()
+        values: NDArray[Any] = np.frombuffer(FFI.buffer(self.bytes), DTYPES[self.tensor.dtype])
+        return values.copy()
 
     def fill(self, values: NDArray[Any]) -> None:
         FFI.memmove(self.bytes, values.tobytes(), self.tensor.nbytes)
@@ -77,7 +78,7 @@ def test_floats_become_the_bytes_that_nanotool_makes(dtype: Any) -> None:
 
 def test_what_is_no_number_and_what_is_no_quantized_input() -> None:
     net = Net(QTensor("x", (3,), 0.5, -7, "int8"))
-    real = np.float32([np.nan, np.inf, -np.inf])
+    real = np.array([np.nan, np.inf, -np.inf], np.float32)
     assert net.quantize(real).tolist() == [-7, 127, -128]
     kept = Net(QTensor("x", (3,), 1.0, 0, "float32")).quantize(real)
     assert np.array_equal(kept, real, equal_nan=True)
@@ -109,5 +110,5 @@ def test_outputs_are_read_and_ranked(dtype: Any) -> None:
 
 def test_no_number_is_never_the_likeliest() -> None:
     net = Net(QTensor("y", (6,), 1.0, 0, "float32"))
-    net.fill(np.float32([np.nan, -np.inf, 1, -0.0, 0.0, np.nan]))
+    net.fill(np.array([np.nan, -np.inf, 1, -0.0, 0.0, np.nan], np.float32))
     assert net.top(6) == [2, 3, 4, 1, 0, 5]
