@@ -39,8 +39,7 @@ class Net:
         return self.values()
 
     def values(self) -> NDArray[Any]:
-        values: NDArray[Any] = np.frombuffer(FFI.buffer(self.bytes), DTYPES[self.tensor.dtype])
-        return values.copy()
+        return np.array(np.frombuffer(FFI.buffer(self.bytes), DTYPES[self.tensor.dtype]))
 
     def fill(self, values: NDArray[Any]) -> None:
         FFI.memmove(self.bytes, values.tobytes(), self.tensor.nbytes)

@@ -3,10 +3,13 @@
 
 #include <stddef.h>
 
-/* value = mantissa * 2^(exponent - 150) */
+enum { MOST = 1 << 17 }; /* beyond every type that is saturated to */
+
+/* A float's bits: of a normal one, mantissa * 2^(exponent - 150) without its sign. */
 typedef struct {
     uint32_t mantissa;
-    int exponent;
+    int exponent; /* 255: infinity or NaN */
+    int negative;
 } parts;
 
 static parts split(float value) {
@@ -15,34 +18,35 @@ static parts split(float value) {
         uint32_t bits;
     } at = {value};
     const uint32_t fraction = at.bits & 0x7FFFFFu;
-    const int exponent = (int)(at.bits >> 23 & 0xFFu);
-    const parts subnormal = {fraction, 1}, normal = {fraction | 0x800000u, exponent};
-    return exponent == 0 ? subnormal : normal;
+    const parts found = {fraction | 0x800000u, (int)(at.bits >> 23 & 0xFFu), (int)(at.bits >> 31)};
+    return found;
 }
 
-/* Whether size >= (whole + 1/2) * scale, where `whole` is at most 2^17 and their quotient rounded
- * down, give or take its rounding to float. In integers: a float quotient may be rounded up to a
- * half that the true one does not reach. */
-static int reaches_half(float size, float scale, uint32_t whole) {
-    const parts a = split(size), b = split(scale);
-    const int shift = a.exponent - b.exponent; /* at most 18 */
-    if (shift < -2)                            /* size < scale / 2: a scale is no subnormal */
-        return 0;
-    return (uint64_t)a.mantissa << (shift + 3) >= (uint64_t)(2 * whole + 1) * b.mantissa << 2;
-}
-
-/* real / scale to the nearest, halves away from zero, within -2^17..2^17: beyond every type that is
- * saturated to. */
+/* real / scale to the nearest, halves away from zero, within -MOST..MOST. By long division: a float
+ * quotient may be rounded up to a half that the true one does not reach, and a core without a
+ * floating-point unit would take longer. A subnormal is less than half of any scale. */
 static int32_t nearest(float real, float scale) {
-    const float size = real < 0.0f ? -real : real, quotient = size / scale;
-    int32_t whole = 1 << 17;
-    if (real != real) /* NaN */
+    const parts a = split(real), b = split(scale);
+    uint32_t rest = a.mantissa;
+    int32_t whole = 0;
+    if (a.exponent == 255 && a.mantissa != 0x800000u) /* NaN */
         return 0;
-    if (quotient < 131072.0f) {
-        whole = (int32_t)quotient;
-        whole += reaches_half(size, scale, (uint32_t)whole);
+    const int shift = a.exponent - b.exponent;
+    if (shift < -1 || a.exponent == 0) /* less than half a scale */
+        return 0;
+    if (shift > 16 || a.exponent == 255) {
+        whole = MOST;
+    } else {
+        for (int i = 0; i <= shift; i++, rest *= 2) {
+            whole *= 2;
+            if (rest >= b.mantissa) {
+                rest -= b.mantissa;
+                whole++;
+            }
+        }
+        whole += rest >= b.mantissa; /* twice the rest, against twice a half */
     }
-    return real < 0.0f ? -whole : whole;
+    return a.negative ? -whole : whole;
 }
 
 static int32_t saturated(int32_t value, int32_t low, int32_t high) {
