@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from listening import EARS, listener, loud, micro_wake_word_rule, one_class, package_model, say
+from listening import EARS, listener, loud, one_class
 from random_graphs import examples
 
+from examples.speech import micro_wake_word_rule, package_model, say
 from nanotool import qfile
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.models import load_model

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from app_in_process import App, Faults, SimulatedLine, change_byte, double_all, flip_bit, lose_all
-from listening import listener, loud, one_class, package_model, say
+from listening import listener, loud, one_class
 from numpy.typing import NDArray
 from rich.console import Console
 
+from examples.speech import package_model, say
 from nanotool.backends import c
 from nanotool.boards import NATIVE
 from nanotool.cli import app as command_line
