@@ -45,7 +45,7 @@ from nanotool.listen import listen
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
 from nanotool.sensing.rule import class_integers, stream_of
-from nanotool.signal import MicroFrontend
+from nanotool.signal.frontend import front_end
 from nanotool.stream import quantize
 from nanotool.tflm import Interpreter
 
@@ -144,7 +144,7 @@ def heard_by_package(path: Path, sound: Int16Array) -> bool:
 def expected(graph: QGraph, path: Path, one: Recording, tflm: Interpreter) -> Expected:
     """What others say, and the check of our features."""
     sound, stream = one.sound(), stream_of(graph)
-    features = MicroFrontend(stream.front_end).process(sound)
+    features = front_end(stream.front_end).process(sound)
     if not np.array_equal(features, features_of(sound)):
         raise Failed(f"{one}: features differ from pymicro-features'")
     steps = len(features) // stream.hop

@@ -16,7 +16,7 @@ from rich.text import Text
 from nanotool.ir import QGraph
 from nanotool.listen import Listened
 from nanotool.sensing.rule import Decision, step_seconds, stream_of
-from nanotool.signal import MicroFrontend
+from nanotool.signal.frontend import front_end
 from nanotool.sound import Int16Array
 
 COLUMNS, ROWS = 60, 10  # of the picture: frames, and groups of channels
@@ -47,7 +47,7 @@ def _heard(graph: QGraph, step: int) -> float:
     """Seconds of sound that end with this step."""
     stream = stream_of(graph)
     ears = stream.front_end
-    frames = graph.input_tensor.size // ears.channels
+    frames = graph.input_tensor.size // ears.features
     first = (ears.window + (frames - 1) * ears.step) / ears.sample_rate
     return first + step * float(step_seconds(stream))
 
@@ -74,7 +74,7 @@ class View:
     def __init__(self, graph: QGraph, console: Console) -> None:
         self._graph = graph
         self._stream = stream_of(graph)
-        self._ears = MicroFrontend(self._stream.front_end)
+        self._ears = front_end(self._stream.front_end)
         self._picture: deque[NDArray[Any]] = deque(maxlen=COLUMNS)
         self._newest = "–"
         self._live = Live(console=console, transient=True) if console.is_terminal else None
@@ -121,6 +121,7 @@ class View:
             return []
         frames = np.stack(self._picture).astype(np.float64)
         groups = np.array_split(frames, min(ROWS, frames.shape[1]), axis=1)
+        frames -= frames.min()
         top = max(1.0, frames.max())
         return [
             "".join(_SHADES[int(x / top * (len(_SHADES) - 1))] for x in group.mean(axis=1))

@@ -28,7 +28,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, TypeVar, get_type_hints
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ from nanotool.ops import FACTS, INT8_OPERATORS
 from nanotool.sensing.description import (
     MOST_CLASSES,
     ClassRule,
+    FrontEnd,
+    MelSettings,
     MicroFrontendSettings,
     Rule,
     Scaling,
@@ -210,7 +212,9 @@ def _described(value: Any) -> Json:
     if isinstance(value, float):
         return value.hex()
     if is_dataclass(value):
-        return {one.name: _described(getattr(value, one.name)) for one in fields(value)}
+        parts = {one.name: _described(getattr(value, one.name)) for one in fields(value)}
+        kind = FRONT_ENDS_BY_TYPE.get(type(value))
+        return parts if kind is None else {"type": kind, **parts}
     return value
 
 
@@ -399,6 +403,21 @@ def _classes(value: Json, what: str) -> tuple[ClassRule, ...]:
     return tuple(_part(ClassRule, item, "a class") for item in items)
 
 
+FRONT_ENDS: dict[str, type[MicroFrontendSettings | MelSettings]] = {
+    "micro_frontend": MicroFrontendSettings,
+    "mel": MelSettings,
+}
+FRONT_ENDS_BY_TYPE: dict[type, str] = {kind: name for name, kind in FRONT_ENDS.items()}
+
+
+def _front_end(value: Json, what: str) -> FrontEnd:
+    name = value.get("type") if isinstance(value, dict) else None
+    kind = FRONT_ENDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        _bad(f"{what} is of no known type")
+    return _part(kind, {key: item for key, item in value.items() if key != "type"}, what)
+
+
 def _part(kind: type[_Part], value: Json, what: str) -> _Part:
     kinds = get_type_hints(kind)
     values = dict(zip(kinds, _fields(value, what, *kinds), strict=True))
@@ -411,7 +430,9 @@ STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {
     float: _float,
     float | None: lambda value, what: None if value is None else _float(value, what),
     tuple[ClassRule, ...]: _classes,
-    MicroFrontendSettings: lambda value, what: _part(MicroFrontendSettings, value, what),
+    str: _text,
+    Literal["htk", "slaney"]: _text,
+    FrontEnd: _front_end,
     Scaling: lambda value, what: _part(Scaling, value, what),
     Rule: lambda value, what: _part(Rule, value, what),
 }

@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
 from nanotool.pipeline import prepare
-from nanotool.sensing.description import Scaling, StreamRule
+from nanotool.sensing.description import MelSettings, Scaling, StreamRule
 from nanotool.sensing.rule import (
     Decider,
     Decision,
     check_stream,
     class_integers,
-    features_of,
     frames_of,
     stream_of,
 )
-from nanotool.signal.frontend import ENGINES, as_struct, check_samples
-from nanotool.signal.micro_frontend import MicroFrontendTwin, micro_frontend_tables
+from nanotool.signal.frontend import ENGINES, as_struct, check_samples, front_end, room
 from nanotool.simulate import simulate_steps
 
 
@@ -75,14 +73,14 @@ class _Twin:
 
     def __init__(self, graph: QGraph) -> None:
         self._graph, self._stream = graph, stream_of(graph)
-        self._front_end = MicroFrontendTwin(self._stream.front_end)
+        self._front_end = front_end(self._stream.front_end, engine="numpy")
         self._decider = Decider(graph)
         self.reset()
 
     def reset(self) -> None:
         self._front_end.reset()
         self._decider.reset()
-        self._rest = np.zeros((0, features_of(self._stream)), np.uint16)
+        self._rest = np.zeros((0, self._stream.front_end.features), np.int32)
         self._states: dict[str, NDArray[Any]] | None = None
 
     def feed(self, samples: NDArray[np.int16]) -> Heard:
@@ -124,7 +122,8 @@ class _Compiled:
             raise NanoError(f"{graph.name} cannot listen: {text}.")
 
     def _params(self, stream: StreamRule) -> dict[str, Any]:
-        front_end = as_struct(stream.front_end, micro_frontend_tables(stream.front_end))
+        mel = isinstance(stream.front_end, MelSettings)
+        kind = self._lib.nanotool_mel_front_end if mel else self._lib.nanotool_micro_front_end
         rule, scaling = stream.rule, stream.scaling
         rows = [
             {name: getattr(one, name) for name in ("index", "refractory", "threshold", "release")}
@@ -140,10 +139,10 @@ class _Compiled:
         }
         return {
             "model": self._runtime.model,
-            "front_end": self._lib.nanotool_micro_front_end(),
-            "front_end_params": self._structs.of(front_end),
+            "front_end": kind(),
+            "front_end_params": self._structs.of(as_struct(stream.front_end)),
             "rule": self._structs.new("nano_rule *", rule_struct),
-            "features": features_of(stream),
+            "features": stream.front_end.features,
             "frames": frames_of(self._graph),
             "hop": stream.hop,
             "multiplier": scaling.multiplier,
@@ -153,10 +152,10 @@ class _Compiled:
 
     def _room(self, stream: StreamRule) -> int:
         """Bytes, generously: as the macros of nano/stream.h count, on a machine of 64 bits."""
-        front_end, rule, frames = stream.front_end, stream.rule, frames_of(self._graph)
-        ears = 2 * front_end.window + 2 * front_end.fft_size + 4 * front_end.channels + 128
+        rule, frames = stream.rule, frames_of(self._graph)
         decider = len(rule.classes) * (7 + rule.window) + 16 * rule.top + 64
-        return self._runtime.arena_size + ears + decider + features_of(stream) * (2 + frames) + 64
+        window = stream.front_end.features * (2 + frames) + 64
+        return self._runtime.arena_size + room(stream.front_end) + decider + window
 
     def reset(self) -> None:
         self._lib.nano_stream_reset(self._state)

@@ -41,7 +41,8 @@ HEADERS = (  # in order of inclusion
     *("ops/depthwise_dsp", "ops/depthwise_mve", "ops/elementwise"),
     *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
     *("ops/elementwise_mve", "ops/recurrent", "ops/rows", "ops/scalar", "ops"),
-    *("sequential", "train", "signal/fft", "signal/micro_frontend", "stream"),
+    *("sequential", "train", "signal/fft", "signal/micro_frontend"),
+    *("signal/fft32", "signal/mel", "stream"),
 )
 OWN_HEADERS = ("batch.h", "host.h", "sound.h")
 OWN_SOURCES = ("batch.c", "host.c", "sound.c")

@@ -17,8 +17,26 @@ size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const in
     return count;
 }
 
+size_t nanotool_mel(nano_mel *mel, size_t n, const int16_t *samples, int16_t *frames) {
+    const nano_mel_params *const p = mel->params;
+    const size_t features = p->coefficients != 0 ? p->coefficients : p->bands;
+    size_t count = 0;
+    while (n > 0) {
+        int ready;
+        const size_t taken = nano_mel_feed(mel, samples, n, frames + count * features, &ready);
+        samples += taken;
+        n -= taken;
+        count += ready ? 1 : 0;
+    }
+    return count;
+}
+
 const nano_front_end *nanotool_micro_front_end(void) {
     return &nano_micro_front_end;
+}
+
+const nano_front_end *nanotool_mel_front_end(void) {
+    return &nano_mel_front_end;
 }
 
 typedef struct {

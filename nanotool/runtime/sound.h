@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nano/signal/mel.h"
 #include "nano/signal/micro_frontend.h"
 #include "nano/stream.h"
 
@@ -13,8 +14,12 @@
 size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const int16_t *samples,
                                uint16_t *frames);
 
+/* The same with params->coefficients, or params->bands, values a window. */
+size_t nanotool_mel(nano_mel *mel, size_t n, const int16_t *samples, int16_t *frames);
+
 /* The stream's kind of front end for params of that type. */
 const nano_front_end *nanotool_micro_front_end(void);
+const nano_front_end *nanotool_mel_front_end(void);
 
 /* Feed `n` samples to a stream. Of every step that they complete `outputs` gets the first output's
  * bytes, and `decisions` [top a step] what it brings: `*made` in all. Returns how many steps. */

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, Literal, TypeAlias
 
 from nanotool.errors import NanoError
 
@@ -59,6 +60,11 @@ class MicroFrontendSettings:
             )
 
     @property
+    def features(self) -> int:
+        """Of a frame."""
+        return self.channels
+
+    @property
     def window(self) -> int:
         """Samples of a window."""
         return self.sample_rate * self.window_ms // 1000
@@ -72,6 +78,71 @@ class MicroFrontendSettings:
     def fft_size(self) -> int:
         """Points of the FFT: the least power of two that holds a window."""
         return 1 << max(6, (self.window - 1).bit_length())
+
+
+@dataclass(frozen=True, slots=True)
+class MelSettings:
+    """Log-mel energies, or MFCC. The defaults are torchaudio's scale and norm; `librosa` has
+    librosa's. Frames are not centred."""
+
+    sample_rate: int = 16000  # samples a second
+    window: int = 400  # samples of a window: Hann, periodic
+    step: int = 160  # samples from one window to the next
+    fft_size: int = 512  # points
+    bands: int = 40
+    coefficients: int = 0  # of the cosine transform; 0: log-mel energies
+    lower_hz: float = 20.0
+    upper_hz: float = 7600.0
+    preemphasis: float = 0.0  # y[i] = x[i] - preemphasis * x[i - 1]
+    scale: Literal["htk", "slaney"] = "htk"
+    slaney_norm: bool = False  # each triangle by its width
+    floor: float = 1e-10  # what an energy is at least, for the logarithm
+
+    def __post_init__(self) -> None:
+        if self.fft_size not in (64, 128, 256, 512, 1024):
+            raise NanoError(f"There is no FFT of {self.fft_size} points.", "64 to 1024, by twos.")
+        if not 0 < self.step <= self.window <= self.fft_size:
+            raise NanoError(
+                f"A window of {self.window} samples every {self.step} does not fit an FFT of "
+                f"{self.fft_size}.",
+                "A step is at most a window, a window at most the FFT.",
+            )
+        if not 0 <= self.lower_hz < self.upper_hz <= self.sample_rate / 2 <= 1e6:
+            raise NanoError(
+                f"Bands from {self.lower_hz} to {self.upper_hz} Hz do not fit "
+                f"{self.sample_rate} Hz.",
+                f"They lie between 0 and {self.sample_rate / 2:g} Hz.",
+            )
+        if not 1 <= self.bands <= 128 or not 0 <= self.coefficients <= self.bands:
+            raise NanoError(
+                f"{self.coefficients} coefficients of {self.bands} bands cannot be.",
+                "1 to 128 bands, at most as many coefficients.",
+            )
+        if not 0 <= self.preemphasis <= 1 or not 1e-15 <= self.floor <= 1:
+            raise NanoError(
+                f"A pre-emphasis of {self.preemphasis} or a floor of {self.floor} cannot be.",
+                "0 to 1; 1e-15 to 1.",
+            )
+        if self.scale not in ("htk", "slaney"):
+            raise NanoError(f"There is no mel scale {self.scale!r}.", "Scales: htk, slaney.")
+
+    @staticmethod
+    def librosa(**settings: Any) -> MelSettings:
+        """librosa.filters.mel's scale and norm, with other ``settings`` as asked."""
+        return MelSettings(**{"scale": "slaney", "slaney_norm": True, **settings})
+
+    @property
+    def features(self) -> int:
+        """Of a frame."""
+        return self.coefficients or self.bands
+
+    @property
+    def fraction(self) -> int:
+        """Fractional bits of a feature: its real value is x / 2^fraction."""
+        return 6 if self.coefficients else 8
+
+
+FrontEnd: TypeAlias = MicroFrontendSettings | MelSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +231,7 @@ class Rule:
 class StreamRule:
     """All that a stream is beside its model."""
 
-    front_end: MicroFrontendSettings
+    front_end: FrontEnd
     scaling: Scaling
     rule: Rule
     hop: int  # frames from one step to the next, 1 to those that the model takes

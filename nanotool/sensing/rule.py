@@ -50,14 +50,9 @@ def stream_of(graph: QGraph) -> StreamRule:
     return graph.stream
 
 
-def features_of(stream: StreamRule) -> int:
-    """Of a frame."""
-    return stream.front_end.channels
-
-
 def frames_of(graph: QGraph) -> int:
     """That a step takes."""
-    return graph.input_tensor.size // features_of(stream_of(graph))
+    return graph.input_tensor.size // stream_of(graph).front_end.features
 
 
 def step_seconds(stream: StreamRule) -> Fraction:
@@ -71,7 +66,7 @@ def check_stream(graph: QGraph) -> None:
     if len(graph.inputs) != 1:
         raise InvalidModel(f"{graph.name} listens, and has {len(graph.inputs)} inputs.")
     x, y = graph.input_tensor, graph.output_tensors[0]
-    features = features_of(stream)
+    features = stream.front_end.features
     if x.dtype not in _BYTES or x.size % features or not 1 <= stream.hop <= x.size // features:
         raise InvalidModel(
             f"{graph.name} takes {x.size} {x.dtype}, which are not frames of {features} features "

@@ -1,10 +1,10 @@
 """Front ends: from a sensor's raw samples to what a model takes, in the device's integers.
 
-`MicroFrontend` runs the C library's blocks in this process, so that training data goes through the
-very arithmetic of the board.
+`MicroFrontend` and `Mel` run the C library's blocks in this process, so that training data goes
+through the very arithmetic of the board.
 """
 
-from nanotool.sensing.description import MicroFrontendSettings
-from nanotool.signal.frontend import MicroFrontend
+from nanotool.sensing.description import MelSettings, MicroFrontendSettings
+from nanotool.signal.frontend import Mel, MicroFrontend
 
-__all__ = ["MicroFrontend", "MicroFrontendSettings"]
+__all__ = ["Mel", "MelSettings", "MicroFrontend", "MicroFrontendSettings"]

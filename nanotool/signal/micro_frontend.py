@@ -56,7 +56,7 @@ def micro_frontend_tables(settings: MicroFrontendSettings) -> MicroFrontendTable
         bands=bands,
         weights=weights,
         gains=_gains(settings, correction) if settings.pcan else None,
-        logs=_logs() if settings.log else None,
+        logs=log_table() if settings.log else None,
         even=int(settings.even_smoothing * (1 << RATIO_BITS)),
         odd=int(settings.odd_smoothing * (1 << RATIO_BITS)),
         min_signal=int(settings.min_signal * (1 << RATIO_BITS)),
@@ -126,7 +126,8 @@ def _gains(s: MicroFrontendSettings, correction: int) -> Int16Array:
     return np.array(table, np.int64).astype(np.int16)
 
 
-def _logs() -> NDArray[np.uint16]:
+def log_table() -> NDArray[np.uint16]:
+    """What a logarithm to base 2 bends above its chords, [129]."""
     k = np.arange(_LOG_SEGMENTS + 1) / _LOG_SEGMENTS
     return np.floor(LOG_SCALE * (np.log2(1 + k) - k) + 0.5).astype(np.uint16)
 
@@ -165,7 +166,7 @@ class MicroFrontendTwin:
         y = (frames.astype(np.int64) * tables.window) >> WINDOW_BITS
         # |-32768| stays negative in int16, and so is not counted.
         largest = np.abs(y).astype(np.int16).max(axis=1).clip(0)
-        shift = 15 - _bit_length(largest.astype(np.int64))
+        shift = 15 - bit_length(largest.astype(np.int64))
         padded = np.zeros((len(y), tables.fft.size), np.int16)
         padded[:, : y.shape[1]] = (y << shift[:, None]).astype(np.int16)
         spectrum = real_fft(tables.fft, padded).astype(np.int64)
@@ -211,7 +212,7 @@ def _sums(values: NDArray[np.int64], ends: NDArray[np.intp]) -> NDArray[np.int64
     return sums
 
 
-def _bit_length(x: NDArray[np.int64]) -> NDArray[np.int64]:
+def bit_length(x: NDArray[np.int64]) -> NDArray[np.int64]:
     """Bits of x in 0..2^52."""
     return np.frexp(x.astype(np.float64))[1].astype(np.int64)
 
@@ -227,7 +228,7 @@ def _root(x: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _gain(gains: Int16Array, x: NDArray[np.int64]) -> NDArray[np.int64]:
     table = gains.astype(np.int64)
-    octave = np.maximum(_bit_length(x), 2)
+    octave = np.maximum(bit_length(x), 2)
     y0, a1, a2 = (table[2 + 3 * (octave - 2) + i] for i in range(3))
     below = np.maximum(octave - 1 - 10, 0)
     above = np.maximum(10 - (octave - 1), 0)
@@ -239,7 +240,7 @@ def _gain(gains: Int16Array, x: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _log(table: NDArray[np.uint16], x: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
     """ln x with ``shift`` fractional bits, in 16 bits; 0 for x <= 1."""
-    exponent = np.maximum(_bit_length(x) - 1, 0)
+    exponent = np.maximum(bit_length(x) - 1, 0)
     fraction = np.where(
         exponent <= 16, x << (16 - exponent).clip(0), x >> (exponent - 16).clip(0)
     ) & (LOG_SCALE - 1)

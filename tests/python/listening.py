@@ -11,6 +11,8 @@ from handmade import GraphBuilder
 from nanotool.ir import QGraph
 from nanotool.sensing.description import (
     ClassRule,
+    FrontEnd,
+    MelSettings,
     MicroFrontendSettings,
     Rule,
     Scaling,
@@ -21,7 +23,12 @@ from nanotool.signal.fft import Int16Array
 EARS = MicroFrontendSettings(sample_rate=8000, window_ms=8, step_ms=4, channels=8, upper_hz=4000.0)
 
 
-def listener(rule: Rule, hop: int = 2, frames: int = 3) -> QGraph:
+MEL_EARS = MelSettings(
+    sample_rate=8000, window=64, step=32, fft_size=64, bands=8, lower_hz=100.0, upper_hz=4000.0
+)
+
+
+def listener(rule: Rule, hop: int = 2, frames: int = 3, ears: FrontEnd = EARS) -> QGraph:
     """A net of no meaning that hears ``frames`` frames of 8 features and tells 4 classes."""
     builder = GraphBuilder("listener", (frames, 8, 1))
     builder.flatten("flat")
@@ -33,7 +40,7 @@ def listener(rule: Rule, hop: int = 2, frames: int = 3) -> QGraph:
         for one in rule.classes
     )
     kept = rule if rule.vote else replace(rule, classes=classes)
-    return replace(graph, stream=StreamRule(EARS, Scaling(3, -500, 7), kept, hop))
+    return replace(graph, stream=StreamRule(ears, Scaling(3, -500, 7), kept, hop))
 
 
 def loud(samples: int, seed: int = 0) -> Int16Array:

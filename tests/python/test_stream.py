@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from listening import EARS, listener, loud, one_class
+from listening import EARS, MEL_EARS, listener, loud, one_class
 from random_graphs import examples
 
 from examples.speech import micro_wake_word_rule, package_model, say
@@ -18,7 +18,7 @@ from nanotool import qfile
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.models import load_model
 from nanotool.runtime import load as load_extension
-from nanotool.sensing.description import ESPHOME, ClassRule, Rule, Scaling
+from nanotool.sensing.description import ESPHOME, ClassRule, FrontEnd, Rule, Scaling
 from nanotool.sensing.rule import Decider, class_integers, step_seconds
 from nanotool.signal import MicroFrontend
 from nanotool.stream import Heard, Stream, quantize
@@ -46,8 +46,16 @@ def assert_equal(one: Heard, two: Heard) -> None:
 
 
 @examples(25)
-@given(RULES, st.floats(0, 30), st.integers(1, 3), st.integers(0, 2**16))
-def test_any_rule_in_c_and_numpy(rule: Rule, gap: float, hop: int, seed: int) -> None:
+@given(
+    RULES,
+    st.floats(0, 30),
+    st.integers(1, 3),
+    st.sampled_from([EARS, MEL_EARS, replace(MEL_EARS, coefficients=8)]),
+    st.integers(0, 2**16),
+)
+def test_any_rule_in_c_and_numpy(
+    rule: Rule, gap: float, hop: int, ears: FrontEnd, seed: int
+) -> None:
     """In pieces of any size, and after a reset as at first. Every second class has a release."""
     classes = tuple(
         replace(one, threshold=one.threshold / (50 if rule.vote else 1)) for one in rule.classes
@@ -56,7 +64,7 @@ def test_any_rule_in_c_and_numpy(rule: Rule, gap: float, hop: int, seed: int) ->
         replace(one, release=one.threshold - gap) if place % 2 else one
         for place, one in enumerate(classes)
     )
-    graph = listener(replace(rule, classes=classes), hop)
+    graph = listener(replace(rule, classes=classes), hop, ears=ears)
     sound, rng = loud(6000, seed), np.random.default_rng(seed)
     c, twin = Stream(graph), Stream(graph, engine="numpy")
     whole = twin.feed(sound)

@@ -6,17 +6,15 @@ from nanotool.backends.c import text
 from nanotool.backends.c.describe import arrays_of
 from nanotool.identifiers import c_comment
 from nanotool.ir import Array, QGraph
-from nanotool.sensing.description import MicroFrontendSettings
+from nanotool.sensing.description import FrontEnd, MelSettings
 from nanotool.sensing.rule import (
     INT32_MAX,
     class_integers,
-    features_of,
     frames_of,
     step_seconds,
     stream_of,
 )
 from nanotool.signal.frontend import as_struct
-from nanotool.signal.micro_frontend import micro_frontend_tables
 
 
 def facts(graph: QGraph) -> list[str]:
@@ -25,7 +23,7 @@ def facts(graph: QGraph) -> list[str]:
     ears, rule = stream.front_end, stream.rule
     way = "votes" if rule.vote else "mean"
     return [
-        f"hears    {ears.sample_rate:,} samples a second: {ears.channels} features of "
+        f"hears    {ears.sample_rate:,} samples a second: {ears.features} features of "
         f"{ears.window} samples, every {ears.step}",
         f"step     {frames_of(graph)} frames, every {1000 * float(step_seconds(stream)):g} ms",
         *(
@@ -45,9 +43,10 @@ def declaration(graph: QGraph, name: str) -> list[str]:
     """The body of NAME_stream.h."""
     stream, macro = stream_of(graph), name.upper()
     ears, rule = stream.front_end, stream.rule
+    header = "mel" if isinstance(ears, MelSettings) else "micro_frontend"
     return [
         f'#include "{name}.h"',
-        '#include "nano/signal/micro_frontend.h"',
+        f'#include "nano/signal/{header}.h"',
         '#include "nano/stream.h"',
         "",
         "/* Samples a second. */",
@@ -57,8 +56,8 @@ def declaration(graph: QGraph, name: str) -> list[str]:
         f"#define {macro}_STREAM_ARENA_SIZE \\",
         f"    ({macro}_ARENA_SIZE + \\",
         f"     NANO_DECIDER_ROOM({len(rule.classes)}u, {rule.window}u, {rule.top}u) + \\",
-        f"     NANO_STREAM_ROOM({features_of(stream)}u, {frames_of(graph)}u) + \\",
-        f"     NANO_MICRO_FRONTEND_ROOM({ears.window}u, {ears.fft_size}u, {ears.channels}u))",
+        f"     NANO_STREAM_ROOM({stream.front_end.features}u, {frames_of(graph)}u) + \\",
+        f"     {_room(ears)})",
         "",
         "#ifdef __cplusplus",
         'extern "C" {',
@@ -70,6 +69,14 @@ def declaration(graph: QGraph, name: str) -> list[str]:
         "}",
         "#endif",
     ]
+
+
+def _room(ears: FrontEnd) -> str:
+    """The macro of what the front end takes."""
+    sizes = f"{ears.window}u, {ears.fft_size}u"
+    if isinstance(ears, MelSettings):
+        return f"NANO_MEL_ROOM({sizes}, {ears.bands}u)"
+    return f"NANO_MICRO_FRONTEND_ROOM({sizes}, {ears.channels}u)"
 
 
 def definition(graph: QGraph, name: str) -> list[str]:
@@ -85,8 +92,8 @@ def definition(graph: QGraph, name: str) -> list[str]:
     ]
 
 
-def _front_end(settings: MicroFrontendSettings, name: str) -> list[str]:
-    struct = as_struct(settings, micro_frontend_tables(settings))
+def _front_end(settings: FrontEnd, name: str) -> list[str]:
+    struct = as_struct(settings)
 
     def symbol(array: Array) -> str:
         return f"{name}_stream_{array.name}"
@@ -128,12 +135,13 @@ def _rule(graph: QGraph, name: str) -> list[str]:
 def _params(graph: QGraph, name: str) -> list[str]:
     stream = stream_of(graph)
     scaling = stream.scaling
+    kind = "mel" if isinstance(stream.front_end, MelSettings) else "micro"
     return [
         f"const nano_stream_params {name}_stream = {{",
         f"    .model = &{name}_model,",
-        f"    .front_end = &nano_micro_front_end, .front_end_params = &{name}_stream_front_end,",
+        f"    .front_end = &nano_{kind}_front_end, .front_end_params = &{name}_stream_front_end,",
         f"    .rule = &{name}_stream_rule,",
-        f"    .features = {features_of(stream)}, .frames = {frames_of(graph)}, "
+        f"    .features = {stream.front_end.features}, .frames = {frames_of(graph)}, "
         f".hop = {stream.hop},",
         f"    .multiplier = {scaling.multiplier}, .addend = {scaling.addend}, "
         f".divisor = {scaling.divisor},",

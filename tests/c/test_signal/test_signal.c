@@ -1,6 +1,8 @@
 /* Front ends: what nanotool's twins compute (nanotool.signal), and what must hold of any sound. */
 #include "../check/check.h"
 
+#include "../../../lib/nano/src/signal/wide.h"
+
 #include "nano/nano.h"
 #include "nano/signal/micro_frontend.h"
 
@@ -207,8 +209,25 @@ static void test_bad_numbers_are_refused(void) {
     CHECK_EQUAL(0, (int32_t)arena.used);
 }
 
+/* Of x = r^2 + d: r for d <= r, r + 1 above; of a number below 2^32 at most 0xFFFF. */
+static void test_roots_are_rounded(void) {
+    uint32_t random = 1;
+    for (int i = 0; i < 20000; i++) {
+        random = random * 1664525u + 1013904223u;
+        const uint32_t r = random >> (2 + random % 30u);
+        const uint64_t square = (uint64_t)r * r;
+        const uint32_t up = square + r + 1 < (1ull << 32) && r == 0xFFFFu ? r : r + 1;
+        CHECK(nano_root(square) == r);
+        CHECK(nano_root(square + r) == r);
+        CHECK(nano_root(square + r + 1) == up);
+        CHECK(r == 0 || nano_root(square - 1) == (r == 1 ? 0u : r));
+    }
+    CHECK(nano_root(UINT32_MAX) == 0xFFFFu && nano_root(1ull << 32) == 0x10000u);
+}
+
 int main(void) {
     check_begin();
+    RUN(test_roots_are_rounded);
     RUN(test_recorded_transforms);
     RUN(test_every_place_comes_once);
     RUN(test_recorded_features);

@@ -131,6 +131,7 @@ typedef struct {
 } nano_front_end;
 
 extern const nano_front_end nano_micro_front_end; /* params: nano_micro_frontend_params */
+extern const nano_front_end nano_mel_front_end;   /* params: nano_mel_params */
 
 /* Const data in flash; nanotool makes it. A feature x becomes the model's
  * q = floor((x multiplier + addend) / divisor) + zero point, clamped. */

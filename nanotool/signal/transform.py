@@ -1,0 +1,45 @@
+"""The device's front ends as a PyTorch transform, so that training sees the board's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from nanotool.sensing.description import FrontEnd, MelSettings
+from nanotool.signal.frontend import front_end
+
+_MICRO_UNIT = 0.0390625  # as pymicro-features and ESPHome count the micro frontend's
+
+
+class FrontEndTransform(nn.Module):
+    """Waveforms [..., samples] to features [..., frames, features], float32, real values.
+
+    Each waveform is heard by itself, from a reset on. Floats are -1..1, as torchaudio loads them;
+    int16 is taken as it is. No gradient goes through.
+    """
+
+    def __init__(self, settings: FrontEnd) -> None:
+        super().__init__()
+        self.settings = settings
+        self._front_end = front_end(settings)
+
+    @property
+    def unit(self) -> float:
+        """A feature's real value is the device's integer times this: for `Scaling.of`."""
+        if isinstance(self.settings, MelSettings):
+            return float(2.0**-self.settings.fraction)
+        return _MICRO_UNIT
+
+    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        sound = waveforms.detach().cpu().numpy()
+        if sound.dtype != np.int16:
+            sound = np.clip(np.round(sound * 32768.0), -32768, 32767).astype(np.int16)
+        rows = []
+        for row in sound.reshape(-1, sound.shape[-1]):
+            self._front_end.reset()
+            rows.append(self._front_end.process(np.ascontiguousarray(row)))
+        features = torch.from_numpy(np.stack(rows).astype(np.float32)) * self.unit
+        shape = (*waveforms.shape[:-1], *features.shape[1:])
+        return features.reshape(shape).to(waveforms.device)
