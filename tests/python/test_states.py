@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from step_model import step_model
 
 from nanotool import qfile
 from nanotool.backends.tflite import write
 from nanotool.errors import UnsupportedOp
-from nanotool.frontends.tflite import load
+from nanotool.frontends.tflite import file, load
+from nanotool.frontends.tflite.convert import from_model
 from nanotool.ir import (
     LIMITS,
     Binary,
@@ -311,12 +313,66 @@ def test_what_is_no_state_is_refused() -> None:
         _ = replace(graph, inputs=("x", "s")).input
 
 
-def test_several_ends_are_written_and_states_are_not(tflm: Interpreter) -> None:
-    graph = load(CASES / "two_outputs.tflite")
-    x = random_steps(graph, 5)
-    assert_equal(tflm.run_ends(write(graph), x, 2), simulate_steps(graph, x)[0])
-    with pytest.raises(UnsupportedOp, match=r"a state in a \.tflite file"):
-        write(FORMS["summed"])
+# --- Written as .tflite ---------------------------------------------------------------------------
+
+WRITTEN = {
+    **{f"form {name}": graph for name, graph in FORMS.items()},
+    "several ends, first values": step_model(),
+    **{
+        name: load(CASES / f"{name}.tflite")
+        for name in ("two_outputs", "lstm_mnist_int8", "keyword_svdf_int8")
+    },
+    "alexa": load(wake_word("alexa")),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_states_and_several_ends_are_written(name: str, tflm: Interpreter) -> None:
+    graph = WRITTEN[name]
+    x, data = random_steps(graph, 12), write(graph)
+    wanted = simulate_steps(graph, x)[0]
+    assert_equal(tflm.run_ends(data, x, len(graph.outputs)), wanted)
+    again = from_model(file.read(data), "again", "test")
+    assert len(again.states) == len(graph.states)
+    assert_equal(simulate_steps(again, x)[0], wanted)
+
+
+def lstm_with(**changes: Any) -> QGraph:
+    graph = WRITTEN["lstm_mnist_int8"]
+    return replace(graph, **{key: change(graph) for key, change in changes.items()})
+
+
+@pytest.mark.parametrize(
+    ("graph", "why"),
+    [
+        (
+            lstm_with(
+                states=lambda graph: tuple(
+                    replace(state, initial=state.initial + 1) for state in graph.states
+                )
+            ),
+            "does not begin with zeros",
+        ),
+        (
+            lstm_with(outputs=lambda graph: (*graph.outputs, graph.states[0].read)),
+            "somebody else reads",
+        ),
+        (
+            lstm_with(
+                states=lambda graph: (
+                    replace(graph.states[0], next=graph.states[0].read),
+                    *graph.states[1:],
+                )
+            ),
+            "becomes something else",
+        ),
+    ],
+    ids=["first values", "read elsewhere", "another next"],
+)
+def test_a_state_that_tensorflow_lite_cannot_keep_is_told(graph: QGraph, why: str) -> None:
+    validate(graph)
+    with pytest.raises(UnsupportedOp, match=why):
+        write(graph)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ class names and no input permutation, so feed the file H, W, C.
     serialize  flatbuffers
     linear, pooling, elementwise, axis, move   one function an operator
     clamp, padding   what they share
+    states     variables, and the variable tensors of recurrent layers
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from nanotool.backends.tflite import axis, elementwise, linear, move, pooling, r
 from nanotool.backends.tflite.emitters import Emitter, emits
 from nanotool.backends.tflite.file import File
 from nanotool.backends.tflite.serialize import serialize
-from nanotool.errors import UnsupportedOp
+from nanotool.backends.tflite.states import kept, write_assignments, write_reads
 from nanotool.ir import QGraph
-from nanotool.ops import layer_of
+from nanotool.ops import facts, layer_of
 
 emits.complete()
 
@@ -46,16 +47,14 @@ def write(graph: QGraph) -> bytes:
     """``graph`` as the bytes of a .tflite file, inputs and outputs with a batch of 1 in front.
 
     Raises UnsupportedOp for what TensorFlow Lite cannot express: a dilated pool, an average pool
-    whose padding is neither SAME nor VALID; and for states, which are not written.
+    whose padding is neither SAME nor VALID, a recurrent layer whose state somebody else reads.
     """
-    if graph.states:
-        raise UnsupportedOp(
-            graph.states[0].name,
-            "a state in a .tflite file",
-            "Keep the .nano file, or export the model as C.",
-        )
+    keeping = kept(graph)
     file = File(graph)
+    own = {name for op in keeping.ops if facts(op.op).recurrent for name in op.inputs[1:]}
     for name, tensor in graph.tensors.items():
+        if name in own and name not in graph.results:
+            continue
         data = graph.constants.get(name)
         if data is None:
             file.index[name] = file.activation(name, tensor)
@@ -63,6 +62,10 @@ def write(graph: QGraph) -> bytes:
             file.index[name] = file.constant(
                 name, data[np.newaxis], (tensor.scale,), tensor.zero_point
             )
-    for op in graph.ops:
+    for key, state in keeping.inside.items():
+        file.variables[key] = file.variable(state.name, graph.tensors[state.read])
+    handles = write_reads(file, keeping.variables)
+    for op in keeping.ops:
         emits.of(op.op)(file, layer_of(graph, op))
+    write_assignments(file, keeping.variables, handles)
     return serialize(file)

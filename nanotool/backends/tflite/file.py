@@ -9,13 +9,15 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from nanotool.ir import DTYPES, QGraph, QOp, QTensor, Shape
+from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, QOp, QTensor, Shape
 
 NO_TENSOR = -1
 Codes = tflite.BuiltinOperator
 Activations = tflite.ActivationFunctionType
 TYPES = {
+    np.dtype(np.void): tflite.TensorType.RESOURCE,  # the handle of a variable
     np.dtype(np.int8): tflite.TensorType.INT8,
+    np.dtype(np.int16): tflite.TensorType.INT16,
     np.dtype(np.uint8): tflite.TensorType.UINT8,
     np.dtype(np.int32): tflite.TensorType.INT32,
     np.dtype(np.float32): tflite.TensorType.FLOAT32,
@@ -54,6 +56,7 @@ VERSIONS = {
     Codes.SOFTMAX: 2,
     Codes.STRIDED_SLICE: 2,
     Codes.SUB: 2,
+    Codes.SVDF: 3,
     Codes.TANH: 2,
     Codes.TRANSPOSE: 2,
     Codes.TRANSPOSE_CONV: 2,
@@ -71,18 +74,19 @@ class Tensor:
     zero_point: int = 0
     data: bytes = b""  # empty: an activation
     axis: int = 0  # of `scales`, if there are several
+    is_variable: bool = False  # an operator's own state
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator, with one output."""
+    """One operator, with one output or none."""
 
     code: int
     version: int
     inputs: tuple[int, ...]
-    output: int
+    output: int  # NO_TENSOR: none
     options: str  # table name in the schema; "" for none
-    fields: dict[str, int | float | bool]
+    fields: dict[str, int | float | bool | str]
 
 
 @dataclass
@@ -93,6 +97,9 @@ class File:
     tensors: list[Tensor] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
     index: dict[str, int] = field(default_factory=dict)  # QTensor name -> tensor
+    # (op, number of an input) -> the variable tensor that takes its place
+    variables: dict[tuple[str, int], int] = field(default_factory=dict)
+    once: File | None = None  # a subgraph that CALL_ONCE runs
 
     def add(self, tensor: Tensor) -> int:
         """Its index."""
@@ -103,9 +110,19 @@ class File:
         """A tensor with the type and quantization of ``like``, without data; a batch of 1 goes
         in front of ``shape``."""
         full = (1, *(like.shape if shape is None else shape))
-        quantized = like.dtype in ("int8", "uint8")
+        quantized = like.dtype in ZERO_POINTS or (like.dtype == "int32" and like.scale != 1)
         scales = (like.scale,) if quantized else ()
         return self.add(Tensor(name, full, DTYPES[like.dtype], scales, like.zero_point))
+
+    def variable(self, name: str, like: QTensor) -> int:
+        """A variable tensor 1, elements."""
+        index = self.activation(name, like, (like.size,))
+        self.tensors[index] = replace(self.tensors[index], is_variable=True)
+        return index
+
+    def handle(self, name: str) -> int:
+        """The tensor that stands for a variable."""
+        return self.add(Tensor(name, (), np.dtype(np.void)))
 
     def unbatched(self, name: str, tensor: int) -> int:
         """A tensor like ``tensor``, without its batch and its data."""
@@ -140,7 +157,7 @@ class File:
         inputs: tuple[int, ...],
         output: int,
         options: str = "",
-        **fields: int | float | bool,
+        **fields: int | float | bool | str,
     ) -> None:
         """Add an operator."""
         tensors = [self.tensors[i] for i in inputs if i != NO_TENSOR]
@@ -168,10 +185,12 @@ def _version(
     code: int,
     tensors: list[Tensor],
     inputs: tuple[int, ...],
-    fields: dict[str, int | float | bool],
+    fields: dict[str, int | float | bool | str],
 ) -> int:
     """The operator version that readers need, by TensorFlow Lite's rules."""
     version = VERSIONS.get(code, 1)
+    if not tensors:
+        return version
     rank = len(tensors[0].shape)
     if code == Codes.FULLY_CONNECTED:
         if len(tensors[1].scales) > 1:

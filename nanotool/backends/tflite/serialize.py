@@ -9,7 +9,7 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from nanotool.backends.tflite.file import TYPES, File, Operator, Tensor
+from nanotool.backends.tflite.file import NO_TENSOR, TYPES, File, Operator, Tensor
 
 SCHEMA_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
@@ -65,6 +65,7 @@ def _write_tensor(builder: flatbuffers.Builder, tensor: Tensor, buffer: int) -> 
             "Buffer": buffer,
             "Name": name,
             "Quantization": quantization,
+            "IsVariable": tensor.is_variable or None,
         },
     )
 
@@ -72,10 +73,15 @@ def _write_tensor(builder: flatbuffers.Builder, tensor: Tensor, buffer: int) -> 
 def _write_operator(builder: flatbuffers.Builder, operator: Operator, opcode: int) -> int:
     options, kind = None, None
     if operator.options:
-        options = _table(builder, operator.options, dict(operator.fields))
+        fields = {
+            key: builder.CreateString(value) if isinstance(value, str) else value
+            for key, value in operator.fields.items()
+        }
+        options = _table(builder, operator.options, fields)
         kind = getattr(tflite.BuiltinOptions, operator.options)
     inputs = _vector(builder, np.array(operator.inputs, np.int32))
-    outputs = _vector(builder, np.array([operator.output], np.int32))
+    written = [] if operator.output == NO_TENSOR else [operator.output]
+    outputs = _vector(builder, np.array(written, np.int32))
     return _table(
         builder,
         "Operator",
@@ -90,10 +96,14 @@ def _write_operator(builder: flatbuffers.Builder, operator: Operator, opcode: in
 
 
 def _write_subgraph(
-    builder: flatbuffers.Builder, file: File, codes: list[tuple[int, int]]
-) -> tuple[int, list[bytes]]:
-    """The subgraph, and the buffers that its tensors refer to; buffer 0 is the empty one."""
-    buffers = [b""]
+    builder: flatbuffers.Builder,
+    file: File,
+    name: str,
+    codes: list[tuple[int, int]],
+    buffers: list[bytes],
+) -> int:
+    """The subgraph; the data that its tensors refer to go behind ``buffers``, of which number 0 is
+    the empty one."""
     tensors = []
     for tensor in file.tensors:
         if tensor.data:
@@ -103,18 +113,16 @@ def _write_subgraph(
         _write_operator(builder, operator, codes.index((operator.code, operator.version)))
         for operator in file.operators
     ]
+    ends = ((), ()) if not file.index else (file.graph.inputs, file.graph.outputs)
+    inputs, outputs = (np.array([file.index[one] for one in names], np.int32) for names in ends)
     fields = {
         "Tensors": _offsets(builder, tensors),
-        "Inputs": _vector(
-            builder, np.array([file.index[name] for name in file.graph.inputs], np.int32)
-        ),
-        "Outputs": _vector(
-            builder, np.array([file.index[name] for name in file.graph.outputs], np.int32)
-        ),
+        "Inputs": _vector(builder, inputs),
+        "Outputs": _vector(builder, outputs),
         "Operators": _offsets(builder, operators),
-        "Name": builder.CreateString(file.graph.name),
+        "Name": builder.CreateString(name),
     }
-    return _table(builder, "SubGraph", fields), buffers
+    return _table(builder, "SubGraph", fields)
 
 
 def _write_code(builder: flatbuffers.Builder, code: int, version: int) -> int:
@@ -127,12 +135,14 @@ def _write_code(builder: flatbuffers.Builder, code: int, version: int) -> int:
 def serialize(file: File) -> bytes:
     """The content of the .tflite file."""
     builder = flatbuffers.Builder(1024)
-    codes = sorted({(operator.code, operator.version) for operator in file.operators})
-    subgraph, buffers = _write_subgraph(builder, file, codes)
+    parts = [(file, file.graph.name)] + ([] if file.once is None else [(file.once, "first")])
+    codes = sorted({(one.code, one.version) for part, _ in parts for one in part.operators})
+    buffers = [b""]
+    subgraphs = [_write_subgraph(builder, part, name, codes, buffers) for part, name in parts]
     fields = {
         "Version": SCHEMA_VERSION,
         "OperatorCodes": _offsets(builder, [_write_code(builder, *code) for code in codes]),
-        "Subgraphs": _offsets(builder, [subgraph]),
+        "Subgraphs": _offsets(builder, subgraphs),
         "Description": builder.CreateString("nanotool"),
         "Buffers": _offsets(builder, [_write_buffer(builder, data) for data in buffers]),
     }
