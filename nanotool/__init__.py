@@ -1,6 +1,7 @@
 """nanotool: PyTorch or int8 .tflite in, C for microcontrollers out, proven byte for byte.
 
     quantize(model, data)  a PyTorch model becomes a QuantizedModel: run, export, report, save
+    stream(model, axis)    a model of windows becomes one of steps, which computes what is new
     SequentialModel        an int8 model built by hand, layer by layer
     quantize_to_i8, ...    what builds the numbers for one
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nanotool.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nanotool.api import QuantizedModel, load, quantize
+    from nanotool.api import QuantizedModel, load, quantize, stream
     from nanotool.errors import NanoError
     from nanotool.sequential.calibration import (
         calibrate_model,
@@ -40,6 +41,7 @@ _HOMES = {
     "quantize": "nanotool.api",
     "quantize_to_i8": "nanotool.sequential.calibration",
     "quantize_weights": "nanotool.sequential.calibration",
+    "stream": "nanotool.api",
 }
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "quantize",
     "quantize_to_i8",
     "quantize_weights",
+    "stream",
 ]
 
 

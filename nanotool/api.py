@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,42 @@ def quantize(
         labels=tuple(labels),
     )
     return QuantizedModel(project.quantize_source(source, observer, progress))
+
+
+def stream(
+    model: QuantizedModel | QGraph,
+    axis: int | Mapping[str, int],
+    step: int | None = None,
+    *,
+    delay: int = 0,
+    name: str = "",
+) -> QuantizedModel:
+    """A model of windows as a model of steps, which takes the new frames only and computes only
+    what is new.
+
+        >>> steps = nanotool.stream(quantized, axis=-1, step=2)
+        >>> steps.run(frames)  # [n, channels, 2]: consecutive steps, from a reset
+
+    ``model``: an int8 model without states, `QuantizedModel` or its graph (`SequentialModel.graph`
+    gives one). ``axis``: the input's axis of time, as the user's inputs have it, without the batch;
+    of several inputs {name: axis}, and those that are not named are held. ``step``: new frames that
+    a step takes, by default as few as can be; a multiple of the product of the strides along time.
+    ``delay``: input frames that an answer may be late, for layers that look ahead. ``name``: in C,
+    by default the model's with _stream.
+
+    As soon as as many frames were taken as the window has, the outputs are the window model's on
+    the last ones, byte for byte; an output along time has its newest frames. docs/states.md says
+    more. Raises `NanoError` with the layer that looks ahead, or whose padding is seen.
+    """
+    from nanotool.streaming import stream_graph  # noqa: PLC0415
+
+    graph = model.graph if isinstance(model, QuantizedModel) else model
+    if not isinstance(graph, QGraph):
+        raise NanoError(
+            f"A {type(model).__name__} cannot be streamed.",
+            "Quantize it first: nanotool.stream(nanotool.quantize(model, data), axis=-1).",
+        )
+    return QuantizedModel(stream_graph(graph, axis, step, delay=delay, name=name).graph)
 
 
 def load(path: Path | str) -> QuantizedModel:

@@ -16,8 +16,8 @@ from nanotool.errors import DeviceError
 from nanotool.ir import DTYPES, Lowered, QGraph
 from nanotool.sensing.description import StreamRule
 from nanotool.sensing.rule import Decision, stream_of
+from nanotool.sensing.stream import Stream
 from nanotool.sound import Int16Array
-from nanotool.stream import Stream
 
 # Called after every step: the samples since the one before, the board's output, its decisions.
 OnStep = Callable[[Int16Array, NDArray[Any], tuple[Decision, ...]], None]

@@ -29,6 +29,7 @@ from nanotool.cli import (
     report,
     run,
     simulate,
+    stream,
     train,
     version,
 )
@@ -77,7 +78,7 @@ def _options(
 
 for panel, modules in (
     (FIRST_PANEL, (quantize, run, bench, export, doctor)),
-    (MODEL_PANEL, (new, info, plan)),
+    (MODEL_PANEL, (new, info, plan, stream)),
     (RUN_PANEL, (simulate, build, flash, listen, train, console, bisect)),
     (LOOK_PANEL, (report, boards, version)),
 ):
@@ -90,9 +91,9 @@ for panel, modules in (
 
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that knows no × gets ?
+    for end in (sys.stdout, sys.stderr):
+        if isinstance(end, TextIOWrapper):
+            end.reconfigure(errors="replace")  # a terminal that knows no × gets ?
     try:
         app(prog_name="nanotool")
     except NanoError as error:

@@ -2,7 +2,8 @@
 
     samples ─ front end ─ scaling ─► model's input … output ─ rule ─► decisions
 
-`nanotool.stream` runs it, `nanotool.backends.c` writes it as C, docs/streams.md has the formulas.
+`nanotool.sensing.stream` runs it, `nanotool.backends.c` writes it as C, docs/streams.md has the
+formulas.
 """
 
 from __future__ import annotations

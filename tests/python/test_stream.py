@@ -20,8 +20,8 @@ from nanotool.models import load_model
 from nanotool.runtime import load as load_extension
 from nanotool.sensing.description import ESPHOME, ClassRule, FrontEnd, Rule, Scaling
 from nanotool.sensing.rule import Decider, class_integers, step_seconds
+from nanotool.sensing.stream import Heard, Stream, quantize
 from nanotool.signal import MicroFrontend
-from nanotool.stream import Heard, Stream, quantize
 from nanotool.tflm import Interpreter
 
 CLASSES = st.builds(

@@ -32,8 +32,8 @@ from nanotool.listen_view import View, decision_line, pace, verdict
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
 from nanotool.sensing.description import Rule
+from nanotool.sensing.stream import Stream
 from nanotool.sound import Int16Array, read_wav
-from nanotool.stream import Stream
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 

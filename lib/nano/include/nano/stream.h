@@ -14,7 +14,7 @@
  *     void on_samples(const int16_t *samples, size_t n) { nano_ring_write(&ring, samples, n); }
  *     ... if (nano_stream_pull(&stream, &ring) > 0) wake_up();
  *
- * nanotool.stream computes the same in Python; docs/streams.md has the formulas. */
+ * nanotool.sensing.stream computes the same in Python; docs/streams.md has the formulas. */
 #ifndef NANO_STREAM_H
 #define NANO_STREAM_H
 
