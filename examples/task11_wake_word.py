@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nanotool.stream import quantize
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -46,7 +47,6 @@ from nanotool.models import load_model
 from nanotool.pipeline import prepare
 from nanotool.sensing.rule import class_integers, stream_of
 from nanotool.signal.frontend import front_end
-from nanotool.stream import quantize
 from nanotool.tflm import Interpreter
 
 WORDS = {"alexa": "alexa", "okay_nabu": "okay nabu", "hey_mycroft": "hey mycroft"}
