@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nanotool.stream import quantize
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +45,7 @@ from nanotool.listen import listen
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
 from nanotool.sensing.rule import class_integers, stream_of
+from nanotool.sensing.stream import quantize
 from nanotool.signal.frontend import front_end
 from nanotool.tflm import Interpreter
 
