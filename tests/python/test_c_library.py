@@ -118,7 +118,7 @@ def compile_or_fail(command: list[str], folder: Path) -> None:
 
 
 # The same compilers with other options: CI has them once.
-SELDOM = {"gcc-host-O0", "clang-cortex-m3"}
+SELDOM = {"gcc-host-O0", "gcc-host-O3", "gcc-cortex-m4-Os", "clang-cortex-m0", "clang-cortex-m3"}
 
 
 @pytest.fixture(
