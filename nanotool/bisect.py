@@ -3,11 +3,15 @@
 The graph is cut behind each layer, the part in front is written as .tflite and run by TFLite
 Micro's reference kernels, and its output is compared with the simulator's. A model that came as
 a .tflite file is also run as it is, so that a mistake of the import shows too.
+
+A model with states is run step by step; the part in front of a layer is then all that the layer
+depends on over the steps. What differs first is the first layer in the first step where any does:
+later ones may differ because a state does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ from nanotool.errors import NanoError, UnsupportedOp
 from nanotool.ir import QGraph, Shape
 from nanotool.models import TFLITE, load_model, model_file
 from nanotool.progress import Progress
-from nanotool.simulate import simulate_all
+from nanotool.simulate import Inputs, simulate_all
 from nanotool.tflm import Interpreter, TflmError
 
 
@@ -36,6 +40,7 @@ class LayerComparison:
     differing: int  # of them
     worst: int  # largest distance, in steps of the output's scale (float32: of its bits)
     problem: str = ""  # why nothing could be compared; "" if it was
+    step: int = -1  # the first input, or step, that differs; -1: none does
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,13 @@ class Bisection:
     inputs: int
     layers: tuple[LayerComparison, ...]  # the last one is the file itself, if that was run too
     total: int  # how many there are to compare
+    steps: bool = False  # the inputs were consecutive steps
 
     @property
     def first(self) -> LayerComparison | None:
-        """The first layer that differs."""
-        return next((layer for layer in self.layers if layer.differing), None)
+        """The first layer that differs; of steps, in the first one in which any does."""
+        differing = [layer for layer in self.layers if layer.differing]
+        return min(differing, key=lambda one: one.step if self.steps else 0, default=None)
 
     @property
     def problem(self) -> LayerComparison | None:
@@ -70,6 +77,7 @@ class Bisection:
             "inputs": self.inputs,
             "agrees": self.agrees,
             "first_difference": None if first is None else first.name,
+            "first_step": None if first is None or not self.steps else first.step,
             "not_compared": None if problem is None else problem.name,
             "layers": [
                 {
@@ -87,19 +95,21 @@ class Bisection:
 
 
 def bisect(
-    graph: QGraph, x: NDArray[Any], file: bytes | None = None, progress: Progress | None = None
+    graph: QGraph, x: Inputs, file: bytes | None = None, progress: Progress | None = None
 ) -> Bisection:
-    """Compare every layer of ``graph`` on ``x`` [n, *input shape], of the input's type.
+    """Compare every layer of ``graph`` on ``x`` [n, *input shape], of the input's type; of several
+    inputs one each. With states these are n steps from a reset.
 
     ``file``: the .tflite file that the graph was imported from. Raises MissingTool without TFLite
     Micro.
     """
-    parts = [before(graph, op.name) for op in graph.ops]
-    parts = [part for part in parts if any(part.input in op.inputs for op in part.ops)]
-    total = len(parts) + (file is not None)
+    inputs = (x,) if isinstance(x, np.ndarray) else tuple(x)
+    parts = [part for op in graph.ops if (part := before(graph, op.name)).inputs]
+    total = len(parts) + (len(graph.outputs) if file is not None else 0)
     layers: list[LayerComparison] = []
     with Interpreter() as tflm:
-        comparison = _Comparison(tflm, x, simulate_all(graph, x))
+        given = dict(zip(graph.inputs, inputs, strict=True))
+        comparison = _Comparison(tflm, given, simulate_all(graph, inputs))
         for part in parts:
             layers.append(comparison.layer(part))
             if progress is not None:
@@ -108,12 +118,12 @@ def bisect(
                 break
         else:
             if file is not None:
-                layers.append(comparison.file(graph, file))
-    return Bisection(graph.name, len(x), tuple(layers), total)
+                layers += comparison.file(graph, file)
+    return Bisection(graph.name, len(inputs[0]), tuple(layers), total, bool(graph.states))
 
 
 def bisect_model(
-    path: Path, inputs: Callable[[QGraph], NDArray[Any]], progress: Progress | None = None
+    path: Path, inputs: Callable[[QGraph], Inputs], progress: Progress | None = None
 ) -> Bisection:
     """`bisect` of the model at ``path`` on what ``inputs`` gives for its graph."""
     graph = load_model(path)
@@ -128,23 +138,28 @@ def bisect_model(
 
 
 def before(graph: QGraph, output: str) -> QGraph:
-    """The part of ``graph`` that ``output`` depends on, with it as its output."""
-    needed = {output}
-    ops = []
-    for op in reversed(graph.ops):
-        if op.name in needed:
-            ops.append(op)
-            needed.update(op.inputs)
-    needed.add(graph.input)
+    """The part of ``graph`` that ``output`` depends on, over all steps, with it as its output."""
+    needed, count = {output}, 0
+    while count != len(needed):  # a state that is read needs what its next value needs
+        count = len(needed)
+        for op in reversed(graph.ops):
+            if not needed.isdisjoint(op.outputs):
+                needed.update(op.inputs, op.outputs)
+        needed.update(state.next for state in graph.states if state.read in needed)
+    kept = [number for number, name in enumerate(graph.inputs) if name in needed]
     return replace(
         graph,
-        ops=tuple(reversed(ops)),
+        ops=tuple(op for op in graph.ops if op.name in needed),
         tensors={name: tensor for name, tensor in graph.tensors.items() if name in needed},
         constants={name: data for name, data in graph.constants.items() if name in needed},
+        inputs=tuple(graph.inputs[number] for number in kept),
+        input_permutations=tuple(graph.permutations[number] for number in kept),
+        states=tuple(state for state in graph.states if state.read in needed),
         outputs=(output,),
         labels=(),
         quality=(),
         samples=(),
+        stream=None,
     )
 
 
@@ -153,7 +168,7 @@ class _Comparison:
     """TFLite Micro, the inputs, and what every tensor ought to hold on them."""
 
     tflm: Interpreter
-    x: NDArray[Any]
+    x: Mapping[str, NDArray[Any]]  # by the inputs' names
     expected: Mapping[str, NDArray[Any]]
 
     def layer(self, part: QGraph) -> LayerComparison:
@@ -165,26 +180,43 @@ class _Comparison:
             model = tflite.write(part)
         except UnsupportedOp as error:
             return replace(row, problem=f"There is no .tflite form. {error}")
-        return self._measure(row, model, wanted)
+        return self._measured(row, model, part, (wanted,))[0]
 
-    def file(self, graph: QGraph, content: bytes) -> LayerComparison:
-        """The file that ``graph`` was imported from."""
-        wanted = self.expected[graph.output]
-        row = LayerComparison("the whole file", "as it is", wanted.shape[1:], 0, 0, 0)
-        return self._measure(row, content, wanted)
+    def file(self, graph: QGraph, content: bytes) -> tuple[LayerComparison, ...]:
+        """The file that ``graph`` was imported from: every output."""
+        wanted = tuple(self.expected[output] for output in graph.outputs)
+        row = LayerComparison("the whole file", "as it is", wanted[0].shape[1:], 0, 0, 0)
+        return self._measured(row, content, graph, wanted)
 
-    def _measure(self, row: LayerComparison, model: bytes, wanted: NDArray[Any]) -> LayerComparison:
+    def _measured(
+        self, row: LayerComparison, model: bytes, graph: QGraph, wanted: Sequence[NDArray[Any]]
+    ) -> tuple[LayerComparison, ...]:
+        """``row`` for each output of ``model``, which takes ``graph``'s inputs."""
+        x = tuple(self.x[name] for name in graph.inputs)
         try:
-            got = np.ascontiguousarray(self.tflm.run(model, self.x))
+            answers = self.tflm.run_ends(model, x, len(wanted))
         except TflmError as error:
             problem = f"TensorFlow Lite Micro has no answer. {error.message}"
-            return replace(row, problem=problem)
+            return (replace(row, problem=problem),)
+        rows = []
+        for output, got, expected in zip(graph.outputs, answers, wanted, strict=True):
+            name = row.name if len(wanted) == 1 else f"{row.name}: {output}"
+            one = replace(row, name=name, shape=expected.shape[1:])
+            rows.append(self._compared(one, np.ascontiguousarray(got), expected))
+        return tuple(rows)
+
+    @staticmethod
+    def _compared(row: LayerComparison, got: NDArray[Any], wanted: NDArray[Any]) -> LayerComparison:
         flat = np.ascontiguousarray(wanted).reshape(len(wanted), -1)
         if got.dtype != flat.dtype or got.shape != flat.shape:
             found = f"{got.dtype} {got.shape}, here it is {flat.dtype} {flat.shape}"
             return replace(row, problem=f"TensorFlow Lite Micro answers {found}.")
-        differing = int(np.count_nonzero(got.view(np.uint8) != flat.view(np.uint8)))
-        return replace(row, size=flat.nbytes, differing=differing, worst=_distance(got, flat))
+        other = got.view(np.uint8) != flat.view(np.uint8)
+        differing, step = int(np.count_nonzero(other)), -1
+        if differing:
+            step = int(np.flatnonzero(other.any(axis=1))[0])
+        worst = _distance(got, flat)
+        return replace(row, size=flat.nbytes, differing=differing, worst=worst, step=step)
 
 
 def _distance(one: NDArray[Any], two: NDArray[Any]) -> int:
@@ -195,7 +227,8 @@ def _distance(one: NDArray[Any], two: NDArray[Any]) -> int:
 
 def verdict(result: Bisection) -> str:
     """The comparison in a sentence or two for people."""
-    inputs = f"{result.inputs:,} input{'' if result.inputs == 1 else 's'}"
+    word = "step" if result.steps else "input"
+    inputs = f"{result.inputs:,} {word}{'' if result.inputs == 1 else 's'}"
     first, problem = result.first, result.problem
     text = f"{len(result.layers):,} layers on {inputs}: 0 bytes differ from TensorFlow Lite Micro."
     if problem is not None:
@@ -206,8 +239,9 @@ def verdict(result: Bisection) -> str:
         )
     if first is None:
         return text
+    when = f", in step {first.step}" if result.steps else ""
     difference = (
-        f"The first layer that differs is {first.name}: {first.differing:,} of {first.size:,} "
-        f"bytes, by {first.worst:,} at most."
+        f"The first layer that differs is {first.name}{when}: {first.differing:,} of "
+        f"{first.size:,} bytes, by {first.worst:,} at most."
     )
     return difference if problem is None else f"{difference} {text}"

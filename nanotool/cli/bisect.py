@@ -35,6 +35,8 @@ def command(
 ) -> None:
     """Compare every layer with TensorFlow Lite Micro's, and name the first that differs.
 
+    A model with states takes its inputs as steps; several inputs are a .npz file.
+
     Needs the package tflite-micro. Exit code 1 if a byte differs, or a layer cannot be compared.
     """
     from nanotool.backends.c.emit import golden_inputs
@@ -43,7 +45,7 @@ def command(
 
     def inputs(graph: QGraph) -> Any:
         made, _ = golden_inputs(graph, INPUTS)
-        return made[0] if input is None else load_inputs(graph, input)[0][0]
+        return made if input is None else load_inputs(graph, input)[0]
 
     with progress("Comparing") as show:
         result = bisect_model(model, inputs, show)

@@ -14,12 +14,13 @@ import pytest
 from handmade import GraphBuilder, digits_cnn
 from numpy.typing import NDArray
 from random_graphs import ALL, random_graph, random_inputs
+from test_states import wake_word
 
 from nanotool import bisect, tflm
 from nanotool.backends import tflite
 from nanotool.backends.c.emit import golden_inputs
 from nanotool.errors import MissingTool, UnsupportedOp
-from nanotool.ir import MaxPool2D, QGraph, Window
+from nanotool.ir import Binary, MaxPool2D, QGraph, QOp, QTensor, State, Unary, Window
 from nanotool.models import load_model
 from nanotool.ops import Layer
 from nanotool.simulate import kernel, simulate
@@ -172,3 +173,36 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = digits_cnn()
     with pytest.raises(MissingTool, match="pip install tflite-micro"):
         bisect.bisect(graph, random_inputs(graph, 1))
+
+
+def test_steps_and_several_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model with states, step by step; a wrong layer is named in the first step that differs,
+    not one in front of it that a state makes differ later."""
+    path = wake_word("hey_mycroft")
+    result = bisect.bisect_model(path, lambda graph: golden_inputs(graph, 6)[0])
+    assert result.agrees and result.steps and "on 6 steps" in bisect.verdict(result)
+    for name in ("two_inputs", "two_outputs"):
+        ends = bisect.bisect_model(MODELS / f"{name}.tflite", lambda g: golden_inputs(g, 3)[0])
+        assert ends.agrees and not ends.steps
+    right = kernel.handlers[Binary]
+
+    def wrong(layer: Layer[Binary], *x: NDArray[Any]) -> NDArray[Any]:
+        """Wrong from the third step on, when the sum that is kept is above 20."""
+        y = right(layer, *x)
+        return np.asarray(np.where(y > 20, y - 1, y), y.dtype)
+
+    monkeypatch.setitem(kernel.handlers, Binary, wrong)
+    shape = (2,)
+    tensors = {name: QTensor(name, shape, 0.5, 0) for name in ("x", "s", "front", "sum")}
+    graph = QGraph(
+        "counter",
+        tensors,
+        (QOp("front", Unary("relu"), ("s",)), QOp("sum", Binary("add"), ("front", "x"))),
+        ("x",),
+        ("sum",),
+        states=(State("s", "s", "sum", np.zeros(shape, np.int8)),),
+    )
+    found = bisect.bisect(graph, np.full((6, *shape), 9, np.int8))
+    assert found.first is not None
+    assert (found.first.name, found.first.step) == ("sum", 2)
+    assert found.to_json()["first_step"] == 2 and "sum, in step 2" in bisect.verdict(found)
