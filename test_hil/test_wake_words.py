@@ -1,7 +1,6 @@
-"""microWakeWord's models in firmware: step by step TensorFlow Lite Micro's bytes, and after a reset.
+"""microWakeWord's models in firmware: TensorFlow Lite Micro's bytes, and after a reset again.
 
-Emulated only: a real board would have to be flashed with them. Boards with no instructions of their
-own for it are slow: `--board xtensa_sim` runs them there.
+Emulated only: a real board would have to be flashed with them. Other boards by `--board`.
 """
 
 from __future__ import annotations
