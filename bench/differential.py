@@ -1,11 +1,13 @@
 """Random graphs of all operators, in every way there is, against TFLite Micro: count the bytes.
 
     python -m bench.differential [--count 20000] [--first 0] [--samples 6]
+    python -m bench.differential --steps 20 [--count 20000] [--first 0]
 
-Graph number N depends on N alone: ``--first N --count 1`` makes it again. Compared with what
-TFLite Micro makes of the written .tflite file are the simulator, the C library, and the simulator
-on what the importer makes of that file. Ends with a table of the operators, and with 1 if any byte
-differed.
+The second form takes models with states, and with several inputs and outputs, over so many steps of
+a sequence. Graph number N depends on N alone: ``--first N --count 1`` makes it again. Compared with
+what TFLite Micro makes of the written .tflite file are the simulator, the C library, and the
+simulator on what the importer makes of that file. Ends with a table of the operators, and with 1 if
+any byte differed.
 """
 
 from __future__ import annotations
@@ -25,11 +27,18 @@ REPORT_EVERY = 1000  # graphs
 PLANNING = (2_000, 500)  # the planner's work on each graph, as nanotool.plan counts it
 
 
-def run(first: int, count: int, samples: int) -> int:
-    """Check the graphs, print what they held and what differed; how many did."""
+def run(first: int, count: int, samples: int, steps: int = 0) -> int:
+    """Check the graphs, print what they held and what differed; how many did. ``steps``: models
+    with states, over so many."""
     sys.path.insert(0, str(ROOT / "tests" / "python"))  # generators and oracle belong to the tests
-    from differential import differences  # noqa: PLC0415
-    from random_graphs import ALL, random_graph, random_inputs  # noqa: PLC0415
+    from differential import differences, step_differences  # noqa: PLC0415
+    from random_graphs import (  # noqa: PLC0415
+        ALL,
+        random_graph,
+        random_inputs,
+        random_sequence,
+        random_steps,
+    )
 
     # What is compared is bytes, in any arena that is right: the smallest one would take most of
     # the time.
@@ -37,16 +46,19 @@ def run(first: int, count: int, samples: int) -> int:
     seen: Counter[str] = Counter()
     compared, faults, start = 0, 0, time.monotonic()
     for number in range(first, first + count):
-        graph = random_graph(number, kinds=ALL, tflite=True, borders=True)
-        x = random_inputs(graph, samples, number)
         try:
-            found: object = differences(graph, x)
+            if steps:
+                graph = random_steps(number)
+                found: object = step_differences(graph, random_sequence(graph, steps, number))
+            else:
+                graph = random_graph(number, kinds=ALL, tflite=True, borders=True)
+                found = differences(graph, random_inputs(graph, samples, number))
         except NanoError as error:
             found = error
         if found:
             faults += 1
             print(f"graph {number}: {found}", flush=True)
-        compared += samples * graph.output_tensor.nbytes
+        compared += (steps or samples) * sum(tensor.nbytes for tensor in graph.output_tensors)
         seen.update(_name(layer.op, graph.tensors[layer.inputs[0]].shape) for layer in graph.ops)
         if (number - first + 1) % REPORT_EVERY == 0:
             elapsed = time.monotonic() - start
@@ -81,8 +93,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000, help="graphs")
     parser.add_argument("--first", type=int, default=0, help="number of the first graph")
     parser.add_argument("--samples", type=int, default=6, help="inputs of each graph")
+    parser.add_argument("--steps", type=int, default=0, help="of models with states")
     arguments = parser.parse_args()
-    return int(run(arguments.first, arguments.count, arguments.samples) > 0)
+    return int(run(arguments.first, arguments.count, arguments.samples, arguments.steps) > 0)
 
 
 if __name__ == "__main__":

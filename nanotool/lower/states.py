@@ -51,7 +51,8 @@ def place_states(
     """
     if not states:
         return Placed(tuple(ops), buffers, {}, tuple(outputs))
-    work = _Work(list(ops), dict(buffers), list(outputs), {state.read for state, _ in states})
+    reads, nexts = {state.read for state, _ in states}, {following for _, following in states}
+    work = _Work(list(ops), dict(buffers), list(outputs), reads, nexts)
     work.free_outputs({state.read for state, following in states if state.read != following})
     for state, following in states:
         if state.read != following:
@@ -96,6 +97,7 @@ class _Work:
     buffers: dict[str, int]
     outputs: list[str]
     reads: set[str]  # the states' buffers
+    nexts: set[str]  # the buffers of what states become
     views: dict[str, tuple[str, int]] = field(default_factory=dict)
     before: dict[int, set[int]] = field(default_factory=dict)  # op -> those that follow it
     dropped: set[int] = field(default_factory=set)  # copies of what lies in its place already
@@ -201,7 +203,9 @@ class _Work:
             return False
         whole = self.ops[shift[0]].inputs[0]
         parts = self.writers(whole)
-        if not parts or whole in self.views or whole in self.outputs or not self._is_plain(whole):
+        if not parts or whole in self.views or not self._is_plain(whole):
+            return False
+        if whole in self.outputs or whole in self.nexts:  # it has to last as a whole
             return False
         front = self.ops[parts[0]]
         if front.inputs != (read,) or contiguous_copy(front) != (0, 0, size):

@@ -16,7 +16,7 @@ from nanotool.ir import QGraph, Unary
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
-from nanotool.simulate import simulate
+from nanotool.simulate import simulate, simulate_steps
 from nanotool.targets import TARGETS
 
 
@@ -41,6 +41,37 @@ def differences(graph: QGraph, x: NDArray[Any]) -> dict[str, int]:
         if different.any():
             found[who] = int(np.count_nonzero(different))
     return found
+
+
+def step_differences(graph: QGraph, steps: tuple[NDArray[Any], ...]) -> dict[str, int]:
+    """The same of a model with states, or with several ends, over consecutive steps."""
+    model = writer.write(graph)
+    expected = oracle.run_steps(model, steps, len(graph.outputs))
+    lowered = {target: lower(graph, target) for target in TARGETS}
+    answers = {
+        "simulator": simulate_steps(graph, steps)[0],
+        **{
+            f"C library, {target}": Runtime(one, plan(one)).run_steps(steps)
+            for target, one in lowered.items()
+        },
+    }
+    if _imports(graph):
+        again = convert.from_model(file.read(model), "again", "test")
+        answers["simulator, imported"] = simulate_steps(
+            again,
+            [
+                x.reshape(len(x), *tensor.shape)
+                for x, tensor in zip(steps, again.input_tensors, strict=True)
+            ],
+        )[0]
+    wrong = {
+        who: sum(
+            int(np.count_nonzero(y.reshape(len(y), -1) != wanted.reshape(len(y), -1)))
+            for y, wanted in zip(outputs, expected, strict=True)
+        )
+        for who, outputs in answers.items()
+    }
+    return {who: count for who, count in wrong.items() if count}
 
 
 def _run(graph: QGraph, x: NDArray[Any], target: str) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from random_graphs import ALL, random_graph
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import LayerQuality, QGraph
 from nanotool.qfile import (
+    GENERAL,
     MAGIC,
     PREFIX,
     SIMPLE,
@@ -28,7 +29,7 @@ from nanotool.qfile import (
     save,
     to_bytes,
 )
-from nanotool.simulate import simulate
+from nanotool.simulate import simulate, simulate_steps
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -183,6 +184,23 @@ def test_stored_files_of_every_version(version: int) -> None:
     told = graphs["dense"]
     assert told.labels[-1] == "Ä59" and told.samples and told.source == "torch: Netz"
     assert told.quality[1] == LayerQuality(told.output, 31.5, 0.25)
+
+
+def test_stored_files_of_models_with_states() -> None:
+    """Format 2: several inputs and outputs, states, layers that write several tensors."""
+    with np.load(MODELS / "format_2.npz") as stored:
+        kinds = [name.removesuffix(".nano") for name in stored if name.endswith(".nano")]
+        for kind in kinds:
+            content = stored[f"{kind}.nano"].tobytes()
+            assert PREFIX.unpack_from(content)[1] == GENERAL
+            graph = from_bytes(content)
+            assert graph.states and to_bytes(graph) == content
+            steps = [stored[f"{kind}.x{i}"] for i in range(len(graph.inputs))]
+            for number, y in enumerate(simulate_steps(graph, steps)[0]):
+                assert same(y, stored[f"{kind}.y{number}"]), kind
+        told = from_bytes(stored["several ends.nano"].tobytes())
+    assert {"several ends", "lstm", "svdf int8", "svdf int16", "exchanged"} == {*kinds}
+    assert told.labels[2] == "Ä" and len(told.samples) == 2 and told.source == "torch: Netz"
 
 
 @FUZZ

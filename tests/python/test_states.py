@@ -186,6 +186,22 @@ def streamed() -> QGraph:
     )
 
 
+def remembered_whole() -> QGraph:
+    """A window of which the end is one state and the whole another."""
+    rows, wide = (3, 1, 4), (4, 1, 4)
+    return graph_of(
+        {"x": ROW, "h": ROW, "s": rows, "all": wide, "end": rows, "before": wide, "y": wide},
+        (
+            QOp("h", Unary("relu"), ("x",)),
+            QOp("all", Concat(0), ("s", "h")),
+            _slice("end", "all", 1),
+            QOp("y", Binary("add"), ("all", "before")),
+        ),
+        {"s": "end", "before": "all"},
+        ("y",),
+    )
+
+
 def rolled() -> QGraph:
     return graph_of(
         {"x": ROW, "h": ROW, "s": (4, 1, 4), "end": (3, 1, 4), "all": (4, 1, 4), "y": ROW},
@@ -248,6 +264,7 @@ FORMS = {
     "streamed": streamed(),
     "window": window(4),
     "odd window": window(3),
+    "remembered whole": remembered_whole(),
     "rolled": rolled(),
     "summed": summed(),
     "read late": read_late(),

@@ -1,6 +1,7 @@
 """Random but valid QGraphs over every operator, small enough for every device.
 
     random_graph(seed)              the same graph for the same seed, always
+    random_steps(seed)              likewise with states, several inputs and outputs
     graphs()                        the same as a hypothesis strategy (shrinks to fewer layers)
     random_inputs(graph, n, seed)   inputs: random ones, and the extremes
     examples(n)                     hypothesis settings: n examples, the same ones on every run;
@@ -27,6 +28,7 @@ from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
 from random_graphs.builder import FULL, MAX_TENSOR, MAX_WEIGHTS, Builder, Maker
 from random_graphs.joins import JOINS, other_output, quantized_input
 from random_graphs.layers import PLAIN, same_padding
+from random_graphs.steps import grown, random_sequence
 
 __all__ = [
     "ALL",
@@ -39,6 +41,8 @@ __all__ = [
     "graphs",
     "random_graph",
     "random_inputs",
+    "random_sequence",
+    "random_steps",
     "same_padding",
 ]
 
@@ -104,6 +108,19 @@ def random_graph(
         break
     name = f"random_{seed}"
     return b.graph(name, random_inputs(b.graph(name), 4, seed))
+
+
+def random_steps(seed: int) -> QGraph:
+    """A valid model with states, and perhaps with several inputs and outputs, that a .tflite file
+    can express."""
+    rng = np.random.default_rng([seed, 4])
+    while True:
+        b = Builder(rng, True, 0)
+        b.makers = _urn(PLAIN, ALL)
+        b.start(_input_shape(b, ALL))
+        graph = grown(b, b.between(4, 14))
+        if graph is not None:
+            return graph
 
 
 def random_inputs(graph: QGraph, n: int, seed: int = 0) -> NDArray[Any]:

@@ -41,7 +41,7 @@ def _aligned(b: Builder, name: str, axes: int) -> NDArray[np.float64]:
     return real.reshape(len(real), *(1,) * (axes - real.ndim + 1), *real.shape[1:])
 
 
-def _binary_of(b: Builder, one: str, two: str) -> bool:
+def binary_of(b: Builder, one: str, two: str) -> bool:
     """Any binary function of two tensors that broadcast."""
     function = str(b.rng.choice(sorted(REAL)))
     shape = _broadcast(b.tensors[one].shape, b.tensors[two].shape)
@@ -94,7 +94,7 @@ def _undone_unless(b: Builder, make: Callable[[Builder], bool]) -> bool:
 
 
 def _binary(b: Builder) -> bool:
-    return _undone_unless(b, lambda b: _binary_of(b, b.end, _operand(b)))
+    return _undone_unless(b, lambda b: binary_of(b, b.end, _operand(b)))
 
 
 def _prelu(b: Builder) -> bool:
@@ -193,7 +193,7 @@ def _fork(b: Builder) -> bool:
         if one == two:
             return False
         shapes = b.tensors[one].shape, b.tensors[two].shape
-        if b.chance(0.6) and _binary_of(b, one, two):
+        if b.chance(0.6) and binary_of(b, one, two):
             return True
         axes = [axis for axis in range(len(shapes[0])) if _joinable(*shapes, axis)]
         if axes:
