@@ -32,7 +32,7 @@ from nanotool.ir import (
     Reshape,
     Softmax,
 )
-from nanotool.passes.lossless import simplify
+from nanotool.passes.lossless import drop_dead_code, simplify
 from nanotool.qfile import graph_hash
 from nanotool.training.config import (
     Arithmetic,
@@ -200,27 +200,23 @@ def _check_end(graph: QGraph, last: QOp, dense: Sequence[str]) -> None:
 
 
 def _backbone(graph: QGraph, features: QTensor) -> QGraph:
-    """What computes ``features``."""
-    needed, ops = {features.name}, []
-    for op in reversed(graph.ops):
-        if op.name in needed:
-            needed.update(op.inputs)
-            ops.append(op)
-    if not ops:
+    """What computes ``features``, in all steps."""
+    _ = graph.input  # one, or an error
+    part = drop_dead_code(
+        replace(
+            graph,
+            outputs=(features.name,),
+            labels=(),
+            quality=(),
+            stream=None,  # its rule was of what is cut off
+        )
+    )
+    if not part.ops:
         raise NanoError(
             f"Nothing of {graph.name} is left before the head.",
             "Name fewer layers: at least one must stay frozen, to compute the features.",
         )
-    part = replace(
-        graph,
-        tensors={name: t for name, t in graph.tensors.items() if name in needed | {graph.input}},
-        ops=tuple(reversed(ops)),
-        outputs=(features.name,),
-        labels=(),
-        quality=tuple(q for q in graph.quality if q.tensor in needed),
-        constants={name: data for name, data in graph.constants.items() if name in needed},
-        stream=None,  # its rule was of what is cut off
-    )
+    part = replace(part, quality=tuple(q for q in graph.quality if q.tensor in part.tensors))
     return simplify(part)
 
 

@@ -22,7 +22,7 @@ from nanotool.errors import NanoError
 from nanotool.ir import QGraph
 from nanotool.pipeline import prepare
 from nanotool.runtime import Runtime
-from nanotool.simulate import simulate, simulate_steps
+from nanotool.simulate import simulate, simulate_all, simulate_steps
 from nanotool.streaming import Streamed, stream_graph
 
 MORE = 3  # steps behind the first full window
@@ -172,6 +172,20 @@ def test_what_stays_is_not_copied() -> None:
     moves = [op for op in lowered.ops if op.kernel == "nano_copy"]
     assert len(moves) == len(steps.states) + 1  # the input comes from the caller
     assert plan.state_size <= sum(s.initial.nbytes for s in steps.states) + 4 + 8 + 8 + 12
+
+
+def test_a_head_learns_behind_steps() -> None:
+    """The backbone keeps the states that its features need."""
+    net = nn.Sequential(nn.Conv1d(4, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+                        nn.Linear(6, 3))  # fmt: skip
+    steps = nanotool.stream(quantized(net, 4, 16), axis=1)
+    head = steps.trainable([steps.graph.ops[-1].name])
+    assert len(head.backbone.states) == len(steps.graph.states) == 2
+    x = np.random.default_rng(1).integers(-128, 128, (20, *steps.graph.input_tensor.shape))
+    features = head.backbone.output
+    whole = simulate_all(steps.graph, x.astype(np.int8))
+    got = simulate(head.backbone, x.astype(np.int8))
+    np.testing.assert_array_equal(got, whole[features])
 
 
 def test_command(tmp_path: Path) -> None:
