@@ -31,6 +31,7 @@ def quantize(
     labels: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
     trust: bool = False,
+    evaluation_data: Any = None,
 ) -> QuantizedModel:
     """The int8 form of a PyTorch ``model``.
 
@@ -44,7 +45,8 @@ def quantize(
     (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred serve well.
     ``name`` becomes the name in C. ``observer``: how ranges are chosen, "minmax", "percentile" or
     "mse". ``labels``: names of the output's classes. ``progress(done, total)`` is called now
-    and then.
+    and then. ``evaluation_data``, N x input shape: what the model will be judged by, or meet in
+    use; a warning tells if the calibration data are of another range.
 
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.
@@ -72,6 +74,7 @@ def quantize(
         example=batches[0][:2],
         name=model_identifier(name),
         labels=tuple(labels),
+        evaluation=None if evaluation_data is None else project.to_floats(evaluation_data),
     )
     return QuantizedModel(project.quantize_source(source, observer, progress))
 

@@ -220,18 +220,14 @@ def bench(
     progress: Progress | None = None,
     reset_every: int = 0,
 ) -> BenchResult:
-    """Measure `firmware` on its board with `inputs` (N x input shape, of the input's type; of
-    several one array each; `bench_steps` if None). A model with states takes them as consecutive
-    steps from a reset, and from every `reset_every`-th on (0: none); its time is the first step's.
+    """Measure `firmware` on its board with `inputs` (as `compare.device_inputs` takes them;
+    `bench_steps` if None). A model with states takes them as consecutive steps from a reset, and
+    from every `reset_every`-th on (0: none); its time is the first step's.
 
-    `port`: a real board, flashed with it; None: the emulator.
+    `port`: a real board, flashed with it; None: the emulator. `NanoError` for other inputs.
     """
     graph = firmware.graph
-    given = bench_steps(graph) if inputs is None else compare.one_each(inputs)
-    x = tuple(
-        np.asarray(data).reshape(-1, *tensor.shape)
-        for data, tensor in zip(given, graph.input_tensors, strict=True)
-    )
+    x = compare.device_inputs(graph, bench_steps(graph) if inputs is None else inputs)
     if not len(x[0]):
         raise NanoError("There are no inputs to measure with.", "Give at least one.")
     with connect(firmware.board, firmware.elf, port) as device:

@@ -489,8 +489,8 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
             "`nanotool doctor` looks for everything a build needs.",
         )
     text = "\n".join(lines)
-    if missing_bytes := re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", text):
-        raise _Overflow({region: int(size) for region, size in missing_bytes})
+    if missing_bytes := _overflows(board, text):
+        raise _Overflow(missing_bytes)
     quoted = [line for line in lines if re.search(r"error|undefined|\*\*\*", line, re.I)]
     if "upload" in run and "*** [upload]" in text:
         said = [line.strip() for line in quoted if "*** [upload]" not in line]
@@ -498,12 +498,66 @@ def _refused(board: Board, run: Sequence[str], lines: Sequence[str]) -> None:
             f"{board.title} was not flashed: {' '.join(said[-3:]) or lines[-1]}",
             f"Check the cable, the port and who else has it open. `{command}` shows everything.",
         )
-    raise (_LinkError if "ld returned" in text else BuildError)(
+    if "ld returned" in text:
+        raise _unlinked(board, text, f"`{command}` shows everything.")
+    raise BuildError(
         f"The firmware for {board.name} does not build:\n"
         + "\n".join((quoted or list(lines))[:_ERROR_LINES])
         + "\n",
         f"Run `{command}` to see everything.",
     )
+
+
+def _overflows(board: Board, text: str) -> dict[str, int]:
+    """Region -> bytes that it lacks, as the linker says it, or whoever weighs what it made."""
+    found = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", text)
+    missing = {region: int(size) for region, size in found}
+    if missing:
+        return missing
+    regions = board.regions(registry=bool(board.registry_parts))
+    holding = {what: region.name for region in reversed(regions) for what in region.holds}
+    code, data = holding.get("code", "FLASH"), holding.get("data", "RAM")
+    # PlatformIO's words, and those of ESP-IDF's check_sizes.py
+    weighed = (
+        r"The (program|data) size \((\d+) bytes\) is greater than maximum allowed \((\d+) bytes"
+    )
+    for what, size, most in re.findall(weighed, text):
+        missing[code if what == "program" else data] = int(size) - int(most)
+    for size in re.findall(r"Part '.*\(overflow 0x([0-9a-fA-F]+)", text):
+        missing[code] = max(missing.get(code, 0), int(size, 16))
+    return missing
+
+
+def _unlinked(board: Board, text: str, everything: str) -> BuildError:
+    """What a linker means that found room and made no program."""
+    if "reaches into the weights' place" in text:  # firmware/boards/esp32_bare/link.ld
+        return BuildError(
+            f"Code and constants are too large for {board.name} with its weights in flash, where "
+            "those begin 64 KB in.",
+            "Build with --weights dram, or with --optimize size.",
+        )
+    if full := re.findall(r"(\w+) segment data does not fit", text):  # ESP-IDF's sections.ld
+        return BuildError(
+            f"The firmware does not fit {board.name}: {' and '.join(dict.fromkeys(full))} is full.",
+            "--optimize size takes less; `nanotool boards` lists boards with more memory.",
+        )
+    names = list(dict.fromkeys(re.findall(r"undefined reference to [`']([^`']+)'", text)))
+    if names:
+        ours = [name for name in names if name.startswith("nano_")]
+        return _LinkError(
+            f"The firmware for {board.name} uses what nothing defines: {', '.join(names[:5])}"
+            f"{f' and {len(names) - 5} more' if len(names) > 5 else ''}.",
+            (
+                "The library has no such function: a model folder of another version is exported "
+                "again. "
+                if ours
+                else "A board's files define all of firmware/board.h: docs/porting.md. "
+            )
+            + everything,
+        )
+    said = re.findall(r"(?:^|[/ \\])ld(?:\.\w+)?: (.+)$", text, re.M)
+    told = " ".join(dict.fromkeys(said[:3])) or text.splitlines()[-1]
+    return _LinkError(f"The firmware for {board.name} does not link: {told}", everything)
 
 
 # --- the result -----------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from nanotool import qfile, simulate
 from nanotool.device.answers import Info
 from nanotool.device.client import Device
-from nanotool.errors import DeviceError
-from nanotool.ir import Int8Array, Lowered, QGraph
+from nanotool.errors import DeviceError, NanoError
+from nanotool.inputs import in_order
+from nanotool.ir import DTYPES, Int8Array, Lowered, QGraph
 from nanotool.simulate import Inputs
 
 
@@ -55,6 +56,21 @@ def check_model(info: Info, graph: QGraph, lowered: Lowered) -> None:
 def one_each(x: Inputs) -> tuple[NDArray[Any], ...]:
     """One array an input; a single array is that of the only one."""
     return (x,) if isinstance(x, np.ndarray) else tuple(x)
+
+
+def device_inputs(graph: QGraph, x: Inputs) -> tuple[NDArray[Any], ...]:
+    """``x`` as one array an input: [n, *shape on the device], of its type, as many of each; a
+    single array may come alone. `NanoError` for anything else: `nanotool.inputs.to_device` makes
+    such arrays of users' data."""
+    given = in_order(graph, {str(number): data for number, data in enumerate(one_each(x))})
+    for tensor, data in zip(graph.input_tensors, given, strict=True):
+        if data.dtype != DTYPES[tensor.dtype] or data.shape[1:] != tensor.shape or not data.ndim:
+            raise NanoError(
+                f"{graph.name} takes n x {list(tensor.shape)} {tensor.dtype} as {tensor.name}; "
+                f"given is {list(data.shape)} {data.dtype}.",
+                "nanotool.inputs.to_device(graph, x) makes it from what PyTorch's model takes.",
+            )
+    return given
 
 
 def expected_outputs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,18 +153,22 @@ def as_array(data: Any) -> NDArray[Any]:
 
 
 def in_order(graph: QGraph, arrays: Mapping[str, Any], origin: str = "") -> tuple[Any, ...]:
-    """One of ``arrays`` an input, in the model's order: they are called as the inputs are, or 0, 1,
-    …. ``origin``: where they are from, for the message. `NanoError` where one is missing or left
-    over, or where they are of different numbers of samples."""
-    keys = [
-        tensor.name if tensor.name in arrays else str(number)
-        for number, tensor in enumerate(graph.input_tensors)
-    ]
+    """`by_name` of the graph's inputs."""
+    return by_name(graph.inputs, arrays, origin, graph.name)
+
+
+def by_name(
+    names: Sequence[str], arrays: Mapping[str, Any], origin: str, model: str
+) -> tuple[Any, ...]:
+    """One of ``arrays`` an input of ``model``, in its order, ``names``: they are called as the
+    inputs are, or 0, 1, …. ``origin``: where they are from, for the message. `NanoError` where one
+    is missing or left over, or where they are of different numbers of samples."""
+    keys = [name if name in arrays else str(number) for number, name in enumerate(names)]
     if set(keys) != set(arrays) or len(set(keys)) != len(keys):
         held = "one array" if list(arrays) == ["0"] else ", ".join(arrays) or "nothing"
-        takes = ", ".join(f"{number} {name}" for number, name in enumerate(graph.inputs))
+        takes = ", ".join(f"{number} {name}".rstrip() for number, name in enumerate(names))
         raise NanoError(
-            f"{origin or 'The data'} holds {held}; {graph.name} takes "
+            f"{origin or 'The data'} holds {held}; {model} takes "
             f"{len(keys)} input{'' if len(keys) == 1 else 's'}: {takes}.",
             "Name each array as its input is called, or by its number; several go in a .npz file.",
         )

@@ -11,7 +11,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError, NanoWarning
 from nanotool.files import read_array
-from nanotool.frontends.torch import capture, capture_program, load_program
+from nanotool.frontends.torch import capture, capture_program, check_model, load_program
 from nanotool.identifiers import model_identifier
-from nanotool.inputs import as_array
+from nanotool.inputs import as_array, clipping, to_device
 from nanotool.ir import Graph, QGraph
 from nanotool.passes import prepare
 from nanotool.progress import Progress
@@ -46,16 +46,22 @@ class Source:
     example: NDArray[np.float32]  # one batch to trace with
     name: str  # a C identifier
     labels: tuple[str, ...] = ()
+    evaluation: NDArray[np.float32] | None = None  # N x input shape: what the model will meet
 
 
 def load_source(
-    path: Path, calibration: Path | None = None, name: str = "", *, trust: bool = False
+    path: Path,
+    calibration: Path | None = None,
+    name: str = "",
+    *,
+    evaluation: Path | None = None,
+    trust: bool = False,
 ) -> Source:
     """The model and calibration data that ``path`` names.
 
-    ``calibration`` (.npy) replaces the file's own, ``name`` the model's name. A .py file is run; a
-    .pt2 file may bring code only with ``trust``. Raises `NanoError` for what is missing; an error
-    inside the user's file is shown with its line.
+    ``calibration`` and ``evaluation`` (.npy) replace the file's own, ``name`` the
+    model's name. A .py file is run; a .pt2 file may bring code only with ``trust``. Raises
+    `NanoError` for what is missing; an error inside the user's file is shown with its line.
     """
     if path.is_dir() or not path.exists():
         raise NanoError(f"{path} {_missing(path)}.", ACCEPTED)
@@ -63,8 +69,12 @@ def load_source(
         raise NanoError(f"{path} is neither a .py nor a .pt2 file.", ACCEPTED)
     data = None if calibration is None else read_array(calibration)
     if path.suffix == ".py":
-        return _from_script(path, data, name)
-    return _from_program(path, data, name, trust)
+        source = _from_script(path, data, name)
+    else:
+        source = _from_program(path, data, name, trust)
+    if evaluation is None:
+        return source
+    return replace(source, evaluation=to_floats(read_array(evaluation), "evaluation"))
 
 
 def load_saved(path: Path, *, trust: bool = False) -> torch.export.ExportedProgram:
@@ -90,17 +100,24 @@ def float_graph(source: Source) -> Graph:
 def quantize_source(
     source: Source, observer: str = "minmax", progress: Progress | None = None
 ) -> QGraph:
-    """Capture, prepare, calibrate, quantize."""
+    """Capture, prepare, calibrate, quantize. What the data are hardly meant to be is warned of."""
     graph = float_graph(source)
     for doubt in doubts(graph, source.batches):
         warnings.warn(doubt, NanoWarning, stacklevel=3)
-    return quantize(
+    quantized = quantize(
         prepare(graph),
         source.batches,
         observer=observer,
         labels=source.labels,
         progress=progress,
     )
+    if source.evaluation is not None:
+        to_device(quantized, source.evaluation)  # NanoError for another shape
+        beyond = clipping(quantized, source.evaluation)
+        if beyond is not None and beyond.serious:
+            told = f"The evaluation data are unlike the calibration data. {beyond}"
+            warnings.warn(told, NanoWarning, stacklevel=3)
+    return quantized
 
 
 # --- A Python file --------------------------------------------------------------------------------
@@ -111,9 +128,10 @@ def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
     model = values.get("model")
     if isinstance(model, types.FunctionType):
         model = _call(path, "model", model)
-    if not isinstance(model, torch.nn.Module):
-        found = "defines no `model`" if model is None else f"`model` is {type(model).__name__}"
-        raise NanoError(f"{path}: {found}.", ACCEPTED)
+    if model is None:
+        raise NanoError(f"{path}: defines no `model`.", ACCEPTED)
+    if not isinstance(model, torch.export.ExportedProgram):
+        check_model(model, f"{path}: `model`")
     if data is None:
         data = values.get("calibration")
         if callable(data) and not isinstance(data, (np.ndarray, torch.Tensor)):
@@ -127,10 +145,15 @@ def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
     return Source(
         model=model,
         batches=batches,
-        example=batches[0][:2] if example is None else _floats(example, "example"),
+        example=batches[0][:2] if example is None else to_floats(example, "example"),
         name=model_identifier(name or str(values.get("name") or path.stem)),
         labels=_labels(path, values.get("labels")),
+        evaluation=_evaluation(values.get("evaluation")),
     )
+
+
+def _evaluation(data: Any) -> NDArray[np.float32] | None:
+    return None if data is None else to_floats(data, "evaluation")
 
 
 def _labels(path: Path, labels: Any) -> tuple[str, ...]:
@@ -198,7 +221,7 @@ def _user_code(path: Path) -> Iterator[None]:
 def _iterate(path: Path, data: Any) -> Iterator[Any] | NDArray[Any]:
     """Batches one by one, errors of the user's generator with their line; or one array."""
     if isinstance(data, (np.ndarray, torch.Tensor)):
-        return _floats(data, "calibration")
+        return to_floats(data, "calibration")
     if isinstance(data, (str, bytes, Path)) or not isinstance(data, Iterable):
         raise NanoError(
             f"{path}: `calibration` is {type(data).__name__}.",
@@ -219,7 +242,7 @@ def _from_program(path: Path, data: NDArray[Any] | None, name: str, trust: bool)
     if data is None:
         raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
     program = load_program(path, trust=trust)
-    batches = to_batches(_floats(data, "calibration"))
+    batches = to_batches(to_floats(data, "calibration"))
     return Source(program, batches, batches[0][:2], model_identifier(name or path.stem))
 
 
@@ -229,7 +252,7 @@ def _from_program(path: Path, data: NDArray[Any] | None, name: str, trust: bool)
 def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
     """Float batches from one array (split) or from batches; of (input, target) pairs the inputs."""
     if isinstance(data, np.ndarray):
-        array = _floats(data, "calibration")
+        array = to_floats(data, "calibration")
         if array.ndim < 2 or not len(array):
             raise NanoError(
                 f"The calibration data have shape {array.shape}.",
@@ -237,7 +260,7 @@ def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
             )
         return [array[start : start + BATCH] for start in range(0, len(array), BATCH)]
     batches = [
-        _floats(item[0] if isinstance(item, (tuple, list)) else item, "calibration")
+        to_floats(item[0] if isinstance(item, (tuple, list)) else item, "calibration")
         for item in data
     ]
     batches = [batch for batch in batches if len(batch)]
@@ -254,7 +277,7 @@ def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
     return batches
 
 
-def _floats(data: Any, what: str) -> NDArray[np.float32]:
+def to_floats(data: Any, what: str = "evaluation_data") -> NDArray[np.float32]:
     """``data`` as a float32 array, detached from any device."""
     try:
         floats = np.ascontiguousarray(as_array(data), np.float32)

@@ -67,9 +67,8 @@ def run(
     *,
     reset_every: int = 0,
 ) -> RunResult:
-    """Run ``x`` (one array, or one an input: [n, *shape] each, of the input's type) on the board,
-    which must hold ``lowered``, and compare with ``graph``: the same model, or the one that
-    ``lowered`` is a simpler form of.
+    """Run ``x`` (as `compare.device_inputs` takes it) on the board, which must hold ``lowered``,
+    and compare with ``graph``: the same model, or the one that ``lowered`` is a simpler form of.
 
     A model with states takes the inputs as consecutive steps from a reset; so does every
     ``reset_every``-th one (0: none).
@@ -77,7 +76,7 @@ def run(
     Where an output differs, the first input that has one is run once more, layer by layer.
     """
     compare.check_model(device.info(), lowered.graph, lowered)
-    given = compare.one_each(x)
+    given = compare.device_inputs(graph, x)
     expected, _ = simulate_steps(graph, given, reset_every=reset_every)
     count = len(given[0])
     rows = [wanted.reshape(count, -1).view(np.int8) for wanted in expected]

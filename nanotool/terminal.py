@@ -53,15 +53,15 @@ from nanotool.device.commands import (
 )
 from nanotool.device.tensors import TensorInfo
 from nanotool.errors import DeviceError, NanoError
-from nanotool.files import read_array
-from nanotool.inputs import Clipping, check_finite, clipped, clipping, to_device
+from nanotool.files import read_arrays
+from nanotool.inputs import Clipping, by_name, check_finite, clipped, clipping, to_device
 from nanotool.ir import DTYPES, QGraph, QTensor
 from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, table
 
 LOCAL: Mapping[str, str] = MappingProxyType(
     {
-        ":load": "FILE.npy [I]: send the file, or its I-th sample, as the input",
+        ":load": "FILE.npy [I]: send its sample, the I-th or the first; several inputs: .npz",
         ":live": "FILE.npy [I]: run its samples one by one, from the I-th on, until Ctrl-C",
         ":raw": "show answers as they come over the line, or not",
         ":help": "this list",
@@ -282,14 +282,15 @@ class Link(Protocol):
     def exchange(  # noqa: D102
         self, command: str, timeout: float | None = None
     ) -> tuple[list[str], list[Any]]: ...
-    def load(self, data: bytes | NDArray[Any]) -> None: ...  # noqa: D102
+    def load(self, data: Sequence[NDArray[Any]]) -> None: ...  # noqa: D102
     def sync(self, timeout: float = 10.0) -> None: ...  # noqa: D102
 
 
-Prepared: TypeAlias = tuple[NDArray[Any], Clipping | None]
-Prepare: TypeAlias = Callable[[Any, int], Prepared]
-"""(array, sample index) -> the input, of the model's type, and what of it saturates; raises
-`NanoError`."""
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]  # as `read_arrays` gives them
+Prepared: TypeAlias = tuple[list[NDArray[Any]], list[str]]
+Prepare: TypeAlias = Callable[[Arrays, int], Prepared]
+"""(arrays, sample index) -> each input, of its type, and sentences on what of them saturates;
+raises `NanoError`."""
 
 
 class Session:
@@ -388,16 +389,17 @@ class Session:
     def _load(self, path: Path, index: str) -> None:
         number = sample_number(index)
         self._get_in_step()
-        data, beyond = self.prepare(read_array(path.expanduser()), number)
+        data, doubts = self.prepare(read_arrays(path.expanduser()), number)
         self.link.load(data)
-        if beyond is not None:
-            self.console.print(f"[yellow]warning:[/yellow] {beyond}", soft_wrap=True)
-        self.console.print(f"Loaded {data.size:,} values. Next: infer 1 0")
+        for doubt in doubts:
+            self.console.print(Text.assemble(("warning:", "yellow"), " ", doubt), soft_wrap=True)
+        loaded = " and ".join(f"{one.size:,}" for one in data)
+        self.console.print(f"Loaded {loaded} values. Next: infer 1 0")
 
     def _live(self, path: Path, index: str) -> None:
         """The classes' bars, redrawn after every inference, until the samples end or Ctrl-C."""
         first = sample_number(index)
-        samples = read_array(path.expanduser())
+        samples = read_arrays(path.expanduser())
         self._get_in_step()
         done = 0
         with Live(console=self.console, auto_refresh=False) as picture:
@@ -432,34 +434,67 @@ class NoSampleError(NanoError):
 def prepare_from_board(link: Link) -> Prepare:
     """How to make an input with nothing but the board's own `info`: device shape only."""
 
-    def prepare(array: Any, index: int) -> Prepared:
-        tensor = input_tensor(link.exchange("info", TIMEOUT)[0])
-        samples = array[None] if tuple(array.shape) == tensor.shape else array
-        if tuple(samples.shape[1:]) != tensor.shape or samples.ndim == 0:
-            raise NanoError(
-                f"The array's shape is {array.shape}; the board takes N samples of {tensor.shape}.",
-                "Name the model as well (nanotool console … MODEL): then its user layout is known.",
-            )
-        sample = pick(samples, index)
-        if sample.dtype == DTYPES[tensor.dtype]:
-            return np.ascontiguousarray(sample), None
-        if sample.dtype.kind != "f" or tensor.dtype != "int8":
-            raise NanoError(
-                f"The array holds {sample.dtype}.", f"Give {tensor.dtype} (raw) or float values."
-            )
-        check_finite(sample[None])
-        beyond = clipped(tensor.dtype, tensor.scale, tensor.zero_point, sample[None])
-        return tensor.quantize(sample), beyond
+    def prepare(arrays: Arrays, index: int) -> Prepared:
+        info = answers.parse_info(link.exchange("info", TIMEOUT)[0])
+        names = [tensor.name for tensor in info.inputs]
+        given = [
+            data[None] if tuple(data.shape) == tensor.shape else data
+            for data, tensor in zip(_matched(names, arrays, info.model), info.inputs, strict=True)
+        ]
+        made = [_sample(data, t, index) for data, t in zip(given, info.inputs, strict=True)]
+        return [sample for sample, _ in made], _told(names, [beyond for _, beyond in made])
 
     return prepare
+
+
+def _matched(names: Sequence[str], arrays: Arrays, model: str) -> tuple[NDArray[Any], ...]:
+    found: tuple[NDArray[Any], ...] = by_name(names, arrays, "The file", model)
+    return found
+
+
+def _sample(
+    samples: NDArray[Any], tensor: TensorInfo, index: int
+) -> tuple[NDArray[Any], Clipping | None]:
+    """One of ``samples`` as the board's ``tensor``, and what of it saturates."""
+    if tuple(samples.shape[1:]) != tensor.shape or samples.ndim == 0:
+        raise NanoError(
+            f"The array's shape is {samples.shape}; the board takes N samples of {tensor.shape}.",
+            "Name the model as well (nanotool console … MODEL): then its user layout is known.",
+        )
+    sample: NDArray[Any] = pick(samples, index)
+    if sample.dtype == DTYPES[tensor.dtype]:
+        return np.ascontiguousarray(sample), None
+    if sample.dtype.kind != "f":
+        raise NanoError(
+            f"The array holds {sample.dtype}.", f"Give {tensor.dtype} (raw) or float values."
+        )
+    check_finite(sample[None])
+    if tensor.dtype == "float32":
+        return np.ascontiguousarray(sample, np.float32), None
+    held = QTensor("input", tensor.shape, tensor.scale, tensor.zero_point, tensor.dtype)
+    beyond = clipped(tensor.dtype, tensor.scale, tensor.zero_point, sample[None])
+    return held.quantize(sample), beyond
+
+
+def _told(names: Sequence[str], beyond: Sequence[Clipping | None]) -> list[str]:
+    """Sentences on what saturates, with the input's name where there are several."""
+    several = len(names) > 1
+    return [
+        f"{name}: {one}" if several else str(one)
+        for name, one in zip(names, beyond, strict=True)
+        if one is not None
+    ]
 
 
 def prepare_from_model(graph: QGraph) -> Prepare:
     """How to make an input where the model is at hand: user or device layout, float or int8."""
 
-    def prepare(array: Any, index: int) -> Prepared:
-        sample: NDArray[Any] = pick(to_device(graph, array), index)
-        return sample, clipping(graph, array[index : index + 1])
+    def prepare(arrays: Arrays, index: int) -> Prepared:
+        given = _matched(graph.inputs, arrays, graph.name)
+        ready = [pick(to_device(graph, data, end), index) for end, data in enumerate(given)]
+        ones = [data[index : index + 1] for data in given]
+        beyond = [clipping(graph, data, end) for end, data in enumerate(ones)]
+        return ready, _told(graph.inputs, beyond)
 
     return prepare
 
@@ -471,12 +506,6 @@ def pick(samples: Any, index: int) -> Any:
             f"There is no sample {index}.", f"The file holds {len(samples)}, from 0."
         )
     return samples[index]
-
-
-def input_tensor(lines: Sequence[str]) -> QTensor:
-    """The input tensor that `info` describes."""
-    told = answers.parse_info(lines).input
-    return QTensor("input", told.shape, told.scale, told.zero_point, told.dtype)
 
 
 # --- Where lines come from ------------------------------------------------------------------------

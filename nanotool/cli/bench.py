@@ -23,6 +23,7 @@ from nanotool.cli.common import (
     build_firmware,
     cut_model,
     examples,
+    find_board,
     load,
     load_inputs,
     out,
@@ -74,14 +75,15 @@ def command(
     from nanotool.bench import bench
     from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
-    trainable = cut_model(load(model), layers, head) if layers or head else None
+    graph = load(model)
+    x, beyond = (None, None) if input is None else load_inputs(graph, input)
+    at = serial_port(port, find_board(board), baud, dtr, rts)
+    trainable = cut_model(graph, layers, head) if layers or head else None
     built = build_firmware(model, board, optimize, task, head=trainable)
-    x, beyond = (None, None) if input is None else load_inputs(built.graph, input)
-    at = serial_port(port, built.board, baud, dtr, rts)
     with progress(f"Measuring on {built.board.name}") as show:
         result = bench(built, x, at, progress=show, reset_every=reset_every)
     if as_json:
-        told = {"input_saturation": None} if beyond is None else saturation(built.graph, beyond)
+        told = {"input_saturation": None} if beyond is None else saturation(graph, beyond)
         print_json(result.to_json() | told)
     else:
         out().print(facts_table(bench_facts(result)))

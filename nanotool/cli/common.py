@@ -187,6 +187,13 @@ def note(text: str) -> None:
     err().print(text, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """What went through, and is hardly meant."""
+    from rich.text import Text
+
+    err().print(Text.assemble(("warning:", "yellow"), " ", text), soft_wrap=True)
+
+
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
     """A progress bar on stderr while the block runs; nothing where stderr is no terminal."""
@@ -272,7 +279,7 @@ def load_inputs(graph: QGraph, path: Path) -> tuple[tuple[Any, ...], tuple[Clipp
     for name, saturating in zip(graph.inputs, beyond, strict=True):
         if saturating is not None:
             which = f"{name}: " if len(arrays) > 1 else ""
-            note(f"[yellow]warning:[/yellow] {which}{saturating}")
+            warn(f"{which}{saturating}")
     return x, beyond
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nanotool.cli.common import AsJson, examples, note, out, print_json, progress
+from nanotool.cli.common import AsJson, examples, note, out, print_json, progress, warn
 
 EPILOG = examples(
     "nanotool quantize digits.py -o digits.nano",
@@ -32,7 +32,7 @@ def command(
             metavar="SOURCE",
             help="A Python file that defines `model` (nn.Module) and `calibration` (array, tensor, "
             "iterable of batches, or a function returning one), optionally `labels`, `example`, "
-            "`name`; or a torch.export program (.pt2).",
+            "`evaluation`, `name`; or a torch.export program (.pt2).",
             show_default=False,
         ),
     ],
@@ -47,6 +47,16 @@ def command(
             "-c",
             metavar="X.npy",
             help="Real inputs, N × input shape; replaces the file's own.",
+            show_default=False,
+        ),
+    ] = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            "--evaluation",
+            metavar="X.npy",
+            help="What the model will meet, N × input shape: a warning if the calibration data are "
+            "of another range.",
             show_default=False,
         ),
     ] = None,
@@ -85,13 +95,13 @@ def command(
     from nanotool.report.text import decibel
 
     check_output(output)
-    loaded = project.load_source(source, calibration, name, trust=trust)
+    loaded = project.load_source(source, calibration, name, evaluation=evaluation, trust=trust)
     with progress("Calibrating") as show, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanoWarning)
         graph = project.quantize_source(loaded, observer.value, show)
     doubts = [str(each.message) for each in caught if issubclass(each.category, NanoWarning)]
     for doubt in doubts:
-        note(f"[yellow]warning:[/yellow] {doubt}")
+        warn(doubt)
     qfile.save(graph, output)
     worst = worst_layer(graph)
     if as_json:

@@ -17,7 +17,7 @@ from nanotool import build as build_module
 from nanotool import elf, qfile, sources
 from nanotool.backends import c
 from nanotool.boards import BOARDS, ESP32, NATIVE, STM32, Board, check_flashable, find_board
-from nanotool.build import BuildError, _refused, build, flash
+from nanotool.build import BuildError, _overflows, _refused, build, flash
 from nanotool.cache import cache_dir, is_sealed, room, seal
 from nanotool.doctor import COMPILERS
 from nanotool.errors import MissingTool, NanoError
@@ -265,6 +265,66 @@ def test_what_the_programmer_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> N
         check_flashable(find_board("esp32_bare"), "/dev/none")
     check_flashable(find_board("stm32"))
     check_flashable(find_board("stm32"), "socket://localhost:4000")
+
+
+LD = "/usr/lib/gcc/xtensa-lx106-elf/12/../bin/ld: "
+END = "collect2: error: ld returned 1 exit status"
+
+
+@pytest.mark.parametrize(
+    ("board", "said", "message"),
+    [
+        (
+            "esp32_bare",
+            [LD + "the image reaches into the weights' place in the flash: move it in link.ld"],
+            "too large for esp32_bare with its weights in flash.*--weights dram",
+        ),
+        ("esp32", [LD + "IRAM0 segment data does not fit."], "fit esp32: IRAM0 is full"),
+        (
+            "native",
+            ["/usr/bin/ld: m.o: in function `f': m.c:3: undefined reference to `nano_conv9'"] * 2,
+            "uses what nothing defines: nano_conv9.*exported again",
+        ),
+        (
+            "stm32",
+            ["main.c:(.text+0x2): undefined reference to `board_ticks'"],
+            "defines: board_ticks.*board.h",
+        ),
+        ("stm32", [LD + "m.o: file not recognized"], "does not link: m.o: file not recognized"),
+    ],
+)
+def test_what_the_linker_means_is_told(board: str, said: list[str], message: str) -> None:
+    with pytest.raises(BuildError, match=message) as told:
+        _refused(find_board(board), ["run"], [*said, END, "*** [firmware.elf] Error 1"])
+    assert "collect2" not in str(told.value) and "bin/ld" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("board", "said", "missing"),
+    [
+        ("esp32s3", "Error: The program size (1048581 bytes) is greater than maximum allowed "
+         "(1048576 bytes)", {"factory": 5}),
+        ("esp32", " - Part 'factory' 0/0 @ 0x10000 size 0x9 (overflow 0xa0)", {"factory": 160}),
+        ("stm32", "Error: The data size (131073 bytes) is greater than maximum allowed "
+         "(131072 bytes)", {"RAM": 1}),
+        ("stm32", LD + "region `FLASH' overflowed by 7 bytes", {"FLASH": 7}),
+    ],
+)  # fmt: skip
+def test_who_weighs_the_program_tells_what_it_lacks(
+    board: str, said: str, missing: dict[str, int]
+) -> None:
+    assert _overflows(find_board(board), said) == missing
+
+
+def test_a_folder_that_calls_for_a_kernel_that_is_not_there(tmp_path: Path) -> None:
+    folder = export(GRAPH, tmp_path / "model")
+    source = folder / f"{GRAPH.name}.c"
+    text = source.read_text()
+    called = "__attribute__((constructor)) static void begin(void) { nano_gone(); }"
+    source.write_text(f"{text}\nvoid nano_gone(void);\n{called}\n")
+    with pytest.raises(BuildError, match=r"uses what nothing defines: nano_gone\.") as caught:
+        build(folder, NATIVE)
+    assert "ld:" not in str(caught.value)
 
 
 def test_sources_for_another_abi_do_not_build(tmp_path: Path) -> None:

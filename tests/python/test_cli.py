@@ -375,7 +375,7 @@ def test_calibration_data_in_many_forms(cli: Cli, tmp_path: Path, calibration: s
         ("calibration = torch.full((2, 1, 8, 8), float('nan'))", ("NaN",)),
         ("calibration = [torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 9, 9)]", ("same input shape",)),
         ("calibration = torch.rand(3, 2, 9, 9)", ()),
-        ("model = 7\ncalibration = 1", ("`model` is int",)),
+        ("model = 7\ncalibration = 1", ("`model` is of type int",)),
         ("del model", ("defines no `model`",)),
         ("1 / 0", ("line 7", "ZeroDivisionError")),
         ("def calibration():\n    yield undefined", ("line 8", "NameError")),
@@ -443,6 +443,7 @@ def test_simulate(cli: Cli, model: Path, tmp_path: Path) -> None:
     assert value["input_saturation"] is None
     np.save(x, np.load(x).astype(np.float32) * 100)
     told = cli("simulate", model, "-i", x, "--json")
+    assert told.err.startswith("warning: ") and "saturate" in told.err
     assert 0 < json.loads(told.out)["input_saturation"]["share"] <= 1
     assert "outside of what the model covers" in told.err
     assert re.search(r"\b[nesw]\b", cli("simulate", model, "-i", x).out)
@@ -637,6 +638,16 @@ def test_run_leaves_no_output_when_the_line_breaks(
     y = tmp_path / "y.npy"
     refused(cli("run", model, "-i", inputs(tmp_path), "-o", y, *RUN), "The line broke")
     assert not y.exists()
+
+
+def test_bench_judges_its_inputs_before_it_builds(
+    cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nanotool.build.build", None)
+    stm32 = ("bench", model, "-b", "stm32", "-i")
+    refused(cli(*stm32, tmp_path / "none.npy"), "There is no file")
+    refused(cli(*stm32, save(tmp_path / "wide.npy", np.zeros((3, 9, 9, 1)))), "3x9x9x1")
+    refused(cli(*stm32, save(tmp_path / "long.npy", np.zeros((3, 8, 8, 1), int))), "type int64")
 
 
 def test_bisect(cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -399,6 +399,16 @@ def test_a_random_program_is_refused() -> None:
     [
         (nn.Linear(4, 4).state_dict(), "is a state_dict, no nn.Module to capture. Make the nn"),
         (nn.ReLU, r"the class ReLU, no nn.Module to capture. Give an object of it: ReLU\(\)"),
+        (
+            {"epoch": 3, "net": nn.Linear(4, 4).state_dict()},
+            "is a checkpoint, .* load_state_dict with its 'net', and give the module",
+        ),
+        (
+            torch.jit.trace(nn.Linear(4, 4), torch.ones(1, 4)),  # type: ignore[no-untyped-call]
+            r"is a ScriptModule, no nn.Module to capture. Give the nn.Module that it was made from",
+        ),
+        (nn.functional.relu, "is a function, .* Give the nn.Module that it makes"),
+        (nn.Linear(4, 4, device="meta"), "without values. Load its weights first"),
         (torch.ones(3), "of type Tensor"),
         (nn.GRUCell(4, 4), "Linear layers"),
         (nn.Bilinear(4, 4, 2), "does not take one tensor"),

@@ -118,6 +118,18 @@ def test_calibration_data_that_are_hardly_meant_are_told(data: Any, doubt: str) 
         nanotool.quantize(nn.Flatten(), data)
 
 
+@pytest.mark.parametrize("factor", [100, 0.001])
+def test_evaluation_data_of_another_range_are_told_while_quantizing(factor: float) -> None:
+    data = random_input(200, 3)
+    with pytest.warns(NanoWarning, match=r"evaluation data are unlike the calibration data\. "):
+        nanotool.quantize(nn.ReLU(), data, evaluation_data=data * np.float32(factor))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nanotool.quantize(nn.ReLU(), data, evaluation_data=data[:50])
+    with pytest.raises(NanoError, match="takes N x 3"):
+        nanotool.quantize(nn.ReLU(), data, evaluation_data=random_input(5, 4))
+
+
 def test_inputs_beyond_the_range_are_told_by_every_call() -> None:
     data = random_input(200, 3)
     model = nanotool.quantize(nn.ReLU(), data)

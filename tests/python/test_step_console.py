@@ -5,17 +5,21 @@ A step is not idempotent: on a damaged line none is taken twice, and none is lef
 
 from __future__ import annotations
 
+import io
 import random
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from app_in_process import App, Faults, SimulatedLine, change_byte, double_all, flip_bit, lose_all
 from numpy.typing import NDArray
+from rich.console import Console
 from step_model import random_steps, step_model
 
+from nanotool import terminal
 from nanotool.backends import c
 from nanotool.device import Device, DeviceGarbled, DeviceRefused, frames
 from nanotool.device.commands import STATE_COMMANDS
@@ -72,6 +76,32 @@ def test_steps_reset_save_load(board: Device) -> None:
     with pytest.raises(DeviceRefused, match="Saved states have"):
         board.load_states(saved[:-1])
     take(board, 5, 10)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["model", "board"])
+def test_a_person_loads_every_input(board: Device, tmp_path: Path, known: bool) -> None:
+    """Raw values and real ones, by the inputs' names; what saturates is told with the name."""
+    frame = GRAPH.input_tensors[0]
+    np.savez(tmp_path / "x.npz", gain=STEPS[1], frame=frame.dequantize(STEPS[0]))
+    np.savez(tmp_path / "loud.npz", gain=STEPS[1], frame=frame.dequantize(STEPS[0]) + 100)
+    np.savez(tmp_path / "half.npz", gain=STEPS[1])
+    text = io.StringIO()
+    prepare_input = terminal.prepare_from_model(GRAPH) if known else None
+    user = terminal.Session(board, Console(file=text, width=160), prepare=prepare_input)
+    user.execute(f":live {tmp_path / 'x.npz'}")
+    assert user.failures == 0 and "60 samples" in text.getvalue()
+    board.reset_states()
+    for step in range(3):
+        user.execute(f":load {tmp_path / 'x.npz'} {step}")
+        user.execute("infer 1 0")
+    level, alarm = board.outputs()
+    np.testing.assert_array_equal(level, LEVEL[2])
+    np.testing.assert_array_equal(alarm.view(np.uint8), ALARM[2])
+    user.execute(f":load {tmp_path / 'loud.npz'}")
+    assert user.failures == 0 and "warning: frame: 100.00% of the input" in text.getvalue()
+    user.execute(f":load {tmp_path / 'half.npz'}")
+    assert user.failures == 1
+    assert "holds gain; steps takes 2 inputs: 0 frame, 1 gain." in text.getvalue()
 
 
 def test_what_looks_leaves_the_states(board: Device) -> None:

@@ -54,7 +54,7 @@ class ScriptedLink:
         return list(answer), []
 
     def load(self, data: Any) -> None:
-        self.loaded = bytes(data)
+        self.loaded = b"".join(one.tobytes() for one in data)
 
     def sync(self, timeout: float = 10.0) -> None:
         self.syncs += 1
@@ -269,7 +269,9 @@ class LiveLink(ScriptedLink):
 def live(tmp_path: Path, link: LiveLink, arguments: str = "") -> tuple[Session, str]:
     np.save(tmp_path / "x.npy", np.arange(12, dtype=np.int8).reshape(4, 3))
     one, text = session(
-        link, labels=("no", "yes"), prepare=lambda array, index: (terminal.pick(array, index), None)
+        link,
+        labels=("no", "yes"),
+        prepare=lambda arrays, index: ([terminal.pick(arrays["0"], index)], []),
     )
     assert one.execute(f":live {tmp_path / 'x.npy'} {arguments}")
     return one, text.getvalue()
@@ -321,7 +323,7 @@ def test_load_refuses_what_does_not_fit(tmp_path: Path, array: Any) -> None:
 @pytest.mark.parametrize("line", ["", "m-info-input-[]", "m-info-input-[2x3 7fc00000 0 int8]"])
 def test_a_board_that_describes_no_input(line: str) -> None:
     with pytest.raises(NanoError):
-        terminal.input_tensor([line])
+        terminal.prepare_from_board(ScriptedLink({"info": [line]}))({"0": np.zeros(6)}, 0)
 
 
 def test_a_script_skips_comments_and_counts_failures() -> None:

@@ -17,6 +17,7 @@ Layers over N x C x L (Conv1d and the like) become those over images of height 1
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ from nanotool.frontends.torch.walk import Walk
 from nanotool.ir import Graph
 from nanotool.quantization.evaluate import evaluate
 
-__all__ = ["capture", "capture_program", "load_program"]
+__all__ = ["capture", "capture_program", "check_model", "load_program"]
 
 SAMPLES = 2  # of the example that the forward is run on
 TOLERANCE = 1e-3  # of the largest output, between the module and its graph
@@ -56,7 +57,7 @@ def capture(model: nn.Module, example: torch.Tensor, name: str = "model") -> Gra
     numbers; NanoError if it fails, or if torch.export gives up (data-dependent control flow, a
     fixed batch size).
     """
-    _check_kind(model)
+    check_model(model)
     if example.ndim < 2 or not example.is_floating_point():
         raise NanoError(
             f"The example has shape {tuple(example.shape)} and type {example.dtype}.",
@@ -74,20 +75,27 @@ def capture(model: nn.Module, example: torch.Tensor, name: str = "model") -> Gra
     return graph
 
 
-def _check_kind(model: object) -> None:
-    """NanoError for what people give for a module."""
+def check_model(model: object, called: str = "The model") -> None:
+    """NanoError for what people give for a module, which the message calls ``called``."""
     what, hint = "", ""
     if isinstance(model, torch.jit.ScriptModule):
         what, hint = "a ScriptModule", "Give the nn.Module that it was made from."
     elif isinstance(model, type):
         what, hint = f"the class {model.__name__}", f"Give an object of it: {model.__name__}()."
     elif isinstance(model, Mapping):
-        what = "a state_dict"
-        hint = "Make the nn.Module, call its load_state_dict with it, and give the module."
+        inner = next((key for key, value in model.items() if isinstance(value, Mapping)), None)
+        what = "a state_dict" if inner is None else "a checkpoint"
+        it = "it" if inner is None else f"its {inner!r}"
+        hint = f"Make the nn.Module, call its load_state_dict with {it}, and give the module."
+    elif isinstance(model, FunctionType):
+        what, hint = "a function", "Give the nn.Module that it makes or calls."
     elif not isinstance(model, nn.Module):
         what, hint = f"of type {type(model).__name__}", "Give an nn.Module."
+    elif any(parameter.is_meta for parameter in model.parameters()):
+        what, hint = "on the device meta, without values", "Load its weights first."
+        raise NanoError(f"{called} is {what}.", hint)
     if what:
-        raise NanoError(f"The model is {what}, no nn.Module to capture.", hint)
+        raise NanoError(f"{called} is {what}, no nn.Module to capture.", hint)
 
 
 def capture_program(program: torch.export.ExportedProgram, name: str = "model") -> Graph:
