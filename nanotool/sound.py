@@ -38,6 +38,15 @@ def read_wav(path: Path, rate: int) -> Int16Array:
     return np.frombuffer(content[: len(content) // 2 * 2], "<i2").astype(np.int16)
 
 
+def read_wavs(folder: Path, rate: int) -> list[Int16Array]:
+    """Every .wav file of a folder and its folders, by name; or the one file. `NanoError` if there
+    is none."""
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*.wav"))
+    if not paths:
+        raise NanoError(f"{folder} holds no .wav file.", "Name a folder of recordings.")
+    return [read_wav(path, rate) for path in paths]
+
+
 def microphone(rate: int) -> Iterator[Int16Array | None]:
     """What this computer's microphone hears, piece by piece, for ever; None where some of it was
     left out, because nobody took it in time. `MissingTool` without sounddevice."""

@@ -31,6 +31,7 @@ from nanotool.cli import (
     simulate,
     stream,
     train,
+    tune,
     version,
 )
 from nanotool.cli.common import FIRST_PANEL, LOOK_PANEL, MODEL_PANEL, RUN_PANEL, examples
@@ -78,7 +79,7 @@ def _options(
 
 for panel, modules in (
     (FIRST_PANEL, (quantize, run, bench, export, doctor)),
-    (MODEL_PANEL, (new, info, plan, stream)),
+    (MODEL_PANEL, (new, info, plan, stream, tune)),
     (RUN_PANEL, (simulate, build, flash, listen, train, console, bisect)),
     (LOOK_PANEL, (report, boards, version)),
 ):

@@ -63,3 +63,15 @@ size_t nanotool_stream(nano_stream *stream, size_t n, const int16_t *samples, ui
     *made = taken.made;
     return taken.steps;
 }
+
+size_t nanotool_decide(nano_decider *decider, size_t steps, const uint8_t *outputs,
+                       nano_decision *decisions) {
+    size_t made = 0;
+    nano_decider_reset(decider);
+    for (size_t i = 0; i < steps; i++, outputs += decider->output->size) {
+        const size_t count = nano_decide(decider, outputs);
+        memcpy(decisions + made, decider->made, count * sizeof(nano_decision));
+        made += count;
+    }
+    return made;
+}

@@ -26,4 +26,9 @@ const nano_front_end *nanotool_mel_front_end(void);
 size_t nanotool_stream(nano_stream *stream, size_t n, const int16_t *samples, uint8_t *outputs,
                        nano_decision *decisions, size_t *made);
 
+/* Reset a decider, then take `steps` outputs; `decisions` [rule->top a step] gets what they bring.
+ * Returns how many. */
+size_t nanotool_decide(nano_decider *decider, size_t steps, const uint8_t *outputs,
+                       nano_decision *decisions);
+
 #endif

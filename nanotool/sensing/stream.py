@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
 from nanotool.pipeline import prepare
-from nanotool.sensing.description import MelSettings, Scaling, StreamRule
+from nanotool.sensing.description import MelSettings, Rule, Scaling, StreamRule
 from nanotool.sensing.rule import (
     Decider,
     Decision,
@@ -124,24 +124,12 @@ class _Compiled:
     def _params(self, stream: StreamRule) -> dict[str, Any]:
         mel = isinstance(stream.front_end, MelSettings)
         kind = self._lib.nanotool_mel_front_end if mel else self._lib.nanotool_micro_front_end
-        rule, scaling = stream.rule, stream.scaling
-        rows = [
-            {name: getattr(one, name) for name in ("index", "refractory", "threshold", "release")}
-            for one in class_integers(self._graph)
-        ]
-        rule_struct = {
-            "classes": self._structs.new("nano_class[]", rows),
-            "class_count": len(rows),
-            "window": rule.window,
-            "warm_up": rule.warm_up,
-            "top": rule.top,
-            "vote": rule.vote,
-        }
+        scaling = stream.scaling
         return {
             "model": self._runtime.model,
             "front_end": kind(),
             "front_end_params": self._structs.of(as_struct(stream.front_end)),
-            "rule": self._structs.new("nano_rule *", rule_struct),
+            "rule": _rule(self._structs, self._graph),
             "features": stream.front_end.features,
             "frames": frames_of(self._graph),
             "hop": stream.hop,
@@ -152,10 +140,9 @@ class _Compiled:
 
     def _room(self, stream: StreamRule) -> int:
         """Bytes, generously: as the macros of nano/stream.h count, on a machine of 64 bits."""
-        rule, frames = stream.rule, frames_of(self._graph)
-        decider = len(rule.classes) * (7 + rule.window) + 16 * rule.top + 64
-        window = stream.front_end.features * (2 + frames) + 64
-        return self._runtime.arena_size + room(stream.front_end) + decider + window
+        window = stream.front_end.features * (2 + frames_of(self._graph)) + 64
+        ears = room(stream.front_end)
+        return self._runtime.arena_size + ears + _decider_room(stream.rule) + window
 
     def reset(self) -> None:
         self._lib.nano_stream_reset(self._state)
@@ -176,3 +163,51 @@ class _Compiled:
         )
         found = tuple(Decision(d.step, d.index, d.sum) for d in decisions[0 : made[0]])
         return Heard(outputs[:steps].copy(), found)
+
+
+def _rule(structs: Any, graph: QGraph) -> Any:
+    """A `nano_rule *`."""
+    rule = stream_of(graph).rule
+    rows = [
+        {name: getattr(one, name) for name in ("index", "refractory", "threshold", "release")}
+        for one in class_integers(graph)
+    ]
+    fields = {
+        "classes": structs.new("nano_class[]", rows),
+        "class_count": len(rows),
+        "window": rule.window,
+        "warm_up": rule.warm_up,
+        "top": rule.top,
+        "vote": rule.vote,
+    }
+    return structs.new("nano_rule *", fields)
+
+
+def _decider_room(rule: Rule) -> int:
+    return len(rule.classes) * (7 + rule.window) + 16 * rule.top + 64
+
+
+def decide_all(graph: QGraph, outputs: NDArray[Any]) -> tuple[Decision, ...]:
+    """What the rule of ``graph`` makes of the model's ``outputs`` [steps, *shape], from a reset on:
+    the library's arithmetic."""
+    from nanotool.runtime import load  # noqa: PLC0415
+    from nanotool.runtime.arena import new_arena  # noqa: PLC0415
+    from nanotool.runtime.structs import Structs  # noqa: PLC0415
+
+    check_stream(graph)
+    extension, tensor, rule = load(), graph.output_tensors[0], stream_of(graph).rule
+    ffi, lib = extension.ffi, extension.lib
+    structs = Structs(ffi)
+    told = {
+        "size": tensor.nbytes,
+        "zero_point": tensor.zero_point,
+        "type": getattr(lib, f"NANO_{tensor.dtype.upper()}"),
+    }
+    decider, arena = ffi.new("nano_decider *"), new_arena(extension, _decider_room(rule))
+    output = structs.new("nano_tensor *", told)
+    status = lib.nano_decider_init(decider, _rule(structs, graph), output, arena)
+    assert status == lib.NANO_OK
+    rows = np.ascontiguousarray(outputs, DTYPES[tensor.dtype])
+    made = ffi.new("nano_decision[]", max(1, len(rows) * rule.top))
+    count = lib.nanotool_decide(decider, len(rows), ffi.from_buffer("uint8_t[]", rows), made)
+    return tuple(Decision(d.step, d.index, d.sum) for d in made[0:count])

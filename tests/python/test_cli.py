@@ -38,7 +38,7 @@ from nanotool.targets import TARGETS
 COMMANDS = (
     *("quantize", "export", "new", "info", "plan", "simulate", "build", "flash", "run", "train"),
     "bench",
-    *("listen", "bisect", "console", "report", "boards", "doctor", "version"),
+    *("listen", "tune", "bisect", "console", "report", "boards", "doctor", "version"),
 )
 SOURCE = """
 import torch
