@@ -7,6 +7,7 @@ structs state the layouts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from nanotool.ops import Layer
 
 Int64Array = NDArray[np.int64]
 
+PART_TERMS = 512  # that kernels of long rows add before they part the sums of a pair
 _HALF_LIMIT = 2**23  # of a sum that comes out of a pair of rows, and of a packed bias
 _DOUBLE_LIMIT = 2**30  # of an accumulator that is doubled
 _INT32_LIMIT = 2**31
@@ -143,9 +145,10 @@ def _exact(zero_point: int, channels: _Channels) -> NDArray[np.bool_]:
 def ready_scales(packed: Scaled, zero_point: int) -> NDArray[np.int32]:
     """int32 [out, 4]: ``packed.scales`` in the form of four words (requant_dsp.h), given the
     output's zero point."""
-    first = packed.scales[:, 0].astype(np.int64)
-    shift = first & 0xFF
-    words = [shift, packed.scales[:, 1], 2 * (first >> 8), (2 * zero_point + 1) << shift]
+    shift = packed.right.astype(np.int64) - 1
+    bias = 2 * packed.bias.astype(np.int64)
+    multiplier = packed.multiplier.astype(np.int64)
+    words = (shift, multiplier, bias, (2 * zero_point + 1) << shift)
     return np.stack(words, axis=1).astype(np.int32)
 
 
@@ -158,20 +161,31 @@ def with_scales(rows: NDArray[np.int16], scales: NDArray[np.int32]) -> NDArray[n
     return np.concatenate([rows.reshape(len(rows), -1), halves], axis=1).astype(np.int16)
 
 
-def row_pairs(rows: Int8Array) -> NDArray[np.int16] | None:
+def part_ends(terms: int, block: int) -> list[int]:
+    """Where the kernels of long rows end each part of ``terms`` but the last one: all have
+    `PART_TERMS`, but the first one lacks what fills the last one's eight blocks of ``block``."""
+    blocks = -(-terms // block)
+    return list(range(PART_TERMS - block * (-blocks % 8), terms, PART_TERMS))
+
+
+def row_pairs(rows: Int8Array, ends: Sequence[int] = ()) -> NDArray[np.int16] | None:
     """int16 [ceil(out / 2), terms]: 256 * odd row + even row; the last odd row may be missing (0).
 
     The kernel gets both sums from the products with the whole half and with its low byte: odd =
-    (whole - low) / 256. That is exact where the odd sum is within 24 bits. None where it may not
-    be, or where a half does not fit 16 bits (-128 above a negative number).
+    (whole - low) / 256. That is exact where the odd sum is within 24 bits; in each part, where the
+    kernel parts the terms at ``ends``. None where it may not be, or where a half does not fit 16
+    bits (-128 above a negative number).
     """
     if len(rows) % 2:
         rows = np.concatenate([rows, np.zeros_like(rows[:1])])
     even, odd = rows[0::2], rows[1::2]
-    low, high = reach(odd)
     halves = 256 * odd.astype(np.int64) + even
-    if (low < -_HALF_LIMIT).any() or (high >= _HALF_LIMIT).any() or (halves < -(2**15)).any():
+    if (halves < -(2**15)).any():
         return None
+    for part in np.split(odd, ends, axis=1):
+        low, high = reach(part)
+        if (low < -_HALF_LIMIT).any() or (high >= _HALF_LIMIT).any():
+            return None
     return halves.astype(np.int16)
 
 

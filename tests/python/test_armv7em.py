@@ -110,6 +110,26 @@ def test_sums_at_the_ends_of_their_ranges(weight: int) -> None:
         assert differ(graph, x) == {"nano_dense_dsp": 1}
 
 
+@pytest.mark.parametrize("weight", [127, -127])
+def test_rows_whose_sums_pass_24_bits(weight: int) -> None:
+    """Parts of 512 terms, a first one of any size; products of one sign, sums up to 2^25."""
+    for terms in (529, 545, 1023, 1024, 1025, 1500, 2049):
+        for outputs in (2, 3, 7, 8):
+            b = GraphBuilder("long", (terms,), seed=terms)
+            b.dense("dense", outputs)
+            for made in (b.graph(), convolution((1, 4, terms), outputs, Window((1, 1)), False)):
+                signs = np.where(np.arange(terms) % 2, 1, -1)
+                (op,) = made.ops
+                assert op.weight is not None
+                rows = np.broadcast_to(weight * signs, op.weight.shape).astype(np.int8)
+                graph = replace(made, ops=(replace(op, weight=rows),))
+                x = np.clip([128 * signs, -128 * signs, 40 * signs], -128, 127).astype(np.int8)
+                if len(graph.input_tensor.shape) == 3:
+                    x = np.repeat(x[:, None, None], 4, axis=2)
+                (kernel,) = differ(graph, x)
+                assert kernel in ("nano_dense_long_dsp", "nano_conv2d_long_dsp")
+
+
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
 def test_the_reference_models(name: str) -> None:
     """TFLite Micro's answers, within the memory that each is promised."""

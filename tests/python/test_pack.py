@@ -109,6 +109,19 @@ def test_sums_beyond_24_bits_are_no_pair() -> None:
     assert pack.row_pairs(np.full((1, 600), 127, np.int8)) is not None  # alone it is the low one
 
 
+def test_parts_of_a_row_hold_what_it_does_not() -> None:
+    for terms in (517, 1024, 1025, 5000):
+        for block in (4, 8):
+            ends = pack.part_ends(terms, block)
+            parts = np.diff([0, *ends, -(-terms // block) * block])
+            assert (parts[:-1][1:] == 512).all() and 0 < parts[-1] <= 512
+            assert 512 - 8 * block < parts[0] <= 512
+            rows = np.full((2, terms), 127, np.int8)
+            assert pack.row_pairs(rows) is None
+            assert pack.row_pairs(rows, ends) is not None
+    assert pack.row_pairs(np.full((2, 600), -128, np.int8), [512]) is None
+
+
 def test_no_right_shift_takes_the_portable_kernel() -> None:
     b = GraphBuilder("steep", (3,))
     b.dense("dense", 2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Op, Struct
+from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Int8Array, Op, Struct
 from nanotool.lower import pack
 from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
 from nanotool.lower.pooling import window_needs, window_struct
@@ -17,9 +18,21 @@ _MULTIPLY_QUAD = 17  # instructions for a quad of terms, a pair of outputs and t
 _COPY_WINDOW, _COPY_ROW = 120, 30  # instructions to copy a window: once, and a short row
 
 
-def _kernel(name: str, layer: TargetLayer[Op]) -> str:
-    """The kernel's symbol: the shorter one where what is below the zero point saturates."""
+def _kernel(name: str, layer: TargetLayer[Op], long: bool) -> str:
+    """The kernel's symbol: the shorter one where what is below the zero point saturates, the one
+    that parts its sums where rows are ``long``."""
+    if long:
+        return f"{name}_long_dsp"
     return f"{name}_relu_dsp" if layer.output.zero_point == INT8_MIN else f"{name}_dsp"
+
+
+def _pairs(rows: Int8Array, block: int) -> tuple[NDArray[np.int16] | None, bool]:
+    """``rows`` in pairs, and whether these need the kernel of long rows, whose loop takes eight
+    times ``block`` terms a round."""
+    pairs = pack.row_pairs(rows)
+    if pairs is not None:
+        return pairs, False
+    return pack.row_pairs(rows, pack.part_ends(rows.shape[1], block)), True
 
 
 def _scales(layer: TargetLayer[Op], packed: pack.Scaled) -> Array:
@@ -43,7 +56,7 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
     outputs = layer.output.shape[-1]
     scaled = pack.scaled(layer)
     packed = scaled and replace(scaled, weight=scaled.weight.reshape(outputs, inputs))
-    pairs = None if packed is None else pack.row_pairs(packed.weight)
+    pairs, long = (None, False) if packed is None else _pairs(packed.weight, 8)
     octets = -(-inputs // 8)
     scratch = 16 + 16 * octets
     if packed is None or pairs is None or max(octets, rows, outputs) > UINT16_MAX:
@@ -63,7 +76,7 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
     )
     needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
     return Call(
-        _kernel("nano_dense", layer),
+        _kernel("nano_dense", layer, long),
         Struct("nano_dense_dsp_params", fields),
         (overlap(in_chunks(needs, outputs)),),
         scratch=scratch,
@@ -78,14 +91,14 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
         return None
     if layer.optimize != "size" and _sees_all(layer):
         return _rows(layer, 1, layer.input.size)
-    packed = pack.scaled(layer)
+    packed = pack.scaled_wide(layer)
     pitch = _pitch(layer)
     terms = op.window.kernel[0] * pitch
     if packed is None or terms > UINT16_MAX:
         return None
     rows = packed.weight.reshape(len(packed.weight), op.window.kernel[0], -1)
     rows = np.pad(rows, ((0, 0), (0, 0), (0, pitch - rows.shape[2])))
-    pairs = pack.row_pairs(rows.reshape(len(rows), terms))
+    pairs, long = _pairs(rows.reshape(len(rows), terms), 4)
     if pairs is None:
         return None
     paired = pack.quads(pairs)
@@ -109,7 +122,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
     chunk = layer.output.size if padded else TILE * outputs
     return Call(
-        _kernel("nano_conv2d", layer),
+        _kernel("nano_conv2d", layer, long),
         Struct("nano_conv2d_dsp_params", fields),
         (overlap(in_chunks(needs, chunk)),),
         scratch=24 + 24 * quads + (padded or TILE * 4 * quads),

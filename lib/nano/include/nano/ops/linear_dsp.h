@@ -28,6 +28,9 @@ typedef struct {
 } nano_dense_dsp_params;
 void nano_dense_dsp(const void *params, const nano_io *io);
 void nano_dense_relu_dsp(const void *params, const nano_io *io); /* zero point -128 only */
+/* The same where sums of odd rows may pass 2^23: rows are added in parts of 64 octets, the first of
+ * which is shorter by -octets modulo 8. In each part an odd row's sum is below 2^23. */
+void nano_dense_long_dsp(const void *params, const nano_io *io);
 
 /* nano_conv2d in one group. Behind each pair of rows stand the scales of both, as they are used:
  * words {e - 1, multiplier, 2 * bias, (2 * zero_point(out) + 1) << (e - 1)}. Pixels are computed
@@ -49,6 +52,9 @@ typedef struct {
 } nano_conv2d_dsp_params;
 void nano_conv2d_dsp(const void *params, const nano_io *io);
 void nano_conv2d_relu_dsp(const void *params, const nano_io *io); /* zero point -128 only */
+/* The same where sums of odd rows may pass 2^23: in parts of 128 quads, the first of which is
+ * shorter by -quads modulo 8, as in nano_dense_long_dsp. */
+void nano_conv2d_long_dsp(const void *params, const nano_io *io);
 
 #ifdef __cplusplus
 }

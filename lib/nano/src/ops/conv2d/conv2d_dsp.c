@@ -243,4 +243,9 @@ void nano_conv2d_relu_dsp(const void *params, const nano_io *io) {
              nano_requantize_ready_relu_dsp);
 }
 
+void nano_conv2d_long_dsp(const void *params, const nano_io *io) {
+    convolve((const nano_conv2d_dsp_params *)params, io, nano_tile_long_dsp,
+             nano_requantize_ready_dsp);
+}
+
 #endif

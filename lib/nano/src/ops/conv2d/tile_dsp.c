@@ -8,21 +8,30 @@
  * assembly: gcc 12 spills sums inside the loop. tile() is its twin in C. */
 #include "tile_dsp.h"
 
+#define PART 128 /* quads: 16 rounds of the loop */
+
 #if NANO_SIMD && !NANO_SIMD_NATIVE
 
-/* Two outputs of one pixel; `inputs` are the pixel's first, its others stand 3 words apart. */
-static void pair(const nano_tile *t, const int16_t *w, const uint32_t *inputs, int32_t sums[2]) {
-    int32_t whole = 0, low = 0;
-    for (uint32_t i = 0; i < 2 * t->quads; i++) {
-        const nano_halves word = nano_load_word(w + 2 * i), x = inputs[NANO_TILE_PIXELS * i];
-        whole = nano_smlad(word, x, whole);
-        low = nano_smlad(nano_sxtb16(word), x, low);
+/* Two outputs of one pixel; `inputs` are the pixel's first, its others stand 3 words apart. `part`:
+ * quads of the first part of the terms; others have PART. */
+static void pair(const nano_tile *t, const int16_t *w, const uint32_t *inputs, uint32_t part,
+                 int32_t sums[2]) {
+    int32_t low = 0;
+    sums[1] = 0;
+    for (uint32_t i = 0, end = 2 * part; i < 2 * t->quads; end += 2 * PART) {
+        int32_t whole = low;
+        for (; i < 2 * t->quads && i < end; i++) {
+            const nano_halves word = nano_load_word(w + 2 * i), x = inputs[NANO_TILE_PIXELS * i];
+            whole = nano_smlad(word, x, whole);
+            low = nano_smlad(nano_sxtb16(word), x, low);
+        }
+        sums[1] += (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
     }
     sums[0] = low;
-    sums[1] = (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
 }
 
-static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_t *)) {
+static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_t *),
+                 uint32_t part) {
     uint32_t output = 0;
     for (const int16_t *w = t->weights; w != t->weights_end; output += 2) {
         const int16_t *const scales = w + 4 * t->quads;
@@ -31,7 +40,7 @@ static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_
             ready[i] = (int32_t)nano_load_word(scales + 2 * i);
         for (uint32_t i = 0; i < NANO_TILE_PIXELS; i++) {
             int32_t sums[2];
-            pair(t, w, t->inputs + NANO_TILE_SUMS + i, sums);
+            pair(t, w, t->inputs + NANO_TILE_SUMS + i, part, sums);
             t->out[i][output] = (int8_t)requantize(sums[0], ready);
             t->out[i][output + 1] = (int8_t)requantize(sums[1], ready + 4);
         }
@@ -40,11 +49,15 @@ static void tile(const nano_tile *t, int32_t (*requantize)(int32_t, const int32_
 }
 
 void nano_tile_dsp(const nano_tile *t) {
-    tile(t, nano_requantize_ready_dsp);
+    tile(t, nano_requantize_ready_dsp, t->quads);
 }
 
 void nano_tile_relu_dsp(const nano_tile *t) {
-    tile(t, nano_requantize_ready_relu_dsp);
+    tile(t, nano_requantize_ready_relu_dsp, t->quads);
+}
+
+void nano_tile_long_dsp(const nano_tile *t) {
+    tile(t, nano_requantize_ready_dsp, PART - (0u - t->quads) % 8u);
 }
 
 void nano_tile_widen_dsp(const nano_windows *w) {
@@ -138,6 +151,72 @@ __attribute__((naked)) void nano_tile_dsp(const nano_tile *tile __attribute__((u
 
 __attribute__((naked)) void nano_tile_relu_dsp(const nano_tile *tile __attribute__((unused))) {
     TILE(SCALE_RELU);
+}
+
+/* As TILE; behind its frame stand the odd sums of the parts so far and the rounds of those to come.
+ * A part has 16 rounds: then the odd sums are taken out, and `whole` begins as `low` again. */
+__attribute__((naked)) void nano_tile_long_dsp(const nano_tile *tile __attribute__((unused))) {
+    __asm__("push {r4-r11, lr}\n"
+            "sub sp, #44\n"
+            "ldmia r0, {r4-r10}\n"
+            "mov r0, r9\n"
+            "rsb r1, r8, #0\n"
+            "and r1, #7\n" /* quads that the first round skips */
+            "add r8, #7\n"
+            "lsr r8, #3\n" /* rounds */
+            "adr r9, 2f\n"
+            "mov lr, #68\n"
+            "mla r9, r1, lr, r9\n"
+            "add r9, #1\n" /* a Thumb address */
+            "stmia sp, {r4-r10}\n"
+            "1: ldr r1, [sp, #12]\n"
+            "ldrd lr, r12, [sp, #16]\n"
+            "ldmia r1!, {r4-r9}\n"
+            "strd r7, r8, [sp, #28]\n" /* zeros */
+            "subs r10, lr, #16\n"
+            "it hi\n"
+            "movhi lr, #16\n"
+            "bic r10, r10, r10, asr #31\n"
+            "strd r9, r10, [sp, #36]\n"
+            "bx r12\n"
+            ".p2align 2\n"
+            "2: .rept 8\n" QUAD ".endr\n"
+            "subs lr, #1\n"
+            "bne.w 2b\n"
+            "sub r7, r4\n"
+            "sub r8, r5\n"
+            "sub r9, r6\n"
+            "ldrd r10, r11, [sp, #28]\n"
+            "ldrd r12, lr, [sp, #36]\n"
+            "add r7, r10, r7, asr #8\n"
+            "add r8, r11, r8, asr #8\n"
+            "add r9, r12, r9, asr #8\n"
+            "cmp lr, #0\n"
+            "beq 3f\n"
+            "strd r7, r8, [sp, #28]\n"
+            "subs r10, lr, #16\n"
+            "it hi\n"
+            "movhi lr, #16\n"
+            "bic r10, r10, r10, asr #31\n"
+            "strd r9, r10, [sp, #36]\n"
+            "mov r7, r4\n"
+            "mov r8, r5\n"
+            "mov r9, r6\n"
+            "b.w 2b\n"
+            "3:\n" CHANNEL(SCALE, "r4", "r5", "r6", "lsl #1")
+                CHANNEL(SCALE, "r7", "r8", "r9", "lsl #1") "ldmia sp, {r10-r12}\n"
+                                                           "ldr r2, [sp, #24]\n"
+                                                           "strb r4, [r10], #1\n"
+                                                           "strb r5, [r11], #1\n"
+                                                           "strb r6, [r12], #1\n"
+                                                           "strb r7, [r10], #1\n"
+                                                           "strb r8, [r11], #1\n"
+                                                           "strb r9, [r12], #1\n"
+                                                           "stmia sp, {r10-r12}\n"
+                                                           "cmp r0, r2\n"
+                                                           "bne.w 1b\n"
+                                                           "add sp, #44\n"
+                                                           "pop {r4-r11, pc}\n");
 }
 
 /* 10 instructions of 4 bytes for 12 terms: gcc does not gather six words into one STM. r0-r2

@@ -26,6 +26,9 @@ typedef struct {
 /* Compute the pairs of outputs of three pixels. relu: the output's zero point is -128. */
 void nano_tile_dsp(const nano_tile *tile);
 void nano_tile_relu_dsp(const nano_tile *tile);
+/* The same where an odd row's sum may pass 2^23: the terms are added in parts of 128 quads, the
+ * first of which is shorter by -quads modulo 8. Each part's odd sum is below 2^23. */
+void nano_tile_long_dsp(const nano_tile *tile);
 
 /* Three pixels' windows as bytes: `rows` rows of `quads` * 4 bytes, and from the end of a row
  * skips[] bytes to the next one. Assembly reads this struct by position. */

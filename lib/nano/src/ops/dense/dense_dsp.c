@@ -10,6 +10,10 @@
 #if NANO_SIMD
 
 #define ZEROS 4 /* words before the inputs: the sums begin with them */
+#define PART 64 /* octets of a row that the kernel of long rows adds before it parts the sums */
+
+/* Octets of the first part: the loop's first round begins with those left over from eights. */
+#define FIRST_PART(octets) (PART - (0u - (octets)) % 8u)
 
 /* What four outputs are made from; assembly reads this struct by position. */
 typedef struct {
@@ -106,33 +110,108 @@ __attribute__((naked)) static void blocks_relu(const block *b __attribute__((unu
     BLOCKS(SCALE_RELU);
 }
 
+/* As BLOCKS; behind its frame stand both odd rows' sums so far, the end of the inputs' part and
+ * that of the first part. A part ends with a round. */
+__attribute__((naked)) static void blocks_long(const block *b __attribute__((unused))) {
+    __asm__("push {r4-r11, lr}\n"
+            "sub sp, #44\n"
+            "ldmia r0, {r4-r10}\n"
+            "mov r0, r4\n"
+            "rsb r1, r6, #0\n"
+            "and r1, #7\n" /* octets that the first round skips */
+            "adr r3, 2f\n"
+            "mov r2, #108\n"
+            "mla r3, r1, r2, r3\n"
+            "add r3, #1\n" /* a Thumb address */
+            "add r2, r5, #16\n"
+            "add r2, r2, r6, lsl #4\n"
+            "str r5, [sp]\n"
+            "strd r2, r3, [sp, #4]\n"
+            "strd r7, r8, [sp, #12]\n"
+            "strd r9, r10, [sp, #20]\n"
+            "add r11, r5, #1040\n" /* behind the zeros and 64 octets */
+            "sub r11, r11, r1, lsl #4\n"
+            "cmp r11, r2\n"
+            "it hi\n"
+            "movhi r11, r2\n"
+            "str r11, [sp, #40]\n"
+            "1: ldr r1, [sp]\n"
+            "ldr r2, [sp, #8]\n"
+            "ldr r3, [sp, #40]\n"
+            "ldmia r1!, {r4-r7}\n"
+            "strd r5, r7, [sp, #28]\n" /* zeros */
+            "str r3, [sp, #36]\n"
+            "bx r2\n"
+            ".p2align 2\n"
+            "2: .rept 8\n" OCTET ".endr\n"
+            "ldr r8, [sp, #36]\n"
+            "cmp r1, r8\n"
+            "bne.w 2b\n"
+            "ldrd r9, r10, [sp, #28]\n"
+            "ldr r11, [sp, #4]\n"
+            "sub r5, r4\n"
+            "sub r7, r6\n"
+            "add r5, r9, r5, asr #8\n"
+            "add r7, r10, r7, asr #8\n"
+            "cmp r8, r11\n"
+            "beq 3f\n"
+            "strd r5, r7, [sp, #28]\n"
+            "add r8, #1024\n"
+            "cmp r8, r11\n"
+            "it hi\n"
+            "movhi r8, r11\n"
+            "str r8, [sp, #36]\n"
+            "mov r5, r4\n" /* whole - low begins with 0 again */
+            "mov r7, r6\n"
+            "b.w 2b\n"
+            "3: ldrd r12, r2, [sp, #12]\n"
+            "ldrd r1, r3, [sp, #20]\n" SCALE("r4", "lsl #1") SCALE("r5", "lsl #1")
+                SCALE("r6", "lsl #1") SCALE("r7", "lsl #1") "str r2, [sp, #16]\n"
+                                                            "str r3, [sp, #24]\n"
+                                                            "cmp r1, r2\n"
+                                                            "bne.w 1b\n"
+                                                            "add sp, #44\n"
+                                                            "pop {r4-r11, pc}\n");
+}
+
 #else
 
-static void four(const block *b, int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
+static void four(const block *b, int32_t (*requantize)(int32_t, const int32_t *, int32_t),
+                 uint32_t first) {
     const int16_t *w = b->weights;
     int8_t *out = b->out;
     for (const int32_t *scales = b->scales; scales != b->scales_end; scales += 8) {
-        int32_t low[2] = {0, 0}, whole[2] = {0, 0};
-        for (uint32_t i = 0; i < 8 * b->octets; i++, w += 2) {
-            const uint32_t pair = i / 2 % 2, term = i / 4 * 2 + i % 2;
-            const nano_halves word = nano_load_word(w), x = b->inputs[ZEROS + term];
-            whole[pair] = nano_smlad(word, x, whole[pair]);
-            low[pair] = nano_smlad(nano_sxtb16(word), x, low[pair]);
+        int32_t low[2] = {0, 0}, odd[2] = {0, 0};
+        for (uint32_t octet = 0, end = first; octet < b->octets; end += PART) {
+            int32_t whole[2] = {low[0], low[1]};
+            for (; octet < b->octets && octet < end; octet++) {
+                for (uint32_t i = 0; i < 8; i++, w += 2) {
+                    const uint32_t pair = i / 2 % 2, term = 4 * octet + i / 4 * 2 + i % 2;
+                    const nano_halves word = nano_load_word(w), x = b->inputs[ZEROS + term];
+                    whole[pair] = nano_smlad(word, x, whole[pair]);
+                    low[pair] = nano_smlad(nano_sxtb16(word), x, low[pair]);
+                }
+            }
+            for (uint32_t i = 0; i < 2; i++)
+                odd[i] += (int32_t)((uint32_t)whole[i] - (uint32_t)low[i]) >> 8;
         }
         for (uint32_t i = 0; i < 2; i++) {
-            const int32_t odd = (int32_t)((uint32_t)whole[i] - (uint32_t)low[i]) >> 8;
             *out++ = (int8_t)requantize(low[i], scales + 4 * i, b->offset);
-            *out++ = (int8_t)requantize(odd, scales + 4 * i + 2, b->offset);
+            *out++ = (int8_t)requantize(odd[i], scales + 4 * i + 2, b->offset);
         }
     }
 }
 
 static void blocks(const block *b) {
-    four(b, nano_requantize_dsp);
+    four(b, nano_requantize_dsp, b->octets);
 }
 
 static void blocks_relu(const block *b) {
-    four(b, nano_requantize_relu_dsp);
+    four(b, nano_requantize_relu_dsp, b->octets);
+}
+
+static void blocks_long(const block *b) {
+    four(b, nano_requantize_dsp, FIRST_PART(b->octets));
 }
 
 #endif
@@ -155,19 +234,24 @@ static void widen(const int8_t *in, uint32_t n, uint32_t *out, const uint32_t *e
         *out++ = 0;
 }
 
-/* The one to three outputs behind the blocks of four, a pair of rows at a time. */
-static void rest(const block *b, const int16_t *w, uint32_t outputs, int8_t *out,
-                 int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
+/* The one to three outputs behind the blocks of four, a pair of rows at a time; `first`: octets of
+ * the rows' first part. */
+static inline void rest(const block *b, const int16_t *w, uint32_t outputs, int8_t *out,
+                        int32_t (*requantize)(int32_t, const int32_t *, int32_t), uint32_t first) {
     const int32_t *scales = b->scales_end;
     for (uint32_t o = 0; o < outputs; o += 2, scales += 4) {
         const uint32_t *const inputs = b->inputs + ZEROS;
-        int32_t low = 0, whole = 0;
-        for (uint32_t i = 0; i < 4 * b->octets; i++, w += 2) {
-            const nano_halves word = nano_load_word(w);
-            whole = nano_smlad(word, inputs[i], whole);
-            low = nano_smlad(nano_sxtb16(word), inputs[i], low);
+        int32_t low = 0, odd = 0;
+        for (uint32_t i = 0, left = b->octets, part = first; left != 0; left -= part, part = PART) {
+            int32_t whole = low;
+            part = part < left ? part : left;
+            for (const uint32_t end = i + 4 * part; i != end; i++, w += 2) {
+                const nano_halves word = nano_load_word(w);
+                whole = nano_smlad(word, inputs[i], whole);
+                low = nano_smlad(nano_sxtb16(word), inputs[i], low);
+            }
+            odd += (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
         }
-        const int32_t odd = (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
         out[o] = (int8_t)requantize(low, scales, b->offset);
         if (o + 1 < outputs)
             out[o + 1] = (int8_t)requantize(odd, scales + 2, b->offset);
@@ -176,7 +260,7 @@ static void rest(const block *b, const int16_t *w, uint32_t outputs, int8_t *out
 
 static inline void dense(const nano_dense_dsp_params *p, const nano_io *io,
                          void (*compute)(const block *),
-                         int32_t (*requantize)(int32_t, const int32_t *, int32_t)) {
+                         int32_t (*requantize)(int32_t, const int32_t *, int32_t), uint32_t first) {
     const uint32_t outputs = p->out_features, fours = outputs / 4u;
     const int8_t *in = (const int8_t *)io->in[0];
     uint32_t *const scratch = (uint32_t *)io->scratch;
@@ -190,18 +274,26 @@ static inline void dense(const nano_dense_dsp_params *p, const nano_io *io,
         widen(in, p->in_features, scratch + ZEROS, scratch + ZEROS + 4u * p->octets);
         if (fours != 0)
             compute(&b);
-        rest(&b, p->weights + 16 * fours * p->octets, outputs % 4, b.out + 4 * fours, requantize);
+        rest(&b, p->weights + 16 * fours * p->octets, outputs % 4, b.out + 4 * fours, requantize,
+             first);
     }
     if (p->store.min > -128 || p->store.max < 127)
         nano_clamp_dsp((int8_t *)io->out, p->rows * outputs, p->store.min, p->store.max);
 }
 
 void nano_dense_dsp(const void *params, const nano_io *io) {
-    dense((const nano_dense_dsp_params *)params, io, blocks, nano_requantize_dsp);
+    const nano_dense_dsp_params *const p = (const nano_dense_dsp_params *)params;
+    dense(p, io, blocks, nano_requantize_dsp, p->octets);
 }
 
 void nano_dense_relu_dsp(const void *params, const nano_io *io) {
-    dense((const nano_dense_dsp_params *)params, io, blocks_relu, nano_requantize_relu_dsp);
+    const nano_dense_dsp_params *const p = (const nano_dense_dsp_params *)params;
+    dense(p, io, blocks_relu, nano_requantize_relu_dsp, p->octets);
+}
+
+void nano_dense_long_dsp(const void *params, const nano_io *io) {
+    const nano_dense_dsp_params *const p = (const nano_dense_dsp_params *)params;
+    dense(p, io, blocks_long, nano_requantize_dsp, FIRST_PART(p->octets));
 }
 
 #endif
