@@ -88,7 +88,7 @@ def command(
     ]
     for tensor, end in zip(made.graph.outputs, made.ends, strict=True):
         if end is not None:
-            late = f", {end.delay} frames late" if end.delay else ""
+            late = f", {end.delay} frame{'s' * (end.delay > 1)} late" if end.delay else ""
             facts.append((tensor, f"{end.frames} frame{'s' * (end.frames > 1)} a step{late}"))
     if made.whole:
         facts.append(("over the whole window", ", ".join(made.whole)))
