@@ -516,9 +516,8 @@ class _Builder:
         """What frames before the first one are: as a padding that the model itself adds."""
         graph = self.streaming.graph
         op = next((op.op for op in graph.ops if op.name == name), None)
-        if isinstance(op, Pad) and op.value is not None:
-            return op.value
-        return graph.tensors[name].zero_point
+        padding: int | None = getattr(op, "value", None)  # of an operator that pads
+        return graph.tensors[name].zero_point if padding is None else padding
 
     def _cut(self, name: str, source: str, axis: int, begin: int) -> None:
         """``name``: the frames of ``source`` from ``begin`` on."""

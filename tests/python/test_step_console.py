@@ -21,7 +21,7 @@ from step_model import random_steps, step_model
 
 from nanotool import terminal
 from nanotool.backends import c
-from nanotool.device import Device, DeviceGarbled, DeviceRefused, frames
+from nanotool.device import Device, DeviceGarbled, DeviceLost, DeviceRefused, frames
 from nanotool.device.commands import STATE_COMMANDS
 from nanotool.device.frames import COMMAND, Frame
 from nanotool.errors import DeviceError
@@ -194,7 +194,7 @@ def test_a_damaged_line_takes_no_step_twice(app: App, seed: int) -> None:
                     device.load_states(device.save_states())
                 take(device, step, step + 1)
                 step += 1
-            except DeviceGarbled:  # which says that it is open whether it was done
+            except (DeviceGarbled, DeviceLost):  # which say that it is open whether it was done
                 spoil(0.0)
                 device.sync()
                 device.reset_states()

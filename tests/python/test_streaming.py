@@ -202,4 +202,4 @@ def test_command(tmp_path: Path) -> None:
     assert len(steps.graph.states) == 3
     assert simulate(steps.graph, np.zeros((2, *steps.graph.input_tensor.shape), np.int8)).size
     said = CliRunner().invoke(app, ["stream", *where, "--axis", "1", "--delay", "1"])
-    assert "1 frame a step, 1 frames late" in said.stdout
+    assert "1 frame a step, 1 frame late" in said.stdout

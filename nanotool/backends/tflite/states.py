@@ -85,16 +85,18 @@ class _Layer:
     def _back(self, name: str) -> list[str]:
         """``name`` and what it is the same elements of."""
         names = [name]
-        while (op := self._writer(names[-1])) is not None and isinstance(op.op, Reshape):
+        while (op := self._writer(names[-1])) is not None:
+            if op.op != Reshape(self.graph.tensors[names[-1]].shape):
+                break
             names.append(op.inputs[0])
         return names
 
     def _last_row(self, name: str) -> list[str]:
         """What ``name`` is the last row of, with what that is the same elements of."""
         op = self._writer(name)
-        if op is None or not isinstance(op.op, Slice):
+        source = self.graph.tensors[op.inputs[0]].shape if op else ()
+        if op is None or not source:
             return []
-        source = self.graph.tensors[op.inputs[0]].shape
         wanted = Slice((source[0] - 1, *(0,) * (len(source) - 1)), (1,) * len(source))
         row = (1, *source[1:])
         same = op.op == wanted and self.graph.tensors[name].shape == row
