@@ -65,11 +65,7 @@ void state_take_frame(const frame_view *frame) {
             put_close();
             return;
         }
-        put_open("m-frame");
-        put_unsigned(next);
-        put_text(" ");
-        put_unsigned(frame->size);
-        put_close();
+        put_frame_taken(next, frame->size);
         if (status == NANO_OK)
             put_text("m-load-done\r\n");
     }

@@ -96,11 +96,7 @@ void stream_take_frame(const frame_view *frame) {
         put_close();
         return;
     }
-    put_open("m-frame");
-    put_unsigned(next);
-    put_text(" ");
-    put_unsigned(frame->size);
-    put_close();
+    put_frame_taken(next, frame->size);
     feed(frame->data, frame->size);
 }
 

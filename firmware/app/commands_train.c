@@ -383,11 +383,10 @@ void train_take_frame(const frame_view *frame) {
         put_unsigned(size);
         put_close();
     } else {
-        const uint32_t told[] = {next, frame->size};
         if (next == 0)
             head_restart_put();
         const nano_status status = head_put(frame->data, frame->size);
-        put_numbers("m-frame", told, 2);
+        put_frame_taken(next, frame->size);
         if (status != NANO_MORE && done(status))
             put_text("m-load-done\r\n");
     }

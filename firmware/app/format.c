@@ -93,6 +93,14 @@ void put_close(void) {
     put_text("]\r\n");
 }
 
+void put_frame_taken(uint32_t offset, uint32_t size) {
+    put_open("m-frame");
+    put_unsigned(offset);
+    put_text(" ");
+    put_unsigned(size);
+    put_close();
+}
+
 void put_error(const char *text) {
     put_open("e");
     put_text(text);

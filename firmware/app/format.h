@@ -32,6 +32,9 @@ void put_decimal(uint32_t scale_bits, int32_t steps);
 void put_open(const char *tag);
 void put_close(void);
 
+/* `m-frame-[OFFSET SIZE]` CR LF: the answer to a frame that was taken. */
+void put_frame_taken(uint32_t offset, uint32_t size);
+
 /* `e-[text]` CR LF. */
 void put_error(const char *text);
 

@@ -127,11 +127,7 @@ static void take(const frame_view *frame) {
     } else {
         if (fresh != 0)
             input_begin(begin, end);
-        put_open("m-frame");
-        put_unsigned(begin);
-        put_text(" ");
-        put_unsigned(frame->size);
-        put_close();
+        put_frame_taken(begin, frame->size);
         append(frame->data, frame->size);
     }
 }
