@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import random
 import time
@@ -18,7 +19,7 @@ from torch.nn.utils import prune
 
 import nanotool
 from nanotool.errors import NanoError, UnsupportedOp
-from nanotool.frontends.torch import capture, capture_program
+from nanotool.frontends.torch import capture, capture_program, effects
 from nanotool.frontends.torch.effects import apart, watch
 
 LENGTHS: list[int] = []
@@ -277,6 +278,29 @@ def test_a_forward_that_writes_is_refused_with_its_line(name: str) -> None:
     assert name.partition(",")[0] in error.message
     assert "test_effects.py, line" in error.message
     assert "window" in error.hint or "first call" in error.hint or "new tensor" in error.hint
+
+
+def test_the_line_is_found_while_the_garbage_collector_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Circle:  # with code of the user's to run, wherever it is collected
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            self.own = self
+
+    def forward(m: Any, x: torch.Tensor) -> Any:
+        y = x + m.state
+        m.state = y[0].detach() * bool(Circle())
+        return y
+
+    # Within an operator, with frames on the stack that are nobody's.
+    collecting = "def tensors(value):\n    collect(0)\n    return found(value)"
+    names: dict[str, Any] = {"collect": gc.collect, "found": effects._tensors}
+    exec(compile(collecting, "<frozen>", "exec"), names)
+    monkeypatch.setattr(effects, "_tensors", names["tensors"])
+    assert "`m.state = y[0].detach() * bool(Circle())`" in refused(Kept(forward)).message
 
 
 @pytest.mark.parametrize("name", RANDOM)

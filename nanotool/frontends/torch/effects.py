@@ -305,10 +305,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._note(kind, name)
 
     def _note(self, kind: str, name: str) -> None:
-        frame: types.FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename == __file__:
-            frame = frame.f_back
-        self.found.setdefault((kind, name), (_place(frame, self.paths), None))
+        self.found.setdefault((kind, name), (_place(sys._getframe(1), self.paths), None))
 
     def restore(self) -> None:
         """Give foreign memory its values back."""
@@ -380,9 +377,10 @@ def _is_user(file: str) -> bool:
 
 
 def _place(frame: types.FrameType | None, paths: dict[int, str]) -> Place:
-    """The innermost line of the user's on the stack, and the innermost module."""
+    """The innermost line of the user's on the stack, and the innermost module. The frames of
+    `_Recorder` may lie between: what the garbage collector calls there is no end of the stack."""
     module, place = None, None
-    while frame is not None and frame.f_code.co_filename != __file__:
+    while frame is not None and frame.f_code is not _run.__code__:
         held = frame.f_locals.get("self") if frame.f_code.co_varnames[:1] else None
         if module is None and id(held) in paths:
             module = paths[id(held)]
