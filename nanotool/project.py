@@ -25,7 +25,7 @@ from nanotool.frontends.torch import capture, capture_program, check_model, load
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import as_array, clipping, to_device
 from nanotool.ir import Graph, QGraph
-from nanotool.passes import prepare
+from nanotool.passes import canonicalize
 from nanotool.progress import Progress
 from nanotool.quantization import quantize
 from nanotool.quantization.doubts import doubts
@@ -100,12 +100,12 @@ def float_graph(source: Source) -> Graph:
 def quantize_source(
     source: Source, observer: str = "minmax", progress: Progress | None = None
 ) -> QGraph:
-    """Capture, prepare, calibrate, quantize. What the data are hardly meant to be is warned of."""
+    """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be."""
     graph = float_graph(source)
     for doubt in doubts(graph, source.batches):
         warnings.warn(doubt, NanoWarning, stacklevel=3)
     quantized = quantize(
-        prepare(graph),
+        canonicalize(graph),
         source.batches,
         observer=observer,
         labels=source.labels,

@@ -1,6 +1,7 @@
 """Passes: pure functions from a float `Graph` to another one that computes the same.
 
-`prepare` runs them all: no-ops dropped, batch norm folded, clamps fused, C, H, W turned to H, W, C.
+`canonicalize` runs them all: no-ops dropped, batch norm folded, clamps fused, C, H, W turned to
+H, W, C.
 Those from a `QGraph` to another one are in `nanotool.passes.lossless`.
 """
 
@@ -13,10 +14,10 @@ from nanotool.passes.fuse import fuse
 from nanotool.passes.layout import layout
 from nanotool.passes.record import Change, PassRecord
 
-__all__ = ["Change", "PassRecord", "drop", "fold", "fuse", "layout", "prepare"]
+__all__ = ["Change", "PassRecord", "canonicalize", "drop", "fold", "fuse", "layout"]
 
 
-def prepare(graph: Graph, log: list[PassRecord] | None = None) -> Graph:
+def canonicalize(graph: Graph, log: list[PassRecord] | None = None) -> Graph:
     """``graph`` ready for the quantizer: H, W, C, every clamp and batch norm in a neighbour.
 
     ``log``, where given, gets one record a pass. Nodes keep their names; a fused pair keeps the

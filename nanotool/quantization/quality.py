@@ -56,7 +56,7 @@ def measure(
     """The quality of every tensor that ``graph`` has too, in order of execution, over ``batches``
     (user layout); indices have none.
 
-    ``graph`` is the prepared float graph that ``quantized`` was made of. The noise is what has
+    ``graph`` is the canonical float graph that ``quantized`` was made of. The noise is what has
     added up from the input to the tensor. ``useful`` gives, for tensors all of whose readers
     saturate, the range outside of which values make no difference to them: there a value counts as
     its nearer end.

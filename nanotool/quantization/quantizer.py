@@ -78,7 +78,7 @@ def quantize(
     source: str = "torch",
     progress: Progress | None = None,
 ) -> QGraph:
-    """The int8 graph of a prepared float ``graph``, with quality and samples.
+    """The int8 graph of a canonical float ``graph``, with quality and samples.
 
     ``calibration`` yields batches N x input shape in the user's layout (C, H, W), as the model gets
     them in use. A sequence is read several times, piece by piece; another iterable is first
@@ -91,7 +91,8 @@ def quantize(
     """
     if not graph.channels_last:
         raise NanoError(
-            f"{graph.name} is not prepared.", "Call nanotool.passes.prepare(graph) first."
+            f"{graph.name} is not in canonical form.",
+            "Call nanotool.passes.canonicalize(graph) first.",
         )
     batches = as_batches(calibration)
     judged = _first(batches, QUALITY_INPUTS)
@@ -202,7 +203,7 @@ class _Quantizer:
         if not what.int8:
             raise InvalidModel(
                 f"{node.name}: {type(node.op).__name__} has no int8 form.",
-                "Call nanotool.passes.prepare(graph) first.",
+                "Call nanotool.passes.canonicalize(graph) first.",
             )
         if what.indices:
             tensor = QTensor(node.name, node.shape, 1.0, 0, "int32")

@@ -12,7 +12,7 @@ from torch import nn
 
 from nanotool.frontends.torch import capture
 from nanotool.ir import FloatArray, Graph
-from nanotool.passes import prepare
+from nanotool.passes import canonicalize
 from nanotool.quantization import evaluate
 
 TOLERANCE = 1e-5  # of the largest output, between two orders of summation in float32
@@ -54,12 +54,12 @@ def assert_close(found: NDArray[Any], expected: NDArray[Any]) -> None:
 
 
 def check(model: nn.Module, *shape: int, seed: int = 0) -> tuple[Graph, Graph]:
-    """Capture and prepare ``model``; both graphs must compute what it does. Returns both."""
+    """Capture and canonicalize ``model``; both graphs must compute what it does. Returns both."""
     x = random_input(5, *shape, seed=seed)
     expected = reference(model, x)
     captured = capture(model, torch.zeros(1, *shape))
     assert_close(evaluate(captured, x)[captured.output], expected)
-    prepared = prepare(captured)
+    prepared = canonicalize(captured)
     assert prepared.channels_last
     assert_close(evaluate(prepared, x)[prepared.output], device_order(expected))
     return captured, prepared

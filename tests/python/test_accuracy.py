@@ -23,7 +23,7 @@ from nanotool.errors import NanoError
 from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
 from nanotool.ir import FloatArray, QGraph
-from nanotool.passes import prepare
+from nanotool.passes import canonicalize
 from nanotool.quantization import quantize
 from nanotool.simulate import simulate
 
@@ -40,7 +40,7 @@ def mnist() -> Dataset:
 
 
 def int8_of(model: nn.Module, calibration: FloatArray, observer: str = "minmax") -> QGraph:
-    graph = prepare(capture(model, torch.zeros(1, *calibration.shape[1:])))
+    graph = canonicalize(capture(model, torch.zeros(1, *calibration.shape[1:])))
     batches = [calibration[i : i + BATCH] for i in range(0, len(calibration), BATCH)]
     return quantize(graph, batches, observer=observer)
 

@@ -31,7 +31,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.passes import PassRecord, drop, fold, fuse, layout, prepare
+from nanotool.passes import PassRecord, canonicalize, drop, fold, fuse, layout
 from nanotool.passes.fuse import compose
 from nanotool.passes.layout import TO_DEVICE
 from nanotool.quantization import evaluate
@@ -340,21 +340,21 @@ def test_layout_dense_over_the_rows_of_an_image() -> None:
     assert kinds(graph) == [Conv2D, Transpose, Dense, Dense, Transpose]
 
 
-def test_prepare_logs_what_each_pass_did() -> None:
+def test_canonicalize_logs_what_each_pass_did() -> None:
     model = nn.Sequential(nn.Identity(), nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.ReLU())
     log: list[PassRecord] = []
-    result = prepare(capture(settle(model), torch.zeros(1, 2, 5, 6)), log)
+    result = canonicalize(capture(settle(model), torch.zeros(1, 2, 5, 6)), log)
     assert [record.name for record in log] == ["drop", "fold", "fuse", "layout", "tidy"]
     assert log[1].removed == ("2",)
     assert log[2].removed == ("3",)
     assert (log[0].before, log[-1].after) == (3, len(result.nodes))
 
 
-def test_prepare_does_not_change_its_argument() -> None:
+def test_canonicalize_does_not_change_its_argument() -> None:
     model = nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.ReLU())
     before = capture(settle(model), torch.zeros(1, 2, 5, 6))
     weights = [None if node.weight is None else node.weight.copy() for node in before.nodes]
-    prepare(before)
+    canonicalize(before)
     for node, weight in zip(before.nodes, weights, strict=True):
         assert (node.weight is None) == (weight is None)
         assert node.weight is None or weight is None or np.array_equal(node.weight, weight)

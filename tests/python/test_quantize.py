@@ -22,7 +22,7 @@ from nanotool.errors import InvalidModel, NanoError, NanoWarning
 from nanotool.frontends.torch import capture
 from nanotool.inputs import to_device
 from nanotool.ir import INT8_MAX, INT8_MIN, Dense, Graph, LayerQuality, Node, QGraph
-from nanotool.passes import prepare
+from nanotool.passes import canonicalize
 from nanotool.quantization import OBSERVERS, evaluate, measure, quantize, worst_layer
 from nanotool.quantization.calibrate import Steps, calibrate
 from nanotool.quantization.observers import Histogram, mean_squared_error, percentile
@@ -32,7 +32,7 @@ from nanotool.validate import validate
 
 
 def graph_of(model: nn.Module, *shape: int) -> Graph:
-    return prepare(capture(settle(model), torch.zeros(1, *shape)))
+    return canonicalize(capture(settle(model), torch.zeros(1, *shape)))
 
 
 def dense(weight: Any, bias: Any = None, clamp: tuple[float, float] | None = None) -> Graph:
@@ -253,11 +253,11 @@ def test_bad_calibration_data(data: Any, message: str) -> None:
         quantize(graph_of(nn.Linear(4, 2), 4), data)
 
 
-def test_unknown_observer_and_unprepared_graph() -> None:
+def test_unknown_observer_and_other_graph_than_canonical() -> None:
     graph = graph_of(nn.Linear(4, 2), 4)
     with pytest.raises(NanoError, match="minmax"):
         quantize(graph, [random_input(4, 4)], observer="median")
-    with pytest.raises(NanoError, match="prepare"):
+    with pytest.raises(NanoError, match="canonicalize"):
         quantize(replace(graph, channels_last=False), [random_input(4, 4)])
 
 

@@ -32,7 +32,7 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.lower import lower
-from nanotool.passes import prepare
+from nanotool.passes import canonicalize
 from nanotool.plan import plan
 from nanotool.quantization import quantize
 from nanotool.runtime import Runtime
@@ -46,7 +46,7 @@ NOT_IN_TFLITE = {"avg pool ceil", "cumulative sum", "cumulative sum of rows"}
 
 
 def graph_of(model: nn.Module, *shape: int) -> Graph:
-    return prepare(capture(settle(model), torch.zeros(1, *shape)))
+    return canonicalize(capture(settle(model), torch.zeros(1, *shape)))
 
 
 def int8_of(model: nn.Module, x: NDArray[Any]) -> QGraph:
