@@ -22,7 +22,7 @@ from nanotool.ops.facts import (
     yields_input,
 )
 from nanotool.ops.layer import FloatLayer, Layer, OpT_co, float_layer_of, layer_of
-from nanotool.ops.registry import ROOMS, Registry
+from nanotool.ops.registry import ROOMS, Reads, Registry, Room
 from nanotool.ops.taps import macs
 
 __all__ = [
@@ -34,7 +34,9 @@ __all__ = [
     "FloatLayer",
     "Layer",
     "OpT_co",
+    "Reads",
     "Registry",
+    "Room",
     "facts",
     "float_layer_of",
     "is_single_element",

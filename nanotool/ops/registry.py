@@ -8,22 +8,64 @@
     room.complete()  # behind the last entry
 
 An operator that a room lacks is found at its import, unless the room says with a ``default`` what
-holds for all others, or names the operator as one that never comes there.
+holds for all others, or names the operator as one that never comes there. In a front end (`Reads`)
+the functions go by the names of a foreign format, and say which operators they make.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, TypeVar
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import Op
 from nanotool.ops.facts import INT8_OPERATORS
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
+Key = TypeVar("Key")
+Handler = TypeVar("Handler")
 
 
-class Registry(Generic[Handler]):
+class Room(ABC, Generic[Key, Handler]):
+    """The functions of a room."""
+
+    def __init__(
+        self, room: str, operators: Iterable[type[Op]], without: Iterable[type[Op]]
+    ) -> None:
+        """``room`` for messages. ``operators``: those that come here, but for those ``without``."""
+        self.room = room
+        self.expected = tuple(one for one in operators if one not in tuple(without))
+        self.handlers: dict[Key, Handler] = {}
+        ROOMS.append(self)
+
+    @abstractmethod
+    def covered(self) -> Collection[type[Op]]:
+        """The operators that the room knows."""
+
+    def complete(self) -> None:
+        """NotImplementedError, which names the room, if it lacks an operator."""
+        covered = self.covered()
+        missing = [one.__name__ for one in self.expected if one not in covered]
+        if missing:
+            raise NotImplementedError(
+                f"{self.room}: nothing is registered for {', '.join(missing)}. "
+                "See docs/adding-an-operator.md."
+            )
+
+    def expect(self, operators: Iterable[type[Op]]) -> None:
+        """TypeError for operators that never come here."""
+        for operator in operators:
+            if operator not in self.expected:
+                raise TypeError(f"{self.room}: {operator.__name__} never comes here.")
+
+    def add(self, key: Key, called: str, handler: Handler) -> None:
+        """TypeError if ``key``, named ``called``, is there."""
+        if key in self.handlers:
+            raise TypeError(f"{self.room}: {called} is there.")
+        self.handlers[key] = handler
+
+
+class Registry(Room[type[Op], Handler]):
     """The functions of a room, by the operator's class."""
 
     def __init__(
@@ -34,34 +76,24 @@ class Registry(Generic[Handler]):
         operators: Iterable[type[Op]] = INT8_OPERATORS,
         without: Iterable[type[Op]] = (),
     ) -> None:
-        """``room`` for messages. ``default``: for operators that have no function of their own.
-        ``operators``: those that come here, but for those ``without``."""
-        self.room = room
+        """As `Room`'s. ``default``: for operators that have no function of their own."""
+        super().__init__(room, operators, without)
         self.default = default
-        self.expected = tuple(one for one in operators if one not in tuple(without))
-        self.handlers: dict[type[Op], Handler] = {}
-        ROOMS.append(self)
 
     def __call__(self, *operators: type[Op]) -> Callable[[Handler], Handler]:
         """Register the function below for ``operators``."""
+        self.expect(operators)
 
         def register(handler: Handler) -> Handler:
             for operator in operators:
-                if operator not in self.expected or operator in self.handlers:
-                    raise TypeError(f"{self.room}: {operator.__name__} is there, or never comes.")
-                self.handlers[operator] = handler
+                self.add(operator, operator.__name__, handler)
             return handler
 
         return register
 
-    def complete(self) -> None:
-        """NotImplementedError, which names the room, if an operator has no function."""
-        missing = [one.__name__ for one in self.expected if one not in self.handlers]
-        if missing and self.default is None:
-            raise NotImplementedError(
-                f"{self.room}: nothing is registered for {', '.join(missing)}. "
-                "See docs/adding-an-operator.md."
-            )
+    def covered(self) -> Collection[type[Op]]:
+        """All, where there is a default."""
+        return self.handlers if self.default is None else self.expected
 
     def of(self, op: Op) -> Handler:
         """The function for ``op``; InvalidModel for an operator that never comes here."""
@@ -72,4 +104,43 @@ class Registry(Generic[Handler]):
         return handler
 
 
-ROOMS: list[Registry[Any]] = []  # every one that has been imported
+class Reads(Room[str, Handler]):
+    """The functions of a front end, by the name of what they read in the foreign format."""
+
+    def __init__(
+        self,
+        room: str,
+        *,
+        operators: Iterable[type[Op]] = INT8_OPERATORS,
+        without: Iterable[type[Op]] = (),
+    ) -> None:
+        """As `Room`'s."""
+        super().__init__(room, operators, without)
+        self.makes: dict[str, tuple[type[Op], ...]] = {}
+
+    def __call__(
+        self, *names: str, makes: type[Op] | tuple[type[Op], ...]
+    ) -> Callable[[Handler], Handler]:
+        """Register the function below for ``names``. ``makes``: what these become, beside the
+        moves around it; () for what vanishes."""
+        operators = makes if isinstance(makes, tuple) else (makes,)
+        self.expect(operators)
+
+        def register(handler: Handler) -> Handler:
+            for name in names:
+                self.add(name, name, handler)
+                self.makes[name] = operators
+            return handler
+
+        return register
+
+    def covered(self) -> Collection[type[Op]]:
+        """What the functions make."""
+        return {operator for name in self.handlers for operator in self.makes[name]}
+
+    def get(self, name: str) -> Handler | None:
+        """The function for ``name``, if there is one."""
+        return self.handlers.get(name)
+
+
+ROOMS: list[Room[Any, Any]] = []  # every one that has been imported

@@ -15,10 +15,10 @@ import pytest
 import nanotool
 from nanotool.errors import InvalidModel
 from nanotool.ir import BatchNorm, Binary, Dense, Op, Resize, Unary
-from nanotool.ops import FACTS, INT8_OPERATORS, OPERATORS, ROOMS, Registry, facts
+from nanotool.ops import FACTS, INT8_OPERATORS, OPERATORS, ROOMS, Reads, Registry, Room, facts
 
 
-def rooms() -> list[Registry[Any]]:
+def rooms() -> list[Room[Any, Any]]:
     """Every room with operators, all of nanotool imported."""
     for module in pkgutil.walk_packages(nanotool.__path__, "nanotool."):
         if not module.name.endswith("__main__"):
@@ -36,13 +36,14 @@ def test_leaving_out_an_entry_names_the_room_and_the_operator() -> None:
     asked = 0
     for room in rooms():
         room.complete()
-        for operator in room.handlers if room.default is None else ():
+        for key in room.handlers:
             less = copy(room)
-            less.handlers = {o: h for o, h in room.handlers.items() if o is not operator}
-            with pytest.raises(NotImplementedError, match=f"{room.room}.* {operator.__name__}"):
-                less.complete()
-            asked += 1
-    assert asked >= 2 * len(INT8_OPERATORS)
+            less.handlers = {k: h for k, h in room.handlers.items() if k != key}
+            for operator in set(room.covered()) - set(less.covered()):
+                with pytest.raises(NotImplementedError, match=f"{room.room}.* {operator.__name__}"):
+                    less.complete()
+                asked += 1
+    assert asked >= 6 * len(INT8_OPERATORS)
 
 
 def _one() -> int:
@@ -100,6 +101,15 @@ def test_a_room_has_one_function_an_operator() -> None:
         assert (room.of(Dense())(), room.of(Unary("relu"))()) == (2, 1)
         with pytest.raises(InvalidModel, match="BatchNorm has no int8 form"):
             Registry[Callable[[], int]]("another").of(BatchNorm())
+        reads = Reads[Callable[[], int]]("a front end", operators=(Dense, Resize))
+        reads("LINEAR", "GEMM", makes=Dense)(_one)
+        with pytest.raises(TypeError, match="Unary never comes"):
+            reads("RELU", makes=(Unary, Dense))
+        with pytest.raises(TypeError, match="GEMM is there"):
+            reads("GEMM", makes=Dense)(_other)
+        with pytest.raises(NotImplementedError, match=r"a front end.* Resize"):
+            reads.complete()
+        assert (reads.get("GEMM"), reads.get("RELU")) == (_one, None)
     finally:
         del ROOMS[ahead:]
 

@@ -16,6 +16,8 @@ from torch_cases import EVERY, FINE, IMAGE, SIGNAL, VECTOR, Forward, conv
 
 from nanotool.errors import UnsupportedOp
 from nanotool.frontends.torch import capture
+from nanotool.frontends.torch.fx_nodes import operator_name
+from nanotool.frontends.torch.walk import HANDLERS, Walk
 from nanotool.inputs import to_device
 from nanotool.ir import (
     Binary,
@@ -32,6 +34,7 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.lower import lower
+from nanotool.ops import FACTS
 from nanotool.passes import canonicalize
 from nanotool.plan import plan
 from nanotool.quantization import quantize
@@ -73,7 +76,24 @@ def same_everywhere(graph: QGraph, x: NDArray[Any], *, tflite: bool = True) -> N
             oracle.run(graph, q)
 
 
+@pytest.fixture
+def declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every handler makes what it says, beside moves."""
+    call = Walk._call
+
+    def checked(walk: Walk, node: torch.fx.Node) -> None:
+        before = len(walk.nodes)
+        call(walk, node)
+        made = {type(one.op) for one in walk.nodes[before:]}
+        if made:
+            makes = HANDLERS.makes[operator_name(node).rstrip("_")]
+            assert {op for op in made if not FACTS[op].moves} <= set(makes), node
+
+    monkeypatch.setattr(Walk, "_call", checked)
+
+
 @pytest.mark.parametrize("name", EVERY)
+@pytest.mark.usefixtures("declared")
 def test_module(name: str) -> None:
     model, shape = EVERY[name]
     _, prepared = check(model, *shape)

@@ -18,7 +18,7 @@ def only(call: Call, values: Sequence[int]) -> int:
     return values[0]
 
 
-@imports("ARG_MAX", 2, 2, border=True)
+@imports("ARG_MAX", ArgMax, 2, 2, border=True)
 def _arg_max(call: Call) -> None:
     call.options(schema.ArgMaxOptions)
     shape = call.given(0).shape
@@ -34,7 +34,7 @@ def _arg_max(call: Call) -> None:
     call.emit(ArgMax(axis), [call.source(0)], inner[:axis] + inner[axis + 1 :])
 
 
-@imports("SOFTMAX", border=True)
+@imports("SOFTMAX", Softmax, border=True)
 def _softmax(call: Call) -> None:
     if call.given(0).type != "INT8" or call.result().type not in {"INT8", "INT16"}:
         call.unsupported(f"SOFTMAX on {call.given(0).type}", FULL_INTEGER)
@@ -42,12 +42,12 @@ def _softmax(call: Call) -> None:
     call.emit(Softmax(beta), [call.source(0)], call.shape(0))
 
 
-@imports("LOG_SOFTMAX")
+@imports("LOG_SOFTMAX", LogSoftmax)
 def _log_softmax(call: Call) -> None:
     call.emit(LogSoftmax(), [call.source(0)], call.shape(0))
 
 
-@imports("CUMSUM", 2, 2)
+@imports("CUMSUM", CumSum, 2, 2)
 def _cumsum(call: Call) -> None:
     options = call.options(schema.CumsumOptions)
     shape, inner = call.given(0).shape, call.shape(0)

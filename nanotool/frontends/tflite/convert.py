@@ -38,6 +38,8 @@ from nanotool.identifiers import model_identifier
 from nanotool.ir import DTYPES, QGraph, QTensor, State
 from nanotool.validate import validate
 
+IMPORTERS.complete()
+
 MAX_NAME = 64  # characters of the graph's name
 MAX_STATE_NAME = 120
 HINT = "Convert the model anew; TensorFlow Lite's converter makes no such files."
@@ -139,7 +141,9 @@ def screen(model: Model) -> None:
     live = _live(model)
     for position, operator in enumerate(model.operators):
         acts = not operator.outputs
-        if operator.code.name not in IMPORTERS and (acts or not live.isdisjoint(operator.outputs)):
+        if operator.code.name not in IMPORTERS.handlers and (
+            acts or not live.isdisjoint(operator.outputs)
+        ):
             _unknown(model, position, operator)
 
 

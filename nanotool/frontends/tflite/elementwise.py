@@ -33,32 +33,32 @@ def _elementwise(call: Call, op: Binary | PRelu, activation: str = "NONE") -> No
     call.emit(op, inputs, tuple(together), clamp=call.clamp(activation))
 
 
-@imports("ADD", 2, 2)
+@imports("ADD", Binary, 2, 2)
 def _add(call: Call) -> None:
     _elementwise(call, Binary("add"), call.options(schema.AddOptions).fused_activation)
 
 
-@imports("SUB", 2, 2)
+@imports("SUB", Binary, 2, 2)
 def _sub(call: Call) -> None:
     _elementwise(call, Binary("sub"), call.options(schema.SubOptions).fused_activation)
 
 
-@imports("MUL", 2, 2)
+@imports("MUL", Binary, 2, 2)
 def _mul(call: Call) -> None:
     _elementwise(call, Binary("mul"), call.options(schema.MulOptions).fused_activation)
 
 
-@imports("MAXIMUM", 2, 2)
+@imports("MAXIMUM", Binary, 2, 2)
 def _maximum(call: Call) -> None:
     _elementwise(call, Binary("maximum"))
 
 
-@imports("MINIMUM", 2, 2)
+@imports("MINIMUM", Binary, 2, 2)
 def _minimum(call: Call) -> None:
     _elementwise(call, Binary("minimum"))
 
 
-@imports("PRELU", 2, 2)
+@imports("PRELU", PRelu, 2, 2)
 def _prelu(call: Call) -> None:
     if call.given(1).data is None:
         call.unsupported("PRELU with slopes that the model computes", "Use constant slopes.")
@@ -72,19 +72,19 @@ def _unary(function: str) -> Import:
     return importer
 
 
-@imports("LEAKY_RELU")
+@imports("LEAKY_RELU", Unary)
 def _leaky_relu(call: Call) -> None:
     slope = call.options(schema.LeakyReluOptions).alpha
     _unary(unary.named("leaky_relu", slope))(call)
 
 
-@imports("GELU")
+@imports("GELU", Unary)
 def _gelu(call: Call) -> None:
     _unary("gelu_tanh" if call.options(schema.GeluOptions).approximate else "gelu")(call)
 
 
-@imports("DEQUANTIZE", border=True)
-@imports("QUANTIZE", border=True)
+@imports("DEQUANTIZE", Quantize, border=True)
+@imports("QUANTIZE", Quantize, border=True)
 def _quantize(call: Call) -> None:
     """Also DEQUANTIZE: the types of its tensors tell."""
     types = call.given(0).type, call.result().type
@@ -112,4 +112,4 @@ for _code, _function in {
     "SQUARE": "square",
     "TANH": "tanh",
 }.items():
-    imports(_code)(_unary(_function))
+    imports(_code, Unary)(_unary(_function))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nanotool.frontends.tflite.builder import Call
+from nanotool.ir import Op
+from nanotool.ops import Reads
 
 Import: TypeAlias = Callable[[Call], None]
 MANY = 4096  # inputs of a concatenation
@@ -29,11 +31,12 @@ class Importer:
     border: bool = False  # its tensors may be other than INT8
 
 
-IMPORTERS: dict[str, Importer] = {}  # by the operator's name in the schema
+IMPORTERS = Reads[Importer]("frontends/tflite")  # by the operator's name in the schema
 
 
 def imports(
     code: str,
+    makes: type[Op] | tuple[type[Op], ...],
     least: int = 1,
     most: int = 1,
     *,
@@ -41,10 +44,10 @@ def imports(
     unread: frozenset[int] = frozenset(),
     border: bool = False,
 ) -> Callable[[Import], Import]:
-    """Register the function below for the operator ``code``."""
+    """Register the function below for the operator ``code``, which becomes ``makes`` (`Reads`)."""
 
     def register(run: Import) -> Import:
-        IMPORTERS[code] = Importer(run, least, most, several, unread, border)
+        IMPORTERS(code, makes=makes)(Importer(run, least, most, several, unread, border))
         return run
 
     return register

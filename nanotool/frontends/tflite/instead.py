@@ -76,4 +76,4 @@ def way_out(name: str, custom: str = "") -> str:
     for beginning, hint in CUSTOM.items():
         if custom.lower().startswith(beginning):
             return hint
-    return INSTEAD.get(name, f"Known operators: {', '.join(sorted(IMPORTERS))}.")
+    return INSTEAD.get(name, f"Known operators: {', '.join(sorted(IMPORTERS.handlers))}.")

@@ -13,7 +13,7 @@ from nanotool.frontends.tflite.windows import window_of
 from nanotool.ir import Conv2D, ConvTranspose2D, Dense, Window
 
 
-@imports("CONV_2D", 2, 3)
+@imports("CONV_2D", Conv2D, 2, 3)
 def _conv2d(call: Call) -> None:
     options = call.options(schema.Conv2DOptions)
     height, width, channels = call.image(0)
@@ -40,7 +40,7 @@ def _conv2d(call: Call) -> None:
     )
 
 
-@imports("DEPTHWISE_CONV_2D", 2, 3)
+@imports("DEPTHWISE_CONV_2D", Conv2D, 2, 3)
 def _depthwise_conv2d(call: Call) -> None:
     """Weights 1, KH, KW, C · multiplier in the file; here a convolution with C groups."""
     options = call.options(schema.DepthwiseConv2DOptions)
@@ -68,7 +68,7 @@ def _depthwise_conv2d(call: Call) -> None:
     )
 
 
-@imports("TRANSPOSE_CONV", 3, 4, unread=frozenset({0}))
+@imports("TRANSPOSE_CONV", ConvTranspose2D, 3, 4, unread=frozenset({0}))
 def _transpose_conv(call: Call) -> None:
     """Inputs: output shape, weights O, KH, KW, C, data, bias. The output's shape is the file's.
 
@@ -101,7 +101,7 @@ def _transpose_conv(call: Call) -> None:
     )
 
 
-@imports("FULLY_CONNECTED", 2, 3)
+@imports("FULLY_CONNECTED", Dense, 2, 3)
 def _fully_connected(call: Call) -> None:
     """The input is seen as rows as long as those of the weights."""
     options = call.options(schema.FullyConnectedOptions)

@@ -12,9 +12,9 @@ from nanotool.frontends.tflite.importers import MANY, imports
 from nanotool.ir import Concat, Pad, Reshape, Resize, Shape, Slice, Transpose
 
 
-@imports("EXPAND_DIMS", 2, 2, unread=frozenset({1}))
-@imports("RESHAPE", 1, 2, unread=frozenset({1}))
-@imports("SQUEEZE")
+@imports("EXPAND_DIMS", Reshape, 2, 2, unread=frozenset({1}))
+@imports("RESHAPE", Reshape, 1, 2, unread=frozenset({1}))
+@imports("SQUEEZE", Reshape)
 def _reshape(call: Call) -> None:
     """Also SQUEEZE and EXPAND_DIMS: the file says what comes out."""
     shape = call.target().shape
@@ -23,7 +23,7 @@ def _reshape(call: Call) -> None:
     call.emit(Reshape(shape), [call.source(0)], shape)
 
 
-@imports("TRANSPOSE", 2, 2)
+@imports("TRANSPOSE", Transpose, 2, 2)
 def _transpose(call: Call) -> None:
     order = call.integers(1, "axes")
     shape = call.given(0).shape
@@ -35,7 +35,7 @@ def _transpose(call: Call) -> None:
     call.emit(Transpose(kept), [call.source(0)], tuple(inner[axis] for axis in kept))
 
 
-@imports("CONCATENATION", 1, MANY)
+@imports("CONCATENATION", Concat, 1, MANY)
 def _concatenation(call: Call) -> None:
     options = call.options(schema.ConcatenationOptions)
     if options.fused_activation != "NONE":
@@ -44,7 +44,7 @@ def _concatenation(call: Call) -> None:
     _concat(call, shapes, call.axis(options.axis, len(shapes[0])))
 
 
-@imports("PACK", 1, MANY)
+@imports("PACK", Concat, 1, MANY)
 def _pack(call: Call) -> None:
     """Join along a new axis."""
     options = call.options(schema.PackOptions)
@@ -88,7 +88,7 @@ def _cut(call: Call, operand: int, part: _Part, output: int = 0) -> None:
     call.emit(taken, [call.source(operand)], tuple(part.count[batch:]), output=output)
 
 
-@imports("SLICE", 3, 3)
+@imports("SLICE", Slice, 3, 3)
 def _slice(call: Call) -> None:
     shape = call.given(0).shape
     begin, sizes = call.integers(1, "begins"), call.integers(2, "sizes")
@@ -101,7 +101,7 @@ def _slice(call: Call) -> None:
     _cut(call, 0, _Part(begin, count, [1] * len(shape)))
 
 
-@imports("STRIDED_SLICE", 4, 4)
+@imports("STRIDED_SLICE", Slice, 4, 4)
 def _strided_slice(call: Call) -> None:
     """As in NumPy; an axis in the shrink mask is indexed, and goes."""
     options = call.options(schema.StridedSliceOptions)
@@ -146,7 +146,7 @@ def _pieces(call: Call, operand: int, axis: int, sizes: Sequence[int]) -> None:
         first += size
 
 
-@imports("SPLIT", 2, 2, several=True)
+@imports("SPLIT", Slice, 2, 2, several=True)
 def _split(call: Call) -> None:
     """Inputs: axis, data."""
     call.options(schema.SplitOptions)
@@ -155,7 +155,7 @@ def _split(call: Call) -> None:
     _pieces(call, 1, axis, [shape[axis] // pieces] * pieces)
 
 
-@imports("SPLIT_V", 3, 3, several=True)
+@imports("SPLIT_V", Slice, 3, 3, several=True)
 def _split_v(call: Call) -> None:
     """Inputs: data, sizes of which one may be -1, axis."""
     call.options(schema.SplitVOptions)
@@ -167,7 +167,7 @@ def _split_v(call: Call) -> None:
     _pieces(call, 0, axis, sizes)
 
 
-@imports("UNPACK", several=True)
+@imports("UNPACK", Slice, several=True)
 def _unpack(call: Call) -> None:
     """Every index along an axis, which goes."""
     options = call.options(schema.UnpackOptions)
@@ -176,8 +176,8 @@ def _unpack(call: Call) -> None:
     _pieces(call, 0, axis, [1] * len(call.operator.outputs))
 
 
-@imports("PAD", 2, 2)
-@imports("PADV2", 3, 3)
+@imports("PAD", Pad, 2, 2)
+@imports("PADV2", Pad, 3, 3)
 def _pad(call: Call) -> None:
     """Also PADV2, whose third input is the value."""
     shape = call.given(0).shape
@@ -215,11 +215,11 @@ def _resize(
     call.emit(op, [call.source(0)], (*size, channels))
 
 
-@imports("RESIZE_NEAREST_NEIGHBOR", 2, 2)
+@imports("RESIZE_NEAREST_NEIGHBOR", Resize, 2, 2)
 def _resize_nearest_neighbor(call: Call) -> None:
     _resize(call, "nearest", call.options(schema.ResizeNearestNeighborOptions))
 
 
-@imports("RESIZE_BILINEAR", 2, 2)
+@imports("RESIZE_BILINEAR", Resize, 2, 2)
 def _resize_bilinear(call: Call) -> None:
     _resize(call, "bilinear", call.options(schema.ResizeBilinearOptions))

@@ -26,7 +26,7 @@ def _pool(op: type[MaxPool2D] | type[AveragePool2D]) -> Import:
     return importer
 
 
-@imports("MEAN", 2, 2)
+@imports("MEAN", (Mean, Quantize), 2, 2)
 def _mean(call: Call) -> None:
     options = call.options(schema.ReducerOptions)
     shape = call.given(0).shape
@@ -42,5 +42,5 @@ def _mean(call: Call) -> None:
         call.emit(Mean(tuple(sorted(axes)), options.keep_dims), [call.source(0)], kept)
 
 
-imports("AVERAGE_POOL_2D")(_pool(AveragePool2D))
-imports("MAX_POOL_2D")(_pool(MaxPool2D))
+imports("AVERAGE_POOL_2D", AveragePool2D)(_pool(AveragePool2D))
+imports("MAX_POOL_2D", MaxPool2D)(_pool(MaxPool2D))

@@ -24,7 +24,7 @@ WITHOUT = {  # what TensorFlow Lite Micro has not, either
 }
 
 
-@imports("UNIDIRECTIONAL_SEQUENCE_LSTM", 20, 24, border=True)
+@imports("UNIDIRECTIONAL_SEQUENCE_LSTM", Lstm, 20, 24, border=True)
 def _lstm(call: Call) -> None:
     options = call.options(schema.UnidirectionalSequenceLSTMOptions)
     if options.fused_activation != "TANH":
@@ -56,7 +56,7 @@ def _lstm(call: Call) -> None:
     call.remember(HIDDEN, _last(call, output, steps, units))
 
 
-@imports("SVDF", 4, 5, border=True)
+@imports("SVDF", Svdf, 4, 5, border=True)
 def _svdf(call: Call) -> None:
     """Inputs: data, weights of features, weights over time, bias, memory."""
     rank = call.options(schema.SVDFOptions).rank

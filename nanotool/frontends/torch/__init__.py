@@ -8,7 +8,7 @@ then left out: a node that mixes samples of a batch is refused.
     effects    what a forward does besides its result     snapshot  what it can reach
     export     torch.export, with a free batch            walk      the walk over its program
     saved      .pt2 files, without running code in them
-    registry   handlers by ATen operator, hints           fx_nodes  what an fx node says
+    hints      what to do about operators without one     fx_nodes  what an fx node says
     linear, pooling, elementwise, arithmetic, move, sample, axis   handlers, a family each
 
 Layers over N x C x L (Conv1d and the like) become those over images of height 1.
@@ -36,11 +36,13 @@ from nanotool.frontends.torch import (  # noqa: F401  (they register their handl
 from nanotool.frontends.torch.effects import apart, effects_of, refuse, watch
 from nanotool.frontends.torch.export import as_the_weights, export
 from nanotool.frontends.torch.saved import load_program
-from nanotool.frontends.torch.walk import Walk
+from nanotool.frontends.torch.walk import HANDLERS, Walk
 from nanotool.ir import Graph
 from nanotool.quantization.evaluate import evaluate
 
 __all__ = ["capture", "capture_program", "check_model", "load_program"]
+
+HANDLERS.complete()
 
 SAMPLES = 2  # of the example that the forward is run on
 TOLERANCE = 1e-3  # of the largest output, between the module and its graph

@@ -119,7 +119,7 @@ def binary(walk: Walk, function: str, source: str, other: Any) -> str:
 # --- Sums and differences -------------------------------------------------------------------------
 
 
-@handles("add", "sub", "subtract")
+@handles("add", "sub", "subtract", makes=(Binary, BatchNorm))
 def _sum(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """self ± alpha · other."""
     alpha = walk.number(args.get("alpha", 1), "alpha")
@@ -127,7 +127,7 @@ def _sum(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _weighted_sum(walk, (1.0, args["self"]), (sign * alpha, args["other"]))
 
 
-@handles("rsub")
+@handles("rsub", makes=(Binary, BatchNorm))
 def _reverse_difference(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """other - alpha · self."""
     alpha = walk.number(args.get("alpha", 1), "alpha")
@@ -174,7 +174,7 @@ def _times(walk: Walk, weight: float, tensor: str) -> str:
 # --- Products and quotients -----------------------------------------------------------------------
 
 
-@handles("mul", "multiply")
+@handles("mul", "multiply", makes=(Binary, BatchNorm, Unary))
 def _product(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     rank = _rank(walk, args["self"], args["other"])
     for source, other in ((args["self"], args["other"]), (args["other"], args["self"])):
@@ -194,7 +194,7 @@ def _times_constant(walk: Walk, source: str, constant: NDArray[np.float64]) -> s
     return _emit(walk, "mul", source, walk.add_constant(constant))
 
 
-@handles("div", "divide", "true_divide")
+@handles("div", "divide", "true_divide", makes=(Binary, BatchNorm))
 def _quotient(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if args.get("rounding_mode") is not None:
         walk.refuse("a division that rounds", "Leave rounding_mode out.")
@@ -214,7 +214,8 @@ def _quotient(walk: Walk, args: Arguments, node: fx.Node) -> str:
 # --- The larger, the smaller, the place of the largest --------------------------------------------
 
 
-@handles("maximum", "minimum", "fmax", "fmin", "max", "min")
+@handles("maximum", "minimum", "fmax", "fmin", "min", makes=(Binary, Clamp))
+@handles("max", makes=(Binary, Clamp, ArgMax))
 def _extremum(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     name = operator_name(node)
     if "other" not in args:
@@ -240,7 +241,7 @@ def _along_axis(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     return [None, _argmax_of(walk, args, node.meta["val"][1])]
 
 
-@handles("argmax")
+@handles("argmax", makes=ArgMax)
 def _argmax(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if args.get("dim") is None:
         walk.refuse("an argmax over everything", "Name the axis: x.argmax(1).")

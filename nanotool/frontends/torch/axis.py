@@ -10,7 +10,8 @@ from nanotool.frontends.torch.walk import Walk, handles
 from nanotool.ir import CumSum, LogSoftmax, Op, Softmax, Transpose
 
 
-@handles("softmax", "log_softmax")
+@handles("softmax", makes=Softmax)
+@handles("log_softmax", makes=LogSoftmax)
 def _softmax(walk: Walk, args: Arguments, node: fx.Node) -> str:
     op: Op = Softmax() if operator_name(node) == "softmax" else LogSoftmax()
     source = walk.source(args["self"])
@@ -27,7 +28,7 @@ def _softmax(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.emit(Transpose(back), (result,), shape, suffix="back")
 
 
-@handles("cumsum")
+@handles("cumsum", makes=CumSum)
 def _cumsum(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source = walk.source(args["self"])
     shape = walk.shapes[source]

@@ -11,7 +11,7 @@ from nanotool import unary
 from nanotool.frontends.torch.arithmetic import affine, binary, scaled
 from nanotool.frontends.torch.fx_nodes import Arguments
 from nanotool.frontends.torch.walk import Handler, Walk, handles
-from nanotool.ir import Clamp, PRelu, Unary
+from nanotool.ir import BatchNorm, Binary, Clamp, PRelu, Unary
 
 
 def _emit(walk: Walk, function: str, source: str) -> str:
@@ -55,7 +55,7 @@ for _name, _bounds in {
     "clamp_min": ("min", math.inf),
     "clamp_max": (-math.inf, "max"),
 }.items():
-    handles(_name)(_clamp(*_bounds))
+    handles(_name, makes=(Clamp, Binary))(_clamp(*_bounds))
 
 
 # --- Functions by name ----------------------------------------------------------------------------
@@ -72,16 +72,16 @@ for _name, _of in {
     **{name: name for name in ("abs", "exp", "log", "rsqrt", "sigmoid", "silu", "sqrt", "square")},
     **{"tanh": "tanh", "hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid"},
 }.items():
-    handles(_name)(_function(_of))
+    handles(_name, makes=Unary)(_function(_of))
 
 
-@handles("gelu")
+@handles("gelu", makes=Unary)
 def _gelu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     name = "gelu_tanh" if args["approximate"] == "tanh" else "gelu"
     return _emit(walk, name, walk.source(args["self"]))
 
 
-@handles("pow")
+@handles("pow", makes=Unary)
 def _power(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     exponent = walk.number(args["exponent"], "exponent")
     source = walk.source(args["self"])
@@ -102,12 +102,12 @@ def _leaky(walk: Walk, source: str, slope: float) -> str:
     return _emit(walk, unary.named("leaky_relu", slope), source)
 
 
-@handles("leaky_relu")
+@handles("leaky_relu", makes=Unary)
 def _leaky_relu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return _leaky(walk, walk.source(args["self"]), float(args["negative_slope"]))
 
 
-@handles("rrelu")
+@handles("rrelu", makes=Unary)
 def _randomized_relu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """In eval mode the slope is the middle of its range."""
     if args["training"]:
@@ -116,7 +116,7 @@ def _randomized_relu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return _leaky(walk, walk.source(args["self"]), slope)
 
 
-@handles("prelu")
+@handles("prelu", makes=(PRelu, Unary))
 def _prelu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """One slope is a leaky ReLU; else one a channel."""
     source = walk.source(args["self"])
@@ -133,21 +133,21 @@ def _elu_of(walk: Walk, source: str, alpha: float) -> str:
     return _emit(walk, "elu" if alpha == 1 else unary.named("elu", alpha), source)
 
 
-@handles("elu")
+@handles("elu", makes=Unary)
 def _elu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     if (args["scale"], args["input_scale"]) != (1, 1):
         walk.refuse("an ELU with scales", "Multiply before and after it.")
     return _elu_of(walk, walk.source(args["self"]), float(args["alpha"]))
 
 
-@handles("selu")
+@handles("selu", makes=(Unary, BatchNorm))
 def _selu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """Klambauer et al. 2017: scale · elu(x, alpha), to the digits that PyTorch has."""
     result = _elu_of(walk, walk.source(args["self"]), 1.6732632423543772848170429916717)
     return scaled(walk, result, 1.0507009873554804934193349852946)
 
 
-@handles("celu")
+@handles("celu", makes=(Unary, BatchNorm))
 def _celu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """alpha · elu(x / alpha)."""
     alpha, result = float(args["alpha"]), walk.source(args["self"])
@@ -156,6 +156,6 @@ def _celu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return scaled(walk, _elu_of(walk, scaled(walk, result, 1 / alpha), 1.0), alpha)
 
 
-@handles("neg", "negative")
+@handles("neg", "negative", makes=BatchNorm)
 def _negative(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return affine(walk, walk.source(args["self"]), -1.0, 0.0)

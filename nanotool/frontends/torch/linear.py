@@ -37,7 +37,7 @@ def _padding(padding: Any, axes: int, window: Window) -> tuple[int, int, int, in
     return top, left, top, left
 
 
-@handles("conv1d", "conv2d")
+@handles("conv1d", "conv2d", makes=Conv2D)
 def _convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     weight, axes = _weight(walk, args)
     source = walk.source(args["input"])
@@ -54,7 +54,7 @@ def _convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(result, axes + 1)
 
 
-@handles("conv_transpose1d", "conv_transpose2d")
+@handles("conv_transpose1d", "conv_transpose2d", makes=ConvTranspose2D)
 def _transposed_convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     weight, axes = _weight(walk, args)  # C, O, KH, KW
     if int(args["groups"]) != 1:
@@ -77,14 +77,14 @@ def _transposed_convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(result, axes + 1)
 
 
-@handles("linear")
+@handles("linear", makes=Dense)
 def _linear(walk: Walk, args: Arguments, node: fx.Node) -> str:
     weight, bias = walk.constant(args["weight"], "weight"), walk.constant(args["bias"], "bias")
     source = walk.source(args["input"])
     return walk.emit(Dense(), (source,), walk.batchless(node), weight=weight, bias=bias)
 
 
-@handles("matmul", "mm")
+@handles("matmul", "mm", makes=Dense)
 def _matmul(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """x @ a constant matrix is a dense layer without bias."""
     second = args["mat2"] if "mat2" in args else args["other"]
@@ -103,7 +103,7 @@ def _matmul(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.emit(Dense(), (source,), walk.batchless(node), weight=weight)
 
 
-@handles("batch_norm")
+@handles("batch_norm", makes=BatchNorm)
 def _batch_norm(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     source = walk.source(args["input"])
     shape = walk.shapes[source]

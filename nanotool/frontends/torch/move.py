@@ -11,14 +11,16 @@ from torch import fx
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.hints import HINTS
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import Concat, Pad, Resize, Shape, Slice
+from nanotool.ir import Concat, Pad, Reshape, Resize, Shape, Slice, Transpose
 
 # --- Nothing moves --------------------------------------------------------------------------------
 
 
-@handles("alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout", view=True)
-@handles("alias", "contiguous", "detach", view=True)
-@handles("clone", "lift_fresh_copy")
+@handles(
+    "alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout", makes=(), view=True
+)
+@handles("alias", "contiguous", "detach", makes=(), view=True)
+@handles("clone", "lift_fresh_copy", makes=())
 def _pass_through(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """What changes nothing at inference time."""
     if args.get("train"):
@@ -26,7 +28,7 @@ def _pass_through(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return walk.source(next(iter(args.values())))
 
 
-@handles("to", "type_as", view=True)
+@handles("to", "type_as", makes=(), view=True)
 def _to(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if not node.meta["val"].is_floating_point():
         walk.refuse(f"a cast to {node.meta['val'].dtype}", "Keep the activations in float.")
@@ -36,14 +38,14 @@ def _to(walk: Walk, args: Arguments, node: fx.Node) -> str:
 # --- Other shapes, other orders -------------------------------------------------------------------
 
 
-@handles("_unsafe_view", "flatten", "reshape", "reshape_as", "squeeze", view=True)
-@handles("unflatten", "unsqueeze", "view", "view_as", view=True)
+@handles("_unsafe_view", "flatten", "reshape", "reshape_as", "squeeze", makes=Reshape, view=True)
+@handles("unflatten", "unsqueeze", "view", "view_as", makes=Reshape, view=True)
 def _reshape(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.reshaped(walk.source(args["self"]), walk.batchless(node))
 
 
-@handles("adjoint", "mT", "movedim", "moveaxis", "permute", view=True)
-@handles("swapaxes", "swapdims", "transpose", view=True)
+@handles("adjoint", "mT", "movedim", "moveaxis", "permute", makes=Transpose, view=True)
+@handles("swapaxes", "swapdims", "transpose", makes=Transpose, view=True)
 def _permute(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """Which axis goes where shows on a tensor whose axes have different sizes."""
     source = walk.source(args["self"])
@@ -75,14 +77,14 @@ def _parts(walk: Walk, arguments: list[Any]) -> list[str]:
     return names
 
 
-@handles("cat", "concat", "concatenate")
+@handles("cat", "concat", "concatenate", makes=Concat)
 def _cat(walk: Walk, args: Arguments, node: fx.Node) -> str:
     shape = walk.batchless(node)
     axis = walk.axis(args["dim"], len(shape), "cat")
     return walk.emit(Concat(axis), tuple(_parts(walk, args["tensors"])), shape)
 
 
-@handles("stack")
+@handles("stack", makes=Concat)
 def _stack(walk: Walk, args: Arguments, node: fx.Node) -> str:
     shape = walk.batchless(node)
     axis = walk.axis(args["dim"], len(shape), "stack")
@@ -91,8 +93,10 @@ def _stack(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.emit(Concat(axis), tuple(parts), shape)
 
 
-@handles("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", view=True)
-@handles("unsafe_split", "unsafe_split_with_sizes", view=True)
+@handles(
+    "chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", makes=Slice, view=True
+)
+@handles("unsafe_split", "unsafe_split_with_sizes", makes=Slice, view=True)
 def _split(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     """Parts one behind the other along an axis."""
     source = walk.source(args["self"])
@@ -106,7 +110,7 @@ def _split(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     return results
 
 
-@handles("unbind", view=True)
+@handles("unbind", makes=Slice, view=True)
 def _unbind(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     source = walk.source(args["self"])
     axis = walk.axis(args["dim"], len(walk.shapes[source]), "unbind")
@@ -131,7 +135,7 @@ def _sliced(walk: Walk, source: str, axis: int, indices: range) -> str:
     return walk.emit(Slice(tuple(begins), tuple(steps)), (source,), after)
 
 
-@handles("slice", view=True)
+@handles("slice", makes=Slice, view=True)
 def _slice(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """x[:, start:end:step]; x[:] of the batch is all of it."""
     source = walk.source(args["self"])
@@ -151,7 +155,7 @@ def _slice(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _sliced(walk, source, axis, indices)
 
 
-@handles("narrow", view=True)
+@handles("narrow", makes=Slice, view=True)
 def _narrow(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source = walk.source(args["self"])
     shape = walk.shapes[source]
@@ -160,7 +164,7 @@ def _narrow(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _sliced(walk, source, axis, range(begin, begin + walk.batchless(node)[axis]))
 
 
-@handles("select", view=True)
+@handles("select", makes=Slice, view=True)
 def _select(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source = walk.source(args["self"])
     shape = walk.shapes[source]
@@ -173,7 +177,7 @@ def _select(walk: Walk, args: Arguments, node: fx.Node) -> str:
 # --- More elements --------------------------------------------------------------------------------
 
 
-@handles("pad", "constant_pad_nd")
+@handles("pad", "constant_pad_nd", makes=Pad)
 def _pad(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """Negative padding cuts."""
     if args.get("mode", "constant") != "constant":
@@ -200,7 +204,7 @@ def _pad(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return walk.emit(Pad(front, behind), tuple(inputs), tuple(sum(sizes) for sizes in grown))
 
 
-@handles("expand", "expand_as", view=True)
+@handles("expand", "expand_as", makes=(Concat, Resize), view=True)
 def _expand(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     """Axes of one element repeated. Arithmetic does it by itself and then reads the original. A
     constant for every sample of the batch is still one."""
@@ -218,7 +222,7 @@ def _expand(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     return result
 
 
-@handles("repeat", "tile")
+@handles("repeat", "tile", makes=(Concat, Resize))
 def _repeat(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source, shape = walk.source(args["self"]), walk.batchless(node)
     if len(walk.shapes[source]) != len(shape):

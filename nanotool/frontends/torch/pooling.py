@@ -11,7 +11,7 @@ from nanotool.frontends.torch.arithmetic import scaled
 from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, operator_name
 from nanotool.frontends.torch.hints import MAXIMUM
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Pad, Shape, Window
+from nanotool.ir import AveragePool2D, BatchNorm, MaxPool2D, Mean, Pad, Shape, Window
 
 
 def _axes(node: fx.Node) -> int:
@@ -48,7 +48,7 @@ def _input(walk: Walk, args: Arguments, node: fx.Node) -> tuple[str, tuple[int, 
     return image, (walk.shapes[image][1], walk.shapes[image][2])
 
 
-@handles("max_pool1d", "max_pool2d")
+@handles("max_pool1d", "max_pool2d", makes=MaxPool2D)
 def _max_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
     image, size = _input(walk, args, node)
     window = _window(args, node, size, walk.batchless(node))
@@ -56,7 +56,7 @@ def _max_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(result, _axes(node) + 1)
 
 
-@handles("avg_pool1d", "avg_pool2d")
+@handles("avg_pool1d", "avg_pool2d", makes=(AveragePool2D, BatchNorm))
 def _average_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """Where the padding counts, it is a Pad in front; what ceil_mode adds behind never counts, but
     for a divisor of its own."""
@@ -101,7 +101,7 @@ def _equal_windows(
     return Window(kernel, kernel)
 
 
-@handles("adaptive_avg_pool1d", "adaptive_avg_pool2d")
+@handles("adaptive_avg_pool1d", "adaptive_avg_pool2d", makes=(AveragePool2D, Mean))
 def _adaptive_average(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """To one pixel it is a mean, which has an output scale of its own."""
     image, _ = _input(walk, args, node)
@@ -111,7 +111,7 @@ def _adaptive_average(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(walk.emit(op, (image,), shape), _axes(node) + 1)
 
 
-@handles("adaptive_max_pool1d", "adaptive_max_pool2d")
+@handles("adaptive_max_pool1d", "adaptive_max_pool2d", makes=MaxPool2D)
 def _adaptive_maximum(walk: Walk, args: Arguments, node: fx.Node) -> list[Value]:
     """(values, indices); there are no indices here."""
     image, _ = _input(walk, args, node)
@@ -120,7 +120,8 @@ def _adaptive_maximum(walk: Walk, args: Arguments, node: fx.Node) -> list[Value]
     return [walk.from_image(result, _axes(node) + 1), None]
 
 
-@handles("mean", "sum")
+@handles("mean", makes=Mean)
+@handles("sum", makes=(Mean, BatchNorm))
 def _mean(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """A sum is a mean times the number of elements."""
     source = walk.source(args["self"])
@@ -137,7 +138,7 @@ def _mean(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return scaled(walk, result, float(np.prod([shape[axis] for axis in axes])))
 
 
-@handles("amax")
+@handles("amax", makes=MaxPool2D)
 def _amax(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """Over height and width it is a max pool."""
     source = walk.source(args["self"])

@@ -11,7 +11,7 @@ from torch import fx
 from nanotool import numerics
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Walk, handles
-from nanotool.ir import Resize
+from nanotool.ir import Resize, Transpose
 
 
 def _factors(args: Arguments, axes: int) -> list[float | None]:
@@ -31,17 +31,17 @@ def _refuse_factor(walk: Walk, factor: float, size: int, output: int) -> None:
     )
 
 
-@handles("upsample_nearest1d", "upsample_nearest2d")
+@handles("upsample_nearest1d", "upsample_nearest2d", makes=Resize)
 def _nearest(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _resize(walk, args, node, Resize("nearest"))
 
 
-@handles("_upsample_nearest_exact1d", "_upsample_nearest_exact2d")
+@handles("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", makes=Resize)
 def _nearest_exact(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _resize(walk, args, node, Resize("nearest", half_pixel_centers=True))
 
 
-@handles("upsample_linear1d", "upsample_bilinear2d")
+@handles("upsample_linear1d", "upsample_bilinear2d", makes=Resize)
 def _bilinear(walk: Walk, args: Arguments, node: fx.Node) -> str:
     corners = bool(args["align_corners"])
     op = Resize("bilinear", align_corners=corners, half_pixel_centers=not corners)
@@ -76,7 +76,7 @@ def _same_positions(op: Resize, factor: float, size: int, output: int) -> bool:
     )
 
 
-@handles("pixel_shuffle")
+@handles("pixel_shuffle", makes=Transpose)
 def _pixel_shuffle(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """C·r·r, H, W to C, H·r, W·r."""
     source, factor = walk.source(args["self"]), int(args["upscale_factor"])
@@ -87,7 +87,7 @@ def _pixel_shuffle(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.reshaped(turned, walk.batchless(node))
 
 
-@handles("pixel_unshuffle")
+@handles("pixel_unshuffle", makes=Transpose)
 def _pixel_unshuffle(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """C, H·r, W·r to C·r·r, H, W."""
     source, factor = walk.source(args["self"]), int(args["downscale_factor"])
@@ -98,7 +98,7 @@ def _pixel_unshuffle(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.reshaped(turned, walk.batchless(node))
 
 
-@handles("channel_shuffle", "native_channel_shuffle")
+@handles("channel_shuffle", "native_channel_shuffle", makes=Transpose)
 def _channel_shuffle(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source, groups = walk.source(args["self"]), int(args["groups"])
     channels, *rest = walk.shapes[source]

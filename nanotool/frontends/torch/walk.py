@@ -24,7 +24,20 @@ from nanotool.frontends.torch.fx_nodes import (
     provenance,
 )
 from nanotool.frontends.torch.hints import ATTENTION, DEFAULT_HINT, HINTS, MAXIMUM
-from nanotool.ir import ArgMax, FloatArray, Graph, Node, Op, Reshape, Shape, Transpose
+from nanotool.ir import (
+    ArgMax,
+    FloatArray,
+    Graph,
+    Lstm,
+    Node,
+    Op,
+    Quantize,
+    Reshape,
+    Shape,
+    Svdf,
+    Transpose,
+)
+from nanotool.ops import OPERATORS, Reads
 
 # A tensor of the graph, a constant, several results, or something that is no activation.
 Value: TypeAlias = "str | torch.Tensor | list[Value] | None"
@@ -40,20 +53,19 @@ FILLS = {
 }
 MAX_AXES = 4  # of a tensor, the batch aside
 
-_HANDLERS: dict[str, Handler] = {}  # by the operator's name, without the _ of in-place forms
+# By the operator's name, without the _ of in-place forms.
+HANDLERS = Reads[Handler]("frontends/torch", operators=OPERATORS, without=(Quantize, Lstm, Svdf))
 _VIEWS: set[str] = set()  # those whose result shares its input's memory
 
 
-def handles(*operators: str, view: bool = False) -> Callable[[Handler], Handler]:
-    """Register the function below as the handler of ``operators``."""
-
-    def register(function: Handler) -> Handler:
-        _HANDLERS.update(dict.fromkeys(operators, function))
-        if view:
-            _VIEWS.update(operators)
-        return function
-
-    return register
+def handles(
+    *names: str, makes: type[Op] | tuple[type[Op], ...], view: bool = False
+) -> Callable[[Handler], Handler]:
+    """Register the function below as the handler of the operators ``names``, which become
+    ``makes`` (`Reads`)."""
+    if view:
+        _VIEWS.update(names)
+    return HANDLERS(*names, makes=makes)
 
 
 @dataclass
@@ -320,7 +332,7 @@ class Walk:
             return
         name = operator_name(node)
         kind = name.rstrip("_")
-        handler = _HANDLERS.get(kind)
+        handler = HANDLERS.get(kind)
         if handler is None:
             self.refuse(
                 f"the operation {kind} on {self.shapes_of_inputs(node)}",
