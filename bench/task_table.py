@@ -8,14 +8,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from nanotool.files import write_atomic
+from bench import pages
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "tasks.md"
+PAGE, MAKER = "tasks.md", "bench.task_table"
 RECORDS = ROOT / "bench" / "tasks"
 TITLES = {  # in the order of examples/
     "digits": "06 digits",
@@ -24,8 +23,6 @@ TITLES = {  # in the order of examples/
     "spoken_digits": "09 spoken digits",
     "spam": "10 spam",
 }
-BEGIN = "<!-- made by python -m bench.task_table -->"
-END = "<!-- end -->"
 HEADINGS = (
     *("task", "test samples", "float", "int8", "on the board", "bytes unlike the PC's"),
     *("instructions", "arena", "weights", "code"),
@@ -34,12 +31,12 @@ HEADINGS = (
 
 def table() -> str:
     """The table in Markdown; a task without a record has dashes."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
+    rows = []
     for name, title in TITLES.items():
         path = RECORDS / f"{name}.json"
         cells = figures(json.loads(path.read_text("utf-8"))) if path.is_file() else ()
-        lines.append(f"| {' | '.join((title, *(cells or ['–'] * (len(HEADINGS) - 1))))} |")
-    return "\n".join(lines)
+        rows.append((title, *(cells or ["–"] * (len(HEADINGS) - 1))))
+    return pages.markdown(HEADINGS, rows, right=True)
 
 
 def figures(record: dict[str, Any]) -> tuple[str, ...]:
@@ -57,16 +54,9 @@ def figures(record: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def page_with(text: str) -> str:
-    """The page with ``text`` between the two marks."""
-    page = PAGE.read_text("utf-8")
-    between = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    return between.sub(f"{BEGIN}\n{text}\n{END}", page)
-
-
 def update() -> None:
     """Put the table into the page."""
-    write_atomic(PAGE, page_with(table()))
+    pages.update(PAGE, MAKER, table())
 
 
 if __name__ == "__main__":

@@ -15,13 +15,11 @@ import numpy as np
 import pytest
 import typer
 
-from bench import task_table
-from nanotool import unary
+from bench import operator_tables, pages, task_table
+from nanotool.backends.tflite import emits
 from nanotool.cli import app, main
-from nanotool.frontends.tflite.importers import IMPORTERS
 from nanotool.frontends.tflite.variables import OPERATORS as VARIABLES
 from nanotool.models import load_model
-from nanotool.ops import INT8_OPERATORS
 from nanotool.pipeline import prepare
 from nanotool.sources import lib_dir
 
@@ -49,28 +47,21 @@ def rows(page: str, heading: str) -> list[list[str]]:
     ]
 
 
-def names(cells: list[str]) -> set[str]:
-    return set(re.findall(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*\b", " ".join(cells)))
+@pytest.mark.parametrize("page", operator_tables.TABLES)
+def test_the_operators_are_those_of_the_registries(page: str) -> None:
+    """`python -m bench.operator_tables` makes the tables."""
+    made = pages.page_with(page, operator_tables.MAKER, operator_tables.TABLES[page]())
+    assert made == pages.read(page)
+    assert "| Conv2D | conv1d, conv2d | CONV_2D, DEPTHWISE_CONV_2D |" in operator_tables.operators()
 
 
-def test_the_operators_are_those_of_the_code() -> None:
-    table = rows("tflite.md", "read")
-    assert names([row[0] for row in table]) - {"INT8", "INT16", "INT32"} == set(IMPORTERS.handlers)
-    assert {row[1].split()[0] for row in table} == {
-        operator.__name__ for operator in INT8_OPERATORS
-    }
+def test_what_the_writer_can_write_is_listed() -> None:
     writer = (ROOT / "nanotool" / "backends" / "tflite").glob("*.py")
     written = {
         name for file in writer for name in re.findall(r"Codes\.([A-Z]\w+)", file.read_text())
     }
-    assert names([row[2] for row in table]) == written - VARIABLES
-
-
-def test_functions_without_a_kernel_in_tflite_micro_are_marked() -> None:
-    (cell,) = [row[0] for row in rows("tflite.md", "read") if "†" in row[0]]
-    marked = {name.lower() for name in names([cell])}
-    assert marked <= set(unary.FUNCTIONS)
-    assert not any(unary.definition(name).in_tflm for name in marked)
+    listed = {operator_tables.CODES[code] for codes in emits.writes.values() for code in codes}
+    assert listed == written - VARIABLES
 
 
 def test_the_arenas_are_those_of_the_planner() -> None:
@@ -296,7 +287,8 @@ nano_train head; nano_train_result result; const int8_t *logits; int label = 0;
 
 def test_the_tasks_table_is_that_of_the_records() -> None:
     """`python -m bench.task_table` makes it."""
-    assert task_table.page_with(task_table.table()) == task_table.PAGE.read_text("utf-8")
+    made = pages.page_with(task_table.PAGE, task_table.MAKER, task_table.table())
+    assert made == pages.read(task_table.PAGE)
     assert set(task_table.TITLES) == {
         found[1]
         for path in (ROOT / "examples").glob("task[0-9]*.py")

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
-from typing import Any
 
+import operators
 import pytest
 
 import nanotool
+from bench import operator_tables
 from nanotool.errors import InvalidModel
 from nanotool.ir import BatchNorm, Binary, Dense, Op, Resize, Unary
-from nanotool.ops import FACTS, INT8_OPERATORS, OPERATORS, ROOMS, Reads, Registry, Room, facts
-
-
-def rooms() -> list[Room[Any, Any]]:
-    """Every room with operators, all of nanotool imported."""
-    for module in pkgutil.walk_packages(nanotool.__path__, "nanotool."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    return list(ROOMS)
+from nanotool.ops import FACTS, INT8_OPERATORS, OPERATORS, ROOMS, Reads, Registry, facts
 
 
 def test_every_operator_has_facts_and_a_name_of_its_own_in_files() -> None:
@@ -33,17 +24,28 @@ def test_every_operator_has_facts_and_a_name_of_its_own_in_files() -> None:
 
 
 def test_leaving_out_an_entry_names_the_room_and_the_operator() -> None:
+    """At import; where a default or another entry takes its place, in the table of the rooms or of
+    the operators, which a test of the pages compares."""
     asked = 0
-    for room in rooms():
+    for room in operator_tables.every_room():
         room.complete()
         for key in room.handlers:
             less = copy(room)
             less.handlers = {k: h for k, h in room.handlers.items() if k != key}
+            assert operator_tables.own(less) != operator_tables.own(room)
             for operator in set(room.covered()) - set(less.covered()):
                 with pytest.raises(NotImplementedError, match=f"{room.room}.* {operator.__name__}"):
                     less.complete()
                 asked += 1
     assert asked >= 6 * len(INT8_OPERATORS)
+
+
+def test_every_operator_has_a_graph_of_its_own_for_each_targets_kernels() -> None:
+    """In tests/python/operators.py; recurrent ones are drawn in random_graphs/steps.py."""
+    kinds = (kind for kind in operators.OPERATORS for _ in range(4))
+    graphs = (operators.operator_graph(kind, seed) for seed, kind in enumerate(kinds))
+    drawn = {type(op.op) for graph in graphs for op in graph.ops}
+    assert drawn >= {one for one in INT8_OPERATORS if not FACTS[one].recurrent}
 
 
 def _one() -> int:

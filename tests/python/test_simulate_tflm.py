@@ -24,6 +24,7 @@ from random_graphs import ALL, BASIC, examples, graphs, random_graph, random_inp
 
 from nanotool import numerics, validate
 from nanotool.backends import tflite as backend
+from nanotool.backends.tflite.file import Codes
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.ir import (
     DTYPES,
@@ -410,6 +411,16 @@ def test_random_graphs_are_valid_repeatable_and_varied() -> None:
     for seed in range(5):
         again = [random_graph(seed, kinds=ALL, tflite=True, borders=True) for _ in range(2)]
         assert backend.write(again[0]) == backend.write(again[1])
+
+
+def test_each_operator_is_written_as_it_says() -> None:
+    """Beside the padding in front and the clamp behind."""
+    names = {code: name for name, code in vars(Codes).items()}
+    for seed in range(60):
+        graph = random_graph(seed, kinds=ALL, tflite=True, borders=True)
+        said = {names[code] for op in graph.ops for code in backend.emits.writes[type(op.op)]}
+        around = {"PAD", "PADV2", "MAXIMUM", "MINIMUM"}
+        assert set(operators(backend.write(graph))) <= said | around
 
 
 FEATURES = (

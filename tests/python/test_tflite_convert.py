@@ -28,7 +28,7 @@ from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import convert, file
 from nanotool.frontends.tflite.importers import IMPORTERS
 from nanotool.frontends.tflite.instead import INSTEAD
-from nanotool.ir import Conv2D, Dense, QGraph, Reshape, Slice, Unary
+from nanotool.ir import Conv2D, Dense, QGraph, Quantize, Reshape, Slice, Unary
 from nanotool.simulate import simulate
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -66,7 +66,8 @@ def test_every_operator_answers_as_tflite_micro(name: str, seed: int) -> None:
     expected = _tflm(data, x)
     graph = convert.from_model(file.read(data), "case", "test")
     for code in set(name.replace(",", "").split()) & set(IMPORTERS.makes):
-        assert {type(op.op) for op in graph.ops} & set(IMPORTERS.makes[code])
+        made = {type(op.op) for op in graph.ops}
+        assert made & set(IMPORTERS.makes[code]) or made == {Quantize}  # a mean over the batch
     actual = _simulated(graph, x)
     assert actual.dtype == expected.dtype
     np.testing.assert_array_equal(actual.reshape(expected.shape), expected)

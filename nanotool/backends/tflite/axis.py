@@ -13,20 +13,20 @@ from nanotool.ops import Layer
 from nanotool.ops.shape import RUNNING_SUM_BITS, running_sum
 
 
-@emits(Softmax)
+@emits(Softmax, writes=(Codes.SOFTMAX,))
 def _softmax(file: File, layer: Layer[Softmax]) -> None:
     op = layer.qop
     output = file.index[op.name]
     file.operator(Codes.SOFTMAX, file.inputs(op), output, "SoftmaxOptions", Beta=layer.op.beta)
 
 
-@emits(LogSoftmax)
+@emits(LogSoftmax, writes=(Codes.LOG_SOFTMAX,))
 def _log_softmax(file: File, layer: Layer[LogSoftmax]) -> None:
     op = layer.qop
     file.operator(Codes.LOG_SOFTMAX, file.inputs(op), file.index[op.name], "LogSoftmaxOptions")
 
 
-@emits(ArgMax)
+@emits(ArgMax, writes=(Codes.ARG_MAX,))
 def _argmax(file: File, layer: Layer[ArgMax]) -> None:
     op = layer.qop
     axis = file.numbers(f"{op.name}/axis", 1 + layer.op.axis)
@@ -36,7 +36,7 @@ def _argmax(file: File, layer: Layer[ArgMax]) -> None:
     )
 
 
-@emits(CumSum)
+@emits(CumSum, writes=(Codes.CUMSUM,))
 def _cumsum(file: File, layer: Layer[CumSum]) -> None:
     """CUMSUM, where TFLite Micro computes the same: it begins its sums with -zero point, and shifts
     them 19 bits."""

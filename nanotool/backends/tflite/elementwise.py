@@ -26,9 +26,10 @@ _UNARY: dict[str, tuple[int, str]] = {  # by the name in front of the colon
     "sigmoid": (Codes.LOGISTIC, ""),
     "tanh": (Codes.TANH, ""),
 }
+_LOOKUP = (Codes.CAST, Codes.ADD, Codes.GATHER)  # of a function that TFLite Micro lacks
 
 
-@emits(Unary)
+@emits(Unary, writes=(*(code for code, _ in _UNARY.values()), *_LOOKUP))
 def _unary(file: File, layer: Layer[Unary]) -> None:
     """TFLite Micro's operator where it has one for int8, else a table."""
     op = layer.qop
@@ -90,7 +91,7 @@ _BINARY: dict[str, tuple[int, str, bool]] = {  # operator, options, whether it f
 }
 
 
-@emits(Binary)
+@emits(Binary, writes=tuple(code for code, *_ in _BINARY.values()))
 def _binary(file: File, layer: Layer[Binary]) -> None:
     op = layer.qop
     code, options, fuses = _BINARY[layer.op.function]
@@ -102,7 +103,7 @@ def _binary(file: File, layer: Layer[Binary]) -> None:
     clamped(file, op, write, fuses=fuses)
 
 
-@emits(PRelu)
+@emits(PRelu, writes=(Codes.PRELU,))
 def _prelu(file: File, layer: Layer[PRelu]) -> None:
     op = layer.qop
 
@@ -112,7 +113,7 @@ def _prelu(file: File, layer: Layer[PRelu]) -> None:
     clamped(file, op, write, fuses=False)
 
 
-@emits(Quantize)
+@emits(Quantize, writes=(Codes.QUANTIZE, Codes.DEQUANTIZE))
 def _quantize(file: File, layer: Layer[Quantize]) -> None:
     op = layer.qop
     back = DTYPES[file.target(op).dtype] == np.float32

@@ -30,7 +30,7 @@ def _weights(file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0) ->
     return index, file.constant(f"{op.name}/bias", bias, tuple(bias_scales))
 
 
-@emits(Dense)
+@emits(Dense, writes=(Codes.FULLY_CONNECTED,))
 def _dense(file: File, layer: Layer[Dense]) -> None:
     op = layer.qop
     weight, bias = _weights(file, layer, layer.weight)
@@ -50,7 +50,7 @@ def _dense(file: File, layer: Layer[Dense]) -> None:
     clamped(file, op, write)
 
 
-@emits(Conv2D)
+@emits(Conv2D, writes=(Codes.CONV_2D, Codes.DEPTHWISE_CONV_2D))
 def _conv2d(file: File, layer: Layer[Conv2D]) -> None:
     """CONV_2D, or DEPTHWISE_CONV_2D where every input channel is a group; its filter is
     1, KH, KW, O."""
@@ -99,7 +99,7 @@ def _fits(window: Window, sizes: tuple[int, int], outputs: tuple[int, int], padd
     return True
 
 
-@emits(ConvTranspose2D)
+@emits(ConvTranspose2D, writes=(Codes.TRANSPOSE_CONV, Codes.SLICE))
 def _conv_transpose2d(file: File, layer: Layer[ConvTranspose2D]) -> None:
     """TRANSPOSE_CONV; where neither SAME nor VALID cuts off as much, VALID and then a SLICE."""
     op = layer.qop

@@ -17,13 +17,13 @@ def _write_reshape(file: File, op: QOp, tensors: tuple[int, int]) -> None:
     file.operator(Codes.RESHAPE, (tensors[0], shape), tensors[1], "ReshapeOptions")
 
 
-@emits(Reshape)
+@emits(Reshape, writes=(Codes.RESHAPE,))
 def _reshape(file: File, layer: Layer[Reshape]) -> None:
     op = layer.qop
     _write_reshape(file, op, (file.index[op.inputs[0]], file.index[op.name]))
 
 
-@emits(Transpose)
+@emits(Transpose, writes=(Codes.TRANSPOSE,))
 def _transpose(file: File, layer: Layer[Transpose]) -> None:
     op = layer.qop
     axes = (0, *(1 + axis for axis in layer.op.permutation))
@@ -32,7 +32,7 @@ def _transpose(file: File, layer: Layer[Transpose]) -> None:
     file.operator(Codes.TRANSPOSE, inputs, file.index[op.name], "TransposeOptions")
 
 
-@emits(Concat)
+@emits(Concat, writes=(Codes.CONCATENATION,))
 def _concat(file: File, layer: Layer[Concat]) -> None:
     """CONCATENATION; one after another if there are more inputs than it takes."""
     op = layer.qop
@@ -64,7 +64,7 @@ def write_slice(file: File, op: QOp, tensors: tuple[int, int], begin: Shape) -> 
     file.operator(Codes.SLICE, (tensors[0], start, size), tensors[1], "SliceOptions")
 
 
-@emits(Slice)
+@emits(Slice, writes=(Codes.SLICE, Codes.STRIDED_SLICE))
 def _slice(file: File, layer: Layer[Slice]) -> None:
     """SLICE, or with strides STRIDED_SLICE."""
     op = layer.qop
@@ -101,7 +101,7 @@ def _write_strided_slice(
     file.operator(Codes.STRIDED_SLICE, inputs, tensors[1], "StridedSliceOptions")
 
 
-@emits(Pad)
+@emits(Pad, writes=(Codes.PAD, Codes.PADV2))
 def _pad(file: File, layer: Layer[Pad]) -> None:
     op = layer.qop
     target = file.target(op)
@@ -110,7 +110,7 @@ def _pad(file: File, layer: Layer[Pad]) -> None:
     write_pad(file, op, tensors, (layer.op.before, layer.op.after), fill)
 
 
-@emits(Resize)
+@emits(Resize, writes=(Codes.RESIZE_BILINEAR, Codes.RESIZE_NEAREST_NEIGHBOR))
 def _resize(file: File, layer: Layer[Resize]) -> None:
     op = layer.qop
     size = file.numbers(f"{op.name}/size", *file.target(op).shape[:2])

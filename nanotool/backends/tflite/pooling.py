@@ -42,14 +42,14 @@ def _undilated(op: QOp, window: Window) -> Window:
     return Window(window.kernel, window.stride, window.padding)
 
 
-@emits(MaxPool2D)
+@emits(MaxPool2D, writes=(Codes.MAX_POOL_2D,))
 def _max_pool(file: File, layer: Layer[MaxPool2D]) -> None:
     op = layer.qop
     window = _undilated(op, layer.op.window)
     _pool(file, op, Codes.MAX_POOL_2D, window, padded(file, op, window, fill=INT8_MIN))
 
 
-@emits(AveragePool2D)
+@emits(AveragePool2D, writes=(Codes.AVERAGE_POOL_2D,))
 def _average_pool(file: File, layer: Layer[AveragePool2D]) -> None:
     op = layer.qop
     window = _undilated(op, layer.op.window)
@@ -65,7 +65,7 @@ def _average_pool(file: File, layer: Layer[AveragePool2D]) -> None:
     _pool(file, op, Codes.AVERAGE_POOL_2D, window, source)
 
 
-@emits(Mean)
+@emits(Mean, writes=(Codes.MEAN,))
 def _mean(file: File, layer: Layer[Mean]) -> None:
     op = layer.qop
     axes = file.numbers(f"{op.name}/axes", *(1 + axis for axis in layer.op.axes))

@@ -12,7 +12,7 @@ from nanotool.ops import Layer
 from nanotool.ops.shape import LSTM_GATES
 
 
-@emits(Lstm)
+@emits(Lstm, writes=(Codes.UNIDIRECTIONAL_SEQUENCE_LSTM,))
 def _lstm(file: File, layer: Layer[Lstm]) -> None:
     """Inputs: x, weights of x and of h for i, f, g, o, no peepholes, biases, no projection, h, c,
     no normalization."""
@@ -46,7 +46,7 @@ def _lstm(file: File, layer: Layer[Lstm]) -> None:
     )
 
 
-@emits(Svdf)
+@emits(Svdf, writes=(Codes.SVDF,))
 def _svdf(file: File, layer: Layer[Svdf]) -> None:
     """Inputs: x, weights, weights over time, bias, memory."""
     op, time = layer.qop, layer.inputs[2]

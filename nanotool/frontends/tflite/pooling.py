@@ -26,7 +26,7 @@ def _pool(op: type[MaxPool2D] | type[AveragePool2D]) -> Import:
     return importer
 
 
-@imports("MEAN", (Mean, Quantize), 2, 2)
+@imports("MEAN", Mean, 2, 2)
 def _mean(call: Call) -> None:
     options = call.options(schema.ReducerOptions)
     shape = call.given(0).shape

@@ -50,6 +50,10 @@ for _name, _bounds in {
     "relu": (0.0, math.inf),
     "relu6": (0.0, 6.0),
     "hardtanh": ("min_val", "max_val"),
+}.items():
+    handles(_name, makes=Clamp)(_clamp(*_bounds))
+
+for _name, _bounds in {  # which may be tensors, too
     "clamp": ("min", "max"),
     "clip": ("min", "max"),
     "clamp_min": ("min", math.inf),
