@@ -3,9 +3,10 @@
 Two blocks that are alive during the same op must not share bytes, with one exception: an op may
 write its output over an input that dies with it, as long as the output stays far enough behind
 (`LoweredOp.overlaps`). Every pair is thus a choice of two: X lies at least `distance(Y, X)` above
-Y, or the other way round. The planner tries greedy orders, improves the best one by moving single
-blocks, and ends with a branch and bound search over all choices, which is exact if it ends within
-its budget; the best plan wins. Everything is deterministic.
+Y, or the other way round. The planner tries greedy orders. If they leave room for doubt, a branch
+and bound search over all choices follows, which is exact if it ends within its budget: a short one
+for small graphs, then, behind an improvement of the best order by moving single blocks, a long one.
+The best plan wins. Everything is deterministic.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import add
 from types import MappingProxyType
 
 from nanotool.errors import NanoError
@@ -37,7 +39,8 @@ __all__ = [
 
 TENSOR_ALIGN = 4  # NANO_TENSOR_ALIGN
 CLIMB_WORK = 200_000  # blocks that are placed to improve the best greedy plan: about a second
-SEARCH_BUDGET = 50_000  # nodes of the exact search: about a second
+SHORT_SEARCH = 2_000  # nodes of the exact search that comes before the improvement
+SEARCH_BUDGET = 50_000  # ... and of the one behind it: about a second
 SEARCH_BLOCKS = 100  # beyond that many blocks there is no exact search
 UINT32_MAX = 2**32 - 1
 
@@ -73,6 +76,9 @@ class Problem:
     neighbours: tuple[frozenset[int], ...] = field(init=False)  # alive at the same time
     savings: Mapping[int, tuple[tuple[int, int], ...]] = field(init=False)
     """below -> (above, bytes that the two take less than apart), of the pairs in ``gaps``"""
+    rooms: tuple[int, ...] = field(init=False)  # of the blocks
+    distances: tuple[tuple[tuple[int, int, int], ...], ...] = field(init=False)
+    """of each block: (neighbour, `distance` up to it, `distance` from it)"""
 
     def __post_init__(self) -> None:
         count = len(self.blocks)
@@ -85,6 +91,12 @@ class Problem:
             savings.setdefault(below, []).append((above, saved))
         frozen = {below: tuple(pairs) for below, pairs in savings.items()}
         object.__setattr__(self, "savings", MappingProxyType(frozen))
+        object.__setattr__(self, "rooms", tuple(block.room for block in self.blocks))
+        pairs = tuple(
+            tuple((j, self.distance(i, j), self.distance(j, i)) for j in sorted(alive[i]))
+            for i in range(count)
+        )
+        object.__setattr__(self, "distances", pairs)
 
     def _meet(self, i: int, j: int) -> bool:
         a, b = self.blocks[i], self.blocks[j]
@@ -104,10 +116,10 @@ class Problem:
         can lie over inputs. (Those are apart from each other, so it saves at most its own size.)
         """
         present = set(blocks)
-        total = sum(self.blocks[i].room for i in present)
+        total = sum(self.rooms[i] for i in present)
         for below in self.savings.keys() & present:
             saved = sum(bytes_ for above, bytes_ in self.savings[below] if above in present)
-            total -= min(saved, self.blocks[below].room)
+            total -= min(saved, self.rooms[below])
         return total
 
 
@@ -205,26 +217,26 @@ def overlaps(op: LoweredOp) -> dict[str, int]:
 
 
 def solve(problem: Problem) -> tuple[list[int], str, int]:
-    """(offsets, method, lower bound) for ``problem``: greedy orders, the best one improved, then
-    the exact search."""
+    """(offsets, method, lower bound) for ``problem``: greedy orders, a short exact search, the best
+    order improved, a long search."""
     bound = lower_bound(problem)
     best = _greedy(problem)
+    if best.size > bound and len(problem.blocks) <= SEARCH_BLOCKS:
+        search = _Search(problem, best.offsets, best.size, bound)
+        if search.run(SHORT_SEARCH):
+            return search.best, "exact", search.best_size
     if best.size > bound:
         best = _climb(problem, best, bound)
     if best.size == bound or len(problem.blocks) > SEARCH_BLOCKS:
         return best.offsets, "exact" if best.size == bound else best.method, bound
     search = _Search(problem, best.offsets, best.size, bound)
-    complete = search.run()
-    if complete:
+    if search.run(SEARCH_BUDGET):
         return search.best, "exact", search.best_size
     return search.best, "search" if search.best_size < best.size else best.method, bound
 
 
 def _arena_size(problem: Problem, offsets: Sequence[int]) -> int:
-    return max(
-        (offset + block.room for offset, block in zip(offsets, problem.blocks, strict=True)),
-        default=0,
-    )
+    return max(map(add, offsets, problem.rooms), default=0)
 
 
 # --- Lower bound ----------------------------------------------------------------------------------
@@ -293,14 +305,12 @@ def _first_fit(problem: Problem, order: Sequence[int]) -> list[int]:
     """Place the blocks one by one, each at the lowest offset that those before it leave free."""
     offsets = [-1] * len(problem.blocks)
     for block in order:
-        forbidden = sorted(
-            (
-                offsets[other] - problem.distance(block, other),
-                offsets[other] + problem.distance(other, block),
-            )
-            for other in problem.neighbours[block]
+        forbidden = [
+            (offsets[other] - up, offsets[other] + down)
+            for other, up, down in problem.distances[block]
             if offsets[other] >= 0
-        )
+        ]
+        forbidden.sort()
         offset = 0
         for low, high in forbidden:  # open intervals
             if low < offset < high:
@@ -318,7 +328,7 @@ def _climb(problem: Problem, start: _Packing, bound: int) -> _Packing:
     for _ in range(CLIMB_WORK // count):
         if here.size == bound:
             break
-        tops = [i for i in range(count) if here.offsets[i] + problem.blocks[i].room == here.size]
+        tops = [i for i in range(count) if here.offsets[i] + problem.rooms[i] == here.size]
         chosen = rng.choice(tops)
         beside = sorted(problem.neighbours[chosen])
         if beside and rng.random() < 0.5:
@@ -349,12 +359,14 @@ class _Search:
         self.best = best
         self.best_size = best_size
         self.bound = bound
-        self.nodes = 0
+        self.nodes, self.budget = 0, 0
         self.offsets = [-1] * len(problem.blocks)
         self.moments = _moments(problem)
 
-    def run(self) -> bool:
-        """Search; False if the budget ended it. `best` then holds the best plan found so far."""
+    def run(self, budget: int) -> bool:
+        """Search; False if the ``budget`` of nodes ended it. `best` then holds the best plan found
+        so far."""
+        self.budget = budget
         floors = [0] * len(self.problem.blocks)
         return self._descend(frozenset(range(len(self.problem.blocks))), floors, 0, -1)
 
@@ -367,9 +379,9 @@ class _Search:
             self.best = list(self.offsets)
             self.best_size = _arena_size(self.problem, self.offsets)
             return True
-        for block in sorted(open_blocks, key=lambda i: (floors[i], -self.problem.blocks[i].room)):
+        for block in sorted(open_blocks, key=lambda i: (floors[i], -self.problem.rooms[i])):
             self.nodes += 1
-            if self.nodes > SEARCH_BUDGET:
+            if self.nodes > self.budget:
                 return False
             offset = floors[block]
             if offset < level or self._mirrored(block, newest, offset == level):
@@ -394,13 +406,14 @@ class _Search:
     def _raise(self, rest: frozenset[int], floors: list[int], block: int, offset: int) -> list[int]:
         """``floors`` after ``block`` went to ``offset``."""
         raised = list(floors)
-        for other in self.problem.neighbours[block] & rest:
-            raised[other] = max(raised[other], offset + self.problem.distance(block, other))
+        for other, up, _ in self.problem.distances[block]:
+            if other in rest and raised[other] < offset + up:
+                raised[other] = offset + up
         return raised
 
     def _hopeless(self, rest: frozenset[int], floors: list[int], level: int, block: int) -> bool:
         """Whether no way to place ``rest``, all at ``level`` or above, can beat the best."""
-        if level + self.problem.blocks[block].room >= self.best_size:
+        if level + self.problem.rooms[block] >= self.best_size:
             return True
         for other in rest:
             # A floor below the level is out of order: it would have had to come earlier, unless

@@ -25,8 +25,8 @@
  *   1 features.2                   %%%%%%%%%%%%====================================     6,272 B
  *   2 features.3                   ===========#########################x...........     4,880 B
  *   3 features.5                   ######.....=========================............     3,920 B
- *   4 classifier                   %=====xxxxxx....................................     1,568 B
- *     output                       #...............................................        10 B
+ *   4 classifier                   ======xxxxx#....................................     1,578 B
+ *     output                       ...........#....................................        10 B
  *
  * . free   x scratch   = read   # written   % written over what is read */
 
@@ -110,7 +110,7 @@ static const nano_pool_params digits_features_5 = {
 
 /* 4  classifier  dense  784 -> 10
  *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  9,504 B weights
- *   arena 0..784 -> 0..10  scratch 784..1568 */
+ *   arena 0..784 -> 1568..1578  scratch 784..1568 */
 static const nano_dense_mve_params digits_classifier = {
     .weights = digits_classifier_weights,
     .scales = digits_classifier_scales,
@@ -136,7 +136,7 @@ static const nano_op digits_ops[] = {
     {.run = nano_max_pool_mve, .params = &digits_features_5,
      .in = {1568, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 784},
     {.run = nano_dense_mve, .params = &digits_classifier,
-     .in = {0, NANO_NONE}, .out = 0, .scratch = 784, .out_size = 10},
+     .in = {0, NANO_NONE}, .out = 1568, .scratch = 784, .out_size = 10},
 };
 
 static const char *const digits_op_names[] = {
@@ -157,7 +157,7 @@ static const nano_tensor digits_inputs[] = {
 
 static const nano_tensor digits_outputs[] = {
     {
-        .offset = 0, .size = 10, .shape = {10},
+        .offset = 1568, .size = 10, .shape = {10},
         .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
         .name = "classifier",
     },
@@ -185,8 +185,8 @@ const nano_model digits_model = {
  *   1 features.2                   %%%%%%%%%%%%====================================     6,272 B
  *   2 features.3                   ===========#########################x...........     4,848 B
  *   3 features.5                   ######.....=========================............     3,920 B
- *   4 classifier                   %=====xxxxxx....................................     1,568 B
- *     output                       #...............................................        10 B
+ *   4 classifier                   ======xxxxx##...................................     1,578 B
+ *     output                       ...........##...................................        10 B
  *
  * . free   x scratch   = read   # written   % written over what is read */
 
@@ -272,7 +272,7 @@ static const nano_pool_params digits_features_5 = {
 
 /* 4  classifier  dense  784 -> 10
  *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  9,488 B weights
- *   arena 0..784 -> 0..10  scratch 784..1568 */
+ *   arena 0..784 -> 1568..1578  scratch 784..1568 */
 static const nano_dense_scalar_params digits_classifier = {
     .weights = digits_classifier_weights,
     .scales = digits_classifier_scales,
@@ -299,7 +299,7 @@ static const nano_op digits_ops[] = {
     {.run = nano_max_pool, .params = &digits_features_5,
      .in = {1568, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 784},
     {.run = nano_dense_scalar, .params = &digits_classifier,
-     .in = {0, NANO_NONE}, .out = 0, .scratch = 784, .out_size = 10},
+     .in = {0, NANO_NONE}, .out = 1568, .scratch = 784, .out_size = 10},
 };
 
 static const char *const digits_op_names[] = {
@@ -320,7 +320,7 @@ static const nano_tensor digits_inputs[] = {
 
 static const nano_tensor digits_outputs[] = {
     {
-        .offset = 0, .size = 10, .shape = {10},
+        .offset = 1568, .size = 10, .shape = {10},
         .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
         .name = "classifier",
     },
