@@ -66,7 +66,7 @@ def main() -> int:
     data = load_spoken_digits()
     train, test = (torch.tensor(x)[:, None] for x in (data.train_x, data.test_x))
     model = trained(train, torch.tensor(data.train_y), options.epochs)
-    window = nanotool.quantize(model, train[:200], name="digits")
+    window = nanotool.quantize(model, train[:200], name="digits", observer="minmax")
     steps = nanotool.stream(window, axis=-1, step=STEP)
     right = (window.simulate(test.numpy()).argmax(-1) == data.test_y).mean()
     print(f"int8 accuracy, windows: {right:.1%}")

@@ -151,7 +151,7 @@ def prepared(data: Dataset, model: torch.nn.Module) -> Lab:
     """Quantized on old digits, cut, and all test images' features."""
     old = data.train_x[data.train_y < OLD]
     calibration = old[:: max(1, len(old) // flow.CALIBRATION)][: flow.CALIBRATION]
-    quantized = nanotool.quantize(model, calibration, name="digits8")
+    quantized = nanotool.quantize(model, calibration, name="digits8", observer="minmax")
     trainable = cut(quantized.graph, ["head"], HEAD)
     test_x = to_device(trainable.backbone, data.test_x)
     features = np.asarray(Runtime(*prepare(trainable.backbone), fast=True).run(test_x), np.int8)

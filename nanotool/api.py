@@ -14,7 +14,7 @@ from nanotool.errors import DeviceError, MissingTool, NanoError, NanoWarning
 from nanotool.files import write_atomic
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import as_array, clipping, to_device, user_shape
-from nanotool.ir import QGraph
+from nanotool.ir import QGraph, Trial
 
 if TYPE_CHECKING:
     from nanotool.boards import Board
@@ -27,7 +27,8 @@ def quantize(
     calibration_data: Any,
     *,
     name: str = "model",
-    observer: str = "minmax",
+    observer: str = "auto",
+    targets: Any = None,
     labels: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
     trust: bool = False,
@@ -43,10 +44,13 @@ def quantize(
     would run code it brings is refused without ``trust``. ``calibration_data``: real inputs as
     the model gets them in use, an array or a tensor N x input shape, or an iterable of batches; of
     (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred serve well.
-    ``name`` becomes the name in C. ``observer``: how ranges are chosen, "minmax", "percentile" or
-    "mse". ``labels``: names of the output's classes. ``progress(done, total)`` is called now
-    and then. ``evaluation_data``, N x input shape: what the model will be judged by, or meet in
-    use; a warning tells if the calibration data are of another range.
+    ``name`` becomes the name in C. ``observer``: how ranges are chosen. "auto" tries several ways
+    on three quarters of the data, keeps the one whose output is best on the rest, and tells in
+    ``trials``; with ``targets``, the right class of each calibration input, it also minds the
+    accuracy. "minmax", "percentile" and "mse" are one way each. ``labels``: names of the output's
+    classes. ``progress(done, total)`` is called now and then. ``evaluation_data``, N x input shape:
+    what the model will be judged by, or meet in use; a warning tells if the calibration data are of
+    another range.
 
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.
@@ -74,6 +78,7 @@ def quantize(
         example=batches[0][:2],
         name=model_identifier(name),
         labels=tuple(labels),
+        targets=None if targets is None else project.to_classes(targets),
         evaluation=None if evaluation_data is None else project.to_floats(evaluation_data),
     )
     return QuantizedModel(project.quantize_source(source, observer, progress))
@@ -166,6 +171,12 @@ class QuantizedModel:
     def hash(self) -> str:
         """The digest that generated sources and the board tell: 16 hex digits."""
         return qfile.graph_hash(self.graph)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """What the automatic observer tried, min-max first: how good the output was on calibration
+        data held back."""
+        return self.graph.trials
 
     def arena_size(self, target: str = "portable", optimize: str = "balanced") -> int:
         """Bytes of RAM that the exported model works in, for one of `nanotool.targets`."""

@@ -501,6 +501,16 @@ class LayerQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """One way to quantize that the automatic observer tried, on calibration data held back."""
+
+    name: str
+    sqnr_db: float  # of the output, the float graph as the signal; inf if exact
+    accuracy: float | None  # share of right answers, where they were given
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class QGraph:
     """An int8 graph in execution order: canonical weights, no target."""
 
@@ -513,6 +523,7 @@ class QGraph:
     input_permutations: tuple[tuple[int, ...], ...] = ()
     labels: tuple[str, ...] = ()  # names of the first output's classes, if any
     quality: tuple[LayerQuality, ...] = ()
+    trials: tuple[Trial, ...] = ()  # what the automatic observer tried, first what min-max gives
     # Real inputs, for golden vectors: one array [n, *input shape] an input, or none at all. A model
     # with states takes them one after the other, from a reset.
     samples: tuple[NDArray[Any], ...] = ()

@@ -47,6 +47,7 @@ class Source:
     name: str  # a C identifier
     labels: tuple[str, ...] = ()
     evaluation: NDArray[np.float32] | None = None  # N x input shape: what the model will meet
+    targets: NDArray[np.int64] | None = None  # the right class of each calibration input
 
 
 def load_source(
@@ -98,7 +99,7 @@ def float_graph(source: Source) -> Graph:
 
 
 def quantize_source(
-    source: Source, observer: str = "minmax", progress: Progress | None = None
+    source: Source, observer: str = "auto", progress: Progress | None = None
 ) -> QGraph:
     """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be."""
     graph = float_graph(source)
@@ -108,6 +109,7 @@ def quantize_source(
         canonicalize(graph),
         source.batches,
         observer=observer,
+        classes=_checked(source),
         labels=source.labels,
         progress=progress,
     )
@@ -118,6 +120,17 @@ def quantize_source(
             told = f"The evaluation data are unlike the calibration data. {beyond}"
             warnings.warn(told, NanoWarning, stacklevel=3)
     return quantized
+
+
+def _checked(source: Source) -> NDArray[np.int64] | None:
+    """The targets, one an input."""
+    count = sum(map(len, source.batches))
+    if source.targets is not None and len(source.targets) != count:
+        raise NanoError(
+            f"There are {len(source.targets)} targets for {count} calibration inputs.",
+            "Give the right class of each input, in their order.",
+        )
+    return source.targets
 
 
 # --- A Python file --------------------------------------------------------------------------------
@@ -149,6 +162,7 @@ def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
         name=model_identifier(name or str(values.get("name") or path.stem)),
         labels=_labels(path, values.get("labels")),
         evaluation=_evaluation(values.get("evaluation")),
+        targets=None if values.get("targets") is None else to_classes(values["targets"]),
     )
 
 
@@ -275,6 +289,20 @@ def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
             "Every batch must be N x input shape, with the same input shape.",
         )
     return batches
+
+
+def to_classes(data: Any) -> NDArray[np.int64]:
+    """``data`` as class numbers [n]."""
+    try:
+        classes = np.asarray(as_array(data))
+    except (TypeError, ValueError) as error:
+        raise NanoError(f"`targets` cannot become numbers: {error}.", "Give integers.") from error
+    if classes.ndim != 1 or classes.dtype.kind not in "iu":
+        raise NanoError(
+            f"`targets` have shape {classes.shape} and type {classes.dtype}.",
+            "Give the number of the right class for each calibration input.",
+        )
+    return classes.astype(np.int64)
 
 
 def to_floats(data: Any, what: str = "evaluation_data") -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
-from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, State, Window
+from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, State, Trial, Window
 from nanotool.ops import FACTS, INT8_OPERATORS
 from nanotool.sensing.description import (
     MOST_CLASSES,
@@ -99,7 +99,7 @@ def load(path: Path | str) -> QGraph:
 
 def graph_hash(graph: QGraph) -> str:
     """16 hex digits that identify what ``graph`` computes: SHA-256 over its canonical bytes without
-    name, labels, quality, samples, source and stream."""
+    name, labels, quality, trials, samples, source and stream."""
     header, arrays = _pack(replace(graph, stream=None), identity=True)
     return hashlib.sha256(header + arrays).hexdigest()[:16]
 
@@ -199,6 +199,16 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
         }
         if simple:
             header["samples"] = header["samples"][0] if graph.samples else None
+        if graph.trials:
+            header["trials"] = [
+                [
+                    t.name,
+                    t.sqnr_db.hex(),
+                    None if t.accuracy is None else t.accuracy.hex(),
+                    t.chosen,
+                ]
+                for t in graph.trials
+            ]
         if graph.stream is not None:
             header["stream"] = _described(graph.stream)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -322,6 +332,16 @@ def _float(value: Json, what: str) -> float:
     if math.isnan(number):
         _bad(f"{what} is not a number")
     return number
+
+
+def _trial(value: Json) -> Trial:
+    name, sqnr, accuracy, chosen = _row(value, "a trial", 4)
+    return Trial(
+        _text(name, "a name"),
+        _float(sqnr, "a ratio"),
+        None if accuracy is None else _float(accuracy, "an accuracy"),
+        _bool(chosen, "a choice"),
+    )
 
 
 def _ints(value: Json, what: str) -> tuple[int, ...]:
@@ -565,8 +585,9 @@ class _Reader:
         if self.simple:
             ends = ("input", "output", "input_permutation")
         constant = ("constants",) if isinstance(header, dict) and "constants" in header else ()
+        trials = ("trials",) if isinstance(header, dict) and "trials" in header else ()
         stream = ("stream",) if self.streams else ()
-        expected = (*names, *ends, *constant, *stream)
+        expected = (*names, *ends, *constant, *trials, *stream)
         values = dict(zip(expected, _fields(header, "the graph", *expected), strict=True))
         tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
         types = {tensor.name: tensor.dtype for tensor in tensors}
@@ -585,6 +606,7 @@ class _Reader:
             ops=ops,
             labels=tuple(_text(item, "a label") for item in _list(values["labels"], "labels")),
             quality=tuple(self.quality(item) for item in _list(values["quality"], "the quality")),
+            trials=tuple(_trial(item) for item in _list(values.get("trials", []), "the trials")),
             samples=self.samples(values["samples"], borders["inputs"], types),
             source=_text(values["source"], "the source"),
             constants=dict(constants),

@@ -20,6 +20,7 @@ def command(model: Model, as_json: AsJson = False) -> None:
         ops_table,
         quality_table,
         tensors_table,
+        trials_table,
     )
 
     graph = load(model)
@@ -52,3 +53,6 @@ def command(model: Model, as_json: AsJson = False) -> None:
     if graph.quality:
         console.print()
         console.print(quality_table(graph))
+    if graph.trials:
+        console.print()
+        console.print(trials_table(graph))

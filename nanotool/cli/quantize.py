@@ -20,6 +20,7 @@ EPILOG = examples(
 class Observer(str, Enum):
     """How the range of a tensor is chosen from what was seen."""
 
+    auto = "auto"
     minmax = "minmax"
     percentile = "percentile"
     mse = "mse"
@@ -32,7 +33,8 @@ def command(
             metavar="SOURCE",
             help="A Python file that defines `model` (nn.Module) and `calibration` (array, tensor, "
             "iterable of batches, or a function returning one), optionally `labels`, `example`, "
-            "`evaluation`, `name`; or a torch.export program (.pt2).",
+            "`evaluation`, `targets` (right classes of `calibration`), `name`; or a torch.export "
+            "program (.pt2).",
             show_default=False,
         ),
     ],
@@ -60,7 +62,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    observer: Annotated[Observer, typer.Option(help="How ranges are chosen.")] = Observer.minmax,
+    observer: Annotated[Observer, typer.Option(help="How ranges are chosen.")] = Observer.auto,
     name: Annotated[
         str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
     ] = "",
@@ -91,7 +93,7 @@ def command(
     from nanotool.errors import NanoWarning
     from nanotool.models import check_output
     from nanotool.quantization import worst_layer
-    from nanotool.report.tables import quality_table
+    from nanotool.report.tables import quality_table, trials_table
     from nanotool.report.text import decibel
 
     check_output(output)
@@ -116,10 +118,21 @@ def command(
                     {"tensor": q.tensor, "sqnr_db": q.sqnr_db, "saturation": q.saturation}
                     for q in graph.quality
                 ],
+                "trials": [
+                    {
+                        "name": t.name,
+                        "sqnr_db": t.sqnr_db,
+                        "accuracy": t.accuracy,
+                        "chosen": t.chosen,
+                    }
+                    for t in graph.trials
+                ],
             }
         )
         return
     out().print(quality_table(graph))
+    if graph.trials:
+        out().print(trials_table(graph))
     if worst is not None:
         out().print(f"\nWorst layer: {label(graph, worst.tensor)}, {decibel(worst.sqnr_db)}")
     note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")

@@ -56,7 +56,7 @@ def passes_needed(observer: str) -> int:
     """How often the data are read for the ranges. NanoError for an unknown observer."""
     if observer not in OBSERVERS:
         raise NanoError(
-            f"There is no observer {observer!r}.", f"Known are: {', '.join(OBSERVERS)}."
+            f"There is no observer {observer!r}.", f"Known are: auto, {', '.join(OBSERVERS)}."
         )
     return 1 if OBSERVERS[observer] is None else 2
 

@@ -11,8 +11,10 @@ multiplication by less than 1/2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,6 +42,7 @@ from nanotool.ops import facts
 from nanotool.passes.rewrite import unique
 from nanotool.progress import Progress
 from nanotool.quantization.calibrate import (
+    Batches,
     Range,
     Steps,
     as_batches,
@@ -60,6 +63,9 @@ from nanotool.quantization.weights import (
 )
 from nanotool.validate import validate
 
+log = logging.getLogger(__name__)
+
+AUTO = "auto"  # the observer that chooses among others
 SAMPLES = 8  # calibration inputs kept in the QGraph
 QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, at most
 # Below it TensorFlow Lite's table, in float32, cannot tell exp(x) from 1. The family with a factor
@@ -74,6 +80,7 @@ def quantize(
     calibration: Iterable[NDArray[Any]],
     *,
     observer: str = "minmax",
+    classes: NDArray[np.int64] | None = None,
     labels: Iterable[str] = (),
     source: str = "torch",
     progress: Progress | None = None,
@@ -83,8 +90,10 @@ def quantize(
     ``calibration`` yields batches N x input shape in the user's layout (C, H, W), as the model gets
     them in use. A sequence is read several times, piece by piece; another iterable is first
     read into memory.
-    ``observer``: "minmax", "percentile" or "mse". ``labels`` names the output's classes,
-    ``source`` says where the model came from.
+    ``observer``: "minmax", "percentile", "mse", or "auto", which tries several ways and keeps the
+    one whose output is best on calibration data held back, with ``classes``, one right answer an
+    input, also by its accuracy. ``labels`` names the output's classes, ``source`` says where the
+    model came from.
     ``progress(done, total)`` is called after every batch of every pass.
 
     Raises NanoError for bad data, InvalidModel for values that are not finite.
@@ -96,16 +105,37 @@ def quantize(
         )
     batches = as_batches(calibration)
     judged = _first(batches, QUALITY_INPUTS)
-    step = Steps(progress, len(batches) * passes_needed(observer) + len(judged))
+    automatic = _chooser(graph, batches) if observer == AUTO else None
+    observer = "minmax" if observer == AUTO else observer
+    passes = len(batches) * passes_needed(observer) + len(judged)
+    step = Steps(progress, passes + (0 if automatic is None else automatic.TICKS))
     ranges = calibrate(graph, batches, observer, step)
     useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
-    sharing = share(graph, ranges, useful, headroom=observer == "minmax")
-    result = _Quantizer(graph, sharing).run(tuple(labels), source)
+
+    def build(ranges: Mapping[str, Range], headroom: bool) -> QGraph:
+        sharing = share(graph, ranges, useful, headroom=headroom)
+        return _Quantizer(graph, sharing).run(tuple(labels), source)
+
+    if automatic is not None:
+        result: QGraph = automatic.choose(graph, batches, build, ranges, classes=classes, tick=step)
+    else:
+        result = build(ranges, observer == "minmax")
     validate(result)
     samples = to_device(result, np.concatenate(_first(batches, SAMPLES)))
     samples.setflags(write=False)
     quality = measure(graph, result, _counted(judged, step), useful)
     return replace(result, quality=quality, samples=(samples,))
+
+
+def _chooser(graph: Graph, batches: Batches) -> ModuleType | None:
+    """The automatic observer, which computes with PyTorch; None, and it is said, where it lacks
+    what it needs."""
+    from nanotool.quantization import auto  # noqa: PLC0415
+
+    reason = auto.reason_against(graph, batches)
+    if reason:
+        log.warning("%s: ranges are chosen by min-max.", reason)
+    return None if reason else auto
 
 
 def _first(batches: Iterable[NDArray[Any]], count: int) -> list[NDArray[np.float32]]:

@@ -44,6 +44,7 @@ def collect(
         memory_svg=memory_svg,
         passes=tuple((record.name, record.listing()) for record in passes),
         samples=sample_rows(graph),
+        trials=graph.trials,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nanotool.ir import Shape
+from nanotool.ir import Shape, Trial
 from nanotool.report.peers import Peer
 
 
@@ -94,6 +94,7 @@ class ReportData:
     memory_svg: str = ""  # the planner's picture, an <svg> element
     passes: tuple[tuple[str, str], ...] = ()  # (pass, before and after line by line)
     samples: tuple[Sample, ...] = ()
+    trials: tuple[Trial, ...] = ()  # ways to quantize, as far as several were tried
     goals: tuple[GoalRow, ...] = ()
     peers: tuple[Peer, ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()  # (heading, an <svg> element)

@@ -43,6 +43,23 @@ def quality_table(graph: QGraph) -> Table:
     return result
 
 
+def trials_table(graph: QGraph) -> Table:
+    """What the automatic observer tried; what it chose is marked."""
+    result = table(
+        "Tried on calibration data held back",
+        *(("ranges", "left"), ("signal / noise", "right"), ("", "left"), ("right", "right")),
+    )
+    for row in graph.trials:
+        result.add_row(
+            row.name,
+            decibel(row.sqnr_db),
+            bar(sqnr_share(row.sqnr_db), SHORT_BAR),
+            "" if row.accuracy is None else percent(row.accuracy, 1),
+            style="bold green" if row.chosen else "",
+        )
+    return result
+
+
 def tensors_table(graph: QGraph) -> Table:
     """Every tensor's shape and meaning."""
     result = table(

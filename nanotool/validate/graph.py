@@ -198,6 +198,10 @@ def _check_border(graph: QGraph) -> None:
         known = entry.tensor in graph.tensors
         if not known or math.isnan(entry.sqnr_db) or not 0 <= entry.saturation <= 1:
             raise InvalidModel(f"The quality of {entry.tensor[:80]!r} is out of range.")
+    for trial in graph.trials:
+        share = 0.0 if trial.accuracy is None else trial.accuracy
+        if math.isnan(trial.sqnr_db) or not 0 <= share <= 1:
+            raise InvalidModel(f"The trial {trial.name[:80]!r} is out of range.")
 
 
 def _check_samples(graph: QGraph) -> None:
