@@ -224,8 +224,9 @@ def hil(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Instructions and bytes of six models on the emulated boards, against bench/results.json."""
+    """Six models and single layers on the emulated boards, against what bench/ has recorded."""
     session.run(PYTHON, "-m", "bench.record", *session.posargs)
+    session.run(PYTHON, "-m", "bench.layers", *session.posargs)
     session.run(PYTHON, "-m", "bench.training", *{"--record"}.intersection(session.posargs))
 
 
@@ -233,6 +234,7 @@ def bench(session: nox.Session) -> None:
 def gate(session: nox.Session) -> None:
     """The quick part of bench: nothing may have become slower or larger on Cortex-M."""
     session.run(PYTHON, "-m", "bench.record", "--gate")
+    session.run(PYTHON, "-m", "bench.layers", "--gate")
     session.run(PYTHON, "-m", "bench.training")
 
 
