@@ -166,7 +166,8 @@ def _summary(board: str, counts: Counts) -> list[str]:
             below = sum(ratio < 1 for ratio in ratios)
             lines.append(
                 f"{find_board(board).title}: {len(ratios)} layers that {TITLES[column]} has,"
-                f" geometric mean {geometric_mean(ratios):.2f}, {below} below 1, worst {min(ratios):.2f}."
+                f" geometric mean {geometric_mean(ratios):.2f}, {below} below 1,"
+                f" worst {min(ratios):.2f}."
             )
     return lines
 
