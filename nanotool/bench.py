@@ -242,7 +242,7 @@ def _compare(
     progress: Progress | None,
     reset_every: int,
 ) -> int:
-    compare.check_model(device.info(), firmware.graph, firmware.lowered)
+    compare.choose_model(device, firmware.graph, firmware.lowered)
     return count_mismatches(
         device, firmware.graph, x, progress, firmware.head, reset_every=reset_every
     )

@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -78,16 +78,28 @@ class _Overflow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class BuildResult:
-    """A finished firmware. The paths lie in the cache and stay valid."""
+class BuiltModel:
+    """One model of a firmware."""
 
-    board: Board
-    graph: QGraph
-    task: mlperf.Task | None  # the benchmark that the firmware serves
-    head: Trainable | None  # that learns behind the graph, as it was given
     lowered: Lowered
     plan: Plan
     passes: tuple[PassRecord, ...]  # what simplified the graph
+
+    @property
+    def graph(self) -> QGraph:
+        """As it was lowered."""
+        return self.lowered.graph
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """A finished firmware. The paths lie in the cache and stay valid. Of several models the first
+    one runs until the console chooses another."""
+
+    board: Board
+    models: tuple[BuiltModel, ...]
+    task: mlperf.Task | None  # the benchmark that the firmware serves
+    head: Trainable | None  # that learns behind the only model, as it was given
     weights: str  # where they are at run time; "": as platformio.ini says
     elf: Path
     image: Path | None  # what is flashed, where that is another file
@@ -99,9 +111,39 @@ class BuildResult:
     flags: str  # compiler and code-generating flags of each part, one a line
     rebuilt: bool  # False: it was in the cache
 
+    @property
+    def graph(self) -> QGraph:
+        """The first model's."""
+        return self.models[0].graph
+
+    @property
+    def lowered(self) -> Lowered:
+        """The first model's."""
+        return self.models[0].lowered
+
+    @property
+    def plan(self) -> Plan:
+        """The first model's."""
+        return self.models[0].plan
+
+    @property
+    def passes(self) -> tuple[PassRecord, ...]:
+        """What simplified the first model's graph."""
+        return self.models[0].passes
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of the arena in which the models take turns."""
+        return max(model.plan.arena_size for model in self.models)
+
+    def each(self) -> Iterator[BuildResult]:
+        """The firmware as that of each of its models."""
+        for model in self.models:
+            yield replace(self, models=(model,))
+
 
 def build(
-    model: QGraph | Path | Trainable,
+    model: QGraph | Path | Trainable | Sequence[QGraph | Path],
     board: Board,
     *,
     optimize: str = "balanced",
@@ -110,7 +152,7 @@ def build(
     echo: Echo | None = None,
 ) -> BuildResult:
     """The firmware of `model` (a graph, a file, a model folder, or a model with a head that learns)
-    for `board`.
+    for `board`; or of several models, of which it runs one at a time, the first to begin with.
 
     `task`: the benchmark that it shall serve; None: the one that a model folder is made for, if
     any. `NanoError` if the model does not fit it.
@@ -136,49 +178,69 @@ class _Order:
     folder: Path | None  # to be built as it was exported
     task: mlperf.Task | None  # that was asked for
     weights: str
-    lowered: Lowered
-    plan: Plan
-    passes: tuple[PassRecord, ...]
+    models: tuple[BuiltModel, ...]
+
+    @property
+    def pairs(self) -> list[tuple[Lowered, Plan]]:
+        """What is exported of each model."""
+        return [(model.lowered, model.plan) for model in self.models]
 
     def needs(self) -> fit.Model:
         """What takes room on the board."""
         task = self.task or (mlperf.configured(self.folder) if self.folder else None)
         head = 0 if self.head is None else arena_size(self.head.config)
-        return fit.Model(self.lowered, self.plan, fit.input_buffer(self.lowered.graph, task), head)
+        inputs = max(fit.input_buffer(model.graph, task) for model in self.models)
+        (lowered, plan), *others = self.pairs
+        return fit.Model(lowered, plan, inputs, head, tuple(others))
 
     def export(self, folder: Path) -> None:
         """Write the model folder that the firmware is compiled with."""
         if self.folder is not None:
             shutil.copytree(self.folder, folder)
+        elif len(self.models) > 1:
+            c.export_several([[pair] for pair in self.pairs], folder)
         else:
-            c.export([(self.lowered, self.plan)], folder, head=self.head)
+            c.export(self.pairs, folder, head=self.head)
         if self.task is not None:
             mlperf.configure(folder, self.task)
 
 
 def _order(
-    model: QGraph | Path | Trainable,
+    model: QGraph | Path | Trainable | Sequence[QGraph | Path],
     board: Board,
     optimize: str,
     task: mlperf.Task | None,
     weights: str,
 ) -> _Order:
     head = model if isinstance(model, Trainable) else None
-    given = model if isinstance(model, QGraph) else _graph(model)
-    folder = model if isinstance(model, Path) and model.is_dir() else None
+    given = list(model) if isinstance(model, Sequence) else [model]
+    alone = given[0] if len(given) == 1 else None
+    folder = alone if isinstance(alone, Path) and alone.is_dir() else None
     target, goal = board.target, optimize
     if folder is not None:
         target, goal = _settings(folder, board, optimize)
-    passes: list[PassRecord] = []
-    lowered, planned = prepare(given, target, goal, passes)
+    built = tuple(_lower(graph, target, goal) for one in given for graph in _graphs(one))
+    if not built:
+        raise NanoError("There is no model to build.", "Give at least one.")
     if task is not None:
-        mlperf.check(task, lowered.graph)
+        if len(built) > 1:
+            raise NanoError(
+                f"{task.title} is served by a firmware of one model, not of {len(built)}.",
+                "Leave --task out, or build one model.",
+            )
+        mlperf.check(task, built[0].graph)
     if weights and weights not in board.weights:
         raise NanoError(
             f"{board.name} cannot have its weights in {weights!r}.",
             f"Possible: {', '.join(board.weights)}." if board.weights else "Leave --weights out.",
         )
-    return _Order(board, head, folder, task, weights, lowered, planned, tuple(passes))
+    return _Order(board, head, folder, task, weights, built)
+
+
+def _lower(graph: QGraph, target: str, goal: str) -> BuiltModel:
+    passes: list[PassRecord] = []
+    lowered, planned = prepare(graph, target, goal, passes)
+    return BuiltModel(lowered, planned, tuple(passes))
 
 
 def _fitting(order: _Order, project: Path, echo: Echo | None) -> tuple[Path, bool]:
@@ -205,19 +267,16 @@ def _result(order: _Order, kept: Path, rebuilt: bool) -> BuildResult:
     program, image, linker_map = kept / "firmware.elf", kept / _IMAGE, kept / "firmware.map"
     return BuildResult(
         board=order.board,
-        graph=order.lowered.graph,
+        models=order.models,
         task=mlperf.configured(kept / "model"),
         head=order.head,
-        lowered=order.lowered,
-        plan=order.plan,
-        passes=order.passes,
         weights=order.weights,
         elf=program,
         image=image if image.is_file() else None,
         model_dir=kept / "model",
         map=linker_map if linker_map.is_file() else None,
         stack=_recorded_frames(kept),
-        sizes=sizes(program, order.lowered),
+        sizes=sizes(program, *(model.lowered for model in order.models)),
         compiler=compiler(program),
         flags=producers(program),
         rebuilt=rebuilt,
@@ -268,8 +327,10 @@ def _weights_place(project: Path, board: Board) -> str:
     return os.environ.get("NANO_WEIGHTS") or said or board.weights[0]
 
 
-def _graph(model: Path | Trainable) -> QGraph:
-    return model.backbone if isinstance(model, Trainable) else models.load_model(model)
+def _graphs(model: QGraph | Path | Trainable) -> tuple[QGraph, ...]:
+    if isinstance(model, Path):
+        return models.load_models(model)
+    return (model.backbone if isinstance(model, Trainable) else model,)
 
 
 def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:
@@ -277,7 +338,8 @@ def _settings(folder: Path, board: Board, optimize: str) -> tuple[str, str]:
     check_goal(optimize)
     goals = c.exported_for(folder) if c.is_model_folder(folder) else {}
     target = board.target if board.target in goals else "portable"
-    again = f"nanotool export {folder}/{models.MODEL_FILE} -o {folder}"
+    files = " ".join(str(file) for file in models.model_files(folder))
+    again = f"nanotool export {files} -o {folder}"
     if target not in goals:
         raise NanoError(
             f"{folder} was exported for {', '.join(goals) or 'nothing'}; {board.name} takes "

@@ -53,6 +53,15 @@ def check_model(info: Info, graph: QGraph, lowered: Lowered) -> None:
         )
 
 
+def choose_model(device: Device, graph: QGraph, lowered: Lowered) -> None:
+    """Have the board run `graph`, lowered as `lowered`: of several models it chooses that one,
+    which then begins anew. `DeviceError` if it has another."""
+    info, digest = device.info(), qfile.graph_hash(graph)
+    if info.hash != digest and any(model.hash == digest for model in info.models):
+        info = device.choose(next(m.number for m in info.models if m.hash == digest))
+    check_model(info, graph, lowered)
+
+
 def one_each(x: Inputs) -> tuple[NDArray[Any], ...]:
     """One array an input; a single array is that of the only one."""
     return (x,) if isinstance(x, np.ndarray) else tuple(x)

@@ -151,10 +151,10 @@ def weight_symbols(path: Path, lowered: Lowered) -> dict[str, Symbol]:
     return found
 
 
-def sizes(path: Path, lowered: Lowered) -> Sizes:
-    """The bytes of `path`, an image that runs `lowered`, by kind."""
-    weights = {symbol.address: symbol.size for symbol in weight_symbols(path, lowered).values()}
-    weight_bytes = sum(weights.values())
+def sizes(path: Path, *models: Lowered) -> Sizes:
+    """The bytes of `path`, an image that runs `models`, by kind."""
+    found = (symbol for lowered in models for symbol in weight_symbols(path, lowered).values())
+    weight_bytes = sum({symbol.address: symbol.size for symbol in found}.values())
     flash = data = bss = 0
     with _open(path) as elf:
         for section in elf.iter_sections():

@@ -47,6 +47,17 @@ class Model:
     plan: Plan
     input_bytes: int  # of the input buffer
     head_bytes: int = 0  # of a head that learns
+    others: tuple[tuple[Lowered, Plan], ...] = ()  # that take turns with it in one arena
+
+    @property
+    def every(self) -> tuple[tuple[Lowered, Plan], ...]:
+        """All models that the firmware holds."""
+        return ((self.lowered, self.plan), *self.others)
+
+    @property
+    def widest(self) -> tuple[Lowered, Plan]:
+        """The one that needs most of the arena."""
+        return max(self.every, key=lambda pair: pair[1].arena_size)
 
     def parts(self, content: Content) -> tuple[tuple[str, int], ...]:
         """(what, bytes) of ``content``."""
@@ -54,12 +65,12 @@ class Model:
             case "code":
                 return (("code", LEAST_CODE),)
             case "weights":
-                return (("weights", self.lowered.weight_bytes),)
+                return (("weights", self.weight_bytes),)
             case "stack":
                 return (("stack", STACK),)
             case "data":
                 return (
-                    ("arena", self.plan.arena_size),
+                    ("arena", self.widest[1].arena_size),
                     ("input buffer", self.input_bytes),
                     *self._copy_of_states(),
                     ("trainable head", self.head_bytes),
@@ -68,10 +79,21 @@ class Model:
 
     def _copy_of_states(self) -> tuple[tuple[str, int], ...]:
         """What a step that is only tried is taken back from; a model without states has none."""
-        states = self.lowered.graph.states
-        if not states:
+        stateful = [lowered.graph.states for lowered, _ in self.every if lowered.graph.states]
+        if not stateful:
             return ()
-        return (("copy of the states", STATE_HEADER + sum(s.initial.nbytes for s in states)),)
+        most = max(sum(state.initial.nbytes for state in states) for states in stateful)
+        return (("copy of the states", STATE_HEADER + most),)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of all models."""
+        return sum(lowered.weight_bytes for lowered, _ in self.every)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return " with ".join(lowered.graph.name for lowered, _ in self.every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +158,18 @@ def overflow(
 
 def refusal(model: Model, board: Board, every: tuple[Need, ...], weights: str = "") -> DoesNotFit:
     """Why, which layer, and every way out, where the regions of some of ``every`` are too small."""
-    graph = model.lowered.graph
     over = [need for need in every if need.over]
-    told = f"{graph.name} does not fit {board.name}: "
+    told = f"{model.name} does not fit {board.name}: "
     told += "; ".join(_sentence(need) for need in over) + "."
     held = {what for need in over for what, _ in need.parts}
-    if "arena" in held and model.lowered.ops:
-        index, live = widest(model.lowered, model.plan)
-        op = model.lowered.ops[index]
-        told += f" The arena is widest at {op.name} ({_kind(graph, op.source)}), {live:,} bytes."
+    lowered, plan = model.widest
+    if "arena" in held and lowered.ops:
+        index, live = widest(lowered, plan)
+        op, whose = lowered.ops[index], f" of {lowered.graph.name}" if model.others else ""
+        kind = _kind(lowered.graph, op.source)
+        told += f" The arena is widest at {op.name}{whose} ({kind}), {live:,} bytes."
     if "weights" in held:
-        told += _heaviest(model.lowered)
+        told += _heaviest(model)
     return DoesNotFit(told, " ".join(_ways_out(model, board, weights)), every)
 
 
@@ -163,12 +186,12 @@ def _kind(graph: QGraph, source: Iterable[str]) -> str:
     return " + ".join(kinds) or "part of a layer"
 
 
-def _heaviest(lowered: Lowered) -> str:
-    sized = [(array.nbytes, array.name) for array in lowered.arrays()]
+def _heaviest(model: Model) -> str:
+    sized = [(a.nbytes, a.name) for lowered, _ in model.every for a in lowered.arrays()]
     if not sized:
         return ""
     size, name = max(sized)
-    return f" The largest array of weights is {name}, {size:,} of {lowered.weight_bytes:,} bytes."
+    return f" The largest array of weights is {name}, {size:,} of {model.weight_bytes:,} bytes."
 
 
 def _ways_out(model: Model, board: Board, weights: str) -> Iterator[str]:
@@ -177,13 +200,13 @@ def _ways_out(model: Model, board: Board, weights: str) -> Iterator[str]:
     here = (lowered.optimize, weights or next(iter(board.weights), ""))
     if fitting := _options(variants, board, here):
         smaller = variants.get(board.target, "size")
-        sizes = f"arena {smaller.plan.arena_size:,}, weights {smaller.lowered.weight_bytes:,} bytes"
+        sizes = f"arena {smaller.widest[1].arena_size:,}, weights {smaller.weight_bytes:,} bytes"
         yield f"It fits with {fitting}" + (f" ({sizes})." if "size" in fitting else ".")
     elif lowered.optimize != "size":
         smaller = variants.get(board.target, "size")
         yield (
-            f"With --optimize size it would take {smaller.plan.arena_size:,} of arena and "
-            f"{smaller.lowered.weight_bytes:,} of weights: still too much."
+            f"With --optimize size it would take {smaller.widest[1].arena_size:,} of arena and "
+            f"{smaller.weight_bytes:,} of weights: still too much."
         )
     held = []
     for other in BOARDS.values():
@@ -218,8 +241,12 @@ class _Variants:
 
     def get(self, target: str, goal: str) -> Model:
         if (target, goal) not in self._made:
-            lowered, plan = prepare(self.model.lowered.graph, target, goal)
-            self._made[target, goal] = replace(self.model, lowered=lowered, plan=plan)
+            first, *others = [
+                prepare(lowered.graph, target, goal) for lowered, _ in self.model.every
+            ]
+            self._made[target, goal] = replace(
+                self.model, lowered=first[0], plan=first[1], others=tuple(others)
+            )
         return self._made[target, goal]
 
 

@@ -62,7 +62,7 @@ def listen(
 
     `DeviceRefused` if something else runs the board's model meanwhile.
     """
-    compare.check_model(device.info(), lowered.graph, lowered)
+    compare.choose_model(device, lowered.graph, lowered)
     run = _Run(device, graph, on_step)
     try:
         for piece in sound:

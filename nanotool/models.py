@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from nanotool import qfile
@@ -35,6 +36,20 @@ def load_model(path: Path) -> QGraph:
     return _load(file)
 
 
+def load_models(path: Path) -> tuple[QGraph, ...]:
+    """`load_model` of ``path``; of a model folder that holds several all of them, in the order of
+    their numbers."""
+    return tuple(load_model(file) for file in model_files(path))
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """The files of `load_models`; of a folder without any the first is missing."""
+    if not path.is_dir():
+        return (model_file(path),)
+    numbered = (path / f"model_{number}{SUFFIX}" for number in itertools.count(1))
+    return (path / MODEL_FILE, *itertools.takewhile(Path.is_file, numbered))
+
+
 def _kind(path: Path) -> str:
     """SUFFIX or TFLITE: what the file's first bytes say, whatever it is called; else its name."""
     try:
@@ -53,6 +68,11 @@ def model_file(path: Path) -> Path:
         inside = path / MODEL_FILE
         if not inside.is_file():
             raise NanoError(f"The folder {path} holds no {MODEL_FILE}.", ACCEPTED)
+        if len(files := model_files(path)) > 1:
+            raise NanoError(
+                f"The folder {path} holds {len(files)} models, and one is wanted here.",
+                f"Name one of {', '.join(str(file) for file in files)}.",
+            )
         return inside
     if not path.exists():
         raise NanoError(f"There is no file or folder {path}.", ACCEPTED)

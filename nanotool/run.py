@@ -75,7 +75,7 @@ def run(
 
     Where an output differs, the first input that has one is run once more, layer by layer.
     """
-    compare.check_model(device.info(), lowered.graph, lowered)
+    compare.choose_model(device, lowered.graph, lowered)
     given = compare.device_inputs(graph, x)
     expected, _ = simulate_steps(graph, given, reset_every=reset_every)
     count = len(given[0])

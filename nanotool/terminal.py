@@ -39,18 +39,14 @@ from nanotool.device.answers import (
     Layers,
     Lines,
     Memory,
+    Models,
     Refusal,
     Results,
     Status,
     TrainTicks,
     Uptime,
 )
-from nanotool.device.commands import (
-    COMMANDS,
-    STATE_COMMANDS,
-    STREAM_COMMANDS,
-    TRAIN_COMMANDS,
-)
+from nanotool.device.commands import BOARD_COMMANDS
 from nanotool.device.tensors import TensorInfo
 from nanotool.errors import DeviceError, NanoError
 from nanotool.files import read_arrays
@@ -224,11 +220,23 @@ def _view_info(block: Info, clock: Clock) -> Table:
         ("clock", f"{block.clock_hz:,} Hz" if block.clock_hz else "unknown"),
         ("ticks", counts + rate),
         ("model", f"{block.model} ({block.hash}), {block.ops} ops"),
+        *(("also", model.name) for model in block.models if model.hash != block.hash),
         *_ends("input", block.inputs),
         *_ends("output", block.outputs),
         *(("state", _tensor_text(state)) for state in block.states),
         ("input buffer", f"{block.db.nbytes:,} bytes of {block.db.dtype}"),
         ("frame", f"at most {block.frame_bytes} bytes"),
+    )
+
+
+def _view_models(block: Models, _: Clock) -> Table:
+    if not block.listed:
+        return _view_facts(("chosen", f"{block.number} {block.name}"))
+    return _view_facts(
+        *(
+            (f"{m.number} {m.name}", m.hash + (", chosen" if m.number == block.number else ""))
+            for m in block.listed
+        )
     )
 
 
@@ -270,6 +278,7 @@ _VIEWS: Mapping[type[Block], Callable[[Any, Clock], RenderableType]] = {
     Status: _view_status,
     Refusal: _view_refusal,
     Lines: _view_lines,
+    Models: _view_models,
 }
 
 
@@ -305,7 +314,12 @@ class Session:
         prepare: Prepare | None = None,
         raw: bool = False,
         clock: Clock = SILICON,
+        graphs: Mapping[str, QGraph] = MappingProxyType({}),
+        model: str = "",
     ) -> None:
+        """``graphs``: models by their names on the board, which runs ``model``: then labels and the
+        way inputs are prepared go by it, and by what `model` chooses."""
+        self._graphs = graphs
         self.link = link
         self.clock = clock
         self.console = console
@@ -314,6 +328,14 @@ class Session:
         self.raw = raw
         self.failures = 0  # lines that were refused or went wrong
         self._in_step = True  # False: an answer may still be on its way
+        if graphs:
+            self._use(model)
+
+    def _use(self, model: str) -> None:
+        """Take the board's model for the one called ``model``."""
+        graph = self._graphs.get(model)
+        self.labels = () if graph is None else graph.labels
+        self.prepare = prepare_from_board(self.link) if graph is None else prepare_from_model(graph)
 
     def execute(self, line: str) -> bool:
         """Do what ``line`` says and print the answer. False: the user wants to leave."""
@@ -361,6 +383,8 @@ class Session:
             values = np.frombuffer(data, np.int8)
             self.console.print(Text(np.array2string(values, threshold=256)), soft_wrap=True)
         for block in answers.read(lines):
+            if isinstance(block, Models) and self._graphs:
+                self._use(block.name)
             self.console.print(view(block, self.labels, self.clock))
 
     def _local(self, line: str) -> bool:
@@ -378,7 +402,7 @@ class Session:
             self.raw = not self.raw
             self.console.print("Answers as they come." if self.raw else "Answers made readable.")
         elif command == ":help" and not arguments:
-            tables = (LOCAL, COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS)
+            tables = (LOCAL, *BOARD_COMMANDS)
             self.console.print(_view_facts(*(pair for part in tables for pair in part.items())))
         else:
             if command in LOCAL:
@@ -575,7 +599,7 @@ class BoardCompleter(Completer):
             inner = Document(typed.partition(" ")[2].lstrip())
             yield from self._paths.get_completions(inner, event)
             return
-        tables = (COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS, LOCAL)
+        tables = (*BOARD_COMMANDS, LOCAL)
         for name, what in (pair for part in tables for pair in part.items()):
             if name.startswith(typed):
                 yield Completion(name, start_position=-len(typed), display_meta=what)

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "app_model.h"
+#include "chosen.h"
 #include "format.h"
 #include "inference.h"
 #include "input.h"
@@ -15,7 +15,7 @@ const command commands[] = {
     {"profile", command_profile, "profile", "the benchmark's version, the model's name", 1},
     {"timestamp", command_timestamp, "timestamp", "microseconds since start-up", 1},
     {"help", command_help, "help", "these lines", 1},
-#if APP_INPUT_COUNT > 1
+#ifdef SEVERAL_INPUTS
     {"db", command_db, "db load N [INPUT] | db HH... | db print", "load inputs in hex, show them",
      4},
 #else
@@ -23,7 +23,7 @@ const command commands[] = {
 #endif
     {"infer", command_infer, "infer [N [W]]", "W warm-up inferences, then N timed ones", 3},
     {"time", command_infer, "time [N [W]]", "infer without the results", 3},
-#if APP_OUTPUT_COUNT > 1
+#ifdef SEVERAL_OUTPUTS
     {"results", command_results, "results [OUTPUT]", "the newest outputs, de-quantized", 2},
 #else
     {"results", command_results, "results", "the newest output, de-quantized", 1},
@@ -33,6 +33,9 @@ const command commands[] = {
     {"layers", command_layers, "layers", "ticks and output CRC of every layer", 1},
     {"dump", command_dump, "dump [I]", "the output, or that of op I, as frames", 2},
     {"crc", command_crc, "crc", "CRC-32 of image, input and output", 1},
+#ifdef APP_MODEL_COUNT
+    {"model", command_model, "model [MODEL]", "the models; choose one by number or name", 2},
+#endif
 #ifdef APP_SAVED_STATE_SIZE
     {"state", command_state, "state [reset|fetch|put SIZE]", "what the model remembers", 3},
 #endif

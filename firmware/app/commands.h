@@ -42,6 +42,10 @@ bool command_dump(unsigned count, char *const words[]);
 bool command_crc(unsigned count, char *const words[]);
 bool command_reset(unsigned count, char *const words[]);
 
+/* commands_model.c; if app_model.h defines APP_MODEL_COUNT. */
+bool command_model(unsigned count, char *const words[]);
+void put_models(const char *tag); /* a line of this tag for each: number, name, hash */
+
 /* commands_train.c; if app_model.h defines APP_TRAIN. */
 bool command_train(unsigned count, char *const words[]);
 void train_take_frame(const frame_view *frame); /* of type W: a piece of a head; answers it */

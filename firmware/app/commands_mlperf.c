@@ -44,16 +44,16 @@ bool command_timestamp(unsigned count, char *const words[]) {
 }
 
 bool command_results(unsigned count, char *const words[]) {
-#if APP_OUTPUT_COUNT > 1
+#ifdef SEVERAL_OUTPUTS
     uint16_t index = 0;
-    if (count > 1 && !inference_find(APP_MODEL.outputs, APP_OUTPUT_COUNT, words[1], &index))
+    if (count > 1 && !inference_find(APP_MODEL.outputs, OUTPUT_COUNT, words[1], &index))
         return false;
 #endif
     (void)count;
     (void)words;
     if (inference_output() == NULL)
         put_error("No results yet");
-#if APP_OUTPUT_COUNT > 1
+#ifdef SEVERAL_OUTPUTS
     else if (count > 1)
         put_result_at(index);
 #endif
@@ -78,7 +78,8 @@ bool command_infer(unsigned count, char *const words[]) {
     put_number_line("m-infer-start-", timed);
     board_flush(); /* so that sending does not count */
 #ifdef APP_SAVED_STATE_SIZE
-    turn_once();
+    if (SAVED_STATE_SIZE != 0)
+        turn_once();
 #endif
     const uint32_t begin = board_micros();
     for (uint32_t i = 0; i < timed; i++)

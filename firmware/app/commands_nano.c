@@ -39,7 +39,7 @@ static const char *type_name(nano_type type) {
 }
 
 /* Where there are states or several ends, they have names. */
-#if APP_INPUT_COUNT > 1 || APP_OUTPUT_COUNT > 1 || defined(APP_SAVED_STATE_SIZE)
+#if defined(SEVERAL_INPUTS) || defined(SEVERAL_OUTPUTS) || defined(APP_SAVED_STATE_SIZE)
 #define NAMED
 #endif
 
@@ -67,9 +67,9 @@ static void put_tensor_line(const char *tag, const nano_tensor *tensor) {
 }
 
 static void put_ends(const nano_model *model) {
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+    for (unsigned i = 0; i < INPUT_COUNT; i++)
         put_tensor_line("m-info-input", &model->inputs[i]);
-    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+    for (unsigned i = 0; i < OUTPUT_COUNT; i++)
         put_tensor_line("m-info-output", inference_tensor_at(i));
 #ifdef APP_SAVED_STATE_SIZE
     for (unsigned i = 0; i < model->state_count; i++)
@@ -93,9 +93,12 @@ bool command_info(unsigned count, char *const words[]) {
     put_text_line("m-info-model", model->name);
     put_text_line("m-info-hash", model->hash);
     put_number_line("m-info-ops", model->op_count);
+#ifdef APP_MODEL_COUNT
+    put_models("m-info-models");
+#endif
     put_ends(model);
     put_open("m-info-db");
-    put_text(APP_INPUT_COUNT > 1 ? "bytes" : type_name(input_type()));
+    put_text(INPUT_COUNT > 1 ? "bytes" : type_name(input_type()));
     put_text(" ");
     put_unsigned(input_size());
     put_close();
@@ -109,9 +112,10 @@ bool command_mem(unsigned count, char *const words[]) {
     board_memory_info memory = {0};
     board_memory(&memory);
     put_number_line("m-mem-arena", inference_arena_size());
-    put_number_line("m-mem-db", input_size());
+    put_number_line("m-mem-db", input_room());
 #ifdef APP_SAVED_STATE_SIZE
-    put_pair_line("m-mem-state", APP_STATE_SIZE, APP_SAVED_STATE_SIZE);
+    if (SAVED_STATE_SIZE != 0)
+        put_pair_line("m-mem-state", STATE_SIZE, APP_SAVED_STATE_SIZE);
 #endif
     put_pair_line("m-mem-static", memory.ram_static, memory.ram_size);
     put_pair_line("m-mem-stack", memory.stack_peak, memory.stack_size);
@@ -194,7 +198,7 @@ bool command_dump(unsigned count, char *const words[]) {
         put_error("No results yet");
         return true;
     }
-    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+    for (unsigned i = 0; i < OUTPUT_COUNT; i++)
         put_dump(inference_output_at(i), inference_tensor_at(i)->size, "-");
     return true;
 }
@@ -217,7 +221,7 @@ bool command_crc(unsigned count, char *const words[]) {
     board_image(&image, &image_size);
     put_crc_line("m-crc-image", image, image_size);
     put_crc_line("m-crc-input", input_whole() ? input_bytes() : NULL, input_size());
-    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+    for (unsigned i = 0; i < OUTPUT_COUNT; i++)
         put_crc_line("m-crc-output", inference_output_at(i), inference_tensor_at(i)->size);
     return true;
 }

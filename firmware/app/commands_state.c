@@ -1,7 +1,7 @@
 /* commands_state.c - what a model remembers from step to step: `state …` (docs/console.md). */
 #include "commands.h"
 
-#include "app_model.h"
+#include "chosen.h"
 
 #ifdef APP_SAVED_STATE_SIZE
 
@@ -17,9 +17,9 @@
 static void put_state(const char *tag) {
     const uint8_t *const bytes = inference_state();
     put_open(tag);
-    put_unsigned(APP_SAVED_STATE_SIZE);
+    put_unsigned(SAVED_STATE_SIZE);
     put_text(" ");
-    put_hex(crc32_update(0, bytes, APP_SAVED_STATE_SIZE), 8);
+    put_hex(crc32_update(0, bytes, SAVED_STATE_SIZE), 8);
     put_close();
 }
 
@@ -27,10 +27,10 @@ static bool begin_put(const char *word) {
     uint32_t size;
     if (!parse_unsigned(word, UINT32_MAX, &size))
         return false;
-    if (size != APP_SAVED_STATE_SIZE) {
+    if (size != SAVED_STATE_SIZE) {
         put_open("e");
         put_text("Saved states have ");
-        put_unsigned(APP_SAVED_STATE_SIZE);
+        put_unsigned(SAVED_STATE_SIZE);
         put_text(" bytes");
         put_close();
         return true;
@@ -45,14 +45,14 @@ static bool begin_put(const char *word) {
 void state_take_frame(const frame_view *frame) {
     const uint32_t done = inference_put_done();
     const uint32_t next = frame->offset == 0 ? 0 : done;
-    if (done == APP_SAVED_STATE_SIZE) {
+    if (done == SAVED_STATE_SIZE) {
         put_error("Frame of states that nobody awaits: begin with state put");
-    } else if (frame->offset != next || frame->size > APP_SAVED_STATE_SIZE - next) {
+    } else if (frame->offset != next || frame->size > SAVED_STATE_SIZE - next) {
         put_open("e");
         put_text("Frame out of place: the next byte is ");
         put_unsigned(next);
         put_text(" of ");
-        put_unsigned(APP_SAVED_STATE_SIZE);
+        put_unsigned(SAVED_STATE_SIZE);
         put_close();
     } else {
         if (next == 0)
@@ -76,6 +76,10 @@ bool command_state(unsigned count, char *const words[]) {
         (void)ready_to_run(); /* says why */
         return true;
     }
+    if (SAVED_STATE_SIZE == 0) {
+        put_error("The model has no states");
+        return true;
+    }
     if (count == 3)
         return same_text(words[1], "put") && begin_put(words[2]);
     if (count == 1) {
@@ -84,7 +88,7 @@ bool command_state(unsigned count, char *const words[]) {
         inference_reset();
         put_state("m-state-reset");
     } else if (same_text(words[1], "fetch")) {
-        frame_send_all('T', inference_state(), APP_SAVED_STATE_SIZE);
+        frame_send_all('T', inference_state(), SAVED_STATE_SIZE);
         put_state("m-state-fetch");
     } else {
         return false;

@@ -1,7 +1,7 @@
 /* commands_stream.c - raw samples in, steps and decisions out: `stream ...` (docs/console.md). */
 #include "commands.h"
 
-#include "app_model.h"
+#include "chosen.h"
 
 #ifdef APP_STREAM
 
@@ -72,6 +72,17 @@ static void feed(const uint8_t *bytes, uint32_t size) {
     put_counts("m-stream");
 }
 
+/* Of several models not every one listens. */
+static bool ready_to_listen(void) {
+    if (inference_status() != NANO_OK)
+        (void)ready_to_run(); /* says why */
+    else if (!inference_listens())
+        put_error("The model does not listen");
+    else
+        return true;
+    return false;
+}
+
 /* Say what stands against taking `size` bytes of samples. */
 static bool ready_to_feed(uint32_t size) {
     if (!inference_streaming())
@@ -87,7 +98,7 @@ void stream_take_frame(const frame_view *frame) {
     uint32_t samples, decisions, ticks;
     inference_stream_count(&samples, &decisions, &ticks);
     const uint32_t next = samples * (uint32_t)sizeof(int16_t) & OFFSET_MASK;
-    if (!ready_to_feed(frame->size))
+    if (!ready_to_listen() || !ready_to_feed(frame->size))
         return;
     if (frame->offset != next) {
         put_open("e");
@@ -110,10 +121,8 @@ static bool feed_hex(char *word) {
 }
 
 bool command_stream(unsigned count, char *const words[]) {
-    if (inference_status() != NANO_OK) {
-        (void)ready_to_run(); /* says why */
+    if (!ready_to_listen())
         return true;
-    }
     if (count == 3)
         return same_text(words[1], "feed") && feed_hex(words[2]);
     if (count == 1 || same_text(words[1], "status")) {

@@ -1,11 +1,11 @@
-/* inference.c - the model that the build chose (app_model.h), its memory and its state. */
+/* inference.c - the model that the build or the console chose, its memory and its state. */
 #include "inference.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "app_model.h"
 #include "board.h"
+#include "chosen.h"
 #include "head.h"
 #include "input.h"
 #include "parse.h"
@@ -40,16 +40,19 @@ static struct {
     bool within;          /* between inference_run_to() and inference_finish() */
 } state;
 
-nano_status inference_init(void) {
+static nano_status make_ready(nano_arena *arena) {
+#ifdef APP_STREAM
+    if (inference_listens())
+        return nano_stream_init(&state.stream, &APP_STREAM, arena);
+#endif
+    return nano_init(NET, &APP_MODEL, arena);
+}
+
+static nano_status start(void) {
     nano_arena arena; /* the net keeps only what it took */
     state.status = nano_arena_init(&arena, app_arena, sizeof app_arena);
-#ifdef APP_STREAM
     if (state.status == NANO_OK)
-        state.status = nano_stream_init(&state.stream, &APP_STREAM, &arena);
-#else
-    if (state.status == NANO_OK)
-        state.status = nano_init(&state.net, &APP_MODEL, &arena);
-#endif
+        state.status = make_ready(&arena);
     if (state.status == NANO_OK && !input_fits(&APP_MODEL))
         state.status = NANO_ERR_SHAPE;
     if (state.status == NANO_OK)
@@ -81,6 +84,18 @@ bool inference_prepare(void) {
     return head_prepare();
 }
 
+#ifdef APP_STREAM
+
+bool inference_listens(void) {
+#ifdef APP_MODEL_COUNT
+    return chosen_stream() != NULL;
+#else
+    return true;
+#endif
+}
+
+#endif
+
 static void end_stream(void) {
 #ifdef APP_STREAM
     state.streaming = false;
@@ -94,18 +109,21 @@ static uint8_t app_saved_state[APP_SAVED_STATE_SIZE] NANO_ALIGNED;
 static uint32_t put_done = APP_SAVED_STATE_SIZE;
 
 const uint8_t *inference_state(void) {
-    put_done = APP_SAVED_STATE_SIZE;
-    (void)nano_save_state(NET, app_saved_state, sizeof app_saved_state); /* of this size */
+    put_done = SAVED_STATE_SIZE;
+    (void)nano_save_state(NET, app_saved_state, sizeof app_saved_state); /* large enough */
     return app_saved_state;
 }
 
 static void begin_try(void) {
-    (void)inference_state();
+    if (SAVED_STATE_SIZE != 0)
+        (void)inference_state();
 }
 
 /* An output may lie in a state's room: it is none from here on. */
 static void end_try(void) {
-    (void)nano_load_state(NET, app_saved_state, sizeof app_saved_state); /* was saved */
+    if (SAVED_STATE_SIZE == 0)
+        return;
+    (void)nano_load_state(NET, app_saved_state, SAVED_STATE_SIZE); /* was saved */
     state.output = NULL;
 }
 
@@ -126,9 +144,9 @@ uint32_t inference_put_done(void) {
 nano_status inference_put(const uint8_t *bytes, uint32_t size) {
     memcpy(&app_saved_state[put_done], bytes, size);
     put_done += size;
-    if (put_done < sizeof app_saved_state)
+    if (put_done < SAVED_STATE_SIZE)
         return NANO_MORE;
-    const nano_status status = nano_load_state(NET, app_saved_state, sizeof app_saved_state);
+    const nano_status status = nano_load_state(NET, app_saved_state, SAVED_STATE_SIZE);
     if (status == NANO_OK) {
         end_stream();
         state.output = NULL;
@@ -142,6 +160,31 @@ static void begin_try(void) { /* a run changes nothing that the next one reads *
 }
 
 static void end_try(void) {
+}
+
+#endif
+
+#ifdef APP_MODEL_COUNT
+
+nano_status inference_choose(unsigned number) {
+    chosen_set(number);
+    end_stream();
+    input_clear();
+    state.output = NULL;
+#ifdef APP_SAVED_STATE_SIZE
+    put_done = SAVED_STATE_SIZE;
+#endif
+    return start();
+}
+
+nano_status inference_init(void) {
+    return inference_choose(0);
+}
+
+#else
+
+nano_status inference_init(void) {
+    return start();
 }
 
 #endif
@@ -219,7 +262,7 @@ const int8_t *inference_features(void) {
     return nano_output(NET);
 }
 
-#if APP_OUTPUT_COUNT > 1
+#ifdef SEVERAL_OUTPUTS
 
 const int8_t *inference_output_at(unsigned index) {
     return state.output != NULL ? nano_output_at(NET, (uint16_t)index) : NULL;
@@ -231,7 +274,7 @@ const nano_tensor *inference_tensor_at(unsigned index) {
 
 #endif
 
-#if APP_INPUT_COUNT > 1 || APP_OUTPUT_COUNT > 1
+#if defined(SEVERAL_INPUTS) || defined(SEVERAL_OUTPUTS)
 
 bool inference_find(const nano_tensor *tensors, uint16_t count, const char *word, uint16_t *index) {
     uint32_t number = count;

@@ -1,4 +1,5 @@
 /* inference.h - the model at work: its arena, its newest output. Its input comes from input.h.
+ * Which model it is, of several, chosen.h says.
  *
  * If app_model.h defines APP_TRAIN, the model computes features, and the head behind it (head.h)
  * the output; an inference is both.
@@ -12,23 +13,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app_model.h"
+#include "chosen.h"
 #include "input.h"
 #include "nano/nano.h"
 #ifdef APP_STREAM
 #include "nano/stream.h"
 #endif
 
-/* Defined by app_model.h where there are several. */
-#ifndef APP_OUTPUT_COUNT
-#define APP_OUTPUT_COUNT 1u
-#endif
-
 /* Take the arena and make the model ready. Called once. If the answer is not NANO_OK, no other
  * call but inference_status() and inference_model() may follow. */
 nano_status inference_init(void);
 
-/* What inference_init() answered. */
+#ifdef APP_MODEL_COUNT
+/* Make model `number` the one that runs, as after inference_init(): nothing is loaded, there is no
+ * output, and its states have their initial values. What inference_init() answers. */
+nano_status inference_choose(unsigned number);
+#endif
+
+/* What inference_init() answered, or inference_choose() since. */
 nano_status inference_status(void);
 
 const nano_model *inference_model(void);
@@ -70,7 +72,7 @@ const int8_t *inference_output(void);
 const int8_t *inference_features(void);
 
 /* Output `index` of the newest inference, as inference_output(); and what it is. */
-#if APP_OUTPUT_COUNT > 1
+#ifdef SEVERAL_OUTPUTS
 const int8_t *inference_output_at(unsigned index);
 const nano_tensor *inference_tensor_at(unsigned index);
 #else
@@ -85,14 +87,17 @@ static inline const nano_tensor *inference_tensor_at(unsigned index) {
 }
 #endif
 
-#if APP_INPUT_COUNT > 1 || APP_OUTPUT_COUNT > 1
+#if defined(SEVERAL_INPUTS) || defined(SEVERAL_OUTPUTS)
 /* The one of `count` tensors that `word` means, its number or its name. False: there is none. */
 bool inference_find(const nano_tensor *tensors, uint16_t count, const char *word, uint16_t *index);
 #endif
 
 #ifdef APP_SAVED_STATE_SIZE
-/* The states as nano_save_state() writes them, APP_SAVED_STATE_SIZE bytes, valid until the next
- * step is tried. */
+/* What follows is for a model with states, which of several not every one has: SAVED_STATE_SIZE is
+ * 0 without.
+ *
+ * The states as nano_save_state() writes them, SAVED_STATE_SIZE bytes, valid until the next step is
+ * tried. */
 const uint8_t *inference_state(void);
 
 /* Give every state its initial value: the next inference is the first step of a sequence. */
@@ -105,11 +110,14 @@ void inference_reset(void);
 void inference_begin_put(void);
 nano_status inference_put(const uint8_t *bytes, uint32_t size);
 
-/* Bytes that have come of a put; APP_SAVED_STATE_SIZE: none is awaited. */
+/* Bytes that have come of a put; SAVED_STATE_SIZE: none is awaited. */
 uint32_t inference_put_done(void);
 #endif
 
 #ifdef APP_STREAM
+/* Of several models, does this one listen? Else none of the calls below may follow. */
+bool inference_listens(void);
+
 /* Begin a stream: everything before is forgotten. Whatever else runs the model, or touches its
  * states, ends it. */
 void inference_stream_begin(void);

@@ -21,18 +21,30 @@ static uint8_t app_input[DB_SIZE] NANO_ALIGNED;
 
 static struct {
     uint32_t next; /* where the next byte belongs */
-#if APP_INPUT_COUNT > 1
+#ifdef SEVERAL_INPUTS
     uint32_t end; /* of the load */
     uint32_t loaded[APP_INPUT_COUNT];
 #endif
     bool open; /* a load is under way */
 } state;
 
+void input_clear(void) {
+    memset(&state, 0, sizeof state);
+}
+
 nano_type input_type(void) {
     return DB_TYPE;
 }
 
 uint32_t input_size(void) {
+#ifdef APP_MODEL_COUNT
+    return input_offset(INPUT_COUNT);
+#else
+    return sizeof app_input;
+#endif
+}
+
+uint32_t input_room(void) {
     return sizeof app_input;
 }
 
@@ -44,14 +56,15 @@ bool input_open(void) {
     return state.open;
 }
 
-#if APP_INPUT_COUNT > 1
+#ifdef SEVERAL_INPUTS
 
 uint32_t input_next(void) {
     return state.next;
 }
 
 bool input_fits(const nano_model *model) {
-    return model->input_count == APP_INPUT_COUNT && input_offset(APP_INPUT_COUNT) == APP_INPUT_SIZE;
+    return model->input_count == INPUT_COUNT && model->input_count <= APP_INPUT_COUNT &&
+           input_offset(INPUT_COUNT) == input_size() && input_size() <= sizeof app_input;
 }
 
 uint32_t input_offset(unsigned index) {
@@ -67,17 +80,17 @@ uint32_t input_part(unsigned index) {
 
 uint32_t input_loaded(void) {
     uint32_t loaded = 0;
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+    for (unsigned i = 0; i < INPUT_COUNT; i++)
         loaded += state.loaded[i];
     return loaded;
 }
 
 bool input_whole(void) {
-    return input_loaded() == sizeof app_input;
+    return input_loaded() == input_size();
 }
 
 uint32_t input_from(uint32_t offset) {
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++) {
+    for (unsigned i = 0; i < INPUT_COUNT; i++) {
         if (input_offset(i) == offset)
             return input_offset(i + 1u);
     }
@@ -89,7 +102,7 @@ uint32_t input_end(void) {
 }
 
 void input_begin(uint32_t offset, uint32_t end) {
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++) {
+    for (unsigned i = 0; i < INPUT_COUNT; i++) {
         if (input_offset(i) >= offset && input_offset(i) < end)
             state.loaded[i] = 0;
     }
@@ -103,7 +116,7 @@ void input_append(const uint8_t *bytes, uint32_t size) {
     memcpy(&app_input[from], bytes, size);
     state.next += size;
     state.open = state.next < state.end;
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++) {
+    for (unsigned i = 0; i < INPUT_COUNT; i++) {
         const uint32_t begin = input_offset(i), end = input_offset(i + 1u);
         if (from < end && state.next > begin)
             state.loaded[i] = (state.next < end ? state.next : end) - begin;
@@ -111,7 +124,7 @@ void input_append(const uint8_t *bytes, uint32_t size) {
 }
 
 void input_copy(const nano_net *net) {
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+    for (unsigned i = 0; i < INPUT_COUNT; i++)
         memcpy(nano_input_at(net, (uint16_t)i), &app_input[input_offset(i)],
                APP_MODEL.inputs[i].size);
 }

@@ -7,7 +7,7 @@
  *     APP_DB_UINT8    uint8, 128 more than the int8 that the model gets
  *     APP_DB_FLOAT32  float32, little-endian; quantized with the input's scale and zero point
  *
- * Several inputs (APP_INPUT_COUNT) stand one behind the other, in the model's order. A load is of
+ * Several inputs stand one behind the other, in the model's order. A load is of
  * all of them or of one; the others stay. */
 #ifndef APP_INPUT_H
 #define APP_INPUT_H
@@ -15,17 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app_model.h"
+#include "chosen.h"
 #include "nano/model.h"
 
-/* Defined by app_model.h where there are several. */
-#ifndef APP_INPUT_COUNT
-#define APP_INPUT_COUNT 1u
-#endif
-
-/* What the buffer's elements are (of several inputs each has its own type), and its bytes. */
+/* What the buffer's elements are (of several inputs each has its own type), the bytes of the
+ * model's inputs in it, and those that it has: more, where another model takes more. */
 nano_type input_type(void);
 uint32_t input_size(void);
+uint32_t input_room(void);
+
+/* Nothing is loaded any more. */
+void input_clear(void);
 
 /* Can this model's inputs be made from the buffer? If not, nothing must be copied. */
 bool input_fits(const nano_model *model);
@@ -48,7 +48,7 @@ void input_append(const uint8_t *bytes, uint32_t size);
 /* Make all inputs of `net`'s model out of the buffer's bytes. */
 void input_copy(const nano_net *net);
 
-#if APP_INPUT_COUNT > 1
+#ifdef SEVERAL_INPUTS
 
 /* Where input `index` begins in the buffer, and how many of its bytes are valid: the first ones. */
 uint32_t input_offset(unsigned index);

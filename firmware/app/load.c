@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "app_model.h"
+#include "chosen.h"
 #include "commands.h"
 #include "format.h"
 #include "inference.h"
@@ -23,10 +23,10 @@ static bool begin_hex(const char *word, const char *which) {
     uint32_t size, begin = 0, end = input_size();
     if (!parse_unsigned(word, UINT32_MAX, &size))
         return false;
-#if APP_INPUT_COUNT > 1
+#ifdef SEVERAL_INPUTS
     uint16_t index;
     if (which != NULL) {
-        if (!inference_find(APP_MODEL.inputs, APP_INPUT_COUNT, which, &index))
+        if (!inference_find(APP_MODEL.inputs, INPUT_COUNT, which, &index))
             return false;
         begin = input_offset(index);
         end = input_offset(index + 1u);
@@ -62,7 +62,7 @@ static void print_input(unsigned index) {
 
 /* What is loaded of each input, beginning a line. */
 static bool print_inputs(void) {
-    for (unsigned i = 0; i < APP_INPUT_COUNT; i++)
+    for (unsigned i = 0; i < INPUT_COUNT; i++)
         print_input(i);
     return true;
 }

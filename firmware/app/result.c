@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "app_model.h"
+#include "chosen.h"
 #include "format.h"
 #include "inference.h"
 #include "input.h"
@@ -93,14 +93,14 @@ static void put_tensor(const nano_tensor *tensor, const void *output) {
     put_close();
 }
 
-#if APP_OUTPUT_COUNT > 1
+#ifdef SEVERAL_OUTPUTS
 
 void put_result_at(unsigned index) {
     put_tensor(inference_tensor_at(index), inference_output_at(index));
 }
 
 void put_result(void) {
-    for (unsigned i = 0; i < APP_OUTPUT_COUNT; i++)
+    for (unsigned i = 0; i < OUTPUT_COUNT; i++)
         put_result_at(i);
 }
 

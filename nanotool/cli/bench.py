@@ -14,7 +14,7 @@ from nanotool.cli.common import (
     Dtr,
     Goal,
     HeadText,
-    Model,
+    Models,
     Port,
     ResetEvery,
     Rts,
@@ -26,6 +26,7 @@ from nanotool.cli.common import (
     find_board,
     load,
     load_inputs,
+    only_one,
     out,
     print_json,
     progress,
@@ -38,11 +39,12 @@ EPILOG = examples(
     "nanotool bench digits.nano --board stm32 --per-layer",
     "nanotool bench digits.nano --board stm32 --json",
     "nanotool bench digits.nano --board stm32 --trainable fc2",
+    "nanotool bench okay_nabu.tflite commands.nano --board stm32",
 )
 
 
 def command(
-    model: Model,
+    models: Models,
     board: BoardName,
     input: Annotated[
         Path | None,
@@ -70,26 +72,35 @@ def command(
 ) -> None:
     """Measure a model on a board: instructions or cycles, flash, RAM, and differing bytes.
 
+    Of several models one after the other, in one firmware.
+
     Exit code 1 if any output byte differs from the simulator's.
     """
     from nanotool.bench import bench
     from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
-    graph = load(model)
-    x, beyond = (None, None) if input is None else load_inputs(graph, input)
+    x = beyond = graph = trainable = None
+    if input is not None:
+        graph = load(only_one(models, "--input"))
+        x, beyond = load_inputs(graph, input)
     at = serial_port(port, find_board(board), baud, dtr, rts)
-    trainable = cut_model(graph, layers, head) if layers or head else None
-    built = build_firmware(model, board, optimize, task, head=trainable)
+    if layers or head:
+        trainable = cut_model(load(only_one(models, "--trainable")), layers, head)
+    built = build_firmware(models, board, optimize, task, head=trainable)
     with progress(f"Measuring on {built.board.name}") as show:
-        result = bench(built, x, at, progress=show, reset_every=reset_every)
+        results = [
+            bench(one, x, at, progress=show, reset_every=reset_every) for one in built.each()
+        ]
     if as_json:
-        told = {"input_saturation": None} if beyond is None else saturation(graph, beyond)
-        print_json(result.to_json() | told)
-    else:
+        saturating = {"input_saturation": None}
+        told = saturating if graph is None or beyond is None else saturation(graph, beyond)
+        lines = [result.to_json() | told for result in results]
+        print_json(lines[0] if len(lines) == 1 else lines)
+    for result in () if as_json else results:
         out().print(facts_table(bench_facts(result)))
         if per_layer:
             out().print()
             out().print(bench_layers(result))
             out().print(bench_advice(result), markup=False, highlight=False)
-    if result.mismatches:
+    if any(result.mismatches for result in results):
         raise typer.Exit(1)

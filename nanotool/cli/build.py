@@ -7,7 +7,7 @@ from nanotool.cli.common import (
     BoardName,
     Goal,
     HeadText,
-    Model,
+    Models,
     TaskName,
     TrainableLayers,
     Weights,
@@ -16,6 +16,7 @@ from nanotool.cli.common import (
     examples,
     load,
     note,
+    only_one,
     out,
     print_json,
 )
@@ -25,12 +26,13 @@ EPILOG = examples(
     "nanotool build digits.nano --board native --json",
     "nanotool build kws.tflite --board stm32 --optimize size --task kws",
     "nanotool build digits.nano --board esp32 --weights flash",
+    "nanotool build okay_nabu.tflite commands.nano --board stm32",
     "nanotool build digits.nano --board stm32 --trainable fc2 --head slots=500,classes=12",
 )
 
 
 def command(
-    model: Model,
+    models: Models,
     board: BoardName,
     optimize: Goal = "balanced",
     task: TaskName = None,
@@ -39,14 +41,19 @@ def command(
     head: HeadText = "",
     as_json: AsJson = False,
 ) -> None:
-    """Build the firmware of a model for a board."""
-    trainable = cut_model(load(model), layers, head) if layers or head else None
-    built = build_firmware(model, board, optimize, task, weights, trainable)
+    """Build the firmware of a model for a board; or of several, of which it runs one at a time.
+
+    They share one arena, and `model` on the console chooses.
+    """
+    learns = layers or head
+    trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
+    built = build_firmware(models, board, optimize, task, weights, trainable)
     if as_json:
         print_json(
             {
                 "board": built.board.name,
                 "model": built.graph.name,
+                "models": [model.graph.name for model in built.models],
                 "task": None if built.task is None else built.task.name,
                 "elf": str(built.elf),
                 "image": None if built.image is None else str(built.image),
@@ -55,7 +62,7 @@ def command(
                 "code_bytes": built.sizes.code_bytes,
                 "weight_bytes": built.sizes.weight_bytes,
                 "ram_bytes": built.sizes.ram_bytes,
-                "arena_bytes": built.plan.arena_size,
+                "arena_bytes": built.arena_bytes,
             }
         )
         return
@@ -63,5 +70,5 @@ def command(
     note(
         f"{'Built' if built.rebuilt else 'Unchanged'}: code {built.sizes.code_bytes:,} B, "
         f"weights {built.sizes.weight_bytes:,} B, RAM {built.sizes.ram_bytes:,} B, of which arena "
-        f"{built.plan.arena_size:,} B."
+        f"{built.arena_bytes:,} B."
     )

@@ -37,6 +37,14 @@ Model = Annotated[
         metavar="MODEL", help="A .nano or .tflite file, or a model folder.", show_default=False
     ),
 ]
+Models = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MODEL...",
+        help="A .nano or .tflite file, or a model folder; of several the board runs one at a time.",
+        show_default=False,
+    ),
+]
 BoardName = Annotated[
     str,
     typer.Option(
@@ -237,6 +245,13 @@ def load(path: Path) -> QGraph:
     return load_model(path)
 
 
+def load_several(paths: Sequence[Path]) -> tuple[QGraph, ...]:
+    """The models at ``paths``, those of a folder that holds several among them."""
+    from nanotool.models import load_models
+
+    return tuple(graph for path in paths for graph in load_models(path))
+
+
 def cut_model(graph: QGraph, layers: str, head: str) -> Trainable | None:
     """``graph`` with the layers of ``--trainable`` as a head; None if none are named."""
     if not layers:
@@ -340,26 +355,35 @@ def show_answers(graph: QGraph, ends: Sequence[Any]) -> None:
         out().print(answers_table(values, graph.labels if len(ends) == 1 else ()))
 
 
+def only_one(models: Sequence[Path], option: str) -> Path:
+    """The one model that ``option`` goes with."""
+    if len(models) > 1:
+        raise typer.BadParameter(f"{option} goes with one model.")
+    return models[0]
+
+
 def build_firmware(
-    model: Path,
+    model: Path | Sequence[Path],
     board: str,
     optimize: str = "balanced",
     task: str | None = None,
     weights: str = "",
     head: Trainable | None = None,
 ) -> BuildResult:
-    """The firmware of ``model``, or of what was cut from it, for ``board``; what the build does is
-    shown while it runs."""
+    """The firmware of ``model``, of several, or of what was cut from it, for ``board``; what the
+    build does is shown while it runs."""
     from nanotool.build import build
     from nanotool.mlperf import find_task
-    from nanotool.models import model_file
+    from nanotool.models import model_file, model_files
 
     found = find_board(board)
     chosen = None if task is None else find_task(task)
-    model_file(model)  # a wrong path is told before anything is started
+    given = [model] if isinstance(model, Path) else list(model)
+    for path in (file for one in given for file in model_files(one)):
+        model_file(path)  # a wrong one is told before anything is started
     with status(f"Building for {found.title} …") as show:
         return build(
-            head or model,
+            head or given,
             found,
             optimize=optimize,
             task=chosen,
@@ -392,7 +416,7 @@ def serial_port(
 
 
 def firmware_for(
-    model: Path,
+    model: Path | Sequence[Path],
     board: str,
     port: str | SerialPort | None,
     optimize: str = "balanced",

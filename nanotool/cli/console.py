@@ -17,7 +17,7 @@ from nanotool.cli.common import (
     examples,
     find_board,
     firmware_for,
-    load,
+    load_several,
     out,
     serial_port,
 )
@@ -26,16 +26,17 @@ EPILOG = examples(
     "nanotool console digits.nano --board stm32",
     "nanotool console --port /dev/ttyUSB0",
     "nanotool console digits.nano --board native -c 'infer 1 0' -c layers",
+    "nanotool console okay_nabu.tflite commands.nano --board stm32",
     "echo info | nanotool console digits.nano --board native",
 )
 
 
 def command(
-    model: Annotated[
-        Path | None,
+    models: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="[MODEL]",
-            help="A model: what to emulate, and the names of its classes.",
+            metavar="[MODEL...]",
+            help="A model, or several: what to emulate, and the names of its classes.",
             show_default=False,
         ),
     ] = None,
@@ -59,21 +60,22 @@ def command(
     Without a terminal, lines come from stdin; the exit code is 1 if any of them was refused.
     """
     from nanotool.bench import connect
-    from nanotool.terminal import Session, clock_of, interact, prepare_from_model, replay
+    from nanotool.identifiers import model_identifier
+    from nanotool.terminal import Session, clock_of, interact, replay
 
-    if (board is None or model is None) and port is None:
+    if (board is None or not models) and port is None:
         raise typer.BadParameter("Give --port PORT, or MODEL and --board BOARD to emulate one.")
     found = find_board(board or "stm32")
     at = serial_port(port, found, baud, dtr, rts)
-    graph = None if model is None else load(model)
-    firmware = Path() if model is None else firmware_for(model, found.name, at)
+    graphs = load_several(models or ())
+    firmware = firmware_for(models, found.name, at) if models else Path()
     with connect(found, firmware, at) as device:
         info = device.info()  # and in step: the first answer is that to the first question
         session = Session(
             device,
             out(),
-            labels=() if graph is None else graph.labels,
-            prepare=None if graph is None else prepare_from_model(graph),
+            graphs={model_identifier(graph.name): graph for graph in graphs},
+            model=info.model,
             raw=raw,
             clock=clock_of(found, info.tick_source, emulated=at is None),
         )
@@ -82,4 +84,6 @@ def command(
                 raise typer.Exit(1)
             return
         where = f"{info.board}{', emulated,' if at is None else ''}"
-        interact(session, f"{where} runs {info.model}")
+        others = [model.name for model in info.models if model.name != info.model]
+        also = f", and has {', '.join(others)}" if others else ""
+        interact(session, f"{where} runs {info.model}{also}")

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nanotool.cli.common import (
     Goal,
     HeadText,
-    Model,
+    Models,
     TrainableLayers,
     cut_model,
     examples,
     load,
+    load_several,
     note,
+    only_one,
     plan_model,
 )
+
+if TYPE_CHECKING:
+    from nanotool.ir import QGraph
 
 EPILOG = examples(
     "nanotool export digits.nano -o digits",
     "nanotool export digits.nano -o digits --golden 8",
     "nanotool export digits.nano -o digits.tflite",
+    "nanotool export okay_nabu.tflite commands.nano -o models",
     "nanotool export digits.nano -o digits --trainable fc2 --head optimizer=momentum,slots=200",
 )
 
@@ -37,7 +44,7 @@ class Format(str, Enum):
 
 
 def command(
-    model: Model,
+    models: Models,
     output: Annotated[
         Path,
         typer.Option(
@@ -64,11 +71,18 @@ def command(
     layers: TrainableLayers = "",
     head: HeadText = "",
 ) -> None:
-    """Write a model as C source, a folder that any build system can compile; or as a file."""
+    """Write a model as C source, a folder that any build system can compile; or as a file.
+
+    Several models go into one folder: our firmware runs one of them at a time.
+    """
     from nanotool.models import output_kind
 
     kind = output_kind(output, form.value if form else "")
-    graph = load(model)
+    if kind == "c" and not layers and not head and len(graphs := load_several(models)) > 1:
+        _export_several(graphs, output, target or (), golden, optimize)
+        return
+    what = f"A .{kind} file" if kind != "c" else "--trainable"
+    graph = load(only_one(models, what))
     trainable = cut_model(graph, layers, head)
     if kind != "c":
         if trainable is not None:
@@ -98,3 +112,20 @@ def command(
 
         size = arena_size(trainable.config)
         note(f"{', '.join(trainable.layers)} will learn on the board, in {size:,} B of RAM.")
+
+
+def _export_several(
+    graphs: Sequence[QGraph], output: Path, target: Sequence[str], golden: int, optimize: str
+) -> None:
+    from nanotool.backends.c import export_several
+    from nanotool.targets import TARGETS
+
+    targets = list(dict.fromkeys(target or TARGETS))
+    models = [[plan_model(graph, name, optimize) for name in targets] for graph in graphs]
+    export_several(models, output, golden=golden)
+    sizes = "; ".join(
+        f"{name}: arena {max(plan.arena_size for _, plan in pairs):,} B, weights "
+        f"{sum(lowered.weight_bytes for lowered, _ in pairs):,} B"
+        for name, pairs in zip(targets, zip(*models, strict=True), strict=True)
+    )
+    note(f"Wrote {output}/ as C, {len(graphs)} models ({sizes}).")

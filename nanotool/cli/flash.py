@@ -10,7 +10,7 @@ from nanotool.cli.common import (
     BoardName,
     Goal,
     HeadText,
-    Model,
+    Models,
     TaskName,
     TrainableLayers,
     Weights,
@@ -20,6 +20,7 @@ from nanotool.cli.common import (
     find_board,
     load,
     note,
+    only_one,
     status,
 )
 
@@ -30,7 +31,7 @@ EPILOG = examples(
 
 
 def command(
-    model: Model,
+    models: Models,
     board: BoardName,
     port: Annotated[
         str | None,
@@ -46,13 +47,15 @@ def command(
     layers: TrainableLayers = "",
     head: HeadText = "",
 ) -> None:  # fmt: skip
-    """Write the firmware of a model to the real board that is attached."""
+    """Write the firmware of a model, or of several, to the real board that is attached."""
     from nanotool.boards import check_flashable
     from nanotool.build import flash
 
     check_flashable(find_board(board), port or "")
-    trainable = cut_model(load(model), layers, head) if layers or head else None
-    built = build_firmware(model, board, optimize, task, weights, trainable)
+    learns = layers or head
+    trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
+    built = build_firmware(models, board, optimize, task, weights, trainable)
     with status(f"Flashing {built.board.title} …") as show:
         flash(built, port or "", show)
-    note(f"{built.board.title} now runs {built.graph.name}.")
+    names = " or ".join(model.graph.name for model in built.models)
+    note(f"{built.board.title} now runs {names}.")

@@ -30,6 +30,15 @@ MAX_TENSOR = 1 << 24  # bytes of a tensor that `dump` may send
 
 
 @dataclass(frozen=True, slots=True)
+class OneModel:
+    """One of a firmware's models."""
+
+    number: int  # by which, or by its name, `model` chooses it
+    name: str
+    hash: str  # 16 hex digits
+
+
+@dataclass(frozen=True, slots=True)
 class Info:
     """The answer to `info`."""
 
@@ -47,6 +56,7 @@ class Info:
     states: tuple[TensorInfo, ...]
     db: DbInfo
     frame_bytes: int  # most data bytes in a frame
+    models: tuple[OneModel, ...] = ()  # of a firmware with several; `model` is the chosen one
 
     @property
     def input(self) -> TensorInfo:
@@ -62,6 +72,15 @@ class Info:
     def state_bytes(self) -> int:
         """Of all states together."""
         return sum(state.nbytes for state in self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The answer to `model`."""
+
+    number: int  # of the chosen one
+    name: str
+    listed: tuple[OneModel, ...]  # all of them; () of an answer to a choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +298,23 @@ def parse_info(lines: Sequence[str]) -> Info:
         states=tensors("state") if any("m-info-state-" in line for line in lines) else (),
         db=_db_info(field("db", r"(\w{1,10}) (\d{1,10})"), taken),
         frame_bytes=integer(field("frame", r"(\d{1,10})")[0]),
+        models=_models(lines, "info-models") if any("m-info-models-" in x for x in lines) else (),
     )
+
+
+def _models(lines: Sequence[str], tag: str) -> tuple[OneModel, ...]:
+    found = every_line(lines, rf"m-{tag}-\[(\d{{1,5}}) (\w{{1,200}}) ([0-9a-f]{{16}})\]")
+    models = tuple(OneModel(integer(number), name, digest) for number, name, digest in found)
+    if [model.number for model in models] != list(range(len(models))):
+        raise DeviceGarbled(f"The board numbers its models {[m.number for m in models]}.")
+    return models
+
+
+def parse_models(lines: Sequence[str]) -> Models:
+    """The answer to `model`, with or without a model to choose."""
+    number, name = one_line(lines, r"m-model-chosen-\[(\d{1,5}) (\w{1,200})\]")
+    listed = any("m-models-" in line for line in lines)
+    return Models(integer(number), name, _models(lines, "models") if listed else ())
 
 
 def parse_memory(lines: Sequence[str]) -> Memory:
@@ -509,7 +544,18 @@ class Refusal:
 
 
 Block: TypeAlias = (
-    Lines | Results | Layers | Memory | Info | Crcs | Lap | Uptime | Status | TrainTicks | Refusal
+    Lines
+    | Results
+    | Layers
+    | Memory
+    | Info
+    | Models
+    | Crcs
+    | Lap
+    | Uptime
+    | Status
+    | TrainTicks
+    | Refusal
 )
 
 
@@ -523,6 +569,7 @@ def _read_laps(lines: Sequence[str]) -> Block:
 _READERS: tuple[tuple[re.Pattern[str], Callable[[Sequence[str]], Block]], ...] = (
     (re.compile(r"e-\["), lambda lines: Refusal(one_line(lines, r"e-\[(.*)\]")[0])),
     (re.compile(r"m-info-"), parse_info),
+    (re.compile(r"m-models-|m-model-chosen-"), parse_models),
     (re.compile(r"m-mem-"), parse_memory),
     (re.compile(r"m-crc-"), parse_crcs),
     (re.compile(r"m-layers?-\["), parse_layers),

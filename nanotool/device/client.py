@@ -116,6 +116,8 @@ class Device:
                 f"Send 1 to {MAX_COMMAND} printable ASCII characters without %.",
             )
         timeout = self.timeout if timeout is None else timeout
+        if command.split()[:1] in (["reset"], ["model"]):
+            self._info = None  # of another model, perhaps
         if command.split() == ["reset"]:
             return self._conversation.restart(timeout), []
         return self._conversation.exchange(command.encode("ascii"), command, timeout)
@@ -149,6 +151,16 @@ class Device:
         """What runs there: board, clock, model, shapes."""
         self._info = self.ask("info", lambda lines, _: answers.parse_info(lines))
         return self._info
+
+    def choose(self, model: int | str) -> Info:
+        """Have a firmware of several models run this one, by its number or name, from its beginning
+        on: nothing is loaded, and its states have their initial values. What runs then.
+        `DeviceRefused` if there is none."""
+        chosen = self.ask(f"model {model}", lambda lines, _: answers.parse_models(lines))
+        info = self.info()
+        if info.model != chosen.name:
+            raise DeviceGarbled(f"The board chose {chosen.name}, and runs {info.model}.")
+        return info
 
     def mem(self) -> Memory:
         """What memory it takes."""

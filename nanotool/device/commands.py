@@ -27,6 +27,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Of every board."""
 
+MODEL_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {"model": "[MODEL]: the models; or choose one, by number or name, to begin anew with it"}
+)
+"""Of a board with several models."""
+
 STATE_COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "state": "size and CRC-32 of what the model remembers",
@@ -67,3 +72,6 @@ TRAIN_COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Of a board with a trainable head."""
+
+BOARD_COMMANDS = (COMMANDS, MODEL_COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS)
+"""All of them, in the order in which they are told."""

@@ -21,7 +21,7 @@ from nanotool import terminal
 from nanotool.boards import BOARDS
 from nanotool.device import Device, Layers, LayerTicks
 from nanotool.device.answers import Lap, Lines, Memory, Refusal, Results, Uptime, read
-from nanotool.device.commands import COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS
+from nanotool.device.commands import BOARD_COMMANDS
 from nanotool.errors import DeviceError, NanoError
 from nanotool.terminal import Clock, Session, clock_of
 
@@ -361,10 +361,7 @@ def test_commands_are_completed() -> None:
     assert completions(":q") == [":quit"]
     assert completions("zz") == []
     assert set(completions("")) == {
-        *COMMANDS,
-        *STATE_COMMANDS,
-        *STREAM_COMMANDS,
-        *TRAIN_COMMANDS,
+        *(name for part in BOARD_COMMANDS for name in part),
         *terminal.LOCAL,
     }
     assert "train sample" in completions("train s")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nanotool.backends.c import describe, text
 from nanotool.backends.c import head as head_part
 from nanotool.backends.c import stream as stream_part
 from nanotool.backends.c.describe import arrays_of
-from nanotool.backends.c.folder import GRAPH_FILE, MARK, check_replaceable, replace_folder
+from nanotool.backends.c.folder import MARK, check_replaceable, graph_file, replace_folder
 from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
 from nanotool.ir import DTYPES, ZERO_POINTS, Array, Int8Array, Lowered, Plan, QGraph, QTensor
@@ -52,6 +53,16 @@ def export(
     replace_folder(folder, sources(lowered_and_plans, golden=golden, head=head))
 
 
+def export_several(
+    models: Sequence[Sequence[tuple[Lowered, Plan]]], folder: Path, *, golden: int = 4
+) -> None:
+    """Write ``folder`` with several models, each lowered for the same targets, of which a firmware
+    runs one at a time: `export` of them all. Their numbers are those of their places in ``models``.
+    """
+    check_replaceable(folder.resolve())
+    replace_folder(folder, sources_of_several(models, golden=golden))
+
+
 def sources(
     lowered_and_plans: Sequence[tuple[Lowered, Plan]],
     *,
@@ -59,6 +70,55 @@ def sources(
     head: Trainable | None = None,
 ) -> dict[str, bytes]:
     """The content of every file of the model folder, by name."""
+    model = _model(lowered_and_plans, head)
+    files = _files(model, golden) | {"app_model.h": _app_header(model)}
+    return _bytes(files) | {graph_file(0): to_bytes(model.graph)}
+
+
+def sources_of_several(
+    models: Sequence[Sequence[tuple[Lowered, Plan]]], *, golden: int = 4
+) -> dict[str, bytes]:
+    """`sources` of several models in one folder."""
+    every = [_model(pairs) for pairs in models]
+    if len(every) == 1:
+        return sources(models[0], golden=golden)
+    _check_apart(every)
+    files: dict[str, str] = {"app_model.h": _app_header_of_several(every)}
+    for model in every:
+        own = _files(model, golden)
+        if clash := files.keys() & own.keys():
+            raise InvalidModel(f"Two models have a file {min(clash)}.", _OTHER_NAME)
+        files |= own
+    graphs = {graph_file(n): to_bytes(model.graph) for n, model in enumerate(every)}
+    return _bytes(files) | graphs
+
+
+_OTHER_NAME = "Give one another name: nanotool quantize --name, or that of the .tflite file."
+
+
+def _check_apart(models: Sequence[_Model]) -> None:
+    """`InvalidModel` unless one firmware can hold ``models``, and tell them apart."""
+    seen: dict[str, str] = {}  # macro -> digest
+    symbols: set[str] = set()
+    options = [[(v.target, v.optimize) for v, _ in model.variants] for model in models]
+    if any(other != options[0] for other in options):
+        raise InvalidModel("The models' targets differ.", "Lower all for the same targets.")
+    for model in models:
+        if model.digest in seen.values():
+            raise InvalidModel(f"{model.name} is named twice.", "Name each model once.")
+        if model.macro in seen:
+            raise InvalidModel(f"Two models are called {model.name}.", _OTHER_NAME)
+        seen[model.macro] = model.digest
+        arrays = (a for lowered, _ in model.variants for a in lowered.arrays())
+        own = {f"{model.name}_model", *(model.symbol(array) for array in arrays)}
+        if clash := symbols & own:
+            raise InvalidModel(f"Two models have a symbol {min(clash)}.", _OTHER_NAME)
+        symbols |= own
+
+
+def _model(
+    lowered_and_plans: Sequence[tuple[Lowered, Plan]], head: Trainable | None = None
+) -> _Model:
     variants = _ordered(lowered_and_plans)
     graph = variants[0][0].graph
     digest = graph_hash(graph)
@@ -66,22 +126,28 @@ def sources(
         raise InvalidModel("The targets' models differ.", "Lower one QGraph for all targets.")
     if head is not None and head.config.backbone != digest:
         raise InvalidModel("The head is not this model's.", "Export the backbone it was cut from.")
-    model = _Model(model_identifier(graph.name), digest, graph, variants, head)
+    return _Model(model_identifier(graph.name), digest, graph, variants, head)
+
+
+def _files(model: _Model, golden: int) -> dict[str, str]:
+    """All that is ``model``'s own."""
     texts = {
         f"{model.name}.h": _header(model),
         f"{model.name}.c": _source(model),
         f"{model.name}_weights.h": _weights_header(model),
         f"{model.name}_weights.c": _weights_source(model),
-        "app_model.h": _app_header(model),
     }
-    if head is not None:
-        texts |= _head_files(model, head)
-    if graph.stream is not None:
+    if model.head is not None:
+        texts |= _head_files(model, model.head)
+    if model.graph.stream is not None:
         texts |= _stream_files(model)
     if golden > 0:
         texts[f"{model.name}_golden.h"] = _golden_header(model, golden)
-    files = {name: content.encode("ascii") for name, content in texts.items()}
-    return files | {GRAPH_FILE: to_bytes(graph)}
+    return texts
+
+
+def _bytes(texts: dict[str, str]) -> dict[str, bytes]:
+    return {name: content.encode("ascii") for name, content in texts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +201,16 @@ def _banner(model: _Model, name: str, purpose: str, more: Sequence[str] = ()) ->
         *(f"options  target {v.target}, optimize {v.optimize}" for v, _ in model.variants),
         *more,
     ]
+    return list(text.comment(lines))
+
+
+def _banner_of_several(models: Sequence[_Model], name: str, purpose: str) -> list[str]:
+    lines = [f"{MARK} {__version__}; do not edit.", f"{name} - {purpose}.", ""]
+    for number, model in enumerate(models):
+        lines.append(f"model {number}  {c_comment(model.graph.name)}, hash {model.digest}")
+        if model.graph.source:
+            lines.append(f"source   {c_comment(model.graph.source)[:80]}")
+    lines += [f"options  target {v.target}, optimize {v.optimize}" for v, _ in models[0].variants]
     return list(text.comment(lines))
 
 
@@ -340,6 +416,75 @@ def _app_header(model: _Model) -> str:
             "",
         ]
     return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])
+
+
+def _app_header_of_several(models: Sequence[_Model]) -> str:
+    banner = _banner_of_several(
+        models, "app_model.h", "tells the firmware which models it runs, one at a time"
+    )
+    body = [
+        *(f'#include "{model.name}.h"' for model in models),
+        *(f'#include "{model.name}_stream.h"' for model in models if model.graph.stream),
+        "",
+        "/* In the order of their numbers. */",
+        f"#define APP_MODEL_COUNT {len(models)}u",
+        _each("APP_MODELS", [f"&{model.name}_model" for model in models]),
+        *_several_streams(models),
+        *_several_states(models),
+        "",
+        "/* They take turns: what they work in is as large as the largest needs. */",
+        "#define APP_LARGER(a, b) ((a) > (b) ? (a) : (b))",
+        *_largest("ARENA_SIZE", [f"{model.macro}_ARENA_SIZE" for model in models]),
+        *_largest("INPUT_SIZE", [f"{model.macro}_INPUT_SIZE" for model in models]),
+        *_largest("OUTPUT_SIZE", [f"{model.macro}_OUTPUT_SIZE" for model in models]),
+        *_several_ends(models),
+        "",
+    ]
+    return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])
+
+
+def _each(macro: str, values: Sequence[str]) -> str:
+    return f"#define {macro} {', '.join(values)}"
+
+
+def _largest(what: str, values: Sequence[str]) -> list[str]:
+    """APP_what: the largest of ``values``."""
+    return [f"#define APP_{what} {reduce(lambda a, b: f'APP_LARGER({a}, {b})', values)}"]
+
+
+def _several_ends(models: Sequence[_Model]) -> Iterator[str]:
+    inputs = max(len(model.graph.inputs) for model in models)
+    outputs = max(len(model.graph.outputs) for model in models)
+    for what, count in (("INPUT", inputs), ("OUTPUT", outputs)):
+        if count > 1:
+            yield f"#define APP_{what}_COUNT {count}u"
+    saved = [f"{m.macro}_SAVED_STATE_SIZE" for m in models if m.graph.states]
+    if saved:
+        yield from _largest("SAVED_STATE_SIZE", saved)
+    if any(model.graph.stream for model in models):
+        rooms = [
+            f"{model.macro}_{'STREAM_' if model.graph.stream else ''}ARENA_SIZE" for model in models
+        ]
+        yield from _largest("STREAM_ARENA_SIZE", rooms)
+
+
+def _several_streams(models: Sequence[_Model]) -> Iterator[str]:
+    """Which models listen; nothing if none does."""
+    if any(model.graph.stream for model in models):
+        yield _each(
+            "APP_STREAMS",
+            [f"&{model.name}_stream" if model.graph.stream else "NULL" for model in models],
+        )
+        yield _each(
+            "APP_SAMPLE_RATES",
+            [f"{model.macro}_SAMPLE_RATE" if model.graph.stream else "0u" for model in models],
+        )
+
+
+def _several_states(models: Sequence[_Model]) -> Iterator[str]:
+    if any(model.graph.states for model in models):
+        sizes = [f"{model.macro}_STATE_SIZE" if model.graph.states else "0u" for model in models]
+        yield _each("APP_STATE_SIZES", sizes)
 
 
 def _app_ends(model: _Model) -> list[str]:

@@ -13,8 +13,13 @@ from nanotool.errors import NanoError
 from nanotool.files import cannot_write, exchange, locked, orphans, scratch, sync, write_synced
 
 MARK = "Made by nanotool"  # in the first line of every generated source
-GRAPH_FILE = "model.nano"
+_GRAPH_FILE = re.compile(r"model(_[1-9]\d{0,2})?\.nano")
 _FIRST_LINE = 200  # bytes that are looked at
+
+
+def graph_file(number: int) -> str:
+    """The name of the graph of model ``number`` in a model folder, of which most have one, 0."""
+    return f"model_{number}.nano" if number else "model.nano"
 
 
 def is_model_folder(folder: Path) -> bool:
@@ -65,7 +70,7 @@ def _refuse(folder: Path, others: Sequence[str]) -> None:
 def _is_generated(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
-    if path.name == GRAPH_FILE:
+    if _GRAPH_FILE.fullmatch(path.name):
         return True
     if path.suffix not in {".c", ".h"}:
         return False
