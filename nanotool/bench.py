@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import compare, simulate
-from nanotool.backends.c.emit import golden_inputs
+from nanotool.backends.c.emit import golden_inputs, noise_of_type
 from nanotool.boards import Board, TickUnit
 from nanotool.build import BuildResult
 from nanotool.describe import label
@@ -193,15 +193,13 @@ def connect(board: Board, firmware: Path, port: str | SerialPort | None = None) 
 
 
 def bench_inputs(graph: QGraph) -> NDArray[Any]:
-    """The model's own samples; where it has none, random numbers that are the same every time:
-    all bytes, or floats from -4 to 4."""
+    """The model's own samples; where it has none, random numbers that are the same every time."""
     if graph.samples:
         return graph.samples[0]
     rng = np.random.default_rng(0)
     shape = (RANDOM_INPUTS, *graph.input_tensor.shape)
     noise = rng.integers(-128, 128, shape, dtype=np.int8)
-    dtype = DTYPES[graph.input_tensor.dtype]
-    return noise / np.float32(32) if dtype == np.float32 else noise.view(dtype)
+    return noise_of_type(noise, DTYPES[graph.input_tensor.dtype])
 
 
 def bench_steps(graph: QGraph) -> tuple[NDArray[Any], ...]:

@@ -604,3 +604,13 @@ def test_borders_of_other_types() -> None:
     assert np.array_equal(np.array(numbers, np.float32), expected)
     crcs = re.findall(r"0x([0-9A-F]{8})u", header)
     assert crcs == [f"{zlib.crc32(v.tobytes()):08X}" for v in (*x, *y)]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "float32"])
+def test_noise_has_the_type_of_the_input(dtype: str) -> None:
+    """An element a byte of noise, whatever it takes; all of int8's and int16's range."""
+    noise = np.array([-128, 0, 127], np.int8)
+    made = emit.noise_of_type(noise, np.dtype(dtype))
+    assert made.dtype == dtype and made.shape == (3,)
+    if dtype == "int16":
+        assert made.tolist() == [-32768, 0, 32512]

@@ -758,12 +758,24 @@ def golden_inputs(graph: QGraph, count: int) -> tuple[tuple[NDArray[Any], ...], 
         none = np.zeros((0, *tensor.shape), dtype)
         real = np.nan_to_num(graph.samples[number][:count]) if have else none
         part, noise = np.split(noise, [missing * tensor.size])
-        made = part / np.float32(32) if dtype == np.float32 else part.view(dtype)
-        results.append(np.concatenate([real, made.reshape(missing, *tensor.shape)]))
+        made = noise_of_type(part, dtype).reshape(missing, *tensor.shape)
+        results.append(np.concatenate([real, made]))
     if not missing:
         return tuple(results), "inputs from the calibration data"
     origin = f"{have} inputs from the calibration data, then noise"
     return tuple(results), origin if have else "inputs are noise"
+
+
+def noise_of_type(noise: Int8Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """``noise``, an element each: all bytes, all of int16's range, floats from -4 to 4."""
+    made: NDArray[Any]
+    if dtype == np.float32:
+        made = noise / np.float32(32)
+    elif dtype.itemsize == 1:
+        made = noise.view(dtype)
+    else:
+        made = noise.astype(dtype) * dtype.type(256)
+    return made
 
 
 def _noise(count: int) -> Int8Array:
