@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -13,19 +13,22 @@ from nanotool import models, qfile
 from nanotool.errors import DeviceError, MissingTool, NanoError, NanoWarning
 from nanotool.files import write_atomic
 from nanotool.identifiers import model_identifier
-from nanotool.inputs import as_array, clipping, to_device, user_shape
+from nanotool.inputs import as_array, clipping, ends_by_name, in_order, to_device, user_shape
 from nanotool.ir import QGraph, Trial
 
 if TYPE_CHECKING:
-    from nanotool.boards import Board
     from nanotool.runtime import Runtime
     from nanotool.training import HeadOptions, Trainable
+
+Arrays: TypeAlias = "tuple[NDArray[Any], ...]"
 
 
 def quantize(
     model: Any,
     calibration_data: Any,
     *,
+    states: Mapping[str, Any] | Sequence[str] | str | None = None,
+    reset_every: int = 0,
     name: str = "model",
     observer: str = "auto",
     targets: Any = None,
@@ -44,13 +47,19 @@ def quantize(
     would run code it brings is refused without ``trust``. ``calibration_data``: real inputs as
     the model gets them in use, an array or a tensor N x input shape, or an iterable of batches; of
     (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred serve well.
+    Of a forward with several inputs a tuple of arrays, arrays by the names of its parameters (a
+    dictionary, an open .npz), or an iterable of batches that are such.
+    ``states``: what the forward remembers from step to step, docs/states.md: arguments with their
+    initial value, {"h": torch.zeros(1, 8)}, and buffers, ["past"]. The data are then consecutive
+    steps from a reset: one array one sequence, with a reset before every ``reset_every``-th step,
+    of an iterable each item one.
     ``name`` becomes the name in C. ``observer``: how ranges are chosen. "auto" tries several ways
     on three quarters of the data, keeps the one whose output is best on the rest, and tells in
-    ``trials``; with ``targets``, the right class of each calibration input, it also minds the
-    accuracy. "minmax", "percentile" and "mse" are one way each. ``labels``: names of the output's
-    classes. ``progress(done, total)`` is called now and then. ``evaluation_data``, N x input shape:
-    what the model will be judged by, or meet in use; a warning tells if the calibration data are of
-    another range.
+    ``trials`` (with states it is "minmax"); with ``targets``, the right class of each calibration
+    input, it also minds the accuracy. "minmax", "percentile" and "mse" are one way each.
+    ``labels``: names of the output's classes. ``progress(done, total)`` is called now and then.
+    ``evaluation_data``, N x input shape: what the model will be judged by, or meet in use; a
+    warning tells if the calibration data are of another range.
 
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.
@@ -71,15 +80,19 @@ def quantize(
         )
     if isinstance(model, (str, Path)):
         model = project.load_saved(Path(model), trust=trust)
-    batches = project.to_batches(calibration_data)
+    project.check(model)
+    takes = project.takes_of(model, states)
+    batches, example = project.to_batches(calibration_data, takes, steps=bool(states))
     source = project.Source(
         model=model,
         batches=batches,
-        example=batches[0][:2],
+        example=example,
         name=model_identifier(name),
         labels=tuple(labels),
         targets=None if targets is None else project.to_classes(targets),
-        evaluation=None if evaluation_data is None else project.to_floats(evaluation_data),
+        evaluation=None if evaluation_data is None else project.to_arrays(evaluation_data, takes),
+        states=states,
+        reset_every=reset_every,
     )
     return QuantizedModel(project.quantize_source(source, observer, progress))
 
@@ -128,12 +141,42 @@ def load(path: Path | str) -> QuantizedModel:
     return QuantizedModel(models.load_model(Path(path)))
 
 
+class Outputs(tuple["NDArray[Any]", ...]):
+    """What a model with several outputs answers: arrays [n, *shape] in its order, which `[]` also
+    gives by name; `dict(outputs)` and `numpy.savez(file, **outputs)` do what they say."""
+
+    names: tuple[str, ...]
+
+    def __new__(cls, arrays: Iterable[NDArray[Any]], names: Sequence[str]) -> Outputs:
+        """One of ``names`` an array."""
+        made = super().__new__(cls, arrays)
+        made.names = tuple(names)
+        return made
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            if key not in self.names:
+                raise KeyError(key)
+            key = self.names.index(key)
+        return super().__getitem__(key)
+
+    def keys(self) -> tuple[str, ...]:
+        """The outputs' names."""
+        return self.names
+
+    def __repr__(self) -> str:
+        shapes = (f"{name}: {list(y.shape)}" for name, y in zip(self.names, self, strict=True))
+        return f"<Outputs {', '.join(shapes)}>"
+
+
 class QuantizedModel:
     """An int8 model: simulate it, run it here or on a board, export it, report on it, save it.
 
-    Inputs are n x the shape that the PyTorch model takes (C, H, W), or the device's (H, W, C).
-    Floats are real values, as in training, and give real values; int8 is taken as it is, already
-    quantized, and gives int8. Outputs have the device's shape. ``str`` is a table of its layers.
+    Inputs are n x the shape that the PyTorch model takes (C, H, W), or the device's (H, W, C); of a
+    model with several a tuple of arrays, or a dictionary of them by name. Floats are real values,
+    as in training, and give real values; int8 is taken as it is, already quantized, and gives int8.
+    Outputs have the device's shape: one array, of several `Outputs`. A model with states takes the
+    n as consecutive steps from a reset. ``str`` is a table of its layers.
     """
 
     def __init__(self, graph: QGraph) -> None:
@@ -154,13 +197,28 @@ class QuantizedModel:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one input, as PyTorch has it."""
+        """Of the one input, as PyTorch has it; `InvalidModel` where there are several."""
         return user_shape(self.graph)
 
     @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every input by name, as PyTorch has it."""
+        return {name: user_shape(self.graph, i) for i, name in enumerate(self.graph.inputs)}
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
-        """Of one output, on the device."""
+        """Of the one output, on the device; `InvalidModel` where there are several."""
         return self.graph.output_tensor.shape
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every output by name, on the device."""
+        return {tensor.name: tensor.shape for tensor in self.graph.output_tensors}
+
+    @property
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every state by name, on the device."""
+        return {state.name: state.initial.shape for state in self.graph.states}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -192,7 +250,14 @@ class QuantizedModel:
         return draw(*prepare(self.graph, target, optimize))
 
     def __repr__(self) -> str:
-        shapes = f"{list(self.input_shape)} -> {list(self.output_shape)}"
+        ends = [self.input_shapes, self.output_shapes]
+        if self.graph.states:
+            ends = [one | self.state_shapes for one in ends]
+        single = all(len(shapes) == 1 for shapes in ends)
+        shapes = " -> ".join(
+            ", ".join(f"{list(s)}" if single else f"{n} {list(s)}" for n, s in one.items())
+            for one in ends
+        )
         return f"<QuantizedModel {self.name} {shapes}, {len(self.graph.ops)} int8 ops, {self.hash}>"
 
     def __str__(self) -> str:
@@ -214,20 +279,23 @@ class QuantizedModel:
 
     # --- Running ----------------------------------------------------------------------------------
 
-    def simulate(self, x: Any) -> NDArray[Any]:
-        """Outputs [n, *output shape] from the NumPy reference, byte for byte as a board's."""
-        from nanotool.simulate import simulate  # noqa: PLC0415
+    def simulate(self, x: Any, *, reset_every: int = 0) -> Any:
+        """Outputs [n, *output shape] from the NumPy reference, byte for byte as a board's: an
+        array, of several `Outputs`. A model with states begins anew before every
+        ``reset_every``-th step (0: none)."""
+        from nanotool.simulate import simulate_steps  # noqa: PLC0415
 
         data, real = self._inputs(x)
-        return self._answers(simulate(self.graph, data), real)
+        return self._answers(simulate_steps(self.graph, data, reset_every=reset_every)[0], real)
 
-    def simulate_layers(self, x: Any) -> dict[str, NDArray[Any]]:
-        """What every layer gives, by its name, [n, *shape on the device] each, the input among
-        them: the names are those of ``graph.tensors``, most of them of the PyTorch modules."""
+    def simulate_layers(self, x: Any, *, reset_every: int = 0) -> dict[str, NDArray[Any]]:
+        """What every layer gives, by its name, [n, *shape on the device] each, inputs and states
+        among them: the names are those of ``graph.tensors``, most of them of the PyTorch
+        modules."""
         from nanotool.simulate import simulate_all  # noqa: PLC0415
 
         data, real = self._inputs(x)
-        every = simulate_all(self.graph, data)
+        every = simulate_all(self.graph, data, reset_every=reset_every)
         tensors = self.graph.tensors
         return {name: tensors[name].dequantize(q) if real else q for name, q in every.items()}
 
@@ -238,21 +306,22 @@ class QuantizedModel:
         port: str | None = None,
         *,
         optimize: str = "balanced",
-    ) -> NDArray[Any]:
-        """Outputs [n, *output shape] from the C library, in this process or on a board.
+        reset_every: int = 0,
+    ) -> Any:
+        """Outputs [n, *output shape] from the C library, in this process or on a board: an array,
+        of several `Outputs`.
 
         ``board``: a name of `nanotool boards`. Its firmware is built and runs in an emulator, or on
         the real board at ``port``, which must have been flashed with it. Every byte is compared
         with the simulator's: `DeviceError` if any differs, with the layer that differs first.
+        ``reset_every``: as in `simulate`.
         """
         data, real = self._inputs(x)
         if board is None:
             if self._runtime is None:
                 self._runtime = self._make_runtime()
-            return self._answers(self._runtime.run(data), real)
-        from nanotool.boards import find_board  # noqa: PLC0415
-
-        return self._answers(self._on_board(data, find_board(board), port, optimize), real)
+            return self._answers(self._runtime.run_steps(data, reset_every=reset_every), real)
+        return self._answers(self._on_board(data, board, port, optimize, reset_every), real)
 
     def _make_runtime(self) -> Runtime:
         from nanotool.pipeline import prepare  # noqa: PLC0415
@@ -261,31 +330,40 @@ class QuantizedModel:
         return Runtime(*prepare(self.graph), fast=True)
 
     def _on_board(
-        self, data: NDArray[Any], board: Board, port: str | None, optimize: str
-    ) -> NDArray[Any]:
+        self, data: Arrays, board: str, port: str | None, optimize: str, reset_every: int
+    ) -> Arrays:
         from nanotool import run  # noqa: PLC0415
         from nanotool.bench import connect  # noqa: PLC0415
+        from nanotool.boards import find_board  # noqa: PLC0415
         from nanotool.build import build  # noqa: PLC0415
         from nanotool.pipeline import prepare  # noqa: PLC0415
 
-        firmware = Path() if port else build(self.graph, board, optimize=optimize).elf
-        lowered, _ = prepare(self.graph, board.target, optimize)
-        with connect(board, firmware, port) as device:
-            result = run.run(device, self.graph, lowered, data)
+        found = find_board(board)
+        firmware = Path() if port else build(self.graph, found, optimize=optimize).elf
+        lowered, _ = prepare(self.graph, found.target, optimize)
+        with connect(found, firmware, port) as device:
+            result = run.run(device, self.graph, lowered, data, reset_every=reset_every)
         if result.mismatches:
             raise DeviceError(run.verdict(result), "`nanotool bisect` looks into it.")
-        return result.outputs
+        return result.ends
 
-    def _inputs(self, x: Any) -> tuple[NDArray[Any], bool]:
-        """``x`` on the device, and whether answers are wanted as real values."""
-        array = as_array(x)
-        data, beyond = to_device(self.graph, array), clipping(self.graph, array)
-        if beyond is not None and beyond.serious:
-            warnings.warn(str(beyond), NanoWarning, stacklevel=3)
-        return data, array.dtype.kind == "f"
+    def _inputs(self, x: Any) -> tuple[Arrays, bool]:
+        """``x`` on the device, one array an input, and whether answers are wanted as real
+        values."""
+        arrays = in_order(self.graph, ends_by_name(self.graph, x))
+        for number, array in enumerate(arrays):
+            beyond = clipping(self.graph, array, number)
+            if beyond is not None and beyond.serious:
+                which = f"{self.graph.inputs[number]}: " if len(arrays) > 1 else ""
+                warnings.warn(f"{which}{beyond}", NanoWarning, stacklevel=3)
+        data = tuple(to_device(self.graph, array, i) for i, array in enumerate(arrays))
+        return data, any(array.dtype.kind == "f" for array in arrays)
 
-    def _answers(self, y: NDArray[Any], real: bool) -> NDArray[Any]:
-        return self.graph.output_tensor.dequantize(y) if real else y
+    def _answers(self, ends: Arrays, real: bool) -> Any:
+        tensors = self.graph.output_tensors
+        if real:
+            ends = tuple(t.dequantize(y) for t, y in zip(tensors, ends, strict=True))
+        return ends[0] if len(ends) == 1 else Outputs(ends, [tensor.name for tensor in tensors])
 
     # --- Leaving ----------------------------------------------------------------------------------
 

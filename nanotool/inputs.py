@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,9 +133,10 @@ def _end(graph: QGraph, number: int | None) -> _End:
     return _End(graph, graph.input_tensors[number], graph.permutations[number])
 
 
-def user_shape(graph: QGraph) -> Shape:
-    """The shape of one input as the user has it: C, H, W for a model that came from PyTorch."""
-    return _end(graph, None).user_shape
+def user_shape(graph: QGraph, number: int | None = None) -> Shape:
+    """The shape of one input as the user has it: C, H, W for a model that came from PyTorch.
+    ``number``: which of several."""
+    return _end(graph, number).user_shape
 
 
 def as_array(data: Any) -> NDArray[Any]:
@@ -150,6 +151,29 @@ def as_array(data: Any) -> NDArray[Any]:
         raise NanoError(
             "The data are nested lists that make no array.", "Their rows must be equally long."
         ) from error
+
+
+def ends_by_name(graph: QGraph, x: Any) -> dict[str, Any]:
+    """Inputs by name or number, of what a Python user gives: one array, or of a model with several
+    inputs a tuple in its order, or a dictionary; nested ones with their keys behind dots."""
+    if isinstance(x, Mapping):
+        return dict(_flat("", x))
+    if len(graph.inputs) == 1 or not isinstance(x, (tuple, list)):
+        return {"0": as_array(x)}
+    return {str(number): one for number, (_, one) in enumerate(_flat("", x))}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays in a nesting, each with its name."""
+    several = isinstance(value, (tuple, list)) and any(
+        hasattr(part, "shape") or isinstance(part, (Mapping, tuple)) for part in value
+    )
+    if several or isinstance(value, Mapping):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in parts:
+            yield from _flat(f"{name}.{key}" if name else str(key), part)
+    else:
+        yield name, as_array(value)
 
 
 def in_order(graph: QGraph, arrays: Mapping[str, Any], origin: str = "") -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -352,7 +352,8 @@ class Graph:
     input_permutations: tuple[tuple[int, ...], ...] = ()
     # The data of tensors that never change, without batch; nodes read them like others.
     constants: Mapping[str, FloatArray] = field(default_factory=dict)
-    states: tuple[State, ...] = ()
+    states: tuple[State, ...] = ()  # initial values are float32
+    output_names: tuple[str, ...] = ()  # as `QGraph.output_names`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
@@ -374,12 +375,9 @@ class Graph:
         return shape
 
     @property
-    def input_permutation(self) -> tuple[int, ...]:
-        """How the one input is turned."""
-        permutation: tuple[int, ...] = _only(
-            self.input_permutations or ((),) * len(self.inputs), self.name, "input"
-        )
-        return permutation
+    def permutations(self) -> tuple[tuple[int, ...], ...]:
+        """One permutation an input."""
+        return self.input_permutations or ((),) * len(self.inputs)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -532,6 +530,8 @@ class QGraph:
     constants: Mapping[str, Int8Array] = field(default_factory=dict)
     states: tuple[State, ...] = ()
     stream: StreamRule | None = None  # samples in, decisions out: what is around the model
+    # What users call the outputs, one each; (): as the tensors are called.
+    output_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
@@ -561,8 +561,9 @@ class QGraph:
 
     @property
     def output_tensor(self) -> QTensor:
-        """The tensor that holds the answer, where it is one."""
-        return self.tensors[self.output]
+        """The tensor that holds the answer, where it is one, as `output_tensors` has it."""
+        tensor: QTensor = _only(self.output_tensors, self.name, "output")
+        return tensor
 
     @property
     def input_tensors(self) -> tuple[QTensor, ...]:
@@ -571,8 +572,12 @@ class QGraph:
 
     @property
     def output_tensors(self) -> tuple[QTensor, ...]:
-        """The tensors that hold the answer."""
-        return tuple(self.tensors[name] for name in self.outputs)
+        """The tensors that hold the answer, under the names that users call them by."""
+        names = self.output_names or self.outputs
+        return tuple(
+            replace(self.tensors[tensor], name=name)
+            for tensor, name in zip(self.outputs, names, strict=True)
+        )
 
     @property
     def permutations(self) -> tuple[tuple[int, ...], ...]:

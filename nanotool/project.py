@@ -9,19 +9,22 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils._pytree import tree_map
 
 from nanotool.errors import NanoError, NanoWarning
-from nanotool.files import read_array
+from nanotool.files import read_array, read_arrays
 from nanotool.frontends.torch import capture, capture_program, check_model, load_program
+from nanotool.frontends.torch.ends import Parameters, arguments, leaves, parameters_of
+from nanotool.frontends.torch.memory import States
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import as_array, clipping, to_device
 from nanotool.ir import Graph, QGraph
@@ -31,10 +34,15 @@ from nanotool.quantization import quantize
 from nanotool.quantization.doubts import doubts
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
+EXAMPLES = 4  # samples to trace with
 ACCEPTED = (
     "A source is a Python file that defines `model` (an nn.Module) and `calibration` (real "
     "inputs), or a program saved by torch.export (.pt2) together with --calibration FILE.npy."
 )
+
+
+# One array an input, N x input shape, the forward's tensors in order; with states N steps.
+Arrays: TypeAlias = "tuple[NDArray[np.float32], ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +50,14 @@ class Source:
     """A float model and what quantizing it needs."""
 
     model: Any  # nn.Module or torch.export.ExportedProgram
-    batches: Sequence[NDArray[np.float32]]  # each N x input shape, as the model takes them
-    example: NDArray[np.float32]  # one batch to trace with
+    batches: Sequence[Arrays]  # as the model takes them
+    example: Mapping[str, Any]  # one batch to trace with: the forward's arguments by name
     name: str  # a C identifier
     labels: tuple[str, ...] = ()
-    evaluation: NDArray[np.float32] | None = None  # N x input shape: what the model will meet
+    evaluation: Arrays | None = None  # what the model will meet
     targets: NDArray[np.int64] | None = None  # the right class of each calibration input
+    states: States = None  # what it remembers: `memory_of`
+    reset_every: int = 0  # steps of the data from one reset to the next; 0: batch by batch
 
 
 def load_source(
@@ -56,26 +66,47 @@ def load_source(
     name: str = "",
     *,
     evaluation: Path | None = None,
+    states: States = None,
+    reset_every: int | None = None,
     trust: bool = False,
 ) -> Source:
     """The model and calibration data that ``path`` names.
 
-    ``calibration`` and ``evaluation`` (.npy) replace the file's own, ``name`` the
-    model's name. A .py file is run; a .pt2 file may bring code only with ``trust``. Raises
-    `NanoError` for what is missing; an error inside the user's file is shown with its line.
+    ``calibration`` and ``evaluation`` (.npy; several inputs .npz), ``states`` and ``reset_every``
+    replace the file's own, ``name`` the model's name. A .py file is run; a .pt2 file may bring code
+    only with ``trust``. Raises `NanoError` for what is missing; an error inside the user's file is
+    shown with its line.
     """
     if path.is_dir() or not path.exists():
         raise NanoError(f"{path} {_missing(path)}.", ACCEPTED)
     if path.suffix not in {".py", ".pt2"}:
         raise NanoError(f"{path} is neither a .py nor a .pt2 file.", ACCEPTED)
-    data = None if calibration is None else read_array(calibration)
+    data = None if calibration is None else _read(calibration)
     if path.suffix == ".py":
-        source = _from_script(path, data, name)
+        source = _from_script(path, data, name, states, reset_every)
     else:
-        source = _from_program(path, data, name, trust)
+        program = load_program(path, trust=trust)
+        source = _from_program(path, program, data, name, states)
+        source = replace(source, reset_every=reset_every or 0)
     if evaluation is None:
         return source
-    return replace(source, evaluation=to_floats(read_array(evaluation), "evaluation"))
+    takes = takes_of(source.model, source.states)
+    return replace(source, evaluation=to_arrays(_read(evaluation), takes, "evaluation"))
+
+
+def _read(path: Path) -> Any:
+    """The one array of a .npy file, or those of a .npz by name."""
+    arrays = read_arrays(path)
+    return arrays["0"] if list(arrays) == ["0"] else arrays
+
+
+def parse_states(text: str) -> dict[str, Any]:
+    """The states of `--states h,c=c0.npy`: by name, with an initial value or None."""
+    found: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, file = part.partition("=")
+        found[name.strip()] = read_array(Path(file.strip())) if file else None
+    return found
 
 
 def load_saved(path: Path, *, trust: bool = False) -> torch.export.ExportedProgram:
@@ -91,11 +122,17 @@ def _missing(path: Path) -> str:
     return "is a folder" if path.is_dir() else "does not exist"
 
 
+def check(model: Any) -> None:
+    """`NanoError` for what is neither a module nor an exported program."""
+    if not isinstance(model, torch.export.ExportedProgram):
+        check_model(model)
+
+
 def float_graph(source: Source) -> Graph:
     """The source's model as captured, before any pass."""
     if isinstance(source.model, torch.export.ExportedProgram):
-        return capture_program(source.model, source.name)
-    return capture(source.model, torch.tensor(source.example), source.name)
+        return capture_program(source.model, source.name, states=source.states)
+    return capture(source.model, source.example, source.name, states=source.states)
 
 
 def quantize_source(
@@ -108,23 +145,25 @@ def quantize_source(
     quantized = quantize(
         canonicalize(graph),
         source.batches,
+        reset_every=source.reset_every,
         observer=observer,
         classes=_checked(source),
         labels=source.labels,
         progress=progress,
     )
-    if source.evaluation is not None:
-        to_device(quantized, source.evaluation)  # NanoError for another shape
-        beyond = clipping(quantized, source.evaluation)
+    for number, array in enumerate(source.evaluation or ()):
+        to_device(quantized, array, number)  # NanoError for another shape
+        beyond = clipping(quantized, array, number)
         if beyond is not None and beyond.serious:
-            told = f"The evaluation data are unlike the calibration data. {beyond}"
+            of = f" of {quantized.inputs[number]}" if len(quantized.inputs) > 1 else ""
+            told = f"The evaluation data{of} are unlike the calibration data. {beyond}"
             warnings.warn(told, NanoWarning, stacklevel=3)
     return quantized
 
 
 def _checked(source: Source) -> NDArray[np.int64] | None:
     """The targets, one an input."""
-    count = sum(map(len, source.batches))
+    count = sum(len(batch[0]) for batch in source.batches)
     if source.targets is not None and len(source.targets) != count:
         raise NanoError(
             f"There are {len(source.targets)} targets for {count} calibration inputs.",
@@ -136,7 +175,9 @@ def _checked(source: Source) -> NDArray[np.int64] | None:
 # --- A Python file --------------------------------------------------------------------------------
 
 
-def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
+def _from_script(
+    path: Path, data: Any, name: str, states: States, reset_every: int | None
+) -> Source:
     values = _run(path)
     model = values.get("model")
     if isinstance(model, types.FunctionType):
@@ -153,21 +194,22 @@ def _from_script(path: Path, data: NDArray[Any] | None, name: str) -> Source:
         raise NanoError(
             f"{path} defines no `calibration`.", "Add it, or give --calibration FILE.npy."
         )
-    batches = to_batches(_iterate(path, data))
-    example = values.get("example")
+    if states is None:
+        states = values.get("states")
+    takes = takes_of(model, states)
+    batches, first = to_batches(_iterate(path, data, takes), takes, steps=bool(states))
+    example, evaluation = values.get("example"), values.get("evaluation")
     return Source(
         model=model,
         batches=batches,
-        example=batches[0][:2] if example is None else to_floats(example, "example"),
+        example=first if example is None else to_example(arguments(takes, example), "example"),
         name=model_identifier(name or str(values.get("name") or path.stem)),
         labels=_labels(path, values.get("labels")),
-        evaluation=_evaluation(values.get("evaluation")),
+        evaluation=None if evaluation is None else to_arrays(evaluation, takes, "evaluation"),
         targets=None if values.get("targets") is None else to_classes(values["targets"]),
+        states=states,
+        reset_every=int(values.get("reset_every") or 0) if reset_every is None else reset_every,
     )
-
-
-def _evaluation(data: Any) -> NDArray[np.float32] | None:
-    return None if data is None else to_floats(data, "evaluation")
 
 
 def _labels(path: Path, labels: Any) -> tuple[str, ...]:
@@ -232,10 +274,10 @@ def _user_code(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _iterate(path: Path, data: Any) -> Iterator[Any] | NDArray[Any]:
-    """Batches one by one, errors of the user's generator with their line; or one array."""
-    if isinstance(data, (np.ndarray, torch.Tensor)):
-        return to_floats(data, "calibration")
+def _iterate(path: Path, data: Any, takes: Parameters) -> Any:
+    """Batches one by one, errors of the user's generator with their line; or all in one."""
+    if is_whole(data, takes):
+        return data
     if isinstance(data, (str, bytes, Path)) or not isinstance(data, Iterable):
         raise NanoError(
             f"{path}: `calibration` is {type(data).__name__}.",
@@ -252,43 +294,107 @@ def _guarded(path: Path, data: Iterable[Any]) -> Iterator[Any]:
 # --- A saved program ------------------------------------------------------------------------------
 
 
-def _from_program(path: Path, data: NDArray[Any] | None, name: str, trust: bool) -> Source:
+def _from_program(
+    path: Path, program: torch.export.ExportedProgram, data: Any, name: str, states: States
+) -> Source:
     if data is None:
         raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
-    program = load_program(path, trust=trust)
-    batches = to_batches(to_floats(data, "calibration"))
-    return Source(program, batches, batches[0][:2], model_identifier(name or path.stem))
+    batches, example = to_batches(data, takes_of(program, states), steps=bool(states))
+    identifier = model_identifier(name or path.stem)
+    return Source(program, batches, example, identifier, states=states)
 
 
 # --- Data -----------------------------------------------------------------------------------------
 
 
-def to_batches(data: Iterable[Any]) -> list[NDArray[np.float32]]:
-    """Float batches from one array (split) or from batches; of (input, target) pairs the inputs."""
-    if isinstance(data, np.ndarray):
-        array = to_floats(data, "calibration")
-        if array.ndim < 2 or not len(array):
+def takes_of(model: Any, states: States) -> Parameters:
+    """The parameters for which the data hold tensors."""
+    names = (states,) if isinstance(states, str) else tuple(states or ())
+    return parameters_of(model).without(names)
+
+
+def is_whole(data: Any, takes: Parameters) -> bool:
+    """Whether ``data`` are all there are, not batches: an array, arrays by name, or a tuple of one
+    an input."""
+    if _is_array(data) or isinstance(data, Mapping):
+        return True
+    several = len(takes.required) > 1 or bool(takes.rest)
+    return several and isinstance(data, (tuple, list)) and bool(data) and all(map(_is_array, data))
+
+
+def _is_array(data: Any) -> bool:
+    return isinstance(data, np.ndarray) or hasattr(data, "detach")
+
+
+def to_batches(
+    data: Any, takes: Parameters, *, steps: bool = False
+) -> tuple[list[Arrays], dict[str, Any]]:
+    """(float batches, the arguments of the first samples) of what a user gives for the parameters
+    ``takes``: all in one (split, but for consecutive ``steps``), or batches; of (input, target)
+    pairs the inputs."""
+    if is_whole(data, takes):
+        given = arguments(takes, data)
+        arrays = _arrays(given, "calibration")
+        if any(array.ndim < (2 if len(arrays) == 1 else 1) or not len(array) for array in arrays):
+            told = " and ".join(str(array.shape) for array in arrays)
             raise NanoError(
-                f"The calibration data have shape {array.shape}.",
+                f"The calibration data have shape {told}.",
                 "They must be N x input shape, N at least 1: hundreds of real inputs serve well.",
             )
-        return [array[start : start + BATCH] for start in range(0, len(array), BATCH)]
-    batches = [
-        to_floats(item[0] if isinstance(item, (tuple, list)) else item, "calibration")
-        for item in data
-    ]
-    batches = [batch for batch in batches if len(batch)]
-    if not batches:
+        size = len(arrays[0]) if steps else BATCH
+        starts = range(0, len(arrays[0]), size)
+        batches = [tuple(array[start : start + size] for array in arrays) for start in starts]
+        return batches, to_example(given, "calibration")
+    every = [arguments(takes, item) for item in data]
+    filled = [(given, _arrays(given, "calibration")) for given in every]
+    filled = [(given, arrays) for given, arrays in filled if len(arrays[0])]
+    if not filled:
         raise NanoError(
             "The calibration data are empty.", "Give real inputs, some hundred of them."
         )
-    shapes = {batch.shape[1:] for batch in batches}
-    if len(shapes) > 1 or batches[0].ndim < 2:
+    shapes = {tuple(array.shape[1:] for array in arrays) for _, arrays in filled}
+    if len(shapes) > 1 or any(array.ndim < 2 for array in filled[0][1][:1]):
+        listed = sorted(one[0] if len(one) == 1 else one for one in shapes)
         raise NanoError(
-            f"The calibration batches have samples of shapes {sorted(shapes)}.",
+            f"The calibration batches have samples of shapes {listed}.",
             "Every batch must be N x input shape, with the same input shape.",
         )
-    return batches
+    return [arrays for _, arrays in filled], to_example(filled[0][0], "calibration")
+
+
+def to_arrays(data: Any, takes: Parameters, what: str = "evaluation_data") -> Arrays:
+    """All of ``data``, N samples, as float arrays: one an input, in the forward's order."""
+    return _arrays(arguments(takes, data), what)
+
+
+def _arrays(given: Mapping[str, Any], what: str) -> Arrays:
+    found = {name: leaf for name, leaf in leaves(given).items() if _is_data(leaf)}
+    arrays = {name: to_floats(leaf, what) for name, leaf in found.items()}
+    if not arrays:
+        raise NanoError(f"`{what}` holds no array.", "Give arrays N x what one input has.")
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise NanoError(
+            f"`{what}` holds inputs of different numbers of samples ({told}).",
+            "Each input needs as many.",
+        )
+    return tuple(arrays.values())
+
+
+def _is_data(leaf: Any) -> bool:
+    """Whether a leaf of the data is an input; None and plain numbers stay what they are."""
+    return not (leaf is None or isinstance(leaf, (bool, int, float, str)))
+
+
+def to_example(given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The first samples of a forward's arguments, as tensors."""
+
+    def cut(leaf: Any) -> Any:
+        return torch.tensor(to_floats(leaf, what)[:EXAMPLES]) if _is_data(leaf) else leaf
+
+    example: dict[str, Any] = tree_map(cut, dict(given))
+    return example
 
 
 def to_classes(data: Any) -> NDArray[np.int64]:

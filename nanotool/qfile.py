@@ -117,7 +117,7 @@ def _version(graph: QGraph) -> int:
     if graph.stream is not None:
         return STREAM
     one = len(graph.inputs) == len(graph.outputs) == 1
-    several = graph.states or any(op.more for op in graph.ops)
+    several = graph.states or graph.output_names or any(op.more for op in graph.ops)
     return SIMPLE if one and not several else GENERAL
 
 
@@ -209,6 +209,8 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
                 ]
                 for t in graph.trials
             ]
+        if graph.output_names:
+            header["output_names"] = list(graph.output_names)
         if graph.stream is not None:
             header["stream"] = _described(graph.stream)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -584,10 +586,12 @@ class _Reader:
         ends: tuple[str, ...] = ("inputs", "outputs", "input_permutations", "states")
         if self.simple:
             ends = ("input", "output", "input_permutation")
-        constant = ("constants",) if isinstance(header, dict) and "constants" in header else ()
-        trials = ("trials",) if isinstance(header, dict) and "trials" in header else ()
+        given = header if isinstance(header, dict) else {}
+        constant = ("constants",) if "constants" in given else ()
+        called = ("output_names",) if "output_names" in given and not self.simple else ()
+        trials = ("trials",) if "trials" in given else ()
         stream = ("stream",) if self.streams else ()
-        expected = (*names, *ends, *constant, *trials, *stream)
+        expected = (*names, *ends, *constant, *called, *trials, *stream)
         values = dict(zip(expected, _fields(header, "the graph", *expected), strict=True))
         tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
         types = {tensor.name: tensor.dtype for tensor in tensors}
@@ -611,6 +615,7 @@ class _Reader:
             source=_text(values["source"], "the source"),
             constants=dict(constants),
             stream=_read_stream(values["stream"]) if stream else None,
+            output_names=_names(values["output_names"], "the outputs' names") if called else (),
             **borders,
         )
         if self.read != len(self.data):

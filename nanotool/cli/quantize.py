@@ -8,12 +8,22 @@ from typing import Annotated
 
 import typer
 
-from nanotool.cli.common import AsJson, examples, note, out, print_json, progress, warn
+from nanotool.cli.common import (
+    AsJson,
+    ResetEvery,
+    examples,
+    note,
+    out,
+    print_json,
+    progress,
+    warn,
+)
 
 EPILOG = examples(
     "nanotool quantize digits.py -o digits.nano",
     "nanotool quantize digits.pt2 --calibration images.npy -o digits.nano",
     "nanotool quantize digits.py -o digits.nano --observer mse --name mnist",
+    "nanotool quantize cell.pt2 --calibration steps.npy --states h -o cell.nano",
 )
 
 
@@ -33,8 +43,8 @@ def command(
             metavar="SOURCE",
             help="A Python file that defines `model` (nn.Module) and `calibration` (array, tensor, "
             "iterable of batches, or a function returning one), optionally `labels`, `example`, "
-            "`evaluation`, `targets` (right classes of `calibration`), `name`; or a torch.export "
-            "program (.pt2).",
+            "`evaluation`, `targets` (right classes of `calibration`), `name`, `states`, "
+            "`reset_every`; or a torch.export program (.pt2).",
             show_default=False,
         ),
     ],
@@ -48,7 +58,8 @@ def command(
             "--calibration",
             "-c",
             metavar="X.npy",
-            help="Real inputs, N × input shape; replaces the file's own.",
+            help="Real inputs, N × input shape; replaces the file's own. Several inputs: a .npz "
+            "with each by its name, or 0, 1, ….",
             show_default=False,
         ),
     ] = None,
@@ -62,6 +73,18 @@ def command(
             show_default=False,
         ),
     ] = None,
+    states: Annotated[
+        str,
+        typer.Option(
+            "--states",
+            metavar="NAMES",
+            help="What the model remembers from step to step: arguments of the forward, buffers; "
+            "h=h0.npy with what the first step reads. Replaces the file's own. Inputs are then "
+            "consecutive steps.",
+            show_default=False,
+        ),
+    ] = "",
+    reset_every: ResetEvery = 0,
     observer: Annotated[Observer, typer.Option(help="How ranges are chosen.")] = Observer.auto,
     name: Annotated[
         str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
@@ -97,7 +120,15 @@ def command(
     from nanotool.report.text import decibel
 
     check_output(output)
-    loaded = project.load_source(source, calibration, name, evaluation=evaluation, trust=trust)
+    loaded = project.load_source(
+        source,
+        calibration,
+        name,
+        evaluation=evaluation,
+        states=project.parse_states(states) or None,
+        reset_every=reset_every or None,
+        trust=trust,
+    )
     with progress("Calibrating") as show, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanoWarning)
         graph = project.quantize_source(loaded, observer.value, show)

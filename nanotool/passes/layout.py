@@ -10,7 +10,7 @@ the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any, TypeAlias
@@ -70,28 +70,43 @@ Place: TypeAlias = tuple[str, Shape, tuple[int, ...], Shape]
 
 
 def layout(graph: Graph) -> Graph:
-    """``graph`` with channels last; the same function of an input turned by input_permutation.
+    """``graph`` with channels last; the same function of inputs turned by input_permutations.
 
-    A rank-3 output is H, W, C afterwards, too; one of another rank keeps the user's order. The
-    input is H, W, C (a signal C, L stays so), unless another order saves transposes.
+    A rank-3 output is H, W, C afterwards, too; one of another rank keeps the user's order. Inputs
+    and states are H, W, C (a signal C, L stays so), unless another order saves transposes.
     """
     if graph.channels_last:
         return graph
-    rank = len(graph.input_shape)
-    best: _Turner | None = None
-    for order in (canonical_order(rank), *permutations(range(rank))):
-        turner = _turned(graph, order)
-        if best is None or (turner.nodes and turner.moved < best.moved):
-            best = turner
-        if best.moved == 0:
-            break
-    assert best is not None
-    result = replace(graph, outputs=(best.result,), constants=best.constants)
+    orders = {name: canonical_order(len(graph.shape(name))) for name in graph.sources}
+    best = _turned(graph, orders)
+    for source, usual in orders.items():
+        for order in permutations(range(len(usual))):
+            if best.moved == 0:
+                break
+            turner = _turned(graph, {**best.orders, source: order})
+            if turner.nodes and turner.moved < best.moved:
+                best = turner
+    turned = [best.orders[name] for name in graph.inputs]
+    result = replace(
+        graph,
+        outputs=tuple(best.results[: len(graph.outputs)]),
+        constants=best.constants,
+        states=tuple(
+            replace(state, next=following, initial=state.initial.transpose(best.orders[state.read]))
+            for state, following in zip(
+                graph.states, best.results[len(graph.outputs) :], strict=True
+            )
+        ),
+    )
     return replace(
         rebuilt(result, best.nodes, {}),
         channels_last=True,
-        input_shapes=(permuted(graph.input_shape, best.order),),
-        input_permutations=() if best.order == tuple(range(rank)) else (best.order,),
+        input_shapes=tuple(map(permuted, graph.input_shapes, turned)),
+        input_permutations=tuple(
+            () if order == tuple(range(len(order))) else order for order in turned
+        )
+        if any(order != tuple(range(len(order))) for order in turned)
+        else (),
     )
 
 
@@ -110,19 +125,25 @@ def canonical(axes: Axes) -> Axes:
     return tuple(axes[i] for i in canonical_order(len(axes)))
 
 
-def _turned(graph: Graph, order: tuple[int, ...]) -> _Turner:
-    """All of ``graph`` with device axis i of the input being user axis ``order[i]``."""
-    turner = _Turner(graph, order, names(graph))
-    axes = fresh_axes(graph.input_shape)
-    turner.views[graph.input] = View(graph.input, tuple(axes[i] for i in order), axes)
+def _turned(graph: Graph, orders: Mapping[str, tuple[int, ...]]) -> _Turner:
+    """All of ``graph`` with device axis i of each input and state being user axis ``orders[i]``."""
+    turner = _Turner(graph, orders, names(graph))
+    for source, order in orders.items():
+        axes = fresh_axes(graph.shape(source))
+        turner.views[source] = View(source, tuple(axes[i] for i in order), axes)
     for name, data in graph.constants.items():
         axes = fresh_axes(data.shape)
         turner.views[name] = View(name, axes, axes)
     for node in graph.nodes:
         layer = float_layer_of(graph, node)
         turner.views[node.name] = _turns.of(node.op)(turner, layer)
-    last = turner.views[graph.output]
-    turner.result = turner.placed(last, canonical(last.axes), graph.output)
+    for name in graph.outputs:
+        view = turner.views[name]
+        turner.results.append(turner.placed(view, canonical(view.axes), name))
+    for state in graph.states:
+        view, order = turner.views[state.next], orders[state.read]
+        dims = tuple(view.axes[i] for i in order)
+        turner.results.append(turner.placed(view, dims, state.next))
     return turner
 
 
@@ -131,13 +152,13 @@ class _Turner:
     """The nodes turned so far."""
 
     graph: Graph
-    order: tuple[int, ...]
+    orders: Mapping[str, tuple[int, ...]]  # of the sources' axes
     taken: set[str]
     nodes: list[Node] = field(default_factory=list)
     views: dict[str, View] = field(default_factory=dict)  # by the user's tensor
     constants: dict[str, FloatArray] = field(default_factory=dict)  # as the device has them
     places: dict[Place, str] = field(default_factory=dict)  # tensors brought into order
-    result: str = ""
+    results: list[str] = field(default_factory=list)  # outputs, then the next states
     moved: int = 0  # elements that transposes move
 
     def view(self, layer: FloatLayer[Op]) -> View:

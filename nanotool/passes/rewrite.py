@@ -32,7 +32,11 @@ def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> 
     read = {tensor for node in kept for tensor in node.inputs}
     constants = {name: data for name, data in graph.constants.items() if name in read}
     return replace(
-        graph, nodes=kept, outputs=tuple(final(name) for name in graph.outputs), constants=constants
+        graph,
+        nodes=kept,
+        outputs=tuple(final(name) for name in graph.outputs),
+        states=tuple(replace(state, next=final(state.next)) for state in graph.states),
+        constants=constants,
     )
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import Graph
 from nanotool.progress import Progress
-from nanotool.quantization.evaluate import chunks, evaluate
+from nanotool.quantization.evaluate import Batch, evaluated
 from nanotool.quantization.observers import OBSERVERS, Histogram, MinMax
 
 Range: TypeAlias = tuple[float, float]
-Batches: TypeAlias = Sequence[NDArray[Any]]
+Batches: TypeAlias = Sequence[Batch]
 
 
 class Steps:
@@ -33,7 +32,12 @@ class Steps:
             self._progress(self._done, self._total)
 
 
-def as_batches(calibration: Iterable[NDArray[Any]]) -> Batches:
+def samples(batch: Batch) -> int:
+    """How many a batch holds."""
+    return len(batch[0]) if isinstance(batch, tuple) else len(batch)
+
+
+def as_batches(calibration: Iterable[Batch]) -> Batches:
     """The batches as a sequence, as they are read more than once; at least one sample in all.
 
     A sequence (also one that loads its batches when asked for) is taken as it is; any other
@@ -45,7 +49,7 @@ def as_batches(calibration: Iterable[NDArray[Any]]) -> Batches:
             "Pass an iterable of batches, each N x input shape: [array].",
         )
     batches = calibration if isinstance(calibration, Sequence) else list(calibration)
-    if not any(len(batch) for batch in batches):
+    if not any(samples(batch) for batch in batches):
         raise NanoError(
             "There are no calibration data.", "Pass some hundred typical inputs, in batches."
         )
@@ -61,13 +65,16 @@ def passes_needed(observer: str) -> int:
     return 1 if OBSERVERS[observer] is None else 2
 
 
-def calibrate(graph: Graph, batches: Batches, observer: str, step: Steps) -> dict[str, Range]:
-    """The (low, high) of every tensor over all ``batches``, as ``observer`` chooses it.
+def calibrate(
+    graph: Graph, batches: Batches, observer: str, step: Steps, reset_every: int = 0
+) -> dict[str, Range]:
+    """The (low, high) of every tensor over all ``batches``, as ``observer`` chooses it: with states
+    over the loop.
 
     Raises InvalidModel if a tensor takes NaN or infinite values.
     """
-    seen = {name: MinMax() for name in (graph.input, *(node.name for node in graph.nodes))}
-    _observe(graph, batches, seen, step)
+    seen = {name: MinMax() for name in (*graph.sources, *(node.name for node in graph.nodes))}
+    _observe(graph, batches, seen, step, reset_every)
     for name, extremes in seen.items():
         if not extremes.finite:
             raise InvalidModel(
@@ -78,17 +85,20 @@ def calibrate(graph: Graph, batches: Batches, observer: str, step: Steps) -> dic
     if choose is None:
         return {name: (extremes.low, extremes.high) for name, extremes in seen.items()}
     histograms = {name: Histogram(extremes.low, extremes.high) for name, extremes in seen.items()}
-    _observe(graph, batches, histograms, step)
+    _observe(graph, batches, histograms, step, reset_every)
     return {name: choose(histogram) for name, histogram in histograms.items()}
 
 
 def _observe(
-    graph: Graph, batches: Batches, observers: Mapping[str, MinMax | Histogram], step: Steps
+    graph: Graph,
+    batches: Batches,
+    observers: Mapping[str, MinMax | Histogram],
+    step: Steps,
+    reset_every: int,
 ) -> None:
     for batch in batches:
-        for piece in chunks(graph, batch):
-            with np.errstate(all="ignore"):  # what is not finite is reported by name
-                tensors = evaluate(graph, piece)
-            for name, values in tensors.items():
-                observers[name].update(values)
+        with np.errstate(all="ignore"):  # what is not finite is reported by name
+            for _, _, tensors in evaluated(graph, batch, reset_every):
+                for name, values in tensors.items():
+                    observers[name].update(values)
         step()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from numpy.typing import NDArray
 
 from nanotool.ir import Graph, Softmax
 from nanotool.quantization.calibrate import Batches
+from nanotool.quantization.evaluate import ends
 
 FEW = 8  # samples that a range may rest on without a word
 
@@ -13,19 +17,14 @@ FEW = 8  # samples that a range may rest on without a word
 def doubts(graph: Graph, batches: Batches) -> list[str]:
     """Sentences on the calibration data of a captured ``graph``, each with what to do."""
     found = []
-    count = sum(len(batch) for batch in batches)
-    first = next(batch for batch in batches if len(batch))[:1]
-    if all((batch == first.reshape(-1)[0]).all() for batch in batches):
-        found.append(
-            f"All calibration data are {first.reshape(-1)[0]:g}: the ranges are made up. Give real "
-            "inputs, as the model gets them in use."
-        )
-    elif count > 1 and all((batch == first).all() for batch in batches):
-        found.append(
-            "All calibration inputs are the same one. Give different ones, some hundred of them."
-        )
-    outputs = math.prod(graph.shape(graph.output))
-    classes = outputs if _classifies(graph) else 1
+    each = [ends(graph, batch) for batch in batches]
+    count = sum(len(arrays[0]) for arrays in each)
+    for number, name in enumerate(graph.inputs):
+        of = f" of {name}" if len(graph.inputs) > 1 else ""
+        found += _alike([arrays[number] for arrays in each], of)
+        if not graph.consumers(name) and name not in graph.results:
+            found.append(f"No layer reads the input {name}: leave it out of the forward.")
+    classes = math.prod(graph.shape(graph.outputs[0])) if _classifies(graph) else 1
     least = max(FEW, classes)
     if count < least:
         why = f"the model has {classes} classes" if classes > FEW else "ranges rest on them"
@@ -33,17 +32,34 @@ def doubts(graph: Graph, batches: Batches) -> list[str]:
             f"There are {count} calibration inputs only, and {why}: rare inputs will saturate. "
             "Give some hundred, of every class."
         )
-    shape = graph.input_shape
-    if len(shape) == 3 and shape[0] == shape[1] == shape[2]:
-        found.append(
-            f"Inputs of {'x'.join(map(str, shape))} look alike as C, H, W and as H, W, C: they are "
-            "taken as C, H, W, in calibration and afterwards. Turn them if they are not."
-        )
+    for shape in dict.fromkeys(graph.input_shapes):
+        if len(shape) == 3 and shape[0] == shape[1] == shape[2]:
+            found.append(
+                f"Inputs of {'x'.join(map(str, shape))} look alike as C, H, W and as H, W, C: they "
+                "are taken as C, H, W, in calibration and afterwards. Turn them if they are not."
+            )
     return found
 
 
+def _alike(arrays: list[NDArray[Any]], of: str) -> list[str]:
+    """What is wrong with the data of one input that are all the same."""
+    first = next(array for array in arrays if len(array))[:1]
+    if all((array == first.reshape(-1)[0]).all() for array in arrays):
+        return [
+            f"All calibration data{of} are {first.reshape(-1)[0]:g}: the ranges are made up. Give "
+            "real inputs, as the model gets them in use."
+        ]
+    if sum(map(len, arrays)) > 1 and all((array == first).all() for array in arrays):
+        return [
+            f"All calibration inputs{of} are the same one. Give different ones, some hundred of "
+            "them."
+        ]
+    return []
+
+
 def _classifies(graph: Graph) -> bool:
-    """Whether the output is one score a class: a vector, or a softmax."""
-    shape = graph.shape(graph.output)
-    last = {node.name: node.op for node in graph.nodes}.get(graph.output)
+    """Whether the first output is one score a class: a vector, or a softmax."""
+    output = graph.outputs[0]
+    shape = graph.shape(output)
+    last = {node.name: node.op for node in graph.nodes}.get(output)
     return len(shape) == 1 or isinstance(last, Softmax)

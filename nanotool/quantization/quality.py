@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from nanotool.inputs import to_device
 from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Int8Array, LayerQuality, QGraph, QTensor
-from nanotool.quantization.evaluate import chunks, evaluate
-from nanotool.simulate import simulate_all
+from nanotool.quantization.evaluate import Batch, evaluated
+from nanotool.simulate import next_states, simulate_step
 
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -50,8 +50,9 @@ class _Sums:
 def measure(
     graph: Graph,
     quantized: QGraph,
-    batches: Iterable[NDArray[Any]],
+    batches: Iterable[Batch],
     useful: Mapping[str, tuple[float, float]] | None = None,
+    reset_every: int = 0,
 ) -> tuple[LayerQuality, ...]:
     """The quality of every tensor that ``graph`` has too, in order of execution, over ``batches``
     (user layout); indices have none.
@@ -59,15 +60,20 @@ def measure(
     ``graph`` is the canonical float graph that ``quantized`` was made of. The noise is what has
     added up from the input to the tensor. ``useful`` gives, for tensors all of whose readers
     saturate, the range outside of which values make no difference to them: there a value counts as
-    its nearer end.
+    its nearer end. With states both graphs run on with their own, from a reset at the begin of each
+    batch and before every ``reset_every``-th step.
     """
-    known = {graph.input, *(node.name for node in graph.nodes)}
+    known = {*graph.sources, *(node.name for node in graph.nodes)}
     tensors = {n: t for n, t in quantized.tensors.items() if n in known and t.dtype == "int8"}
     sums = {name: _Sums() for name in tensors}
     for batch in batches:
-        for piece in chunks(graph, batch):
-            real = evaluate(graph, piece)
-            integer = simulate_all(quantized, to_device(quantized, piece))
+        states: dict[str, NDArray[Any]] = {}
+        for begins, piece, real in evaluated(graph, batch, reset_every):
+            integers = [to_device(quantized, array, i) for i, array in enumerate(piece)]
+            count = len(piece[0])
+            read = None if begins else {name: data[:count] for name, data in states.items()}
+            integer = simulate_step(quantized, integers, read)
+            states = next_states(quantized, integer)
             for name, tensor in tensors.items():
                 bounds = (useful or {}).get(name, UNBOUNDED)
                 values = np.clip(real[name].astype(np.float64), *bounds)

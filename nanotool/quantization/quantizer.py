@@ -31,11 +31,14 @@ from nanotool.ir import (
     Graph,
     Int8Array,
     Node,
+    Op,
     Pad,
     QGraph,
     QOp,
     QTensor,
     Quantize,
+    Reshape,
+    State,
     Unary,
 )
 from nanotool.ops import facts
@@ -49,7 +52,7 @@ from nanotool.quantization.calibrate import (
     calibrate,
     passes_needed,
 )
-from nanotool.quantization.evaluate import real_numbers
+from nanotool.quantization.evaluate import Batch, ends, real_numbers
 from nanotool.quantization.finest import finest_input, finest_output
 from nanotool.quantization.quality import UNBOUNDED, measure
 from nanotool.quantization.ranges import activation, useful_range
@@ -77,8 +80,9 @@ _T = TypeVar("_T", bound=np.generic)
 
 def quantize(
     graph: Graph,
-    calibration: Iterable[NDArray[Any]],
+    calibration: Iterable[Batch],
     *,
+    reset_every: int = 0,
     observer: str = "minmax",
     classes: NDArray[np.int64] | None = None,
     labels: Iterable[str] = (),
@@ -88,12 +92,13 @@ def quantize(
     """The int8 graph of a canonical float ``graph``, with quality and samples.
 
     ``calibration`` yields batches N x input shape in the user's layout (C, H, W), as the model gets
-    them in use. A sequence is read several times, piece by piece; another iterable is first
-    read into memory.
+    them in use: an array, or of several inputs a tuple of one each. A sequence is read several
+    times, piece by piece; another iterable is first read into memory. Of a graph with states a
+    batch is consecutive steps from a reset, with another one before every ``reset_every``-th.
     ``observer``: "minmax", "percentile", "mse", or "auto", which tries several ways and keeps the
     one whose output is best on calibration data held back, with ``classes``, one right answer an
-    input, also by its accuracy. ``labels`` names the output's classes, ``source`` says where the
-    model came from.
+    input, also by its accuracy; with states it is "minmax". ``labels`` names the output's classes,
+    ``source`` says where the model came from.
     ``progress(done, total)`` is called after every batch of every pass.
 
     Raises NanoError for bad data, InvalidModel for values that are not finite.
@@ -104,12 +109,12 @@ def quantize(
             "Call nanotool.passes.canonicalize(graph) first.",
         )
     batches = as_batches(calibration)
-    judged = _first(batches, QUALITY_INPUTS)
-    automatic = _chooser(graph, batches) if observer == AUTO else None
+    judged = _first(graph, batches, QUALITY_INPUTS)
+    automatic = _chooser(graph, batches) if observer == AUTO and not graph.states else None
     observer = "minmax" if observer == AUTO else observer
     passes = len(batches) * passes_needed(observer) + len(judged)
     step = Steps(progress, passes + (0 if automatic is None else automatic.TICKS))
-    ranges = calibrate(graph, batches, observer, step)
+    ranges = calibrate(graph, batches, observer, step, reset_every)
     useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
 
     def build(ranges: Mapping[str, Range], headroom: bool) -> QGraph:
@@ -121,10 +126,8 @@ def quantize(
     else:
         result = build(ranges, observer == "minmax")
     validate(result)
-    samples = to_device(result, np.concatenate(_first(batches, SAMPLES)))
-    samples.setflags(write=False)
-    quality = measure(graph, result, _counted(judged, step), useful)
-    return replace(result, quality=quality, samples=(samples,))
+    quality = measure(graph, result, _counted(judged, step), useful, reset_every)
+    return replace(result, quality=quality, samples=_samples(graph, result, batches))
 
 
 def _chooser(graph: Graph, batches: Batches) -> ModuleType | None:
@@ -138,18 +141,35 @@ def _chooser(graph: Graph, batches: Batches) -> ModuleType | None:
     return None if reason else auto
 
 
-def _first(batches: Iterable[NDArray[Any]], count: int) -> list[NDArray[np.float32]]:
-    """The first ``count`` samples, still in batches."""
-    found: list[NDArray[np.float32]] = []
+def _samples(graph: Graph, result: QGraph, batches: Batches) -> tuple[NDArray[Any], ...]:
+    """Inputs for golden vectors, one array each; with states the first steps of a sequence."""
+    first = _first(graph, batches, SAMPLES)
+    if graph.states:
+        first = first[:1]
+    found = []
+    for number in range(len(graph.inputs)):
+        array = np.concatenate([batch[number] for batch in first])
+        found.append(to_device(result, array, number))
+        found[-1].setflags(write=False)
+    return tuple(found)
+
+
+def _first(graph: Graph, batches: Batches, count: int) -> list[tuple[NDArray[np.float32], ...]]:
+    """The first ``count`` samples, still in batches; empty ones are left out."""
+    found: list[tuple[NDArray[np.float32], ...]] = []
     for batch in batches:
         if count <= 0:
             break
-        found.append(real_numbers(batch)[:count].astype(np.float32))
-        count -= len(found[-1])
+        arrays = ends(graph, batch)
+        if len(arrays[0]):
+            found.append(tuple(real_numbers(a)[:count].astype(np.float32) for a in arrays))
+            count -= len(found[-1][0])
     return found
 
 
-def _counted(batches: list[NDArray[np.float32]], step: Steps) -> Iterable[NDArray[np.float32]]:
+def _counted(
+    batches: list[tuple[NDArray[np.float32], ...]], step: Steps
+) -> Iterable[tuple[NDArray[np.float32], ...]]:
     for batch in batches:
         yield batch
         step()
@@ -171,20 +191,54 @@ class _Quantizer:
     def run(self, labels: tuple[str, ...], source: str) -> QGraph:
         """Quantize every node in order."""
         graph = self.graph
-        self.tensors[graph.input] = self._tensor(graph.input)
+        self.tensors |= {name: self._tensor(name) for name in graph.sources}
         for node in graph.nodes:
             self._node(node)
+        states = tuple(self._state(state) for state in graph.states)
+        outputs = self._outputs()
         return QGraph(
             name=model_identifier(graph.name),
             tensors=self.tensors,
             ops=tuple(self.ops),
             inputs=graph.inputs,
-            outputs=graph.outputs,
+            outputs=outputs,
             input_permutations=graph.input_permutations,
             labels=labels,
             source=source,
             constants=self.constants,
+            states=states,
+            output_names=graph.output_names,
         )
+
+    # --- Borders -------------------------------------------------------------------------------
+
+    def _state(self, state: State) -> State:
+        """``state`` in integers; what it becomes is requantized where it has another scale."""
+        read, following = self.tensors[state.read], self.tensors[state.next]
+        initial = read.quantize(state.initial)
+        if replace(following, name=read.name) == read:
+            return replace(state, initial=initial)
+        name = self._added(f"{state.name}.next", Quantize(), state.next, read)
+        return replace(state, next=name, initial=initial)
+
+    def _outputs(self) -> tuple[str, ...]:
+        """A tensor of its own for each output, also for one that is an input, or two."""
+        found: list[str] = []
+        for tensor in self.graph.outputs:
+            name = tensor
+            if tensor in self.graph.sources or tensor in found:
+                known = self.tensors[tensor]
+                name = self._added(f"{tensor}.output", Reshape(known.shape), tensor, known)
+            found.append(name)
+        return tuple(found)
+
+    def _added(self, wanted: str, op: Op, source: str, like: QTensor) -> str:
+        """An op behind the others, whose output is ``like`` another tensor; its name."""
+        taken = {*self.graph.constants, *(n.name for n in self.graph.nodes), *self.tensors}
+        name = unique(wanted, taken)
+        self.tensors[name] = replace(like, name=name)
+        self.ops.append(QOp(name, op, (source,)))
+        return name
 
     # --- Scales and zero points ----------------------------------------------------------------
 
@@ -211,7 +265,7 @@ class _Quantizer:
         """The least scale that the node which writes ``tensor``, and its readers, can do with."""
         readers = self.graph.consumers(tensor)
         least = max((finest_input(reader.op) for reader in readers), default=0.0)
-        if tensor == self.graph.input:
+        if tensor in self.graph.sources:
             return least
         node = self.graph.node(tensor)
         scales = [self._scale(name) for name in node.inputs]

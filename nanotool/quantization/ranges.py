@@ -21,7 +21,7 @@ SCALE_MIN, SCALE_MAX = 2.0**-96, 2.0**60
 
 def useful_range(graph: Graph, tensor: str) -> Range:
     """Outside of it, values of ``tensor`` make no difference to any of its readers."""
-    if tensor == graph.output:
+    if tensor in graph.results:
         return UNBOUNDED
     low, high = math.inf, -math.inf
     for reader in graph.consumers(tensor):

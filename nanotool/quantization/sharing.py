@@ -8,11 +8,12 @@ sigmoid's), it keeps its own and is requantized for the reader that wants anothe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Node
 from nanotool.ops import facts
+from nanotool.passes.rewrite import producer
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
 from nanotool.quantization.ranges import with_headroom
@@ -65,7 +66,7 @@ def share(
     graph: Graph, ranges: Mapping[str, Range], useful: Mapping[str, Range], *, headroom: bool
 ) -> Sharing:
     """The groups of ``graph``, with the ranges that they have to cover: the observed ``ranges``, as
-    far as they are ``useful``. ``headroom``: more than observed for the output."""
+    far as they are ``useful``. ``headroom``: more than observed for outputs and states."""
 
     def own(tensor: str) -> Range:
         low, high = useful.get(tensor, UNBOUNDED)
@@ -73,7 +74,13 @@ def share(
         return min(max(seen[0], low), high), max(min(seen[1], high), low)
 
     sharing = Sharing()
-    sharing.add(graph.input, Group([], own(graph.input)))
+    for source in graph.inputs:
+        sharing.add(source, Group([], own(source)))
+    for state in graph.states:
+        bounds, fixed = own(state.read), _prescribed(graph, state.next)
+        fits = fixed is not None and _fits(bounds, fixed)
+        sharing.add(state.read, Group([], bounds, fixed if fits else None))
+    _close(graph, sharing, graph.sources)  # what becomes an input, or what another state was
     for node in graph.nodes:
         what = facts(node.op)
         if what.indices:
@@ -84,9 +91,31 @@ def share(
             _keep(graph, sharing, node, own(node.name))
         else:
             sharing.add(node.name, Group([], own(node.name), what.prescribed_output))
-    if headroom and graph.output in sharing.groups:
-        _give_headroom(graph, sharing.groups[graph.output])
+        _close(graph, sharing, (node.name,))
+    if headroom:
+        ends = (sharing.groups[name] for name in graph.results if name in sharing.groups)
+        for group in {id(group): group for group in ends}.values():
+            _give_headroom(graph, group)
     return sharing
+
+
+def _prescribed(graph: Graph, tensor: str) -> tuple[float, int] | None:
+    """The scale and zero point that the operator prescribes from which ``tensor`` comes unchanged,
+    if any: a state that it becomes has them from the start."""
+    node = producer(graph, tensor)
+    while node is not None and facts(node.op).keeps_quantization and len(node.inputs) == 1:
+        node = producer(graph, node.inputs[0])
+    return None if node is None else facts(node.op).prescribed_output
+
+
+def _close(graph: Graph, sharing: Sharing, tensors: Sequence[str]) -> None:
+    """What a state becomes, if it is one of ``tensors``, gets its quantization. Where one of them
+    is prescribed and the other is another, it stays, and what the state becomes is requantized."""
+    for state in graph.states:
+        if state.next in tensors:
+            read, following = sharing.groups[state.read], sharing.groups[state.next]
+            if read.fixed is None and following.fixed is None:
+                sharing.merge(following, read)
 
 
 def _fits(bounds: Range, fixed: tuple[float, int]) -> bool:
@@ -139,7 +168,7 @@ def _join(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:
 def _read_elsewhere(graph: Graph, group: Group, node: Node) -> bool:
     """Whether somebody but ``node`` makes use of how fine the group's scale is."""
     members = set(group.members)
-    if graph.output in members:
+    if members & set(graph.outputs):
         return True
     readers = (one for one in graph.nodes if one is not node and members & set(one.inputs))
     kinds = ((reader, facts(reader.op)) for reader in readers)
@@ -150,8 +179,9 @@ def _read_elsewhere(graph: Graph, group: Group, node: Node) -> bool:
 
 
 def _give_headroom(graph: Graph, group: Group) -> None:
-    """To the output's group, as far as its layers' clamps let them go beyond what was seen."""
-    nodes = [graph.node(name) for name in group.members if name != graph.input]
+    """To the group of an output or a state, as far as its layers' clamps let them go beyond what
+    was seen."""
+    nodes = [graph.node(name) for name in group.members if name not in graph.sources]
     makers = [node for node in nodes if not facts(node.op).shares_quantization]
     if group.fixed is not None or not any(facts(node.op).scales_output for node in makers):
         return

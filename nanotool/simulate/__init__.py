@@ -16,10 +16,12 @@ from nanotool.simulate.kernels import kernel
 from nanotool.simulate.run import (
     Inputs,
     initial_states,
+    next_states,
     run_layer,
     run_op,
     simulate,
     simulate_all,
+    simulate_step,
     simulate_steps,
 )
 
@@ -34,11 +36,13 @@ __all__ = [
     "kernels",
     "linear",
     "move",
+    "next_states",
     "pooling",
     "recurrent",
     "run_layer",
     "run_op",
     "simulate",
     "simulate_all",
+    "simulate_step",
     "simulate_steps",
 ]

@@ -96,6 +96,16 @@ def _run(graph: QGraph, x: Arrays, states: Mapping[str, NDArray[Any]]) -> dict[s
     return tensors
 
 
+def simulate_step(
+    graph: QGraph, x: Inputs, states: Mapping[str, NDArray[Any]] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Every tensor of ``graph`` by name, [n, *shape] each, for n independent inputs ``x``
+    [n, *shape]: each is a step that reads ``states``, by name [n, *shape] each; None: the initial
+    ones. Raises InvalidModel for an input of another type or shape."""
+    inputs = _checked(graph, x)
+    return _run(graph, inputs, initial_states(graph, len(inputs[0])) if states is None else states)
+
+
 def initial_states(graph: QGraph, count: int = 1) -> dict[str, NDArray[Any]]:
     """What the first step reads, by the states' names: [count, *shape] each."""
     return {

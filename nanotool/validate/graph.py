@@ -75,6 +75,12 @@ def _check_ends(graph: QGraph) -> None:
             raise InvalidModel(f"Tensor {name[:80]!r} is an input or a state twice.")
     if len(set(graph.outputs)) != len(graph.outputs):
         raise InvalidModel("One of the graph's outputs is listed twice.")
+    called = graph.output_names
+    if called and (len(called) != len(graph.outputs) or len(set(called)) != len(called)):
+        raise InvalidModel(f"{len(graph.outputs)} outputs are not named one by one.")
+    for name in called:
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidModel(f"An output is named {name[:80]!r}.")
     states = {state.name for state in graph.states}
     if len(graph.states) > MAX_ENDS or len(states) != len(graph.states):
         count = len(graph.states)

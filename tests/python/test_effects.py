@@ -435,7 +435,7 @@ def test_a_random_program_is_refused() -> None:
         (nn.Linear(4, 4, device="meta"), "without values. Load its weights first"),
         (torch.ones(3), "of type Tensor"),
         (nn.GRUCell(4, 4), "Linear layers"),
-        (nn.Bilinear(4, 4, 2), "does not take one tensor"),
+        (nn.Bilinear(4, 4, 2), "one tensor; the forward takes input1, input2. Give several"),
         (nn.Linear(5, 4), r"fails on a batch of inputs of shape 4, in Linear.*Check the shape"),
     ],
 )
@@ -469,7 +469,7 @@ def test_the_first_state_of_a_recurrence_is_a_constant(name: str) -> None:
 def test_the_buffers_that_are_written_are_known() -> None:
     model = Kept(_buffer)
     with apart(model) as copied:
-        assert watch(copied, torch.ones(2, 4)).buffers == ("mean",)
+        assert watch(copied, {"x": torch.ones(2, 4)}).buffers == ("mean",)
 
 
 def test_a_batch_size_in_the_result_is_found() -> None:

@@ -282,7 +282,7 @@ def test_layout_turns_weights_and_shapes_once() -> None:
     after = layout(before)
     assert after.channels_last
     assert after.input_shape == (7, 9, 2)
-    assert after.input_permutation == TO_DEVICE
+    assert after.input_permutations == (TO_DEVICE,)
     assert after.nodes[0].shape == (4, 5, 3)
     assert before.nodes[0].weight is not None
     assert after.nodes[0].weight is not None

@@ -122,10 +122,10 @@ def test_transposes_that_are_left(name: str, transposes: int) -> None:
 
 def test_the_input_lies_as_its_reader_wants_it() -> None:
     signal = nn.Sequential(nn.Conv1d(4, 3, 3), nn.AdaptiveAvgPool1d(1))
-    assert graph_of(signal, *SIGNAL).input_permutation == (1, 0)
-    assert graph_of(nn.Linear(12, 3), *SIGNAL).input_permutation == ()
+    assert graph_of(signal, *SIGNAL).input_permutations == ((1, 0),)
+    assert graph_of(nn.Linear(12, 3), *SIGNAL).input_permutations == ()
     channels_last, shape = EVERY["channels last"]
-    assert graph_of(channels_last, *shape).input_permutation == ()
+    assert graph_of(channels_last, *shape).input_permutations == ()
 
 
 def test_a_module_used_twice_has_its_weights_once() -> None:

@@ -6,7 +6,9 @@ shapes, and what to use instead. The batch axis is exported as a free dimension 
 then left out: a node that mixes samples of a batch is refused.
 
     effects    what a forward does besides its result     snapshot  what it can reach
+    ends       what it takes and gives, by name           memory    the states that are asked for
     export     torch.export, with a free batch            walk      the walk over its program
+    whole      tensors without an axis for the batch, in a step of one sample
     saved      .pt2 files, without running code in them
     hints      what to do about operators without one     fx_nodes  what an fx node says
     linear, pooling, elementwise, arithmetic, move, sample, axis   handlers, a family each
@@ -16,12 +18,15 @@ Layers over N x C x L (Conv1d and the like) become those over images of height 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FunctionType
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from nanotool.errors import NanoError
 from nanotool.frontends.torch import (  # noqa: F401  (they register their handlers)
@@ -33,8 +38,18 @@ from nanotool.frontends.torch import (  # noqa: F401  (they register their handl
     pooling,
     sample,
 )
-from nanotool.frontends.torch.effects import apart, effects_of, refuse, watch
+from nanotool.frontends.torch.effects import Effect, apart, effects_of, refuse, watch
+from nanotool.frontends.torch.ends import (
+    arguments,
+    call_of,
+    is_tensor,
+    leaves,
+    next_states,
+    parameters_of,
+    results,
+)
 from nanotool.frontends.torch.export import as_the_weights, export
+from nanotool.frontends.torch.memory import Memory, States, memory_of, program_memory
 from nanotool.frontends.torch.saved import load_program
 from nanotool.frontends.torch.walk import HANDLERS, Walk
 from nanotool.ir import Graph
@@ -45,36 +60,96 @@ __all__ = ["capture", "capture_program", "check_model", "load_program"]
 HANDLERS.complete()
 
 SAMPLES = 2  # of the example that the forward is run on
+STEPS = 4  # of a model with states
 TOLERANCE = 1e-3  # of the largest output, between the module and its graph
 
 
-def capture(model: nn.Module, example: torch.Tensor, name: str = "model") -> Graph:
+def capture(model: nn.Module, example: Any, name: str = "model", *, states: States = None) -> Graph:
     """The float graph of ``model`` as it behaves in eval mode, C, H, W like PyTorch.
 
-    ``example`` is one batch, N x input shape, float: the forward is run on its first samples, and
-    the graph has to compute the same. Nothing of the model changes, nor of what its code reaches;
-    the graph has copies. ``name`` becomes the graph's name.
+    ``example`` is one batch, N x input shape, float; of several inputs a tuple or a dictionary by
+    the names of the forward's parameters: the forward is run on its first samples, and the graph
+    has to compute the same. Nothing of the model changes, nor of what its code reaches; the graph
+    has copies. ``name`` becomes the graph's name. ``states``: arguments with their initial value
+    for one sample, and buffers; the forward is then run on one sample a step.
 
     Raises UnsupportedOp for what has no int8 form here, and for a forward that writes or draws
     numbers; NanoError if it fails, or if torch.export gives up (data-dependent control flow, a
     fixed batch size).
     """
     check_model(model)
-    if example.ndim < 2 or not example.is_floating_point():
-        raise NanoError(
-            f"The example has shape {tuple(example.shape)} and type {example.dtype}.",
-            "Pass one float batch, N x input shape: torch.zeros(1, 1, 28, 28).",
-        )
     kind = type(model).__name__
     with apart(model) as copied:
-        batch = as_the_weights(copied, example[:SAMPLES].detach())
-        watched = watch(copied, batch)
-        if watched.effects:
-            refuse(kind, watched.effects)
-        program = export(copied, batch)
-        graph = capture_program(program, name)
-    _check(graph, kind, batch, watched.outputs)
+        memory = memory_of(copied, states)
+        parameters = parameters_of(copied).without(memory.arguments)
+        batch = as_the_weights(copied, arguments(parameters, example))
+        _check_example(batch)
+        steps = [_rows(batch, slice(0, SAMPLES))]
+        if memory:
+            steps = [_rows(batch, slice(i, i + 1)) for i in range(min(STEPS, _count(batch)))]
+        first = {**steps[0], **as_the_weights(copied, dict(memory.arguments))}
+        watched = watch(copied, first)
+        effects = tuple(e for e in watched.effects if not _is_state(e, memory))
+        if effects:
+            refuse(kind, effects)
+        program = export(copied, first, memory)
+        graph = Walk(program, name, memory=memory, shown=bool(memory.buffers)).graph()
+        outputs = _rehearsed(copied, steps, memory) if memory else [watched.outputs]
+    _check(graph, kind, steps, outputs)
     return graph
+
+
+def _is_state(effect: Effect, memory: Memory) -> bool:
+    return effect.kind == "buffer" and effect.name in memory.buffers
+
+
+def _count(given: Mapping[str, Any]) -> int:
+    return min(len(leaf) for leaf in leaves(given).values() if is_tensor(leaf))
+
+
+def _rows(given: Mapping[str, Any], rows: slice) -> dict[str, Any]:
+    """Some samples of a batch."""
+    cut: dict[str, Any] = tree_map(
+        lambda leaf: leaf[rows].detach() if is_tensor(leaf) else leaf, dict(given)
+    )
+    return cut
+
+
+def _check_example(given: Mapping[str, Any]) -> None:
+    """NanoError for what is no batch of floats."""
+    tensors = {name: leaf for name, leaf in leaves(given).items() if is_tensor(leaf)}
+    least = 2 if len(tensors) == 1 else 1
+    for name, tensor in tensors.items():
+        if tensor.ndim < least or not tensor.is_floating_point() or not len(tensor):
+            which = f" of {name}" if len(tensors) > 1 else ""
+            raise NanoError(
+                f"The example{which} has shape {tuple(tensor.shape)} and type {tensor.dtype}.",
+                "Pass one float batch, N x input shape: torch.zeros(1, 1, 28, 28).",
+            )
+    if not tensors:
+        raise NanoError("The example holds no tensor.", "Pass one batch of what the model takes.")
+    counts = {name: len(tensor) for name, tensor in tensors.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise NanoError(f"The inputs have batches of different sizes ({told}).", "Give as many.")
+
+
+def _rehearsed(
+    model: nn.Module, steps: Sequence[Mapping[str, Any]], memory: Memory
+) -> list[tuple[torch.Tensor, ...]]:
+    """What ``model``, which may be written to, gives for consecutive steps, states left out."""
+    states = as_the_weights(model, dict(memory.arguments))
+    found: list[tuple[torch.Tensor, ...]] = []
+    for step in steps:
+        call = call_of(model, {**step, **states})
+        given = [(n, leaf) for n, leaf in results(model(*call.args, **call.kwargs))]
+        given = [(n, leaf) for n, leaf in given if leaf is not None]
+        places = next_states(given, list(memory.parts)) if memory.arguments else []
+        kept = [leaf for i, (_, leaf) in enumerate(given) if i not in places]
+        found.append(tuple(leaf.detach().clone() for leaf in kept if is_tensor(leaf)))
+        flat, spec = tree_flatten(states)
+        states = tree_unflatten([given[i][1] for i in places], spec) if flat else states
+    return found
 
 
 def check_model(model: object, called: str = "The model") -> None:
@@ -100,30 +175,51 @@ def check_model(model: object, called: str = "The model") -> None:
         raise NanoError(f"{called} is {what}, no nn.Module to capture.", hint)
 
 
-def capture_program(program: torch.export.ExportedProgram, name: str = "model") -> Graph:
+def capture_program(
+    program: torch.export.ExportedProgram, name: str = "model", *, states: States = None
+) -> Graph:
     """The float graph of an already exported ``program``, as a saved .pt2 file holds it: traced in
-    eval mode, one input with the batch first, of free or fixed size. Raises as `capture` does."""
-    effects = effects_of(program)
+    eval mode, the batch first, of free or fixed size, or one sample if it has ``states`` that are
+    buffers. Raises as `capture` does."""
+    memory = program_memory(program, states)
+    effects = tuple(e for e in effects_of(program) if not _is_state(e, memory))
     if effects:
         refuse(name, effects)
-    return Walk(program, name).graph()
+    return Walk(program, name, memory=memory).graph()
 
 
-def _check(graph: Graph, kind: str, batch: torch.Tensor, outputs: tuple[torch.Tensor, ...]) -> None:
-    """NanoError where ``graph`` does not compute ``outputs``, the model's, of ``batch``."""
-    if len(outputs) != 1 or not outputs[0].is_floating_point():
-        return
-    expected = outputs[0].to("cpu", torch.float64).numpy()
-    with np.errstate(all="ignore"):
-        tensors = evaluate(graph, batch.to("cpu", torch.float32).numpy())
-        found = tensors[graph.output]
-        if found.shape == expected.shape:
-            size = max(float(np.nan_to_num(np.abs(values)).max()) for values in tensors.values())
-            limit = TOLERANCE * float(np.nan_to_num(np.abs(expected)).max()) + 1e-5 * size
-            if np.allclose(found, expected, rtol=0, atol=limit, equal_nan=True):
-                return
-    raise NanoError(
-        f"{kind} computes something else than its trace by torch.export does.",
-        "Something in its forward depends on the size of the batch, on the values, or on what lies "
-        "outside the module: compute from the input alone.",
+def _check(
+    graph: Graph,
+    kind: str,
+    steps: Sequence[Mapping[str, Any]],
+    outputs: Sequence[tuple[torch.Tensor, ...]],
+) -> None:
+    """NanoError where ``graph`` does not compute ``outputs``, the model's, step by step."""
+    states = None
+    for step, wanted in zip(steps, outputs, strict=True):
+        inputs = [leaf for leaf in leaves(step).values() if is_tensor(leaf)]
+        with np.errstate(all="ignore"):
+            arrays = tuple(x.to("cpu", torch.float32).numpy() for x in inputs)
+            tensors = evaluate(graph, arrays, states)
+        states = {state.name: tensors[state.next] for state in graph.states}
+        size = max(float(np.nan_to_num(np.abs(values)).max()) for values in tensors.values())
+        for output, expected in zip(graph.outputs, wanted, strict=True):
+            if not _alike(tensors[output], expected, size):
+                raise NanoError(
+                    f"{kind} computes something else than its trace by torch.export does.",
+                    "Something in its forward depends on the size of the batch, on the values, or "
+                    "on what lies outside the module: compute from the input alone.",
+                )
+
+
+def _alike(found: NDArray[Any], expected: torch.Tensor, size: float) -> bool:
+    """Whether two outputs are the same, but for roundings of numbers of ``size``."""
+    if not expected.is_floating_point():
+        return True
+    wanted = expected.to("cpu", torch.float64).numpy()
+    if found.shape != wanted.shape and found.size == wanted.size:
+        wanted = wanted.reshape(found.shape) if wanted.shape == found.shape[1:] else wanted
+    limit = TOLERANCE * float(np.nan_to_num(np.abs(wanted)).max(initial=0.0)) + 1e-5 * size
+    return found.shape == wanted.shape and bool(
+        np.allclose(found, wanted, rtol=0, atol=limit, equal_nan=True)
     )

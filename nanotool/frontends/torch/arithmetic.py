@@ -82,6 +82,8 @@ def _operand(walk: Walk, argument: Any, rank: int) -> str:
 def _rank(walk: Walk, *arguments: Any) -> int:
     """The axes of the operands that are activations, the same for all."""
     ranks = {len(walk.shapes[walk.source(a)]) for a in arguments if walk.is_activation(a)}
+    if walk.whole and ranks:
+        return max(ranks)  # shapes are aligned at the last axis
     if len(ranks) != 1:
         assert walk.current is not None
         shapes = walk.shapes_of_inputs(walk.current)
@@ -94,6 +96,10 @@ def _emit(walk: Walk, function: str, first: str, second: str) -> str:
     assert walk.current is not None
     shape = walk.batchless(walk.current)
     operands = [first, second]
+    if walk.whole:
+        ranks = [(1,) * (len(shape) - len(walk.shapes[t])) for t in operands]
+        pairs = zip(operands, ranks, strict=True)
+        operands = [walk.reshaped(t, (*one, *walk.shapes[t]), suffix="one") for t, one in pairs]
     for i, tensor in enumerate(operands):
         original = walk.spread.get(tensor, tensor)
         other = walk.shapes[operands[1 - i]]

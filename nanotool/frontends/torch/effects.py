@@ -16,7 +16,7 @@ import operator
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,9 +24,10 @@ from typing import Any, NoReturn
 import torch
 from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from nanotool.errors import NanoError, UnsupportedOp
+from nanotool.frontends.torch.ends import Call, call_of, is_tensor
 from nanotool.frontends.torch.fx_nodes import (
     Arguments,
     module_path,
@@ -98,17 +99,18 @@ def apart(model: nn.Module) -> Iterator[nn.Module]:
         before.restore()
 
 
-def watch(model: nn.Module, batch: torch.Tensor) -> Watched:
-    """Run ``model``, as `apart` gives it, on ``batch``. NanoError where the forward fails."""
+def watch(model: nn.Module, given: Mapping[str, Any]) -> Watched:
+    """Run ``model``, as `apart` gives it, with the arguments ``given``. NanoError where the forward
+    fails."""
     paths = {id(module): path for path, module in model.named_modules()}
-    batch = batch.clone()
-    start = Snapshot(model, batch)
+    call = call_of(model, tree_map(lambda leaf: leaf.clone() if is_tensor(leaf) else leaf, given))
+    start = Snapshot(model, call.tensors)
     first, second = _Recorder(paths, start.storages), _Recorder(paths, start.storages)
     try:
-        outputs = _run(model, batch, first)
+        outputs = _run(model, call, first)
         found = _found(first, start)
-        between = Snapshot(model, batch)
-        repeated = _run(model, batch, second)
+        between = Snapshot(model, call.tensors)
+        repeated = _run(model, call, second)
         lasting = _found(second, between)
     finally:
         second.restore()
@@ -117,7 +119,7 @@ def watch(model: nn.Module, batch: torch.Tensor) -> Watched:
     if not found and not _agree(outputs, repeated):
         return Watched(outputs, (Effect("answer", "", Place()),))
     unplaced = [cell for place, cell in found.values() if place is None and cell is not None]
-    places = _locate(model, batch, paths, start, unplaced) if unplaced else {}
+    places = _locate(model, call, paths, start, unplaced) if unplaced else {}
     return Watched(
         outputs,
         tuple(
@@ -171,9 +173,11 @@ def _way_out(effect: Effect) -> str:
         return (
             "It does so on its first call only: make it in __init__, or call model(x) once first."
         )
+    named = f"states=[{effect.name!r}]" if effect.kind == "buffer" else "states=[...]"
+    made = "" if effect.kind == "buffer" else "make it a buffer (self.register_buffer) and "
     return (
-        "What it keeps from call to call would be lost: compute from the input alone, with the "
-        "past in it as a window, and keep what lasts in your own code."
+        f"What it keeps from call to call would be lost: {made}name it in {named}, and it is what "
+        "the model remembers from step to step; or let the input be a window that holds the past."
     )
 
 
@@ -319,25 +323,19 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     return [tensor for tensor in found if tensor.layout == torch.strided]
 
 
-def _run(model: nn.Module, batch: torch.Tensor, recorder: _Recorder) -> tuple[torch.Tensor, ...]:
+def _run(model: nn.Module, call: Call, recorder: _Recorder) -> tuple[torch.Tensor, ...]:
     try:
         with recorder:
-            outputs = model(batch)
+            outputs = model(*call.args, **call.kwargs)
     except NanoError:
         raise
     except Exception as error:
         place = _failed(error, recorder.paths)
         reason = " ".join(str(error).split())[:200]
-        shape = "x".join(map(str, batch.shape[1:]))
+        shapes = " and ".join("x".join(map(str, x.shape[1:])) or "()" for x in call.tensors)
         where = f" ({place})" if place.line else ""  # a module of torch has no line of the user's
-        if isinstance(error, TypeError) and "positional argument" in reason and not place.line:
-            raise NanoError(
-                f"The forward of {type(model).__name__} does not take one tensor: {reason}",
-                "A model here has one input: join them (torch.cat) and take them apart inside, or "
-                "leave the others out in a wrapper module.",
-            ) from error
         raise NanoError(
-            f"The model fails on a batch of inputs of shape {shape}, in "
+            f"The model fails on a batch of inputs of shape {shapes}, in "
             f"{place.module or type(model).__name__}{where}: {type(error).__name__}: {reason}",
             "Check the shape of the calibration data, N x what one input has, and that "
             "model(batch) runs.",
@@ -407,7 +405,7 @@ def _failed(error: BaseException, paths: dict[int, str]) -> Place:
 
 def _locate(
     model: nn.Module,
-    batch: torch.Tensor,
+    call: Call,
     paths: dict[int, str],
     start: Snapshot,
     cells: list[Cell],
@@ -434,7 +432,7 @@ def _locate(
     traced = sys.gettrace()
     sys.settrace(trace)
     try:
-        _run(model, batch, recorder)
+        _run(model, call, recorder)
     finally:
         sys.settrace(traced)
         look()

@@ -45,14 +45,17 @@ def _reshape(walk: Walk, args: Arguments, node: fx.Node) -> str:
 
 
 @handles("adjoint", "mT", "movedim", "moveaxis", "permute", makes=Transpose, view=True)
-@handles("swapaxes", "swapdims", "transpose", makes=Transpose, view=True)
+@handles("numpy_T", "swapaxes", "swapdims", "t", "transpose", makes=Transpose, view=True)
 def _permute(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """Which axis goes where shows on a tensor whose axes have different sizes."""
     source = walk.source(args["self"])
     rank = len(walk.shapes[source])
-    probe = torch.empty(tuple(range(1, rank + 2)), device="meta")
+    first = 2 if walk.whole else 1  # whose axes are all that the user has
+    probe = torch.empty(tuple(range(first, rank + 2)), device="meta")
     assert callable(node.target)
     order = [size - 1 for size in node.target(probe, *node.args[1:], **node.kwargs).shape]
+    if walk.whole:
+        return walk.transposed(source, tuple(axis - 1 for axis in order))
     if order[0] != 0:
         walk.refuse("a transpose of the batch axis", "Keep the batch as the first axis.")
     return walk.transposed(source, tuple(axis - 1 for axis in order[1:]))
@@ -70,7 +73,7 @@ def _parts(walk: Walk, arguments: list[Any]) -> list[str]:
             continue
         value = walk.constant(argument, "part")
         assert value is not None
-        value = walk.once(value)
+        value = value[np.newaxis] if walk.whole else walk.once(value)
         if value.ndim < 2 or value.shape[0] != 1:
             walk.refuse("a joined constant that has an axis for the batch", "Leave it out.")
         names.append(walk.add_constant(value[0]))
@@ -172,6 +175,28 @@ def _select(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if not isinstance(args["index"], int):
         walk.refuse("an index that depends on the batch", "Use a fixed number.")
     return _element(walk, source, axis, range(shape[axis])[args["index"]])
+
+
+@handles("roll", makes=(Slice, Concat))
+def _roll(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+    """The elements that leave an axis at one end come in at the other."""
+    tensor = walk.source(args["self"])
+    shifts, axes = (_several(args[name]) for name in ("shifts", "dims"))
+    if len(axes) != len(shifts) or not all(isinstance(shift, int) for shift in shifts):
+        walk.refuse("a roll over all elements", "Name the axis: torch.roll(x, -1, 1).")
+    for shift, number in zip(shifts, axes, strict=True):
+        shape = walk.shapes[tensor]
+        axis = walk.axis(number, len(shape), "a roll")
+        cut = -shift % shape[axis]
+        if cut:
+            back = _sliced(walk, tensor, axis, range(cut, shape[axis]))
+            front = _sliced(walk, tensor, axis, range(cut))
+            tensor = walk.emit(Concat(axis), (back, front), shape)
+    return tensor
+
+
+def _several(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (tuple, list)) else [value]
 
 
 # --- More elements --------------------------------------------------------------------------------

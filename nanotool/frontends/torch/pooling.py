@@ -128,10 +128,12 @@ def _mean(walk: Walk, args: Arguments, node: fx.Node) -> str:
     shape, what = walk.shapes[source], operator_name(node)
     numbers = args.get("dim")
     numbers = [numbers] if isinstance(numbers, int) else numbers
+    if not numbers and walk.whole:
+        numbers = list(range(1, len(shape) + 1))
     if not numbers:
         walk.refuse(f"a {what} over everything", "Name the axes: x.mean((2, 3)).")
     axes = tuple(sorted({walk.axis(number, len(shape), f"a {what}") for number in numbers}))
-    op = Mean(axes, keep_dims=bool(args["keepdim"]))
+    op = Mean(axes, keep_dims=bool(args.get("keepdim")))
     result = walk.emit(op, (source,), walk.batchless(node))
     if what == "mean":
         return result

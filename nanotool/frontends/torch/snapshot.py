@@ -13,7 +13,7 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -204,17 +204,16 @@ class _State(Cell):
 
 
 class Snapshot:
-    """All that ``model`` and its forward can reach, and ``batch``, as they are now."""
+    """All that ``model`` and its forward can reach, and its ``inputs``, as they are now."""
 
-    def __init__(self, model: nn.Module, batch: torch.Tensor | None = None) -> None:
+    def __init__(self, model: nn.Module, inputs: Sequence[torch.Tensor] = ()) -> None:
         self.cells: list[Cell] = []
         self.storages: dict[int, tuple[str, str]] = {}  # of a tensor -> its kind and name
         self._seen: dict[int, Any] = {}  # by id; held, so that none is used again
         self._named: set[tuple[int, str]] = set()  # globals looked at
         self._left = MAX_BYTES
         self._todo: list[tuple[str, str, Any]] = [("attribute", "", model), *_generators()]
-        if batch is not None:
-            self._todo.append(("input", "input", batch))
+        self._todo += [("input", "input", tensor) for tensor in inputs]
         while self._todo and len(self.cells) < MAX_CELLS:
             kind, name, thing = self._todo.pop()
             if id(thing) not in self._seen and not isinstance(thing, PLAIN):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 from torch import fx
 
 from nanotool.errors import InvalidModel, UnsupportedOp
+from nanotool.frontends.torch.ends import (
+    INPUT,
+    next_states,
+    program_inputs,
+    program_results,
+    results,
+)
 from nanotool.frontends.torch.fx_nodes import (
     Arguments,
     is_number,
@@ -24,8 +31,12 @@ from nanotool.frontends.torch.fx_nodes import (
     provenance,
 )
 from nanotool.frontends.torch.hints import ATTENTION, DEFAULT_HINT, HINTS, MAXIMUM
+from nanotool.frontends.torch.memory import Memory
+from nanotool.frontends.torch.whole import reaches_over, shifted
+from nanotool.graphs import frozen
 from nanotool.ir import (
     ArgMax,
+    Concat,
     FloatArray,
     Graph,
     Lstm,
@@ -34,6 +45,8 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Shape,
+    Slice,
+    State,
     Svdf,
     Transpose,
 )
@@ -68,6 +81,25 @@ def handles(
     return HANDLERS(*names, makes=makes)
 
 
+def _indices(view: fx.Node, base: fx.Node) -> tuple[int, range] | None:
+    """Which elements of ``base`` a ``view`` has: an axis and the indices along it, one behind the
+    other; None if it is no such part."""
+    shape, given = base.meta["val"].shape, named_arguments(view)
+    kind = operator_name(view)
+    if kind in {"alias", "detach"}:
+        return 0, range(int(shape[0]))
+    if kind not in {"select", "slice", "narrow"}:
+        return None
+    axis = int(given["dim"]) % len(shape)
+    every = range(int(shape[axis]))
+    if kind == "select":
+        index = every[int(given["index"])]
+        return axis, range(index, index + 1)
+    if kind == "narrow":
+        return axis, every[int(given["start"]) :][: int(given["length"])]
+    return (axis, every[given["start"] : given["end"]]) if given["step"] == 1 else None
+
+
 @dataclass
 class Walk:
     """One walk over an exported program."""
@@ -84,13 +116,18 @@ class Walk:
     nodes: list[Node] = field(default_factory=list)
     current: fx.Node | None = None  # the fx node being captured
     batch: Any = None  # the batch dimension's symbol
-    input: str = "input"
+    memory: Memory = field(default_factory=Memory)  # what becomes states
+    shown: bool = False  # behind its results the program gives what the memory's buffers hold
+    inputs: list[str] = field(default_factory=list)
+    states: dict[str, tuple[str, fx.Node | None, FloatArray]] = field(default_factory=dict)
+    outputs: list[tuple[str, str]] = field(default_factory=list)  # what it is called, tensor
+    whole: bool = False  # the current node's tensors are whole, see `whole`
     order: dict[fx.Node, int] = field(default_factory=dict)  # of execution
 
     def graph(self) -> Graph:
         """Walk everything."""
-        output = ""
         self.order = {node: i for i, node in enumerate(self.program.graph.nodes)}
+        self.batch = self._batch()
         for node in self.order:
             self.current = node
             if node.op == "placeholder":
@@ -98,16 +135,18 @@ class Walk:
             elif node.op == "call_function":
                 self._call(node)
             elif node.op == "output":
-                output = self._output(node)
+                self._output(node)
             else:
                 self.refuse(f"the graph node {node.op} {node.target}", DEFAULT_HINT)
         return Graph(
             name=self.name,
-            inputs=(self.input,),
-            input_shapes=(self.shapes[self.input],),
+            inputs=tuple(self.inputs),
+            input_shapes=tuple(self.shapes[name] for name in self.inputs),
             nodes=tuple(self.nodes),
-            outputs=(output,),
+            outputs=tuple(tensor for _, tensor in self.outputs),
             constants=self.constants,
+            states=tuple(self._states()),
+            output_names=tuple(name for name, _ in self.outputs if name),
         )
 
     # --- Names and shapes ----------------------------------------------------------------------
@@ -144,6 +183,10 @@ class Walk:
         if not isinstance(value, torch.Tensor):
             self.refuse(f"{what} with several results", DEFAULT_HINT)
         sizes = list(value.shape)
+        if self.whole:
+            if len(sizes) > MAX_AXES:
+                self.refuse(f"a tensor of {len(sizes)} axes", "Use at most four axes.")
+            return tuple(int(size) for size in sizes)
         whole = all(isinstance(size, int) for size in sizes[1:])
         if not sizes or str(sizes[0]) != str(self.batch) or not whole:
             self.refuse(
@@ -284,6 +327,16 @@ class Walk:
 
     # --- The kinds of fx node ------------------------------------------------------------------
 
+    def _batch(self) -> Any:
+        """The size or symbol of the batch: the first axis of an input."""
+        nodes = {node.name: node for node in self.order}
+        users = map(str, self.program.graph_signature.user_inputs)
+        for user, name in zip(users, program_inputs(self.program), strict=True):
+            value = nodes[user].meta.get("val") if user in nodes else None
+            if isinstance(value, torch.Tensor) and value.ndim and name not in self.memory.parts:
+                return value.shape[0]
+        return None
+
     def _placeholder(self, node: fx.Node) -> None:
         signature = self.program.graph_signature
         lifted = {
@@ -293,30 +346,123 @@ class Walk:
         }
         if node.name in lifted:
             target = lifted[node.name]
+            if target in self.memory.buffers and node.name in signature.inputs_to_buffers:
+                self._state(node, target, self.memory.buffers[target])
+                return
             state = self.program.state_dict
             self.values[node] = state[target] if target in state else self.program.constants[target]
-        elif node.name in signature.user_inputs and self.batch is None:
-            self.batch = node.meta["val"].shape[0]
-            self.shapes[self.input] = self.batchless(node)
-            self.values[node] = self.input
-            if len(self.shapes[self.input]) > 3:
-                self.refuse(
-                    f"an input of shape {self.shapes[self.input]}",
-                    "Use at most three axes: C, H, W.",
-                )
-        else:
-            self.refuse("a second input", "The forward must take one tensor.")
-
-    def _output(self, node: fx.Node) -> str:
-        results = node.args[0]
-        if not isinstance(results, (tuple, list)) or len(results) != 1:
+            return
+        names = program_inputs(self.program)
+        place = [str(name) for name in signature.user_inputs].index(node.name)
+        value, name = node.meta.get("val"), names[place]
+        if not isinstance(value, torch.Tensor):
+            self.values[node] = None  # None and numbers have gone into the program
+            return
+        if not value.is_floating_point():
             self.refuse(
-                "several results", "Return one tensor; export the parts as models of their own."
+                f"the input {name} of {str(value.dtype).removeprefix('torch.')}",
+                "Inputs are real numbers: give what an embedding would yield, or cast in front.",
             )
-        value = self.values.get(results[0]) if isinstance(results[0], fx.Node) else None
-        if not isinstance(value, str):
-            self.refuse("a result that does not depend on the input", "Return an activation.")
-        return value
+        if name in self.memory.parts:
+            self._state(node, name, self.memory.parts[name])
+            return
+        if value.ndim and str(value.shape[0]) != str(self.batch):
+            self.refuse(f"the input {name}, whose batch is another,", "Export them with one batch.")
+        name = INPUT if len(names) == 1 else name
+        self.shapes[name] = shape = self.batchless(node)
+        if len(shape) > 3:
+            self.refuse(f"an input of shape {shape}", "Use at most three axes: C, H, W.")
+        self.inputs.append(name)
+        self.values[node] = name
+
+    def _state(self, node: fx.Node, name: str, initial: torch.Tensor) -> None:
+        """A tensor that is read as the step before left it."""
+        value = node.meta["val"]
+        fixed = tuple(size if isinstance(size, int) else 1 for size in value.shape)
+        if tuple(initial.shape) != fixed and tuple(initial.shape) != (1, *fixed[1:]):
+            self.refuse(
+                f"the initial value {tuple(initial.shape)} of the state {name} of shape {fixed}",
+                "Give it as the forward takes it for one sample.",
+            )
+        array = initial.detach().to("cpu", torch.float32).numpy()
+        if self.batch == 1:
+            single = bool(fixed) and fixed[0] == 1
+            shape = fixed[1:] if single else fixed
+            if len(shape) > MAX_AXES:
+                self.refuse(f"the state {name} of shape {fixed}", "Use at most four axes.")
+        elif name in self.memory.buffers:
+            self.refuse(
+                f"the state {name} of a program for a batch of {self.batch}",
+                "Export it for one sample: torch.export.export(model, (one[:1],)).",
+            )
+        else:
+            single, shape = True, self.batchless(node)
+        self.shapes[name] = shape
+        self.states[name] = (name, node, frozen(array[0] if single else array))
+        self.values[node] = name
+
+    def _states(self) -> Iterator[State]:
+        """As the user named them."""
+        wanted = {name: i for i, name in enumerate((*self.memory.parts, *self.memory.buffers))}
+        for name in sorted(self.states, key=lambda name: wanted[name]):
+            read, node, initial = self.states[name]
+            following = None if node is None else self.values.get(node)
+            assert node is not None
+            if not isinstance(following, str) or following in (*self.constants, read):
+                lost = name in self.memory.buffers and not self.shown
+                self.refuse(
+                    f"the state {name}, which holds the same in every step,",
+                    "torch.export loses what an inner module assigns (self.past = x): write into "
+                    "the buffer, self.past.copy_(x)."
+                    if lost
+                    else "Leave it out of states.",
+                )
+            if self.shapes[following] != self.shapes[read]:
+                self.refuse(
+                    f"the state {name} of shape {self.shapes[read]}, which becomes "
+                    f"{self.shapes[following]},",
+                    "What takes a state's place has its shape.",
+                )
+            yield State(name, read, following, initial)
+
+    def _output(self, node: fx.Node) -> None:
+        signature = self.program.graph_signature
+        mutated = len(signature.user_outputs)
+        given = node.args[0]
+        assert isinstance(given, (tuple, list))
+        assert mutated <= len(given)
+        users = given[len(given) - mutated :]
+        for changed in given[: len(given) - mutated]:  # of a program without in-place operators
+            target = signature.buffers_to_mutate.get(getattr(changed, "name", ""))
+            if target in self.states and isinstance(changed, fx.Node):
+                read, _, initial = self.states[target]
+                self.states[target] = (read, changed, initial)
+        given = program_results(self.program, users)
+        if self.shown:
+            given, held = given
+            for name, leaf in zip(self.memory.buffers, held, strict=True):
+                read, _, initial = self.states[name]
+                self.states[name] = (read, leaf, initial)
+        found = [(name, leaf) for name, leaf in results(given) if leaf is not None]
+        parts = list(self.memory.parts)
+        places = next_states(found, parts) if parts else []
+        for name, place in zip(parts, places, strict=True):
+            leaf = found[place][1]
+            read, _, initial = self.states[name]
+            self.states[name] = (read, leaf if isinstance(leaf, fx.Node) else None, initial)
+        for i, (name, leaf) in enumerate(found):
+            if i in places:
+                continue
+            value = self.values.get(leaf) if isinstance(leaf, fx.Node) else None
+            which = f"the result {name or i}" if len(found) > 1 else "a result"
+            if not isinstance(value, str):
+                self.refuse(
+                    f"{which}, which is the same for every input,",
+                    "Leave it out of the forward's results, and keep it in your own code.",
+                )
+            self.outputs.append((name, value))
+        if not self.outputs:
+            self.refuse("a forward that gives no tensor", "Return what the model shall answer.")
 
     def _call(self, node: fx.Node) -> None:
         value = node.meta.get("val")
@@ -332,13 +478,16 @@ class Walk:
             return
         name = operator_name(node)
         kind = name.rstrip("_")
+        if name == "copy_":
+            self._copied(node)
+            return
         handler = HANDLERS.get(kind)
         if handler is None:
             self.refuse(
                 f"the operation {kind} on {self.shapes_of_inputs(node)}",
                 HINTS.get(kind, DEFAULT_HINT),
             )
-        result = handler(self, named_arguments(node), node)
+        result = self._handled(handler, node)
         self.values[node] = result
         if kind in _VIEWS or name.endswith("_"):
             first = node.all_input_nodes[0]
@@ -346,6 +495,38 @@ class Walk:
                 self.roots[node] = self.roots.get(first, first)
             else:
                 self._written_in_place(first, node, result)
+
+    def _handled(self, handler: Handler, node: fx.Node) -> Value:
+        """What ``handler`` gives for ``node``; in a step of one sample with its tensors whole,
+        where it has to see them so."""
+        sources = [n for n in node.all_input_nodes if isinstance(self.values.get(n), str)]
+        if not (self.memory and self.batch == 1 and reaches_over(node, sources)):
+            return handler(self, named_arguments(node), node)
+        before = {source: self.values[source] for source in sources}
+        self.whole = True
+        try:
+            for source in sources:
+                self.values[source] = self._as_whole(source)
+            result = handler(self, shifted(named_arguments(node)), node)
+        finally:
+            self.whole = False
+            self.values.update(before)
+        if isinstance(result, list):
+            pairs = zip(result, node.meta["val"], strict=True)
+            return [self._as_sample(one, value) for one, value in pairs]
+        return self._as_sample(result, node.meta["val"])
+
+    def _as_whole(self, source: fx.Node) -> str:
+        """The tensor of ``source`` with all its axes."""
+        tensor, shape = self.values[source], tuple(source.meta["val"].shape)
+        assert isinstance(tensor, str)
+        return self.reshaped(tensor, tuple(int(size) for size in shape), suffix="whole")
+
+    def _as_sample(self, result: Value, value: Any) -> Value:
+        """Without a leading 1, which is the batch's."""
+        if not isinstance(result, str) or not value.ndim or value.shape[0] != 1:
+            return result
+        return self.reshaped(result, tuple(int(size) for size in value.shape[1:]), suffix="sample")
 
     def shapes_of_inputs(self, node: fx.Node) -> str:
         """For messages."""
@@ -377,6 +558,11 @@ class Walk:
             return False
         sizes = list(value.shape)
         whole = all(isinstance(size, int) for size in sizes[1:])
+        if self.memory and name in FILLS and all(isinstance(size, int) for size in sizes):
+            fill = named_arguments(node).get("fill_value", FILLS[name])
+            if isinstance(fill, (int, float)):
+                self.values[node] = torch.full(sizes, float(fill))
+            return node in self.values
         if len(sizes) < 2 or str(sizes[0]) != str(self.batch) or not whole:
             return False
         given = named_arguments(node)
@@ -416,11 +602,67 @@ class Walk:
         self.values[node] = result
         return True
 
+    def _copied(self, node: fx.Node) -> None:
+        """Elements written over others: x.copy_(y), x[:, -1] = y."""
+        target, source = node.args[:2]
+        assert isinstance(target, fx.Node)
+        shape = tuple(target.meta["val"].shape)
+        value = self.values.get(source) if isinstance(source, fx.Node) else None
+        if isinstance(value, torch.Tensor):
+            full = value.expand(shape) if all(isinstance(n, int) for n in shape) else value
+            single = self.batch == 1 and full.ndim and full.shape[0] == 1
+            value = self.add_constant(full[0 if single else ...].numpy())
+        fits = isinstance(source, fx.Node) and tuple(source.meta["val"].shape) == shape
+        if not isinstance(value, str) or not (fits or value in self.constants):
+            self.refuse(f"copying to shape {list(shape)}", "Copy what has the same shape.")
+        self.values[node] = value
+        self._written_in_place(target, node, value)
+
+    def _climbed(self, view: fx.Node, value: str) -> tuple[fx.Node, str] | None:
+        """What ``view`` is a part of, as a whole, and what it holds when the part holds ``value``;
+        None for a view of another kind."""
+        while view in self.roots and self.roots[view] is not view:
+            base = view.all_input_nodes[0]
+            if not operator_name(view).endswith("_"):
+                indices = _indices(view, base)
+                if indices is None or not isinstance(self.values.get(base), str):
+                    return None
+                value = self._with_part(base, value, *indices)
+            view = base
+        return view, value
+
+    def _with_part(self, base: fx.Node, part: str, axis: int, indices: range) -> str:
+        """``base`` with ``part`` in the place of its elements ``indices`` along ``axis``."""
+        whole = self._as_whole(base)
+        shape = self.shapes[whole]
+        part = self.reshaped(part, (*shape[:axis], len(indices), *shape[axis + 1 :]), "part")
+        pieces = [part]
+        for kept, front in (
+            (range(indices.start), True),
+            (range(indices.stop, shape[axis]), False),
+        ):
+            if kept:
+                begin = tuple(kept.start if i == axis else 0 for i in range(len(shape)))
+                after = (*shape[:axis], len(kept), *shape[axis + 1 :])
+                op = Slice(begin, (1,) * len(shape))
+                piece = self.emit(op, (whole,), after, suffix="kept")
+                pieces.insert(0 if front else len(pieces), piece)
+        if len(pieces) > 1:
+            part = self.emit(Concat(axis), tuple(pieces), shape)
+        result = self._as_sample(part, base.meta["val"])
+        assert isinstance(result, str)
+        return result
+
     def _written_in_place(self, target: fx.Node, node: fx.Node, result: Value) -> None:
         """x.relu_() also changes x, and all that shares its memory, for later readers."""
         root = self.roots.get(target, target)
         self.roots[node] = root
         before = self.values[target]
+        climbed = (
+            self._climbed(target, result) if self.batch == 1 and isinstance(result, str) else None
+        )
+        if target is not root and climbed is not None:
+            self.values[node], before, (_, result) = result, self.values[root], climbed
         for other, value in list(self.values.items()):
             if self.roots.get(other, other) is not root or other is node:
                 continue

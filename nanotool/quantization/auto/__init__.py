@@ -22,8 +22,8 @@ from nanotool.ir import Graph, QGraph
 from nanotool.quantization.auto.candidates import MINMAX, WAYS
 from nanotool.quantization.auto.emulate import one_thread
 from nanotool.quantization.auto.search import TRIES, Build, Data, Judge, Search, uniform
-from nanotool.quantization.calibrate import Batches, Range
-from nanotool.quantization.evaluate import to_graph_layout
+from nanotool.quantization.calibrate import Batches, Range, samples
+from nanotool.quantization.evaluate import ends, to_graph_layout
 from nanotool.simulate import simulate_steps
 from nanotool.validate import validate
 
@@ -36,14 +36,14 @@ __all__ = ["LEAST", "TICKS", "choose", "reason_against"]
 
 
 def reason_against(graph: Graph, batches: Batches) -> str:
-    """Why nothing can be tried, to be shown; "" if it can."""
-    count = sum(map(len, batches))
+    """Why nothing can be tried with ``graph``, which has no states, to be shown; "" if it can."""
+    count = sum(map(samples, batches))
     if count < LEAST:
         return (
             f"There are {count} calibration inputs, {LEAST} is the least of which some can be held "
             "back to judge by"
         )
-    return "The model has states" if graph.states else ""
+    return ""
 
 
 def choose(
@@ -103,14 +103,16 @@ def _exact(graph: QGraph, data: Data) -> list[NDArray[Any]]:
 
 def _spread(graph: Graph, batches: Batches, classes: NDArray[np.int64] | None) -> Data:
     """Inputs from all over the data, as many as are looked at."""
-    total = sum(map(len, batches))
+    total = sum(map(samples, batches))
     held = sum(math.prod(node.shape) for node in graph.nodes)
     count = min(total, MOST, max(LEAST, ELEMENTS // max(held, 1)))
     places = np.arange(count) * total // count
     parts, start = [], 0
     for batch in batches:
-        inside = places[(places >= start) & (places < start + len(batch))] - start
+        arrays = ends(graph, batch)
+        inside = places[(places >= start) & (places < start + len(arrays[0]))] - start
         if len(inside):
-            parts.append(to_graph_layout(graph, batch[inside]))
-        start += len(batch)
-    return Data((np.concatenate(parts),), None if classes is None else classes[places])
+            parts.append(to_graph_layout(graph, tuple(array[inside] for array in arrays)))
+        start += len(arrays[0])
+    data = tuple(np.concatenate(of_one) for of_one in zip(*parts, strict=True))
+    return Data(data, None if classes is None else classes[places])
