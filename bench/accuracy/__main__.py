@@ -53,7 +53,7 @@ def ours(model: nn.Module, observer: str) -> Quantizer:
     def outputs(x: FloatArray, y: NDArray[Any], test: FloatArray) -> NDArray[Any]:
         targets = y if y.dtype.kind == "i" and observer == "auto" else None
         quantized = nanotool.quantize(model, x, observer=observer, targets=targets)
-        result = quantized.run(test)
+        result: NDArray[Any] = quantized.run(test)
         return result.transpose(0, 3, 1, 2) if result.ndim == 4 else result
 
     return outputs

@@ -42,6 +42,8 @@ class Gru(nn.Module):
 class Leaky(nn.Module):
     """A leaky integrator, with an axis for the batch or without."""
 
+    v: torch.Tensor
+
     def __init__(self, *shape: int) -> None:
         super().__init__()
         self.layer = nn.Linear(4, 6)
@@ -54,6 +56,9 @@ class Leaky(nn.Module):
 
 class Filter(nn.Module):
     """Second order, written in place."""
+
+    y1: torch.Tensor
+    y2: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +75,8 @@ class Filter(nn.Module):
 class Ring(nn.Module):
     """Past frames, without an axis for the batch, to which new ones are joined."""
 
+    past: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("past", torch.zeros(8, 4))
@@ -82,6 +89,8 @@ class Ring(nn.Module):
 
 class Roll(nn.Module):
     """Past frames that are rolled; the newest is written over the oldest."""
+
+    past: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,6 +105,8 @@ class Roll(nn.Module):
 
 class Shift(nn.Module):
     """Past frames that are moved within their buffer."""
+
+    past: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,6 +146,8 @@ class Image(nn.Module):
 class Mean(nn.Module):
     """A state that is one number."""
 
+    level: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("level", torch.zeros(()))
@@ -147,6 +160,9 @@ class Mean(nn.Module):
 
 class Delay(nn.Module):
     """States that become the input, and what another one was."""
+
+    one: torch.Tensor
+    two: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,6 +191,8 @@ class Causal(nn.Module):
 
 class Hop(nn.Module):
     """A window of samples, without any other axis."""
+
+    window: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def in_torch(model: nn.Module, x: torch.Tensor, states: Any) -> list[NDArray[Any
     wanted = [part for name, value in given.items() for part in state_parts(name, value)]
     rows: list[list[NDArray[Any]]] = []
     with torch.no_grad():
-        for step in x.split(1):
+        for step in torch.split(x, 1):
             found = [
                 (n, y)
                 for n, y in results(model(step, **tree_unflatten(flat, spec)))
