@@ -416,6 +416,13 @@ class QuantizedModel:
             data = about_firmware(self.graph, build(self.graph, find_board(board)), port)
         write_atomic(Path(path), render(data))
 
+    def page(self, path: Path | str) -> None:
+        """Write one HTML file in which the model itself runs, as ``nanotool page`` does.
+        `MissingTool` without clang and lld."""
+        from nanotool.page import render  # noqa: PLC0415
+
+        write_atomic(Path(path), render(self.graph))
+
     def save(self, path: Path | str) -> None:
         """Write a .nano file, which every command and `nanotool.load` read."""
         models.check_output(Path(path))

@@ -102,6 +102,7 @@ def examine(boards: Sequence[Board], computer: Computer | None = None) -> tuple[
             computer, "torch", "PyTorch", "only `nanotool quantize` needs it", "nanotool[torch]",
             needed=False,
         ),
+        *_page_tools(computer),
         *_ports(computer),
     ]  # fmt: skip
     checks.append(
@@ -202,6 +203,17 @@ def _module(
     ok = computer.has_module(module)
     fix = () if ok else (Fix("pip", package),)
     return Check("nanotool", what, ok, "installed" if ok else use, fix, needed)
+
+
+def _page_tools(computer: Computer) -> list[Check]:
+    """What compiles a model for browsers."""
+    checks = []
+    for command, package in (("clang", "clang"), ("wasm-ld", "lld")):
+        found = computer.which(command)
+        fix = () if found else (Fix("apt", package),)
+        use = "only `nanotool page` needs it"
+        checks.append(Check("nanotool", command, bool(found), found or use, fix, needed=False))
+    return checks
 
 
 def _ports(computer: Computer) -> list[Check]:

@@ -24,6 +24,7 @@ from nanotool.cli import (
     info,
     listen,
     new,
+    page,
     plan,
     quantize,
     report,
@@ -81,7 +82,7 @@ for panel, modules in (
     (FIRST_PANEL, (quantize, run, bench, export, doctor)),
     (MODEL_PANEL, (new, info, plan, stream, tune)),
     (RUN_PANEL, (simulate, build, flash, listen, train, console, bisect)),
-    (LOOK_PANEL, (report, boards, version)),
+    (LOOK_PANEL, (page, report, boards, version)),
 ):
     for module in modules:
         name = module.__name__.rpartition(".")[2]

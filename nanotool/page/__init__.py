@@ -1,0 +1,10 @@
+"""One HTML file in which a model runs: the C library as WebAssembly, the same bytes as a board's.
+
+page    wasm     clang and lld: library and model to a module (page.c is what joins them)
+        facts    what the script knows of the model, as JSON
+        *.js     bytes, model, views, inputs, listen, wire, board, main: one script, in this order
+"""
+
+from nanotool.page.render import render
+
+__all__ = ["render"]
