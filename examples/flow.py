@@ -38,7 +38,7 @@ from nanotool.bench import bench, connect
 from nanotool.boards import BOARDS, Board
 from nanotool.build import BuildResult, build
 from nanotool.datasets import Dataset
-from nanotool.errors import NanoError
+from nanotool.errors import MissingTool, NanoError
 from nanotool.files import write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import Int8Array
@@ -204,7 +204,18 @@ def perform(task: Task, settings: Settings, steps: Steps) -> Outcome:
     outcome = Outcome(task, tuple(folds), tuple(boards), folder(task) / "report.html")
     with steps.step("Confusion matrix, report"):
         write_report(outcome)
-    return outcome
+    with steps.step("Page"):
+        return replace(outcome, page=write_page(outcome))
+
+
+def write_page(outcome: Outcome) -> Path | str:
+    """The model at work in one HTML file; the way to have it where no compiler is there for it."""
+    path = folder(outcome.task) / "page.html"
+    try:
+        outcome.folds[0].model.page(path)
+    except MissingTool as error:
+        return str(error)
+    return path
 
 
 def _part(data: Dataset) -> Dataset:

@@ -70,6 +70,7 @@ class Outcome:
     folds: tuple[FoldOutcome, ...]
     boards: tuple[BoardOutcome, ...]  # they run the first fold's network
     report: Path
+    page: Path | str = ""  # in which the first fold's network runs; why there is none
 
     @property
     def float_accuracy(self) -> float:

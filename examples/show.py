@@ -20,7 +20,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     console.print(confusion_table(outcome))
     if outcome.task.remark:
         console.print(outcome.task.remark, markup=False, highlight=False)
-    console.print(f"Report: {outcome.report}", markup=False, highlight=False, soft_wrap=True)
+    for line in (f"Report: {outcome.report}", f"Page: {outcome.page}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def summary(outcome: Outcome) -> str:

@@ -410,7 +410,9 @@ def test_served_anew(tmp_path: Path) -> None:
         Thread(target=server.serve_forever, daemon=True).start()
 
         def get(at: str, host: str = "") -> tuple[int, str]:
-            connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", server.server_address[1], timeout=10
+            )
             connection.request("GET", at, headers={"Host": host} if host else {})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
