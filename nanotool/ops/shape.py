@@ -322,13 +322,18 @@ def _argmax(layer: Layer[ArgMax]) -> Shape:
     return (*layer.input.shape[:axis], *layer.input.shape[axis + 1 :])
 
 
+def running_sum_bits(farthest: int) -> int:
+    """How many bits sums of at most ``farthest`` steps can be shifted to the left: 19, as in
+    TensorFlow Lite Micro; fewer where that would leave int32; below 0 if they do themselves."""
+    return min(RUNNING_SUM_BITS, 31 - farthest.bit_length())
+
+
 def running_sum(layer: Layer[CumSum]) -> tuple[int, numerics.Multiplier]:
     """(left, multiplier) of a cumulative sum: a sum of q - zero point, shifted ``left`` bits,
-    becomes the output by ``multiplier``. 19 bits, as in TensorFlow Lite Micro; fewer where that
-    would leave int32. InvalidModel if there is no such multiplier."""
+    becomes the output by ``multiplier``. InvalidModel if there is no such multiplier."""
     zero_point, count = layer.input.zero_point, layer.input.shape[layer.op.axis]
     farthest = abs(layer.op.start) + count * max(INT8_MAX - zero_point, zero_point - INT8_MIN)
-    left = min(RUNNING_SUM_BITS, 31 - farthest.bit_length())
+    left = running_sum_bits(farthest)
     if left < 0:
         layer.refuse(f"its sums of {count:,} elements leave int32", "Sum over fewer elements.")
     scale = layer.input.scale / (2.0**left * layer.output.scale)

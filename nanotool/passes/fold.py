@@ -71,6 +71,11 @@ class Affine:
         """Both arrays changed in the same way."""
         return Affine(change(self.gain), change(self.offset))
 
+    def moved(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Affine:
+        """Both arrays as they stand at another tensor: with one element along each axis that makes
+        no difference, so that they stretch to what follows, too."""
+        return self.on_each(lambda array: _narrowed(change(array)))
+
     @property
     def uniform(self) -> bool:
         """Whether it is the same for all elements."""
@@ -87,6 +92,14 @@ class Affine:
         if any((array != array[:, :1]).any() for array in (rows.gain, rows.offset)):
             return None
         return rows.on_each(lambda array: array[:, 0])
+
+
+def _narrowed(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        if (array == first).all():
+            array = first
+    return array
 
 
 def _affine(norm: Node) -> Affine:
@@ -126,18 +139,18 @@ def _before_image(
 @_before(Mean)
 def _before_mean(layer: FloatLayer[Mean], behind: Affine) -> Affine:
     gone = () if layer.op.keep_dims else layer.op.axes
-    return behind.on_each(lambda array: np.expand_dims(array, gone))
+    return behind.moved(lambda array: np.expand_dims(array, gone))
 
 
 @_before(Reshape)
 def _before_reshape(layer: FloatLayer[Reshape], behind: Affine) -> Affine:
-    return behind.on_each(lambda array: _reshaped(array, layer.shape, layer.inputs[0]))
+    return behind.moved(lambda array: _reshaped(array, layer.shape, layer.inputs[0]))
 
 
 @_before(Transpose)
 def _before_transpose(layer: FloatLayer[Transpose], behind: Affine) -> Affine:
     order = np.argsort(layer.op.permutation)
-    return behind.on_each(lambda array: array.transpose(order))
+    return behind.moved(lambda array: array.transpose(order))
 
 
 @_behind(MaxPool2D)
@@ -157,17 +170,17 @@ def _behind_mean(layer: FloatLayer[Mean], before: Affine) -> Affine | None:
     axes = layer.op.axes
     if any(array.shape[axis] != 1 for array in (before.gain, before.offset) for axis in axes):
         return None
-    return before if layer.op.keep_dims else before.on_each(lambda array: array.squeeze(axes))
+    return before if layer.op.keep_dims else before.moved(lambda array: array.squeeze(axes))
 
 
 @_behind(Reshape)
 def _behind_reshape(layer: FloatLayer[Reshape], before: Affine) -> Affine:
-    return before.on_each(lambda array: _reshaped(array, layer.inputs[0], layer.shape))
+    return before.moved(lambda array: _reshaped(array, layer.inputs[0], layer.shape))
 
 
 @_behind(Transpose)
 def _behind_transpose(layer: FloatLayer[Transpose], before: Affine) -> Affine:
-    return before.on_each(lambda array: array.transpose(layer.op.permutation))
+    return before.moved(lambda array: array.transpose(layer.op.permutation))
 
 
 @_behind(Slice)
@@ -176,7 +189,7 @@ def _behind_slice(layer: FloatLayer[Slice], before: Affine) -> Affine:
         slice(first, first + (count - 1) * step + 1, step)
         for first, step, count in zip(layer.op.begin, layer.op.stride, layer.shape, strict=True)
     )
-    return before.on_each(lambda array: np.broadcast_to(array, layer.inputs[0])[place])
+    return before.moved(lambda array: np.broadcast_to(array, layer.inputs[0])[place])
 
 
 @_behind(Pad)

@@ -9,6 +9,7 @@ from nanotool.ir import (
     Binary,
     Conv2D,
     ConvTranspose2D,
+    CumSum,
     Dense,
     LogSoftmax,
     Node,
@@ -18,11 +19,13 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.ops import Registry, facts
+from nanotool.ops.shape import running_sum_bits
 from nanotool.quantization.weights import finest_sum
 
 # How much larger than an input's the output's step may be made by an operator that rescales: the
 # scaled element, 8 bits (a product: 16), has to stay within int32.
 FINEST_ONE, FINEST_PRODUCT = 2.0**-20, 2.0**-13
+FINEST_SUM = 2.0**-18  # of two: they are added as 2^19 steps each, and only ever made smaller
 
 # Functions whose tables are rounded from real numbers: any scale will do.
 TABLES = frozenset({"exp", "gelu", "gelu_tanh", "log", "rsqrt", "silu", "sqrt", "square"})
@@ -46,8 +49,17 @@ def _weighted(node: Node, scales: Sequence[float]) -> float:
 
 @finest_output(Binary)
 def _binary(node: Node, scales: Sequence[float]) -> float:
-    product = isinstance(node.op, Binary) and node.op.function == "mul"
-    return FINEST_PRODUCT * scales[0] * scales[1] if product else FINEST_ONE * max(scales)
+    assert isinstance(node.op, Binary)
+    if node.op.function == "mul":
+        return FINEST_PRODUCT * scales[0] * scales[1]
+    return FINEST_SUM * max(scales)
+
+
+@finest_output(CumSum)
+def _cumsum(node: Node, scales: Sequence[float]) -> float:
+    """Twice what `running_sum` can bear, whatever the zero point."""
+    assert isinstance(node.op, CumSum)
+    return 2 * scales[0] / 2.0 ** running_sum_bits(256 * node.shape[node.op.axis])
 
 
 @finest_output(PRelu)

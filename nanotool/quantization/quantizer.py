@@ -74,6 +74,8 @@ QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, 
 # Below it TensorFlow Lite's table, in float32, cannot tell exp(x) from 1. The family with a factor
 # has a table of its own; this one is 1 for every int8.
 ELU_SCALE_MIN, ALMOST_1 = 2.0**-18, 1 + 2.0**-23
+# From it on TensorFlow Lite's sigmoid and tanh saturate where they should not: from 8 on at 0.
+SATURATING, SATURATING_SCALE = (Unary("sigmoid"), Unary("tanh")), 4.0
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -185,7 +187,7 @@ class _Quantizer:
     constants: dict[str, Int8Array] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
     grids: dict[int, QTensor] = field(default_factory=dict)  # of a group, by its identity
-    requantized: dict[tuple[str, int], str] = field(default_factory=dict)  # (tensor, group)
+    requantized: dict[tuple[str, object], str] = field(default_factory=dict)  # (tensor, grid)
     arrays: dict[tuple[str, bytes], NDArray[Any]] = field(default_factory=dict)  # by content
 
     def run(self, labels: tuple[str, ...], source: str) -> QGraph:
@@ -304,6 +306,8 @@ class _Quantizer:
         if op == Unary("elu") and self.tensors[inputs[0]].scale < ELU_SCALE_MIN:
             op = Unary(unary.named("elu", ALMOST_1))
         inputs = tuple(self._input(node, name, tensor) for name in inputs)
+        if op in SATURATING:
+            inputs = (self._seen(inputs[0], *what.useful_input),)
         self.ops.append(QOp(node.name, op, inputs, clamp=quantized_clamp(node, tensor)))
 
     def _input(self, node: Node, name: str, output: QTensor) -> str:
@@ -312,11 +316,22 @@ class _Quantizer:
             return self._constant(name, output if facts(node.op).joins_quantizations else None)
         if (node.name, name) not in self.sharing.requantized:
             return name
-        key = (name, id(self.sharing.groups[node.name]))
+        return self._requantized(name, output, id(self.sharing.groups[node.name]))
+
+    def _seen(self, name: str, low: float, high: float) -> str:
+        """``name``, an input of a saturating function that sees ``low`` to ``high``; requantized if
+        it is too coarse, which it is where somebody else needs its range."""
+        if self.tensors[name].scale < SATURATING_SCALE:
+            return name
+        return self._requantized(name, activation(name, (), (low, high)), (low, high))
+
+    def _requantized(self, name: str, like: QTensor, grid: object) -> str:
+        """``name`` with the quantization of ``like``, once for each ``grid``."""
+        key = (name, grid)
         if key not in self.requantized:
             taken = {*self.graph.constants, *(n.name for n in self.graph.nodes), *self.tensors}
             result = unique(f"{name}.requantized", taken)
-            self.tensors[result] = replace(output, name=result, shape=self.graph.shape(name))
+            self.tensors[result] = replace(like, name=result, shape=self.graph.shape(name))
             self.ops.append(QOp(result, Quantize(), (name,)))
             self.requantized[key] = result
         return self.requantized[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from float_nets import assert_close, check, device_order, random_input, settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 
 from nanotool.frontends.torch import capture
 from nanotool.ir import (
@@ -35,6 +37,8 @@ from nanotool.passes import PassRecord, canonicalize, drop, fold, fuse, layout
 from nanotool.passes.fuse import compose
 from nanotool.passes.layout import TO_DEVICE
 from nanotool.quantization import evaluate
+
+Operator = Callable[[torch.Tensor], torch.Tensor]
 
 
 def kinds(graph: Graph) -> list[type[Op]]:
@@ -171,6 +175,38 @@ def test_fold_not_behind_a_padded_convolution() -> None:
     graph = folded(nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 8, 3, padding=1)), 4, 6, 5)
     assert kinds(graph) == [Conv2D, Conv2D]
     assert graph.nodes[0].op == Conv2D(Window((1, 1)), groups=4)
+
+
+class Resized(nn.Module):
+    """A layer among operators that scale and change the shape."""
+
+    def __init__(
+        self, before: Operator, after: Operator, layer: Callable[[int], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+        self.layer = layer(after(before(torch.zeros(1, 3, 6, 4))).shape[1])
+        self.first = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.layer(self.after(self.before(self.first(x)))))
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d, lambda c: nn.Conv2d(c, 2, 3, padding=1)])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (lambda x: (2 * x.relu())[..., 1:], lambda x: functional.pad(x, (1, 2, 0, 1))),
+        (lambda x: (2 * x.relu())[..., 1::2], lambda x: functional.avg_pool2d(x, 2)),
+        (lambda x: functional.max_pool2d(x.reshape(-1, 3, 4, 6), 2), lambda x: x[..., 1:] * 2),
+        (lambda x: functional.interpolate(x[:, 1:], scale_factor=2), lambda x: x[..., 3:] * 2),
+    ],
+)
+def test_fold_past_what_changes_the_shape(
+    before: Operator, after: Operator, layer: Callable[[int], nn.Module]
+) -> None:
+    torch.manual_seed(0)
+    check(settle(Resized(before, after, layer)), 3, 6, 4)
 
 
 def test_fold_two_in_a_row() -> None:

@@ -97,6 +97,31 @@ def test_a_signal_however_small_is_as_exact_as_a_large_one(name: str) -> None:
     assert max(steps) <= max(1.5 * steps[0], 2)
 
 
+# Of which a sigmoid sees little: their output's scale is as fine as it can be.
+LARGE: dict[str, Any] = {
+    "sum": lambda x: x + x.relu(),
+    "difference": lambda x: x - 2 * x.relu(),
+    "running sum": lambda x: x.cumsum(2),
+    "product": lambda x: x * x.relu(),
+    "mean": lambda x: x.mean(2),
+    "gate": lambda x: x * torch.sigmoid(x) + torch.tanh(x),
+    "leaky": lambda x: F.leaky_relu(x, 0.1),
+    "slopes": lambda x: F.prelu(x, torch.tensor([0.5, 2, 0.25, 3])),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_signal_however_large_may_end_in_a_sigmoid(name: str) -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(LARGE[name](x))
+
+    data = random_input(50, 4, 8) * np.float32(1e6)
+    off = nanotool.quantize(Function(function), data).run(data) - reference(
+        Function(function), data
+    )
+    assert (np.abs(off) <= 2 / 256).mean() > 0.9
+
+
 def test_a_signal_too_small_for_a_scale_is_refused_by_name() -> None:
     data = random_input(50, 8) * np.float32(1e-18)
     with pytest.raises(InvalidModel, match=r"Tensor square reaches from .* no scale is that small"):
