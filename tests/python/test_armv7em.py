@@ -130,6 +130,14 @@ def test_rows_whose_sums_pass_24_bits(weight: int) -> None:
                 assert kernel in ("nano_dense_long_dsp", "nano_conv2d_long_dsp")
 
 
+def test_one_pixel_of_all_of_the_input_is_a_dense_layer() -> None:
+    """Where memory is to be small it takes no room for widened inputs, as a dense layer does."""
+    graph = convolution((12, 1, 24), 8, Window((12, 1)), False)
+    fast, small = (lower(graph, TARGET, goal).ops[0] for goal in ("balanced", "size"))
+    assert fast.kernel == "nano_dense_dsp" and fast.scratch > 0
+    assert small.kernel == "nano_conv2d" and small.scratch == 0
+
+
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
 def test_the_reference_models(name: str) -> None:
     """TFLite Micro's answers, within the memory that each is promised."""

@@ -85,12 +85,13 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Three pixels at a time, one group of channels."""
+    """Three pixels at a time, one group of channels. One pixel of all of the input is a dense layer,
+    and goes its way: where memory is to be small to the portable kernel."""
     op = layer.op
     if op.groups != 1:
         return None
-    if layer.optimize != "size" and _sees_all(layer):
-        return _rows(layer, 1, layer.input.size)
+    if _sees_all(layer):
+        return None if layer.optimize == "size" else _rows(layer, 1, layer.input.size)
     packed = pack.scaled_wide(layer)
     pitch = _pitch(layer)
     terms = op.window.kernel[0] * pitch
