@@ -114,9 +114,10 @@ def stream(
     ``model``: an int8 model without states, `QuantizedModel` or its graph (`SequentialModel.graph`
     gives one). ``axis``: the input's axis of time, as the user's inputs have it, without the batch;
     of several inputs {name: axis}, and those that are not named are held. ``step``: new frames that
-    a step takes, by default as few as can be; a multiple of the product of the strides along time.
-    ``delay``: input frames that an answer may be late, for layers that look ahead. ``name``: in C,
-    by default the model's with _stream.
+    a step takes, by default those by which the model listens (docs/streams.md), or else as few as
+    can be; a multiple of the product of the strides along time. ``delay``: input frames that an
+    answer may be late, for layers that look ahead. ``name``: in C, by default the model's with
+    _stream.
 
     As soon as as many frames were taken as the window has, the outputs are the window model's on
     the last ones, byte for byte; an output along time has its newest frames. docs/states.md says
@@ -130,7 +131,10 @@ def stream(
             f"A {type(model).__name__} cannot be streamed.",
             "Quantize it first: nanotool.stream(nanotool.quantize(model, data), axis=-1).",
         )
-    return QuantizedModel(stream_graph(graph, axis, step, delay=delay, name=name).graph)
+    made = stream_graph(graph, axis, step, delay=delay, name=name)
+    if made.dropped:
+        warnings.warn(made.dropped, NanoWarning, stacklevel=2)
+    return QuantizedModel(made.graph)
 
 
 def load(path: Path | str) -> QuantizedModel:

@@ -102,6 +102,7 @@ class Streamed:
     filled: int  # steps until the window is full of frames: from then on, bytes are the window's
     ends: tuple[End | None, ...]  # one an output; None: it has no time, and is the window's
     whole: tuple[str, ...]  # layers that read all frames of the window
+    dropped: str = ""  # why the model of steps does not listen, where that of windows does
 
 
 def _whole(_layer: Layer[Any], _axes: Axes, _frames: int) -> Along | None:
@@ -305,9 +306,11 @@ class _Streaming:
         return along.of(layer.op)(layer, axes, frames)
 
     def choose_step(self, step: int | None) -> None:
-        """Take ``step``, or the smallest one there is."""
+        """Take ``step``; or the one by which the model listens, or else the smallest."""
         smallest = math.lcm(*(track.rate for track in self.tracks.values()))
-        self.step = smallest if step is None else step
+        hop = smallest if self.graph.stream is None else self.graph.stream.hop
+        usual = smallest if hop % smallest else hop
+        self.step = usual if step is None else step
         if self.step >= 1 and self.step % smallest == 0:
             return
         stride = {name: rule.stride for name, rule in self.rules.items() if name in self.tracks}
@@ -582,7 +585,9 @@ def stream_graph(
     work.check_outputs()
     result = work.build(name or f"{graph.name[:57]}_stream")
     filled = -(-frames // work.step)
-    result = replace(result, stream=_rule_of(graph, result, work.step, filled))
+    dropped = _why_dropped(graph, result, work.step)
+    kept = None if dropped or graph.stream is None else _rule_of(graph.stream, filled)
+    result = replace(result, stream=kept)
     validate(result)
     whole = [
         op.name
@@ -590,15 +595,30 @@ def stream_graph(
         if op.name not in work.rules and any(tensor in work.tracks for tensor in op.inputs)
     ]
     ends = tuple(work.end(output) for output in graph.outputs)
-    return Streamed(result, work.step, filled, ends, tuple(whole))
+    return Streamed(result, work.step, filled, ends, tuple(whole), dropped)
 
 
-def _rule_of(graph: QGraph, result: QGraph, step: int, filled: int) -> StreamRule | None:
-    """What is around the model, where it was made for as many new frames and the same answer."""
-    rule = graph.stream
-    same = result.output_tensors[0].shape == graph.output_tensors[0].shape
-    if rule is None or rule.hop != step or not same:
-        return None
+def _why_dropped(graph: QGraph, result: QGraph, step: int) -> str:
+    """Why what is around the model, front end and rule, does not fit its steps; "" if it does, or
+    there is nothing."""
+    if graph.stream is None:
+        return ""
+    if graph.stream.hop != step:
+        return (
+            f"{graph.name} listens by {graph.stream.hop} new frames, a step takes {step}: its "
+            f"front end and rule are left out. A step of {graph.stream.hop} keeps them."
+        )
+    before, after = (one.output_tensors[0] for one in (graph, result))
+    if before.shape == after.shape:
+        return ""
+    return (
+        f"The rule of {graph.name} decides by an output of {before.size} elements, a step yields "
+        f"{after.size}: its front end and rule are left out."
+    )
+
+
+def _rule_of(rule: StreamRule, filled: int) -> StreamRule:
+    """What is around the model, which decides once the window is full."""
     warm_up = max(rule.rule.warm_up, filled - 1)
     return replace(rule, rule=replace(rule.rule, warm_up=warm_up))
 

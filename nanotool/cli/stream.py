@@ -17,6 +17,7 @@ from nanotool.cli.common import (
     out,
     plan_model,
     print_json,
+    warn,
 )
 
 EPILOG = examples(
@@ -41,12 +42,14 @@ def command(
     step: Annotated[
         int | None,
         typer.Option(
-            min=1, help="New frames in a step. [default: as few as can be]", show_default=False
+            min=1, show_default=False,
+            help="New frames in a step. [default: those by which the model listens, or as few as "
+            "can be]",
         ),
     ] = None,
     delay: Annotated[int, typer.Option(min=0, help="Frames that an answer may be late.")] = 0,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Turn a model of windows into one of steps, which computes only what is new.
 
     A step takes the new frames. Once as many were taken as the window has, its bytes are those of
@@ -64,6 +67,8 @@ def command(
     made = stream_graph(graph, _axes(axis), step, delay=delay)
     (before, old), (after, new) = (plan_model(one, "portable") for one in (graph, made.graph))
     qfile.save(made.graph, output)
+    if made.dropped:
+        warn(made.dropped)
     if as_json:
         print_json(
             {
@@ -74,6 +79,7 @@ def command(
                 "arena_bytes": {"window": old.arena_size, "step": new.arena_size},
                 "state_bytes": new.state_size,
                 "over_the_window": made.whole,
+                "listens": made.graph.stream is not None,
             }
         )
         return

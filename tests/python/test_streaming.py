@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from float_nets import settle
+from listening import listener, one_class
 from numpy.typing import NDArray
 from random_graphs import random_graph
 from streamable import random_window_model
@@ -18,10 +19,11 @@ from typer.testing import CliRunner
 
 import nanotool
 from nanotool.cli import app
-from nanotool.errors import NanoError
+from nanotool.errors import NanoError, NanoWarning
 from nanotool.ir import QGraph
 from nanotool.pipeline import prepare
 from nanotool.runtime import Runtime
+from nanotool.sensing.description import Rule
 from nanotool.simulate import simulate, simulate_all, simulate_steps
 from nanotool.streaming import Streamed, stream_graph
 
@@ -117,6 +119,16 @@ def test_torch() -> None:
     for end in range(32, 51):
         (window,) = model.run(x[None, :, end - 32 : end])
         np.testing.assert_array_equal(got[end - 1].ravel(), window.reshape(3, -1)[:, -1])
+
+
+def test_a_model_that_listens_keeps_its_ears() -> None:
+    """Where a step takes the frames by which it moved on: that is the default. Else it is told."""
+    graph = listener(Rule((one_class(5.0),), window=2, warm_up=1), hop=2, frames=4)
+    made = stream_graph(graph, 0)
+    assert made.step == 2 and not made.dropped
+    assert made.graph.stream is not None and made.graph.stream.rule.warm_up == made.filled - 1
+    with pytest.warns(NanoWarning, match="by 2 new frames, a step takes 1"):
+        assert nanotool.stream(graph, axis=0, step=1).graph.stream is None
 
 
 def test_what_looks_ahead() -> None:

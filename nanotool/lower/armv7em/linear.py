@@ -85,8 +85,8 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Three pixels at a time, one group of channels. One pixel of all of the input is a dense layer,
-    and goes its way: where memory is to be small to the portable kernel."""
+    """Three pixels at a time, one group of channels. One pixel of all of the input is a dense
+    layer, and goes its way: where memory is to be small to the portable kernel."""
     op = layer.op
     if op.groups != 1:
         return None
