@@ -19,6 +19,7 @@ from nanotool.version import __version__ as __version__
 if TYPE_CHECKING:
     from nanotool.api import QuantizedModel, load, quantize, stream
     from nanotool.errors import NanoError
+    from nanotool.frontends.torch.functions import elementwise
     from nanotool.sequential.calibration import (
         calibrate_model,
         compute_activation_scale_params,
@@ -36,6 +37,7 @@ _HOMES = {
     "calibrate_model": "nanotool.sequential.calibration",
     "compute_activation_scale_params": "nanotool.sequential.calibration",
     "compute_requant_params": "nanotool.sequential.calibration",
+    "elementwise": "nanotool.frontends.torch.functions",
     "export_to_c": "nanotool.sequential.calibration",
     "load": "nanotool.api",
     "quantize": "nanotool.api",
@@ -51,6 +53,7 @@ __all__ = [
     "calibrate_model",
     "compute_activation_scale_params",
     "compute_requant_params",
+    "elementwise",
     "export_to_c",
     "load",
     "quantize",

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import numerics, unary
+from nanotool import numerics
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
@@ -39,12 +39,13 @@ from nanotool.ir import (
     Reshape,
     Resize,
     Slice,
+    Table,
     Transpose,
     Unary,
 )
 from nanotool.numerics import Int64Array
 from nanotool.ops import Layer, Registry, layer_of
-from nanotool.ops.shape import averaged
+from nanotool.ops.shape import averaged, entries_of
 from nanotool.ops.taps import Masks, transpose_taps, window_taps
 from nanotool.simulate import run_layer
 
@@ -238,10 +239,9 @@ def _mean(layer: Layer[Mean], source: Range) -> Range:
     return _requantized(total, multiplier, target.zero_point, layer.clamp)
 
 
-@_interval(Unary)
-def _unary(layer: Layer[Unary], source: Range) -> Range:
-    given, target = layer.input, layer.output
-    entries = unary.table(layer.op.function, given, target, layer.clamp).astype(np.int64)
+@_interval(Unary, Table)
+def _table(layer: Layer[Unary | Table], source: Range) -> Range:
+    entries = entries_of(layer).astype(np.int64)
     ends, which = np.unique(np.stack([source.low, source.high]), axis=1, return_inverse=True)
     looked_up = [entries[low - INT8_MIN : high - INT8_MIN + 1] for low, high in ends.T]
     least = np.array([part.min() for part in looked_up])
@@ -272,8 +272,11 @@ def _quantize(layer: Layer[Quantize], source: Range) -> Range:
 
 @_interval(Binary)
 def _binary(layer: Layer[Binary], a: Range, b: Range) -> Range:
-    """Each function is monotone in one operand if the other is fixed: extremes are in corners."""
+    """Each function is monotone in one operand if the other is fixed: extremes are in corners. A
+    quotient is not."""
     (first, second), target = layer.inputs, layer.output
+    if layer.op.function == "div":
+        return whole(target, layer.clamp)
     if layer.op.function == "mul":
         multiplier = numerics.mul_multiplier(first.scale, second.scale, target.scale)
         product = np.array(255 * 255)

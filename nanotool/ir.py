@@ -12,7 +12,7 @@ in place, and arrays are read-only once they are in a graph.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -97,6 +97,16 @@ class Unary:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """An element-wise function of one input that `Unary` does not know: ``entries[i]`` is the
+    output for the input i - 128, clamp aside. ``function`` is what people call it. Only in a
+    QGraph; the quantizer makes it of a `Function`."""
+
+    function: str
+    entries: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Softmax:
     """exp(beta x) / sum exp(beta x) over the last axis."""
 
@@ -128,8 +138,9 @@ class ConvTranspose2D:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Element-wise function of two tensors: "add", "sub", "mul", "maximum" or "minimum". Shapes
-    broadcast as in NumPy: aligned at the last axis, a 1 stretches."""
+    """Element-wise function of two tensors: "add", "sub", "mul", "div", "maximum" or "minimum".
+    Shapes broadcast as in NumPy: aligned at the last axis, a 1 stretches. In a QGraph a divisor of
+    0 counts as one step."""
 
     function: str
 
@@ -252,6 +263,15 @@ class Clamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """Any element-wise function of one input: ``real`` computes it on float64 arrays, NaN where it
+    is not defined. Only in a Graph."""
+
+    function: str  # what people call it
+    real: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchNorm:
     """y = x * weight + bias, already reduced from its four vectors: one number each per channel (of
     C, H, W or of a vector), or one number for all elements. Only in a Graph."""
@@ -263,6 +283,7 @@ Op: TypeAlias = (
     | MaxPool2D
     | AveragePool2D
     | Unary
+    | Table
     | Softmax
     | Reshape
     | Transpose
@@ -281,6 +302,7 @@ Op: TypeAlias = (
     | Lstm
     | Svdf
     | Clamp
+    | Function
     | BatchNorm
 )
 

@@ -346,9 +346,12 @@ def _trial(value: Json) -> Trial:
     )
 
 
+MOST_NUMBERS = 2**16 - 1  # of one attribute: as many elements as an axis may have
+
+
 def _ints(value: Json, what: str) -> tuple[int, ...]:
     items = _list(value, what)
-    if len(items) > 64:
+    if len(items) > MOST_NUMBERS:
         _bad(f"{what} is too long")
     return tuple(_int(item, what) for item in items)
 

@@ -59,6 +59,7 @@ from nanotool.ir import (
     Slice,
     Softmax,
     State,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -150,7 +151,7 @@ def _pad(layer: Layer[Pad], axes: Axes, _frames: int) -> Along | None:
     return Along(axis, replace(layer.op, before=tuple(before), after=tuple(after)), first)
 
 
-@along(Unary, Quantize)
+@along(Unary, Table, Quantize)
 def _elementwise(layer: Layer[Op], axes: Axes, _frames: int) -> Along | None:
     axis = axes[0]
     return None if axis is None else Along(axis, layer.op)

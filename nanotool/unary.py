@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -414,6 +415,25 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return float(np.float32(value)) if abs(value) <= np.finfo(np.float32).max else None
+
+
+def is_title(function: str) -> bool:
+    """Whether ``function`` can stand in comments, listings and reports as it is."""
+    return re.fullmatch(r"[\w.:+-]{1,64}", function, re.ASCII) is not None
+
+
+def tabulated(real: RealFunction, source: QTensor, target: QTensor) -> tuple[int, ...]:
+    """The 256 entries of any function: the nearest int8, halves away from zero. Where it has no
+    value, it has that of the nearest input that has one; 0 if there is none."""
+    x = (INPUTS - source.zero_point).astype(np.float64) * source.scale
+    with np.errstate(all="ignore"):
+        y = np.asarray(real(x), np.float64)
+    known = np.flatnonzero(~np.isnan(y))
+    if known.size == 0:
+        return (target.zero_point,) * INPUTS.size
+    nearest = known[np.abs(np.arange(INPUTS.size)[:, None] - known).argmin(axis=1)]
+    clipped = np.clip(_nearest(y[nearest], target), INT8_MIN, INT8_MAX)
+    return tuple(int(entry) for entry in clipped)
 
 
 def fixed_output(function: str) -> tuple[float, int] | None:

@@ -19,6 +19,7 @@ from nanotool.ir import (
     QTensor,
     Quantize,
     Struct,
+    Table,
     Unary,
 )
 from nanotool.lower.layer import (
@@ -35,16 +36,15 @@ from nanotool.lower.layer import (
     store,
     wide,
 )
+from nanotool.ops.shape import entries_of
 
 # --- One element ----------------------------------------------------------------------------------
 
 
-@lowers(Unary)
-def _unary(layer: TargetLayer[Unary]) -> Call:
+@lowers(Unary, Table)
+def _function(layer: TargetLayer[Unary | Table]) -> Call:
     """A table of 256 bytes."""
-    op = layer.op
-    entries = unary.table(op.function, layer.input, layer.output, layer.clamp)
-    return _table(layer, entries, op.function)
+    return _table(layer, entries_of(layer), layer.op.function)
 
 
 def _table(layer: TargetLayer[Op], entries: Int8Array, what: str) -> Call:
@@ -131,9 +131,13 @@ def _as_int8(tensor: QTensor) -> QTensor:
 
 @lowers(Binary)
 def _binary(layer: TargetLayer[Binary]) -> Call:
-    """add, sub, mul, maximum, minimum."""
+    """add, sub, mul, div, maximum, minimum."""
     op = layer.op
-    lowering = {"add": _add, "sub": _add, "mul": _mul, "maximum": _extremum, "minimum": _extremum}
+    lowering = {
+        **dict.fromkeys(("add", "sub"), _add),
+        **{"mul": _mul, "div": _div},
+        **dict.fromkeys(("maximum", "minimum"), _extremum),
+    }
     try:
         params = lowering[op.function](op.function, layer)
     except KeyError:
@@ -160,6 +164,13 @@ def _mul(_function: str, layer: TargetLayer[Op]) -> Struct:
     ratio = numerics.mul_multiplier(a.scale, b.scale, layer.output.scale)
     fields = (*operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
     return Struct("nano_mul_params", fields)
+
+
+def _div(_function: str, layer: TargetLayer[Op]) -> Struct:
+    a, b = layer.inputs
+    ratio = numerics.div_multiplier(a.scale, b.scale, layer.output.scale)
+    fields = (*operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
+    return Struct("nano_div_params", fields)
 
 
 def _extremum(_function: str, layer: TargetLayer[Op]) -> Struct:

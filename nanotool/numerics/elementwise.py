@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array
+from nanotool.numerics.fixed_point import leading_zeros, one_over_one_plus
 from nanotool.numerics.rounding import (
     Multiplier,
+    doubling_high_multiply,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     requantize,
+    rounding_divide_by_pot,
     wrap_int32,
 )
 
@@ -130,6 +133,53 @@ def prelu(
     negative = requantize(x * alpha_difference, *parameters.negative, zero_point, *clamp)
     result: Int8Array = np.where(x >= 0, positive, negative)
     return result
+
+
+# --- Division -------------------------------------------------------------------------------------
+
+DIV_SHIFT_MAX = 23  # beyond it TensorFlow Lite would shift to the wrong side
+
+
+def div_multiplier(input1_scale: float, input2_scale: float, output_scale: float) -> Multiplier:
+    """Of a quotient: input1 / (input2 · output) in double precision. InvalidModel where the
+    quotient of two steps would be 2^23 steps of the output and more."""
+    scale1, scale2, output = _float32(input1_scale, input2_scale, output_scale)
+    multiplier, shift = quantize_multiplier(scale1 / (scale2 * output))
+    if shift > DIV_SHIFT_MAX:
+        raise InvalidModel(
+            f"An output scale of {output_scale:g} is too fine for a quotient of scales "
+            f"{input1_scale:g} and {input2_scale:g}.",
+            "Calibrate it on real data.",
+        )
+    return multiplier, shift
+
+
+def div(
+    difference1: NDArray[Any],
+    difference2: NDArray[Any],
+    multiplier: Multiplier,
+    zero_point: int,
+    clamp: Clamp = (INT8_MIN, INT8_MAX),
+) -> Int8Array:
+    """The quotient of two inputs, both less their zero points; a divisor of 0 counts as 1.
+
+    The divisor's reciprocal as a fraction of 31 bits times the dividend, shifted to the left as far
+    as it goes; then the multiplier. TensorFlow Lite's DivElementwise.
+    """
+    a, b = np.broadcast_arrays(np.asarray(difference1, np.int64), np.asarray(difference2, np.int64))
+    b = np.where(b == 0, 1, b)
+    a, b = np.where(b < 0, -a, a), np.abs(b)
+    zeros = leading_zeros(b)
+    reciprocal = one_over_one_plus((b << zeros) - (1 << 31))
+    # Leading bits like the sign's, less one.
+    room = leading_zeros(np.maximum(np.where(a < 0, 2 * -a - 1, a), 1)) - np.where(a < 0, 0, 1)
+    quotient = doubling_high_multiply(a << room, reciprocal)
+    right = (31 - zeros) + room - multiplier[1]
+    scaled = doubling_high_multiply(quotient, multiplier[0])
+    shifted = np.where(right > 31, 0, rounding_divide_by_pot(scaled, np.minimum(right, 31)))
+    shifted = np.where(a == 0, 0, shifted)
+    clipped: Int8Array = np.clip(shifted + zero_point, *clamp).astype(np.int8)
+    return clipped
 
 
 # --- Mean -----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Function,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -37,6 +38,7 @@ from nanotool.ir import (
     Slice,
     Softmax,
     Svdf,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -80,6 +82,9 @@ class Facts:
     fills: bool = False
     # What it sees of its inputs: outside, their values make no difference to it.
     useful_input: tuple[float, float] = (-math.inf, math.inf)
+    # A function of one element that is rounded from real numbers in any case: TensorFlow Lite Micro
+    # has no int8 form of it.
+    rounded: bool = False
     # It makes values beyond those that it reads, and stores them with a scale of its own.
     scales_output: bool = False
 
@@ -109,6 +114,7 @@ FACTS: Mapping[type[Op], Facts] = {
     Mean: replace(_SUM, tag="Mean"),
     # Element by element
     Unary: Facts("Unary", clamps=True, elementwise=True),
+    Table: Facts("Table", clamps=True, elementwise=True, rounded=True),
     Binary: replace(_SUM, tag="Binary", inputs=(2, 2), elementwise=True),
     PRelu: replace(_SUM, tag="PRelu", inputs=(2, 2), elementwise=True),
     Quantize: Facts("Quantize", types=True, elementwise=True),
@@ -129,6 +135,7 @@ FACTS: Mapping[type[Op], Facts] = {
     Resize: Facts("Resize", keeps_quantization=True),
     # In float graphs only
     Clamp: Facts("Clamp", int8=False, elementwise=True),
+    Function: Facts("Function", int8=False, clamps=True, elementwise=True, rounded=True),
     BatchNorm: Facts("BatchNorm", int8=False),
 }
 
@@ -141,6 +148,7 @@ def facts(op: Op) -> Facts:
             return replace(
                 general,
                 prescribed_output=unary.fixed_output(function),
+                rounded=not unary.definition(function).in_tflm,
                 useful_input=unary.USEFUL_INPUT.get(function, general.useful_input),
             )
         case Binary("maximum" | "minimum"):

@@ -27,6 +27,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Int8Array,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -41,6 +42,7 @@ from nanotool.ir import (
     Slice,
     Softmax,
     Svdf,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -52,7 +54,7 @@ RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
 LSTM_GATES = 4
 NEARLY = 1e-3  # so far TensorFlow Lite lets the scale of a softmax in int16 differ, relatively
 MAX_SIZE = 65535  # of a window's or resize's numbers
-BINARY_FUNCTIONS = ("add", "sub", "mul", "maximum", "minimum")
+BINARY_FUNCTIONS = ("add", "sub", "mul", "div", "maximum", "minimum")
 QUANTIZATIONS = {  # (from, to)
     *(("int8", "int8"), ("uint8", "int8"), ("float32", "int8")),
     *(("int8", "uint8"), ("int8", "float32")),
@@ -236,7 +238,28 @@ def _mean(layer: Layer[Mean]) -> Shape:
 
 @shape_rule(Unary)
 def _unary(layer: Layer[Unary]) -> Shape:
-    unary.table(layer.op.function, layer.input, layer.output, layer.clamp)
+    entries_of(layer)
+    return layer.input.shape
+
+
+def entries_of(layer: Layer[Unary | Table]) -> Int8Array:
+    """int8 [256]: the output for each input from -128 on, clamped."""
+    op = layer.op
+    if isinstance(op, Table):
+        clipped: Int8Array = np.clip(op.entries, *layer.clamp).astype(np.int8)
+        return clipped
+    return unary.table(op.function, layer.input, layer.output, layer.clamp)
+
+
+@shape_rule(Table)
+def _table(layer: Layer[Table]) -> Shape:
+    op = layer.op
+    if len(op.entries) != unary.INPUTS.size:
+        layer.refuse(f"a table has {unary.INPUTS.size} entries, not {len(op.entries)}")
+    if min(op.entries) < INT8_MIN or max(op.entries) > INT8_MAX:
+        layer.refuse("its entries are not within int8")
+    if not unary.is_title(op.function):
+        layer.refuse("its function's name is no short word", "Letters, digits and .:+-_ are fine.")
     return layer.input.shape
 
 
@@ -253,6 +276,8 @@ def _binary(layer: Layer[Binary]) -> Shape:
         layer.computes(numerics.add_parameters, *scales)
     elif op.function == "mul":
         layer.computes(numerics.mul_multiplier, *scales)
+    elif op.function == "div":
+        layer.computes(numerics.div_multiplier, *scales)
     return _broadcast(layer)
 
 

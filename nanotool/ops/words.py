@@ -13,6 +13,7 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     CumSum,
+    Function,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -23,6 +24,7 @@ from nanotool.ir import (
     Slice,
     Softmax,
     Svdf,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -47,7 +49,7 @@ def words(op: Op) -> str:
 
 def title(op: Op) -> str:
     """One word: its class, or its function."""
-    return op.function if isinstance(op, (Unary, Binary)) else type(op).__name__
+    return op.function if isinstance(op, (Unary, Table, Function, Binary)) else type(op).__name__
 
 
 def window_words(window: Window) -> str:
@@ -94,8 +96,8 @@ def _mean(op: Mean) -> str:
     return f"mean over {'axis' if len(op.axes) == 1 else 'axes'} {_list(op.axes)}"
 
 
-@_words(Unary, Binary)
-def _function(op: Unary | Binary) -> str:
+@_words(Unary, Table, Function, Binary)
+def _function(op: Unary | Table | Function | Binary) -> str:
     return op.function
 
 

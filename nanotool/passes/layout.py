@@ -27,6 +27,7 @@ from nanotool.ir import (
     CumSum,
     Dense,
     FloatArray,
+    Function,
     Graph,
     LogSoftmax,
     Lstm,
@@ -43,10 +44,11 @@ from nanotool.ir import (
     Slice,
     Softmax,
     Svdf,
+    Table,
     Transpose,
     Unary,
 )
-from nanotool.ops import FloatLayer, Registry, float_layer_of
+from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry, float_layer_of
 from nanotool.passes.rewrite import frozen, names, rebuilt, unique
 from nanotool.passes.views import (
     Atom,
@@ -285,7 +287,10 @@ def _units(dims: Axes, goal: Axis) -> Axes:
 
 Turn: TypeAlias = Callable[[_Turner, FloatLayer[Any]], View]  # -> the view of its output
 # Batch norms and clamps are gone before the layout pass; the quantizer is what brings a Quantize.
-_turns = Registry[Turn]("passes/layout.py", without=(Quantize,))
+# So is a table, of a function.
+_turns = Registry[Turn](
+    "passes/layout.py", operators=(*INT8_OPERATORS, Function), without=(Quantize, Table)
+)
 
 
 @_turns(Conv2D, ConvTranspose2D, MaxPool2D, AveragePool2D, Resize)
@@ -302,8 +307,8 @@ def _image(
     return View(layer.name, canonical(axes), axes)
 
 
-@_turns(Unary)
-def _in_any_order(turner: _Turner, layer: FloatLayer[Unary]) -> View:
+@_turns(Unary, Function)
+def _in_any_order(turner: _Turner, layer: FloatLayer[Unary | Function]) -> View:
     view = turner.view(layer)
     turner.emit(layer, [view.tensor], view.dims)
     return replace(view, tensor=layer.name, label="")

@@ -50,6 +50,8 @@ def _weighted(node: Node, scales: Sequence[float]) -> float:
 @finest_output(Binary)
 def _binary(node: Node, scales: Sequence[float]) -> float:
     assert isinstance(node.op, Binary)
+    if node.op.function == "div":
+        return FINEST_ONE * scales[0] / scales[1]
     if node.op.function == "mul":
         return FINEST_PRODUCT * scales[0] * scales[1]
     return FINEST_SUM * max(scales)

@@ -27,6 +27,7 @@ from nanotool.ir import (
     CumSum,
     Dense,
     FloatArray,
+    Function,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -40,6 +41,7 @@ from nanotool.ir import (
     Slice,
     Softmax,
     Svdf,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -188,6 +190,16 @@ def _unary(layer: FloatLayer[Unary], x: FloatArray) -> Data:
     return unary.definition(layer.op.function).real(x.astype(np.float64))
 
 
+@computes(Function)
+def _function(layer: FloatLayer[Function], x: FloatArray) -> Data:
+    return layer.op.real(x.astype(np.float64))
+
+
+@computes(Table)
+def _table(layer: FloatLayer[Table], x: FloatArray) -> Data:
+    raise NotImplementedError(f"{layer.name}: a table is of int8")
+
+
 @computes(Clamp)
 def _clamp(layer: FloatLayer[Clamp], x: FloatArray) -> Data:
     return np.clip(x, layer.op.low, layer.op.high)
@@ -197,6 +209,7 @@ _BINARY: dict[str, Callable[[Data, Data], Data]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
+    "div": np.divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
 }

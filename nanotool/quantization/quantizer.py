@@ -12,10 +12,10 @@ multiplication by less than 1/2.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
     UNCLAMPED,
+    Function,
     Graph,
     Int8Array,
     Node,
@@ -39,9 +40,10 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     State,
+    Table,
     Unary,
 )
-from nanotool.ops import facts
+from nanotool.ops import OPERATORS, Registry, facts
 from nanotool.passes.rewrite import unique
 from nanotool.progress import Progress
 from nanotool.quantization.calibrate import (
@@ -177,6 +179,22 @@ def _counted(
         step()
 
 
+# (operator, first input, output) -> the operator in a QGraph
+Int8Form: TypeAlias = Callable[[Any, QTensor, QTensor], Op]
+
+
+def _itself(op: Op, _source: QTensor, _target: QTensor) -> Op:
+    return op
+
+
+_int8_form = Registry[Int8Form]("quantizer", default=_itself, operators=OPERATORS)
+
+
+@_int8_form(Function)
+def _tabled(op: Function, source: QTensor, target: QTensor) -> Table:
+    return Table(op.function, unary.tabulated(op.real, source, target))
+
+
 @dataclass
 class _Quantizer:
     """The int8 graph as far as it is built."""
@@ -286,7 +304,7 @@ class _Quantizer:
 
     def _node(self, node: Node) -> None:
         what = facts(node.op)
-        if not what.int8:
+        if not (what.int8 or what.rounded):
             raise InvalidModel(
                 f"{node.name}: {type(node.op).__name__} has no int8 form.",
                 "Call nanotool.passes.canonicalize(graph) first.",
@@ -308,6 +326,7 @@ class _Quantizer:
         inputs = tuple(self._input(node, name, tensor) for name in inputs)
         if op in SATURATING:
             inputs = (self._seen(inputs[0], *what.useful_input),)
+        op = _int8_form.of(op)(op, self.tensors[inputs[0]], tensor)
         self.ops.append(QOp(node.name, op, inputs, clamp=quantized_clamp(node, tensor)))
 
     def _input(self, node: Node, name: str, output: QTensor) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import numerics, unary
+from nanotool import numerics
 from nanotool.errors import InvalidModel
 from nanotool.ir import (
     DTYPES,
@@ -19,9 +19,11 @@ from nanotool.ir import (
     PRelu,
     QTensor,
     Quantize,
+    Table,
     Unary,
 )
 from nanotool.ops import Layer
+from nanotool.ops.shape import entries_of
 from nanotool.simulate.kernels import kernel
 
 
@@ -37,12 +39,10 @@ def _centered(layer: Layer[Op], *inputs: NDArray[Any]) -> list[NDArray[np.int64]
     return [x.astype(np.int64) - tensor.zero_point for x, tensor in pairs]
 
 
-@kernel(Unary)
-def table(layer: Layer[Unary], x: Int8Array) -> Int8Array:
+@kernel(Unary, Table)
+def table(layer: Layer[Unary | Table], x: Int8Array) -> Int8Array:
     """out[i] = table[in[i] + 128]."""
-    source, target = layer.input, layer.output
-    entries = unary.table(layer.op.function, source, target, layer.clamp)
-    return np.take(entries, x.astype(np.int64) + 128)
+    return np.take(entries_of(layer), x.astype(np.int64) + 128)
 
 
 @kernel(Binary)
@@ -59,6 +59,9 @@ def binary(layer: Layer[Binary], a: Int8Array, b: Int8Array) -> Int8Array:
     if function == "mul":
         multiplier = numerics.mul_multiplier(*scales)
         return numerics.requantize(x * y, *multiplier, target.zero_point, *layer.clamp)
+    if function == "div":
+        multiplier = numerics.div_multiplier(*scales)
+        return numerics.div(x, y, multiplier, target.zero_point, layer.clamp)
     if function in ("add", "sub"):
         sums, subtract = numerics.add_parameters(*scales), function == "sub"
         return numerics.add(x, y, sums, target.zero_point, layer.clamp, subtract=subtract)

@@ -42,6 +42,7 @@ from nanotool.ir import (
     Shape,
     Slice,
     Softmax,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -329,6 +330,15 @@ def table(draw: Draw) -> None:
     draw.add(Unary(function), QTensor("output", source.shape, scale, zero_point), "input")
 
 
+@maker
+def own_table(draw: Draw) -> None:
+    """A function without a name."""
+    source = draw.input(draw.shape())
+    entries = tuple(int(entry) for entry in draw.rng.integers(-128, 128, 256))
+    target = QTensor("output", source.shape, draw.scale(source.scale), draw.between(-128, 127))
+    draw.add(Table("own", entries), target, "input", clamp=draw.clamp())
+
+
 def _operand_shapes(draw: Draw) -> tuple[Shape, Shape, Shape]:
     """Two that broadcast, and what they yield."""
     first = list(draw.shape())
@@ -352,6 +362,9 @@ def _binary(draw: Draw, function: str) -> None:
     )
     if function == "mul":
         target = QTensor("output", target.shape, a.scale * b.scale * 100, target.zero_point)
+    if function == "div":
+        scale = draw.scale(a.scale / b.scale)
+        target = QTensor("output", target.shape, scale, target.zero_point)
     if function in ("maximum", "minimum"):
         b, target = (QTensor(t.name, t.shape, a.scale, a.zero_point) for t in (b, target))
     order = ("a", "b") if draw.chance(0.5) else ("b", "a")
@@ -378,6 +391,11 @@ def sub(draw: Draw) -> None:
 @maker
 def mul(draw: Draw) -> None:
     _binary(draw, "mul")
+
+
+@maker
+def div(draw: Draw) -> None:
+    _binary(draw, "div")
 
 
 @maker

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch_cases import EVERY, FINE, IMAGE, SIGNAL, VECTOR, Forward, conv
 
+import nanotool
+from nanotool import qfile
 from nanotool.errors import UnsupportedOp
 from nanotool.frontends.torch import capture
 from nanotool.frontends.torch.fx_nodes import operator_name
@@ -24,12 +26,14 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     Dense,
+    Function,
     Graph,
     Mean,
     QGraph,
     Quantize,
     Reshape,
     Softmax,
+    Table,
     Transpose,
     Unary,
 )
@@ -43,7 +47,7 @@ from nanotool.simulate import simulate
 
 # Steps of the output scale over the calibration data: several roundings add up to more than one.
 LIMIT = 3.2
-ROUGH_LIMIT = {"sqrt": 17, "rsqrt": 16, "log": 10, "norm": 3}
+ROUGH_LIMIT = {"sqrt": 17, "rsqrt": 16, "log": 10, "norm": 3, "quotient": 6, "logic": 12}
 # TensorFlow Lite's average pools have SAME or VALID padding only.
 NOT_IN_TFLITE = {"avg pool ceil", "cumulative sum", "cumulative sum of rows"}
 
@@ -86,7 +90,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
         call(walk, node)
         made = {type(one.op) for one in walk.nodes[before:]}
         if made:
-            makes = HANDLERS.makes[operator_name(node).rstrip("_")]
+            makes = HANDLERS.makes.get(operator_name(node).rstrip("_"), (Function,))
             assert {op for op in made if not FACTS[op].moves} <= set(makes), node
 
     monkeypatch.setattr(Walk, "_call", checked)
@@ -150,6 +154,30 @@ def test_argmax_as_output(function: Any, shape: tuple[int, ...]) -> None:
     assert (found == reference(model, x)).mean() > 0.97  # near draws may fall either way
     assert [entry.tensor for entry in graph.quality] == list(graph.tensors)[:-1]
     same_everywhere(graph, x[:20])
+
+
+@nanotool.elementwise
+def triangle(x: torch.Tensor) -> torch.Tensor:
+    """With a branch and a loop, in which torch.export does not look."""
+    for _ in range(2):
+        x = x.abs() - 0.5 if bool(x.isfinite().all()) else x
+    return x
+
+
+def test_a_function_of_ones_own_is_a_table() -> None:
+    model = nn.Sequential(nn.Linear(12, 8), Forward(triangle), nn.Linear(8, 3))
+    x = random_input(64, *VECTOR)
+    assert steps(graph := int8_of(model, x), model, x) <= LIMIT
+    assert [type(op.op) for op in graph.ops] == [Dense, Table, Dense]
+    torch.autograd.gradcheck(triangle, torch.randn(5, dtype=torch.float64, requires_grad=True))
+    assert qfile.from_bytes(qfile.to_bytes(graph)).ops[1].op == graph.ops[1].op
+
+
+def test_functions_of_one_tensor_become_one() -> None:
+    snake = Forward(lambda x, a: (y := a(x)) + torch.sin(3 * y) ** 2 / 3, conv())
+    assert kinds(graph_of(snake, *IMAGE)) == [Conv2D, Function]
+    shared = Forward(lambda x, a: torch.cat([y := torch.sin(a(x)), y.exp()], 1), conv())
+    assert kinds(graph_of(shared, *IMAGE)) == [Conv2D, Function, Unary, Concat]
 
 
 # --- Folding --------------------------------------------------------------------------------------

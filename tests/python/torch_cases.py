@@ -250,6 +250,14 @@ FINE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "celu": (nn.CELU(0.7), IMAGE),
     "exp": (Forward(lambda x: torch.exp(x * 0.5)), IMAGE),
     "abs": (Forward(torch.abs), IMAGE),
+    "mish": (nn.Mish(), IMAGE),
+    "softplus": (nn.Softplus(2), IMAGE),
+    "sine": (Forward(torch.sin), IMAGE),
+    "power": (Forward(lambda x: 2 ** x.abs().pow(1.5)), IMAGE),
+    "reciprocal": (Forward(lambda x: 3 / (x.abs() + 2)), IMAGE),
+    "choice": (Forward(lambda x, a: torch.where((y := a(x)) > x, y, x), conv()), IMAGE),
+    "choice of one": (Forward(lambda x: torch.where(x > 0, x, 0.1 * x)), IMAGE),
+    "masked": (Forward(lambda x: x.masked_fill(torch.eye(6, 8) > 0, 2.0)), IMAGE),
     "square": (Forward(lambda x: x**2), IMAGE),
     "product with itself": (Forward(lambda x: x * x), IMAGE),
     "log softmax": (nn.LogSoftmax(1), VECTOR),
@@ -272,6 +280,8 @@ FINE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }
 
 ROUGH: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "logic": (Forward(lambda x: ((x > 0) & ~(x > 2)).float() * (2 * x - x * x)), IMAGE),
+    "quotient": (Forward(lambda x, a: x / (a(x).abs() + 1), conv()), IMAGE),
     "sqrt": (Forward(lambda x: torch.sqrt(x.abs())), IMAGE),
     "rsqrt": (Forward(lambda x: torch.rsqrt(x.square() + 0.5)), IMAGE),
     "log": (Forward(lambda x: torch.log(x.abs() + 0.25)), IMAGE),

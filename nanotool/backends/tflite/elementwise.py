@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import tflite
 
-from nanotool import unary
+from nanotool import numerics, unary
 from nanotool.backends.tflite.clamp import clamped
 from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
-from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, Quantize, Unary
+from nanotool.errors import UnsupportedOp
+from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, Quantize, Table, Unary
 from nanotool.ops import Layer
+from nanotool.ops.shape import entries_of
 
 _UNARY: dict[str, tuple[int, str]] = {  # by the name in front of the colon
     "abs": (Codes.ABS, "AbsOptions"),
@@ -27,6 +29,10 @@ _UNARY: dict[str, tuple[int, str]] = {  # by the name in front of the colon
     "tanh": (Codes.TANH, ""),
 }
 _LOOKUP = (Codes.CAST, Codes.ADD, Codes.GATHER)  # of a function that TFLite Micro lacks
+
+
+# Of a quotient's multiplier: with less, TensorFlow Lite Micro shifts some elements by over 31 bits.
+LEAST_DIV_SHIFT = 7
 
 
 @emits(Unary, writes=(*(code for code, _ in _UNARY.values()), *_LOOKUP))
@@ -59,6 +65,7 @@ def _unary(file: File, layer: Layer[Unary]) -> None:
     clamped(file, op, write, fuses=False)
 
 
+@emits(Table, writes=_LOOKUP)
 def _table(file: File, layer: Layer[Any]) -> None:
     """Any function of int8: look up input + 128 in its 256 values (CAST, ADD, GATHER)."""
     op = layer.qop
@@ -77,7 +84,7 @@ def _table(file: File, layer: Layer[Any]) -> None:
     offset = file.numbers(f"{op.name}/offset", -INT8_MIN)
     index = file.integers(f"{op.name}/index", shape)
     file.operator(Codes.ADD, (wide, offset), index, "AddOptions", FusedActivationFunction=0)
-    entries = unary.table(layer.op.function, file.source(op), target, op.clamp)
+    entries = entries_of(layer)
     table = file.constant(f"{op.name}/table", entries, (target.scale,), target.zero_point)
     file.operator(Codes.GATHER, (table, index), file.index[op.name], "GatherOptions", Axis=0)
 
@@ -86,6 +93,7 @@ _BINARY: dict[str, tuple[int, str, bool]] = {  # operator, options, whether it f
     "add": (Codes.ADD, "AddOptions", True),
     "sub": (Codes.SUB, "SubOptions", True),
     "mul": (Codes.MUL, "MulOptions", True),
+    "div": (Codes.DIV, "DivOptions", True),
     "maximum": (Codes.MAXIMUM, "MaximumMinimumOptions", False),
     "minimum": (Codes.MINIMUM, "MaximumMinimumOptions", False),
 }
@@ -95,6 +103,13 @@ _BINARY: dict[str, tuple[int, str, bool]] = {  # operator, options, whether it f
 def _binary(file: File, layer: Layer[Binary]) -> None:
     op = layer.qop
     code, options, fuses = _BINARY[layer.op.function]
+    scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
+    if layer.op.function == "div" and numerics.div_multiplier(*scales)[1] < LEAST_DIV_SHIFT:
+        raise UnsupportedOp(
+            op.name,
+            "a quotient of so coarse a scale in a .tflite file",
+            "TensorFlow Lite Micro would shift by more than 31 bits: export C source.",
+        )
 
     def write(output: int, activation: int) -> None:
         fields = {"FusedActivationFunction": activation} if fuses else {}

@@ -48,6 +48,11 @@ def _mul(call: Call) -> None:
     _elementwise(call, Binary("mul"), call.options(schema.MulOptions).fused_activation)
 
 
+@imports("DIV", Binary, 2, 2)
+def _div(call: Call) -> None:
+    _elementwise(call, Binary("div"), call.options(schema.DivOptions).fused_activation)
+
+
 @imports("MAXIMUM", Binary, 2, 2)
 def _maximum(call: Call) -> None:
     _elementwise(call, Binary("maximum"))

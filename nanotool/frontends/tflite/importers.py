@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nanotool.frontends.tflite.builder import Call
-from nanotool.ir import Op
+from nanotool.ir import Op, Table
 from nanotool.ops import Reads
 
 Import: TypeAlias = Callable[[Call], None]
@@ -31,7 +31,9 @@ class Importer:
     border: bool = False  # its tensors may be other than INT8
 
 
-IMPORTERS = Reads[Importer]("frontends/tflite")  # by the operator's name in the schema
+IMPORTERS = Reads[Importer](
+    "frontends/tflite", without=(Table,)
+)  # by the operator's name in the schema
 
 
 def imports(

@@ -26,7 +26,6 @@ INSTEAD = {
     "CAST": _TABLE,
     "CUSTOM": _ON_THE_HOST,
     "DEPTH_TO_SPACE": "Use a transposed convolution or a resize.",
-    "DIV": "Multiply by the reciprocal, a constant.",
     "EQUAL": _COMPARISON,
     "GATHER": f"{_TABLE} For others, use slices with fixed places.",
     "GREATER": _COMPARISON,

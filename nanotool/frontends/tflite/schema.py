@@ -184,6 +184,13 @@ class SubOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DivOptions:
+    """Of DIV."""
+
+    fused_activation: str = slot(0, ACTIVATION, "NONE")
+
+
+@dataclass(frozen=True, slots=True)
 class MulOptions:
     """Of MUL."""
 
@@ -408,6 +415,7 @@ Options: TypeAlias = (
     | Conv2DOptions
     | CumsumOptions
     | DepthwiseConv2DOptions
+    | DivOptions
     | FullyConnectedOptions
     | GeluOptions
     | LeakyReluOptions
@@ -443,6 +451,7 @@ OPTIONS: dict[str, type[Options]] = {
     "CONV_2D": Conv2DOptions,
     "CUMSUM": CumsumOptions,
     "DEPTHWISE_CONV_2D": DepthwiseConv2DOptions,
+    "DIV": DivOptions,
     "FULLY_CONNECTED": FullyConnectedOptions,
     "GELU": GeluOptions,
     "LEAKY_RELU": LeakyReluOptions,

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import fx
 
+from nanotool.frontends.torch.functions import table_of_one
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import ArgMax, BatchNorm, Binary, Clamp, Shape, Unary
+from nanotool.ir import ArgMax, BatchNorm, Binary, Clamp, Function, Shape, Unary
 
 _OUT_OF_ORDER = "Keep the batch as the first axis of both: x * gate.view(-1, C, 1, 1)."
 
@@ -130,17 +131,17 @@ def _sum(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """self ± alpha · other."""
     alpha = walk.number(args.get("alpha", 1), "alpha")
     sign = 1.0 if operator_name(node).rstrip("_") == "add" else -1.0
-    return _weighted_sum(walk, (1.0, args["self"]), (sign * alpha, args["other"]))
+    return weighted_sum(walk, (1.0, args["self"]), (sign * alpha, args["other"]))
 
 
 @handles("rsub", makes=(Binary, BatchNorm))
 def _reverse_difference(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """other - alpha · self."""
     alpha = walk.number(args.get("alpha", 1), "alpha")
-    return _weighted_sum(walk, (1.0, args["other"]), (-alpha, args["self"]))
+    return weighted_sum(walk, (1.0, args["other"]), (-alpha, args["self"]))
 
 
-def _weighted_sum(walk: Walk, first: tuple[float, Any], second: tuple[float, Any]) -> str:
+def weighted_sum(walk: Walk, first: tuple[float, Any], second: tuple[float, Any]) -> str:
     """The sum of two terms, each a factor and an argument."""
     (weight1, a), (weight2, b) = first, second
     rank = _rank(walk, a, b)
@@ -200,21 +201,27 @@ def _times_constant(walk: Walk, source: str, constant: NDArray[np.float64]) -> s
     return _emit(walk, "mul", source, walk.add_constant(constant))
 
 
-@handles("div", "divide", "true_divide", makes=(Binary, BatchNorm))
+@handles("div", "divide", "true_divide", makes=(Binary, BatchNorm, Function))
 def _quotient(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """A number over an activation is a table."""
     if args.get("rounding_mode") is not None:
-        walk.refuse("a division that rounds", "Leave rounding_mode out.")
+        result = table_of_one(walk, args, node)
+        if result is None:
+            walk.refuse("a division that rounds", "Leave rounding_mode out.")
+        return result
     if walk.is_activation(args["other"]):
-        walk.refuse(
-            f"a division by an activation, {walk.shapes_of_inputs(node)}",
-            "Multiply by torch.rsqrt(x.square()), or divide by a constant.",
-        )
+        result = table_of_one(walk, args, node)
+        if result is not None:
+            return result
+        rank = _rank(walk, args["self"], args["other"])
+        dividend, divisor = (_operand(walk, args[name], rank) for name in ("self", "other"))
+        return _emit(walk, "div", dividend, divisor)
     source = walk.source(args["self"])
-    divisor = _constant(walk, args["other"], len(walk.shapes[source]))
-    assert divisor is not None
-    if not divisor.all():
+    constant = _constant(walk, args["other"], len(walk.shapes[source]))
+    assert constant is not None
+    if not constant.all():
         walk.refuse("a division by zero", "Add a small number to the divisor.")
-    return _times_constant(walk, source, 1 / divisor)
+    return _times_constant(walk, source, 1 / constant)
 
 
 # --- The larger, the smaller, the place of the largest --------------------------------------------

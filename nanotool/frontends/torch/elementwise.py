@@ -9,9 +9,10 @@ from torch import fx
 
 from nanotool import unary
 from nanotool.frontends.torch.arithmetic import affine, binary, scaled
+from nanotool.frontends.torch.functions import table_of_one
 from nanotool.frontends.torch.fx_nodes import Arguments
 from nanotool.frontends.torch.walk import Handler, Walk, handles
-from nanotool.ir import BatchNorm, Binary, Clamp, PRelu, Unary
+from nanotool.ir import BatchNorm, Binary, Clamp, Function, PRelu, Unary
 
 
 def _emit(walk: Walk, function: str, source: str) -> str:
@@ -85,16 +86,25 @@ def _gelu(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return _emit(walk, name, walk.source(args["self"]))
 
 
-@handles("pow", makes=Unary)
-def _power(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+@handles("pow", makes=(Unary, Function))
+def _power(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """A number to the power of an activation is a table, too."""
+    if walk.is_activation(args["exponent"]):
+        result = table_of_one(walk, args, node)
+        if result is None:
+            walk.refuse("a power of two activations", "Use a number for one of them.")
+        return result
     exponent = walk.number(args["exponent"], "exponent")
     source = walk.source(args["self"])
     if exponent == 1:
         return source
     names = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt"}
-    if exponent not in names:
-        walk.refuse(f"a power of {exponent:g}", "Powers are 2, 0.5 and -0.5; multiply for others.")
-    return _emit(walk, names[exponent], source)
+    if exponent in names:
+        return _emit(walk, names[exponent], source)
+    result = table_of_one(walk, args, node)
+    if result is None:
+        walk.refuse(f"a power of {exponent:g}", "Give the exponent as a number.")
+    return result
 
 
 # --- Functions with a parameter -------------------------------------------------------------------

@@ -9,9 +9,7 @@ _CELL = (
 )
 _NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
 ATTENTION = "Products of two activations over an axis are not in this version: use Conv or Linear."
-_SMOOTH = "Use nn.GELU, nn.SiLU, nn.ELU or nn.ReLU."
 _BORDER = "Pad with zeros or a constant: padding_mode='zeros'."
-_BRANCH = "Use arithmetic that is the same for every sample: clamp, torch.maximum, torch.minimum."
 
 _DECOMPOSED = (
     "The program was decomposed into smaller operators: save torch.export.export(model.eval(), "
@@ -47,21 +45,6 @@ HINTS = {
     "bmm": ATTENTION,
     "einsum": ATTENTION,
     "embedding": "Look the rows up before the model, and feed them.",
-    "softplus": _SMOOTH,
-    "mish": _SMOOTH,
-    "softsign": _SMOOTH,
-    "log_sigmoid": _SMOOTH,
-    "hardshrink": _SMOOTH,
-    "softshrink": _SMOOTH,
-    "threshold": "Use nn.ReLU, or clamp(min=...).",
-    "glu": "Use a Conv2d (or Linear) and a Sigmoid gate: a, b = x.chunk(2, 1); a * b.sigmoid().",
-    "reciprocal": "Divisions by an activation have no int8 form: use torch.rsqrt(x.square()).",
-    "where": _BRANCH,
-    "gt": _BRANCH,
-    "lt": _BRANCH,
-    "ge": _BRANCH,
-    "le": _BRANCH,
-    "eq": _BRANCH,
     "flip": "Train with the axis the other way round.",
     "index": "Use slices: x[:, a:b], x[:, ::2].",
     "index_select": "Use slices: x[:, a:b], x[:, ::2].",
@@ -76,8 +59,6 @@ HINTS = {
     "sort": "Take the logits and sort behind the model.",
     "var": "Use nn.BatchNorm2d, whose statistics are constants.",
     "std": "Use nn.BatchNorm2d, whose statistics are constants.",
-    "sin": "Compute it before the model, or keep a table of constants.",
-    "cos": "Compute it before the model, or keep a table of constants.",
 }
 MAXIMUM = (
     "Use a max pool over that axis, brought to the end: F.max_pool1d(x, x.shape[2]).squeeze(2) on "

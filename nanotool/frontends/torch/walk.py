@@ -48,6 +48,7 @@ from nanotool.ir import (
     Slice,
     State,
     Svdf,
+    Table,
     Transpose,
 )
 from nanotool.ops import OPERATORS, Reads
@@ -67,7 +68,9 @@ FILLS = {
 MAX_AXES = 4  # of a tensor, the batch aside
 
 # By the operator's name, without the _ of in-place forms.
-HANDLERS = Reads[Handler]("frontends/torch", operators=OPERATORS, without=(Quantize, Lstm, Svdf))
+HANDLERS = Reads[Handler](
+    "frontends/torch", operators=OPERATORS, without=(Quantize, Lstm, Svdf, Table)
+)
 _VIEWS: set[str] = set()  # those whose result shares its input's memory
 
 
@@ -79,6 +82,28 @@ def handles(
     if view:
         _VIEWS.update(names)
     return HANDLERS(*names, makes=makes)
+
+
+_FALLBACKS: list[Handler] = []  # asked in turn about operators without one
+
+
+def falls_back(function: Handler) -> Handler:
+    """Register the function below: it answers what an operator without a handler becomes, or None
+    if it does not know."""
+    _FALLBACKS.append(function)
+    return function
+
+
+def _fallback(walk: Walk, given: Arguments, node: fx.Node) -> Value:
+    """The handler of operators without one."""
+    for function in _FALLBACKS:
+        result = function(walk, given, node)
+        if result is not None:
+            return result
+    kind = operator_name(node).rstrip("_")
+    walk.refuse(
+        f"the operation {kind} on {walk.shapes_of_inputs(node)}", HINTS.get(kind, DEFAULT_HINT)
+    )
 
 
 def _indices(view: fx.Node, base: fx.Node) -> tuple[int, range] | None:
@@ -481,13 +506,7 @@ class Walk:
         if name == "copy_":
             self._copied(node)
             return
-        handler = HANDLERS.get(kind)
-        if handler is None:
-            self.refuse(
-                f"the operation {kind} on {self.shapes_of_inputs(node)}",
-                HINTS.get(kind, DEFAULT_HINT),
-            )
-        result = self._handled(handler, node)
+        result = self._handled(HANDLERS.get(kind) or _fallback, node)
         self.values[node] = result
         if kind in _VIEWS or name.endswith("_"):
             first = node.all_input_nodes[0]

@@ -30,6 +30,7 @@ from nanotool.ir import (
     Reshape,
     Resize,
     Slice,
+    Table,
     Transpose,
     Unary,
 )
@@ -144,10 +145,10 @@ def foldable(layer: Layer[Op], found: Mapping[str, Range]) -> NDArray[np.bool_]:
     return unread
 
 
-@_links(Unary, Quantize, MaxPool2D, AveragePool2D, Resize)
+@_links(Unary, Table, Quantize, MaxPool2D, AveragePool2D, Resize)
 def _one_to_one(
     links: Links,
-    layer: Layer[Unary | Quantize | MaxPool2D | AveragePool2D | Resize],
+    layer: Layer[Unary | Table | Quantize | MaxPool2D | AveragePool2D | Resize],
     inputs: list[Indices],
     out: Indices,
 ) -> bool:

@@ -13,6 +13,7 @@ from nanotool import unary
 from nanotool.errors import InvalidModel
 from nanotool.intervals import Range, ranges, reachable
 from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, QGraph, QOp, Unary
+from nanotool.ir import Table as TableOp
 from nanotool.ops import facts, is_single_element, layer_of
 from nanotool.passes.lossless.rewrite import (
     answers_input,
@@ -142,4 +143,14 @@ def _joined(graph: QGraph, found: dict[str, Range], first: Table, second: Table)
         for limits in ((INT8_MIN, INT8_MAX), clamp):
             if np.array_equal(np.clip(entries[span], *limits), wanted):
                 return QOp(second.op.name, Unary(function), (first.source,), clamp=limits)
-    return None
+    return _nameless(first, second)
+
+
+def _nameless(first: Table, second: Table) -> QOp | None:
+    """The table of both, where one of them is of a function without a name already."""
+    tabled = [op.op for op in (second.op, first.op) if isinstance(op.op, TableOp)]
+    if not tabled:
+        return None
+    entries = second.entries[first.entries.astype(np.intp) - INT8_MIN]
+    op = TableOp(tabled[0].function, tuple(int(entry) for entry in entries))
+    return QOp(second.op.name, op, (first.source,))

@@ -26,6 +26,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Function,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -39,11 +40,12 @@ from nanotool.ir import (
     Slice,
     Softmax,
     Svdf,
+    Table,
     Transpose,
     Unary,
     Window,
 )
-from nanotool.ops import FloatLayer, Registry
+from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -58,7 +60,11 @@ class Learned:
 
 Form: TypeAlias = Callable[..., Tensor]  # (layer, learned, *inputs) -> output, its clamp aside
 # Recurrent layers have states, which no gradient crosses: they are refused before.
-forms = Registry[Form]("quantization/aware/forms.py", without=(Lstm, Svdf))
+forms = Registry[Form](
+    "quantization/aware/forms.py",
+    operators=(*INT8_OPERATORS, Function),
+    without=(Lstm, Svdf, Table),
+)
 
 
 def _aligned(*inputs: Tensor) -> list[Tensor]:
@@ -147,9 +153,8 @@ class _Function(torch.autograd.Function):
     """An element-wise function as nanotool.unary has it, its slope by central difference."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, function: str) -> Tensor:
+    def forward(ctx: Any, x: Tensor, real: unary.RealFunction) -> Tensor:
         """The function's values."""
-        real = unary.definition(function).real
         data = x.detach().cpu().numpy().astype(np.float64)
         step = 1e-4 * np.maximum(1.0, np.abs(data))
         with np.errstate(all="ignore"):
@@ -166,7 +171,16 @@ class _Function(torch.autograd.Function):
 
 @forms(Unary)
 def _unary(layer: FloatLayer[Unary], _: Learned, x: Tensor) -> Tensor:
-    y: Tensor = _Function.apply(x, layer.op.function)  # type: ignore[no-untyped-call]
+    return _applied(unary.definition(layer.op.function).real, x)
+
+
+@forms(Function)
+def _function(layer: FloatLayer[Function], _: Learned, x: Tensor) -> Tensor:
+    return _applied(layer.op.real, x)
+
+
+def _applied(real: unary.RealFunction, x: Tensor) -> Tensor:
+    y: Tensor = _Function.apply(x, real)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -174,6 +188,7 @@ _BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.add,
     "sub": torch.sub,
     "mul": torch.mul,
+    "div": torch.div,
     "maximum": torch.maximum,
     "minimum": torch.minimum,
 }

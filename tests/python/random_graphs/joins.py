@@ -24,6 +24,7 @@ REAL: dict[str, Callable[..., NDArray[np.float64]]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
+    "div": np.divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
 }
@@ -44,6 +45,8 @@ def _aligned(b: Builder, name: str, axes: int) -> NDArray[np.float64]:
 def binary_of(b: Builder, one: str, two: str) -> bool:
     """Any binary function of two tensors that broadcast."""
     function = str(b.rng.choice(sorted(REAL)))
+    if function == "div" and b.tflite:
+        return False  # a divisor of 0 has no result in TensorFlow Lite Micro
     shape = _broadcast(b.tensors[one].shape, b.tensors[two].shape)
     if shape is None:
         return False

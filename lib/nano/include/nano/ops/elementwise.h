@@ -47,6 +47,15 @@ typedef struct {
 } nano_mul_params;
 void nano_mul(const void *params, const nano_io *io);
 
+/* out = store(factor * (a - a_zero_point) / (b - b_zero_point)); a divisor of 0 counts as 1. */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    nano_factor factor; /* scale(a) / (scale(b) * scale(out)); shift <= 23 */
+    nano_store store;
+} nano_div_params;
+void nano_div(const void *params, const nano_io *io);
+
 /* add, sub and mul with the DSP instructions of Armv7E-M, where lowering proved that they give the
  * same bytes (nanotool/lower/armv7em/elementwise.py) and both operands run on along the last axis
  * (stride 1).
