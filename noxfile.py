@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,8 +32,18 @@ EMULATED = {
     "esp32_bare": ("test_hil",),  # skipped where QEMU_ESP32 names no emulator for it
 }
 # A file's tests stay together, so that what they share is compiled once; who is done helps out.
-TWO_WORKERS = ("-n", "2", "--dist", "worksteal")
+# Under pytest-embedded, which only test_hil needs, nobody notices that a worker has died.
+TWO_WORKERS = ("-n", "2", "--dist", "worksteal", "-p", "no:pytest_embedded")
 AT_ONCE = 2  # commands at the same time: each needs a core, for a compiler or an emulator
+TOGETHER = 3  # runs of test_hil: a third of their time they wait for a line
+MINUTES = 40  # that one command may take: whatever hangs, CI comes to its end
+# A test that hangs fails, and who waits for a worker that died ends.
+NO_HANGING = ("--timeout=600", "--max-worker-restart=0")
+# What compiles here; many tests compile the same sources for the same processor.
+COMPILERS = (
+    *("cc", "gcc", "clang", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc"),
+    "xtensa-lx106-elf-gcc",
+)
 # What a program does with an installed nanotool: the model that it carries, through the C library.
 INSTALLED = """
 import nanotool
@@ -48,6 +59,26 @@ PLATFORMIO = {
 }
 
 
+def cache_compilers() -> None:
+    """Have ccache, where it is installed, answer for the compilers: in this checkout's build/."""
+    ccache = shutil.which("ccache")
+    if ccache is None:
+        return
+    folder = ROOT / "build" / "ccache"
+    links = folder / "bin"
+    links.mkdir(parents=True, exist_ok=True)
+    for name in COMPILERS:
+        if shutil.which(name) and not (links / name).is_symlink():
+            (links / name).symlink_to(ccache)
+    if str(links) not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = f"{links}{os.pathsep}{os.environ['PATH']}"
+    os.environ["CCACHE_DIR"] = str(folder / "cache")
+    os.environ["CCACHE_SLOPPINESS"] = "locale"  # `nanotool build` asks for messages in English
+
+
+cache_compilers()
+
+
 def tracked(*patterns: str) -> list[str]:
     """The files that git tracks, or would, under these patterns; generated models left out."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
@@ -59,14 +90,19 @@ def tracked(*patterns: str) -> list[str]:
 def pytest(session: nox.Session, *arguments: str, **env: str) -> None:
     """Run pytest with the project's settings."""
     # Two workers with a thread for each core would wait for each other.
-    session.run(PYTHON, "-m", "pytest", *arguments, env={"OMP_NUM_THREADS": "1", **env})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **env}
+    status, _ = within([PYTHON, "-m", "pytest", *NO_HANGING, *arguments], environment)
+    if status != 0:
+        session.error(f"pytest ended with status {status}")
 
 
-def side_by_side(session: nox.Session, commands: Mapping[str, Sequence[str]]) -> None:
-    """Run commands of Python, AT_ONCE at a time; the output of each, named by its key, follows its
-    end. The session fails if any of them does."""
-    session.log(f"{len(commands)} runs, {AT_ONCE} at once; the output of each follows its end")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def side_by_side(
+    session: nox.Session, commands: Mapping[str, Sequence[str]], at_once: int = AT_ONCE
+) -> None:
+    """Run commands of Python, ``at_once`` at a time; the output of each, named by its key, follows
+    its end. The session fails if any of them does."""
+    session.log(f"{len(commands)} runs, {at_once} at once; the output of each follows its end")
+    with ThreadPoolExecutor(at_once) as pool:
         runs = {pool.submit(timed, command): name for name, command in commands.items()}
         failed = []
         for done, run in enumerate(as_completed(runs), start=1):
@@ -83,16 +119,33 @@ def side_by_side(session: nox.Session, commands: Mapping[str, Sequence[str]]) ->
 def timed(command: Sequence[str]) -> tuple[int, float, str]:
     """Python with arguments, in a process of its own: its status, seconds and output."""
     begin = time.monotonic()
-    done = subprocess.run(
-        [PYTHON, *command],
+    status, output = within([PYTHON, *command], {**os.environ, **PLATFORMIO}, subprocess.PIPE)
+    return status, time.monotonic() - begin, output
+
+
+def within(
+    command: Sequence[str], env: Mapping[str, str], stdout: int | None = None
+) -> tuple[int, str]:
+    """Run a command: its status, and what it printed if ``stdout`` is a pipe. Whoever takes longer
+    than MINUTES is killed, with all that it has started."""
+    with subprocess.Popen(
+        command,
         cwd=ROOT,
-        env={**os.environ, **PLATFORMIO},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        env=env,
+        stdout=stdout,
+        stderr=subprocess.STDOUT if stdout else None,
         text=True,
-        check=False,
-    )
-    return done.returncode, time.monotonic() - begin, done.stdout
+        start_new_session=True,
+    ) as process:
+        try:
+            output = process.communicate(timeout=60 * MINUTES)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output = (process.communicate()[0] or "") + f"\nkilled after {MINUTES} minutes\n"
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            raise
+    return process.returncode, output or ""
 
 
 def task_modules() -> list[str]:
@@ -126,7 +179,7 @@ def transfer(session: nox.Session) -> None:
 def test(session: nox.Session) -> None:
     """All that CI runs: checks of the sources, tests of C and Python, boards, docs, the wheel."""
     for name in (
-        "lint",
+        "quick",
         "static",
         "firmware",
         "ctest",
@@ -136,11 +189,15 @@ def test(session: nox.Session) -> None:
         "notebooks",
         "tasks-short",
         "hil",
-        "gate",
-        "docs",
-        "package",
     ):
         session.notify(name)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """What needs little more than one core each, side by side: lint, gate, docs, package."""
+    names = ("gate", "lint", "package", "docs")
+    side_by_side(session, {name: ("-m", "nox", "-s", name) for name in names})
 
 
 @nox.session
@@ -217,9 +274,9 @@ def hil(session: nox.Session) -> None:
     if any(argument.startswith("--board") for argument in session.posargs):
         pytest(session, "test_hil", "-m", "not slow", *session.posargs)
         return
-    command = ("-m", "pytest", "-m", "not slow", *session.posargs)
+    command = ("-m", "pytest", *NO_HANGING, "-m", "not slow", *session.posargs)
     runs = {b: (*command, f"--board={b}", *tests) for b, tests in EMULATED.items()}
-    side_by_side(session, runs)
+    side_by_side(session, runs, TOGETHER)
 
 
 @nox.session

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import random
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from objects import build_program
 
 from nanotool.device.line import POLL, Line
 
@@ -117,7 +118,7 @@ class App:
         board = [ROOT / "tests/c/fake/fake_board.c", folder / "glue.c"]
         flags = ("-fPIC", "-shared", "-Dmain=app_main")
         command = compile_sources(folder, board, *flags, model=model)
-        subprocess.run([*command, "-o", str(target)], check=True)
+        build_program(command, target)
         self._library = ctypes.CDLL(str(target))
         self._sent = (ctypes.c_uint8 * 4097).in_dll(self._library, "fake_sent")
         self._size = ctypes.c_size_t.in_dll(self._library, "fake_sent_size")

@@ -1,4 +1,5 @@
-"""The object files of lib/nano, compiled once for all tests that want them alike."""
+"""Object files: those of lib/nano, compiled once for all tests that want them alike, and those of
+a program, one by one, so that a compiler's cache knows them again."""
 
 from __future__ import annotations
 
@@ -30,3 +31,15 @@ def library_objects(command: Sequence[str], tmp_path_factory: pytest.TempPathFac
                 assert done.returncode == 0, done.stderr[:4000]
             (folder / "done").touch()
     return objects
+
+
+def build_program(command: Sequence[str], target: Path) -> None:
+    """What ``command``, a compiler with its options and sources, makes of them: ``target``."""
+    sources = [word for word in command if word.endswith(".c")]
+    options = [word for word in command if word not in sources]
+    folder = target.with_name(f"{target.name}-objects")
+    folder.mkdir()
+    objects = [folder / f"{number}-{Path(name).stem}.o" for number, name in enumerate(sources)]
+    for source, product in zip(sources, objects, strict=True):
+        subprocess.run([*options, "-c", source, "-o", str(product)], check=True)
+    subprocess.run([*options, *map(str, objects), "-o", str(target)], check=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import serial
+from objects import build_program
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = b"m-name-dut-[nano]\r\nm-ready\r\n"
@@ -32,10 +33,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = [firmware, library / "include", fake]
     target = tmp_path_factory.mktemp("native") / "program"
     flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run(
-        ["gcc", *flags, *(f"-I{f}" for f in folders), *map(str, sources), "-o", str(target)],
-        check=True,
-    )
+    build_program(["gcc", *flags, *(f"-I{f}" for f in folders), *map(str, sources)], target)
     return target
 
 

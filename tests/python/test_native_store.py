@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from objects import build_program
 
 from nanotool.device.frames import INPUT, MAX_DATA, Frame, encode
 
@@ -73,7 +74,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     folders = [folder, firmware, library / "include", fake]
     command = ["gcc", *flags, *(f"-I{f}" for f in folders), *map(str, sources)]
-    subprocess.run([*command, "-o", str(folder / "program")], check=True)
+    build_program(command, folder / "program")
     return folder / "program"
 
 

@@ -345,6 +345,14 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def compile_quickly(checkout: Path) -> None:
+    """Have the checkout's extension made without the optimizer, in a third of the time."""
+    builder = checkout / "nanotool" / "runtime" / "build.py"
+    text = builder.read_text()
+    assert '"-O3"' in text
+    builder.write_text(text.replace('"-O3"', '"-O0"'))
+
+
 def run_there(checkout: Path, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PATH": path}
     return subprocess.run(
@@ -359,6 +367,7 @@ def run_there(checkout: Path, path: str = os.environ["PATH"]) -> subprocess.Comp
 
 def test_a_changed_source_is_compiled_before_it_is_used(checkout: Path) -> None:
     assert run_there(checkout).stdout == "[[0, 0, 1]]\n"
+    compile_quickly(checkout)
     source = checkout / "lib" / "nano" / "src" / "ops" / "table" / "table.c"
     text = source.read_text()
     source.write_text(text + "\n/* a change that changes nothing */\n")
@@ -407,6 +416,7 @@ def test_the_loaded_library_tells_its_sources() -> None:
 
 
 def test_two_processes_build_at_once(checkout: Path) -> None:
+    compile_quickly(checkout)
     for extension in (checkout / "nanotool" / "runtime").glob("_nano*.so"):
         extension.unlink()
     environment = {**os.environ, "PYTHONPATH": str(checkout)}

@@ -30,6 +30,7 @@ from app_in_process import (
     lose_all,
     say_something,
 )
+from objects import build_program
 
 from nanotool.device import (
     Device,
@@ -227,7 +228,7 @@ def native_port(tmp_path: Path) -> Iterator[str]:
     """The native board with this model, at a pseudo-terminal."""
     board = [*(ROOT / "firmware/boards/native").glob("*.c")]
     program = tmp_path / "program"
-    subprocess.run([*compile_sources(tmp_path, board), "-o", str(program)], check=True)
+    build_program(compile_sources(tmp_path, board), program)
     with subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         match = re.match(r"serial: (\S+)", process.stdout.readline())
