@@ -234,9 +234,40 @@ class Lstm:
 
     Weights units, 4, features + units: of each unit the gates i, f, g, o, of each gate those of x
     and then those of h. Biases units, 4. Weight scales [8]: W of i, f, g, o, then R. The zero point
-    of c is 0; h after each step has h's scale and zero point."""
+    of c is 0; h after each step has h's scale and zero point. ``reverse``: the last step of x comes
+    first, and h after it stands in the last row; so on to row 0."""
 
     cell_clip: float = 0.0
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gru:
+    """Gated recurrent unit along a sequence, with the reset behind the product as PyTorch has it.
+    Reads x [steps, features] and h [units] (int16 in a QGraph); yields h after each step,
+    [steps, units], and beside it the last h as wide as it was read.
+
+        r, z = sigmoid(W x + R h + b), each with its own;  n = tanh(W x + b + r (R h + c))
+        h = (1 - z) n + z h
+
+    Weights units, 3, features + units: of each unit the gates r, z, n, of each gate those of x and
+    then those of h. Biases units, 4: b of r, z, n, then c. Weight scales [6]: W of r, z, n, then R.
+    The zero point of the wide h is 0; R is multiplied with h in int8, as the output has it.
+    ``reverse`` as in `Lstm`."""
+
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rnn:
+    """Elman's recurrent layer along a sequence: h = f(W x + R h + b). Reads x [steps, features] and
+    h [units]; yields h after each step, [steps, units]. ``function``: "tanh" or "relu".
+
+    Weights units, 1, features + units: those of x and then those of h. Biases units, 1. Weight
+    scales [2]: W, R. h has the output's scale and zero point. ``reverse`` as in `Lstm`."""
+
+    function: str = "tanh"
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +331,8 @@ Op: TypeAlias = (
     | ArgMax
     | CumSum
     | Lstm
+    | Gru
+    | Rnn
     | Svdf
     | Clamp
     | Function
@@ -345,7 +378,8 @@ def _only(values: tuple[Any, ...], model: str, what: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One float operation. It writes the tensor that bears its name."""
+    """One float operation. It writes the tensor that bears its name, and ``more``: what a recurrent
+    layer remembers behind its last step, [units]."""
 
     name: str  # provenance: the module's path ("features.4"), made unique
     op: Op
@@ -354,6 +388,12 @@ class Node:
     weight: FloatArray | None = None
     bias: FloatArray | None = None
     clamp: tuple[float, float] = UNCLAMPED  # fused activation
+    more: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every tensor that it writes."""
+        return (self.name, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,12 +460,13 @@ class Graph:
                 return state.initial.shape
         if tensor in self.constants:
             return self.constants[tensor].shape
-        return self.node(tensor).shape
+        node = self.node(tensor)
+        return node.shape if tensor == node.name else node.shape[-1:]
 
     def node(self, name: str) -> Node:
         """The node that writes the tensor ``name``."""
         for node in self.nodes:
-            if node.name == name:
+            if name in node.outputs:
                 return node
         raise KeyError(name)
 
@@ -669,7 +710,8 @@ class LoweredOp:
     overlaps: tuple[int | None, ...]
     scratch: int = 0  # bytes
     macs: int = 0
-    # Buffers that it writes beside its output, reading what they hold: in the place of a scratch.
+    # Buffers that it writes beside its output, reading what they hold: the kernel gets them behind
+    # its inputs.
     more: tuple[str, ...] = ()
     symbol: str = ""  # suffix of its C symbols; "" for the copy of a state
 

@@ -26,6 +26,7 @@ __all__ = [
     "Problem",
     "align",
     "draw",
+    "input_offsets",
     "lower_bound",
     "overlaps",
     "plan",
@@ -161,11 +162,13 @@ def plan(lowered: Lowered) -> Plan:
     )
 
 
-def scratch_offset(plan: Plan, lowered: Lowered, index: int) -> int | None:
-    """Where the op's scratch begins, or what it updates beside its output; None: it has neither."""
-    more = lowered.ops[index].more
-    if more:
-        return plan.buffers[more[0]].offset
+def input_offsets(plan: Plan, op: LoweredOp) -> list[int]:
+    """Where a kernel finds what it reads: its inputs, and behind them what it updates."""
+    return [plan.buffers[name].offset for name in (*op.inputs, *op.more)]
+
+
+def scratch_offset(plan: Plan, index: int) -> int | None:
+    """Where the scratch of op ``index`` begins; None: it has none."""
     return plan.scratch[index].offset if index in plan.scratch else None
 
 

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
-from nanotool.ir import LayerQuality, Op, QGraph, QOp, QTensor, State, Trial, Window
+from nanotool.ir import LayerQuality, Lstm, Op, QGraph, QOp, QTensor, State, Trial, Window
 from nanotool.ops import FACTS, INT8_OPERATORS
 from nanotool.sensing.description import (
     MOST_CLASSES,
@@ -262,13 +262,22 @@ def _tensor(tensor: QTensor) -> Json:
     return row if tensor.dtype == "int8" else [*row, tensor.dtype]
 
 
+# Attributes that came after files with the operator: what they are where a file does not tell.
+LATER: dict[type[Op], dict[str, Any]] = {Lstm: {"reverse": False}}
+
+
 def _operator(op: Op) -> Json:
     readers = ATTRIBUTES[type(op)]
     values = {
         name: float(value).hex() if readers[name] is _float else value
         for name, value in asdict(op).items()
     }
-    return {"type": FACTS[type(op)].tag, **values}
+    return {"type": FACTS[type(op)].tag, **{k: v for k, v in values.items() if _is_told(op, k)}}
+
+
+def _is_told(op: Op, name: str) -> bool:
+    """Whether an attribute is in the file: not if it came later, and is what it was before."""
+    return name not in LATER.get(type(op), {}) or getattr(op, name) != LATER[type(op)][name]
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -363,12 +372,16 @@ def _read_operator(value: Json) -> Op:
     operator = OPERATORS.get(kind) if isinstance(kind, str) else None
     if operator is None:
         _bad(f"the operator {str(kind)[:40]!r} is unknown")
-    names = tuple(operator.__dataclass_fields__)
+    later = LATER.get(operator, {})
+    names = tuple(n for n in operator.__dataclass_fields__ if n not in later or n in value)
     values = _fields(value, f"the operator {kind}", "type", *names)[1:]
     readers = ATTRIBUTES[operator]
-    return operator(
+    op = operator(
         **{name: readers[name](item, name) for name, item in zip(names, values, strict=True)}
     )
+    if not all(_is_told(op, name) for name in names):
+        _bad(f"the operator {kind} tells what holds anyhow")  # one graph, one file
+    return op
 
 
 def _window(value: Json, _what: str) -> Window:

@@ -30,7 +30,7 @@ from nanotool.lower.deduplicate import deduplicated
 from nanotool.lower.fuse import calls_of
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, TargetLayer, lowers
 from nanotool.lower.states import place_states
-from nanotool.ops import layer_of, macs
+from nanotool.ops import facts, layer_of, macs
 from nanotool.simulate import run_layer
 from nanotool.targets import check_goal, find_target
 from nanotool.validate import validate
@@ -75,7 +75,7 @@ def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -
             buffer_of[last.name] = buffer_of[last.qop.inputs[0]]
             continue
         ops += _lowered_ops(layers, calls, buffer_of)
-        for name in last.qop.outputs:
+        for name in written_by(layers):
             buffer_of[name] = name
             buffers[name] = graph.tensors[name].nbytes
     for name in graph.results:
@@ -117,10 +117,11 @@ def _symbols(graph: QGraph) -> dict[str, tuple[str, ...]]:
 
 
 def _first_calls(graph: QGraph) -> list[str]:
-    """The ops that take several calls, each named once for every call but its last one."""
+    """The ops that may take several calls, each named once for every call but its last one."""
     counts = {
-        op.name: len(op.inputs) - 1 if isinstance(op.op, Concat) else len(op.more)
+        op.name: len(op.inputs) - 1
         for op in graph.ops
+        if isinstance(op.op, Concat) or facts(op.op).recurrent
     }
     return [name for name, count in counts.items() for _ in range(count)]
 
@@ -154,6 +155,12 @@ def _layers(graph: QGraph, target: str, optimize: str) -> list[TargetLayer[Any]]
     return layers
 
 
+def written_by(layers: tuple[TargetLayer[Any], ...]) -> tuple[str, ...]:
+    """The tensors that are left of ``layers``, which are computed together: the last one's, and
+    what any of them writes beside its output."""
+    return (layers[-1].name, *(name for layer in layers for name in layer.qop.more))
+
+
 def _lowered_ops(
     layers: tuple[TargetLayer[Any], ...], calls: tuple[Call, ...], buffer_of: dict[str, str]
 ) -> list[LoweredOp]:
@@ -162,7 +169,7 @@ def _lowered_ops(
     source = tuple(layer.name for layer in layers)
     inputs = [name for layer in layers for name in layer.qop.inputs]
     lowered = []
-    symbols = layers[-1].symbols
+    written = written_by(layers)
     for part, call in enumerate(calls, 1):
         last = part == len(calls)
         lowered.append(
@@ -172,9 +179,9 @@ def _lowered_ops(
                 kernel=call.kernel,
                 params=call.params,
                 inputs=tuple(buffer_of[inputs[number]] for number in call.reads),
-                output=layers[-1].qop.outputs[call.writes],
-                more=tuple(layers[-1].qop.outputs[number] for number in call.more),
-                symbol=symbols[-1] if last else symbols[part - 1],
+                output=written[call.writes],
+                more=tuple(written[number] for number in call.more),
+                symbol=layers[-1].symbols[-1] if last else layers[0].symbols[part - 1],
                 overlaps=call.overlaps,
                 scratch=call.scratch,
                 macs=sum(macs(layer) for layer in layers) if call.macs is None else call.macs,

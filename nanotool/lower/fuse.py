@@ -1,6 +1,6 @@
 """Two operators in one call, with no image between them: a convolution and the max pool or the
-addition behind it. Byte for byte the same, in less memory; a max pool leaves fewer accumulators to
-requantize.
+addition behind it; a recurrent layer and the cut that leaves its last step. Byte for byte the same,
+in less memory; a max pool leaves fewer accumulators to requantize.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Binary, Conv2D, MaxPool2D, Op, Struct, Window
+from nanotool.ir import Binary, Conv2D, MaxPool2D, Op, Slice, Struct, Window
 from nanotool.lower.layer import (
     NOTHING,
     Call,
@@ -21,14 +21,14 @@ from nanotool.lower.layer import (
     IndexArray,
     TargetLayer,
     factor,
-    faster_call,
+    faster_calls,
     overlap,
     portable_calls,
     store,
 )
 from nanotool.lower.linear import conv2d_needs, conv2d_struct, folded_bias, is_depthwise
 from nanotool.lower.pooling import window_struct
-from nanotool.ops import keeps_bytes
+from nanotool.ops import facts, keeps_bytes
 
 _INT32 = 2**31
 
@@ -48,19 +48,41 @@ def calls_of(
         if keeps_bytes(first.op, first.input.shape, first.output.shape):
             yield (first,), ()
             continue
+        last = _last_row(first, rest) if readers[first.name] == 1 else None
+        if last is not None:
+            rest = [layer for layer in rest if layer is not last]
+            alone = replace(first, output=last.output)
+            yield (first, last), faster_calls(alone) or portable_calls(alone)
+            continue
         reader = rest[0] if rest and first.name in rest[0].qop.inputs else None
         if readers[first.name] > 1:
             reader = None
         # A faster kernel computes the first one by itself; but where memory is to be small, an
         # image less counts more.
-        faster = None if first.optimize == "size" else faster_call(first)
+        faster = None if first.optimize == "size" else faster_calls(first)
         both = None if faster is not None or reader is None else _fused(first, reader)
         if both is not None and reader is not None:
             yield (first, rest.pop(0)), (both,)
             continue
         if first.optimize == "size":
-            faster = faster_call(first)
-        yield (first,), portable_calls(first) if faster is None else (faster,)
+            faster = faster_calls(first)
+        yield (first,), faster or portable_calls(first)
+
+
+def _last_row(first: TargetLayer[Any], rest: Sequence[TargetLayer[Any]]) -> TargetLayer[Any] | None:
+    """Which of ``rest`` takes from ``first``, a layer with gates, h after the last step alone."""
+    if not facts(first.op).gates or len(first.output.shape) != 2:
+        return None
+    row = 0 if first.op.reverse else first.output.shape[0] - 1
+    wanted, shape = Slice((row, 0), (1, 1)), (1, first.output.shape[1])
+    return next(
+        (
+            layer
+            for layer in rest
+            if first.name in layer.qop.inputs and layer.op == wanted and layer.output.shape == shape
+        ),
+        None,
+    )
 
 
 def _fused(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:

@@ -76,7 +76,7 @@ class Call:
 Lowering: TypeAlias = Callable[[TargetLayer[Any]], "Call | Sequence[Call]"]
 lowers = Registry[Lowering]("lower", without=(Reshape,))
 
-Variant: TypeAlias = Callable[[TargetLayer[Any]], "Call | None"]
+Variant: TypeAlias = Callable[[TargetLayer[Any]], "Call | Sequence[Call] | None"]
 _VARIANTS: dict[tuple[str, type[Op]], list[Variant]] = {}
 
 
@@ -95,18 +95,22 @@ def variant(target: str, *operators: type[Op]) -> Callable[[Variant], Variant]:
     return register
 
 
-def faster_call(layer: TargetLayer[Op]) -> Call | None:
-    """The call of the target's own kernel for ``layer``, or of one of those targets whose kernels
+def faster_calls(layer: TargetLayer[Op]) -> tuple[Call, ...] | None:
+    """The calls of the target's own kernel for ``layer``, or of one of those targets whose kernels
     serve it; None if the portable one is to run."""
     targets = find_target(layer.target).lineage
     variants = [one for name in targets for one in _VARIANTS.get((name, type(layer.op)), ())]
-    calls = (faster(layer) for faster in variants)
-    return next((call for call in calls if call is not None), None)
+    answers = (faster(layer) for faster in variants)
+    answer = next((one for one in answers if one is not None), None)
+    return answer if answer is None else _all(answer)
 
 
 def portable_calls(layer: TargetLayer[Op]) -> tuple[Call, ...]:
     """The portable kernel's calls for ``layer``."""
-    answer = lowers.of(layer.op)(layer)
+    return _all(lowers.of(layer.op)(layer))
+
+
+def _all(answer: Call | Sequence[Call]) -> tuple[Call, ...]:
     return (answer,) if isinstance(answer, Call) else tuple(answer)
 
 

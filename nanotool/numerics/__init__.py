@@ -10,7 +10,7 @@ accumulator could wrap.
     fixed_point    exp, 1/x, logistic, tanh, log, 1/sqrt in fixed point
     normalization  softmax, log-softmax
     elementwise    add, subtract, multiply, PReLU; mean
-    recurrent      gates in 16 bits; factors of LSTM and SVDF
+    recurrent      gates in 16 bits; factors of LSTM, GRU, RNN and SVDF
     resize         positions for nearest and bilinear resizing
 """
 
@@ -53,8 +53,15 @@ from nanotool.numerics.normalization import (
     softmax_parameters,
 )
 from nanotool.numerics.recurrent import (
+    GATE_SCALE,
+    RELU_STEPS,
+    GateParameters,
+    GruParameters,
     LstmParameters,
+    blend,
+    gru_parameters,
     lstm_parameters,
+    rnn_parameters,
     saturate_int16,
     shifted_thirds,
     sigmoid_of_thirds,
@@ -90,12 +97,14 @@ from nanotool.numerics.rounding import (
 __all__ = [
     "ADD_LEFT_SHIFT",
     "BILINEAR_BITS",
+    "GATE_SCALE",
     "INT32_MAX",
     "INT32_MIN",
     "LOG_SOFTMAX_MAX_DEPTH",
     "LOG_SOFTMAX_SCALE",
     "LOG_SOFTMAX_ZERO_POINT",
     "MEAN_MAX_COUNT",
+    "RELU_STEPS",
     "SHIFT_MAX",
     "SHIFT_MIN",
     "SOFTMAX_INT16_OUTPUT",
@@ -104,6 +113,8 @@ __all__ = [
     "SOFTMAX_ZERO_POINT",
     "AddParameters",
     "BilinearPositions",
+    "GateParameters",
+    "GruParameters",
     "Int64Array",
     "LogSoftmaxParameters",
     "LstmParameters",
@@ -113,6 +124,7 @@ __all__ = [
     "add_parameters",
     "bilinear_positions",
     "bilinear_scale",
+    "blend",
     "conv_multipliers",
     "dense_multipliers",
     "div",
@@ -120,6 +132,7 @@ __all__ = [
     "divide_toward_zero",
     "doubling_high_multiply",
     "exp_on_negative_values",
+    "gru_parameters",
     "inverse_square_root",
     "leading_zeros",
     "log_of_at_least_1",
@@ -137,6 +150,7 @@ __all__ = [
     "prelu_parameters",
     "quantize_multiplier",
     "requantize",
+    "rnn_parameters",
     "round_half_away",
     "rounding_divide_by_pot",
     "saturate_int16",

@@ -1,4 +1,5 @@
-"""The gates of recurrent layers in 16 bits, as TensorFlow Lite Micro computes them.
+"""The gates of recurrent layers in 16 bits: TensorFlow Lite Micro's arithmetic, and in the same
+pieces our own of a GRU and of Elman's layer, which TensorFlow Lite has not.
 
 A gate's argument has 12 bits behind the point, or comes as "thirds": 3 · 2^12 a real 1, in which
 sigmoid and tanh are interpolated from one table of sigmoid(i / 24).
@@ -21,6 +22,9 @@ INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 GATE_SCALE = 2.0**-12  # of a gate's argument
 UNIT_SCALE = 2.0**-15  # of what a sigmoid or a tanh yields
 _CELL_POWERS = (-43, 2)  # of the power of two that is nearest to a cell state's scale
+_WIDE_POWERS = (-15, -1)  # of a GRU's h in 16 bits
+# Steps of a relu's argument in one of its output: sums of x and of h that are far apart still fit.
+RELU_STEPS = 16
 
 # Where TensorFlow Lite's table of sigmoid has one more than the nearest number.
 _ONE_MORE = (
@@ -85,16 +89,79 @@ def svdf_multipliers(
 
 
 @dataclass(frozen=True, slots=True)
-class LstmParameters:
-    """What the integers of an LSTM are made with; gates in the order i, f, g, o."""
+class GateParameters:
+    """What the integers of a layer with gates are made with; gates in the operator's order."""
 
     input: tuple[Multiplier, ...]  # a sum over x, times this, is a gate's argument
     recurrent: tuple[Multiplier, ...]  # likewise over h
+    hidden: Multiplier  # what comes out of a step, in h's units
+
+
+@dataclass(frozen=True, slots=True)
+class GruParameters(GateParameters):
+    """Likewise of a GRU."""
+
+    shift: int  # n / 2^shift is in units of the wide h
+
+
+@dataclass(frozen=True, slots=True)
+class LstmParameters(GateParameters):
+    """Likewise of an LSTM; ``hidden`` is for o · tanh(c)."""
+
     keep: Multiplier  # f · c, in c's units
     write: Multiplier  # i · g, in c's units
-    hidden: Multiplier  # o · tanh(c), in h's units
     cell_shift: int  # c · 2^cell_shift has 12 bits behind the point
     cell_limits: tuple[int, int]  # within which c stays
+
+
+def _of_sums(
+    input_scale: float, hidden_scale: float, weight_scales: Sequence[float], unit: float
+) -> dict[str, Any]:
+    """`GateParameters.input` and ``recurrent``; ``weight_scales``: of x's weights, then of h's."""
+    gates = len(weight_scales) // 2
+    return {
+        "input": tuple(quantize_multiplier(input_scale * s / unit) for s in weight_scales[:gates]),
+        "recurrent": tuple(
+            quantize_multiplier(hidden_scale * s / unit) for s in weight_scales[gates:]
+        ),
+    }
+
+
+def gru_parameters(
+    input_scale: float, hidden_scale: float, wide_scale: float, weight_scales: Sequence[float]
+) -> GruParameters:
+    """``hidden_scale``: of h in int8; ``wide_scale``: in 16 bits; ``weight_scales``: those of x's
+    weights for the gates r, z, n, then those of h's. InvalidModel where there is no such form."""
+    power = math.log2(wide_scale)
+    if not (power.is_integer() and _WIDE_POWERS[0] <= power <= _WIDE_POWERS[1]):
+        raise InvalidModel(
+            f"A GRU's state of scale {wide_scale:g} has no int16 form.",
+            f"Its scale is a power of two, 2^{_WIDE_POWERS[0]} to 2^{_WIDE_POWERS[1]}.",
+        )
+    return GruParameters(
+        **_of_sums(input_scale, hidden_scale, weight_scales, GATE_SCALE),
+        hidden=quantize_multiplier(wide_scale / hidden_scale),
+        shift=int(power) - _WIDE_POWERS[0],
+    )
+
+
+def rnn_parameters(
+    input_scale: float, hidden_scale: float, weight_scales: Sequence[float], function: str
+) -> GateParameters:
+    """``weight_scales``: of x's weights, of h's. An argument of tanh has 12 bits behind the point,
+    that of a relu `RELU_STEPS` in one step of h."""
+    squashes = function == "tanh"
+    unit = GATE_SCALE if squashes else hidden_scale / RELU_STEPS
+    return GateParameters(
+        **_of_sums(input_scale, hidden_scale, weight_scales, unit),
+        hidden=quantize_multiplier((UNIT_SCALE if squashes else unit) / hidden_scale),
+    )
+
+
+def blend(z: NDArray[Any], h: NDArray[Any], n: NDArray[Any]) -> Int64Array:
+    """z h + (1 - z) n; ``z`` with 15 bits behind the point, 0..32767, ``h`` and ``n`` in int16:
+    n + z (h - n), rounded, halves up."""
+    return np.asarray(n + ((z * (np.asarray(h, np.int64) - n) + 2**14) >> 15), np.int64)
 
 
 def lstm_parameters(
@@ -120,8 +187,7 @@ def lstm_parameters(
         clip = int(min(cell_clip / cell_scale, float(INT16_MAX)))
         limits = (-clip, clip)
     return LstmParameters(
-        input=tuple(quantize_multiplier(input_scale * s / GATE_SCALE) for s in scales[:4]),
-        recurrent=tuple(quantize_multiplier(hidden_scale * s / GATE_SCALE) for s in scales[4:]),
+        **_of_sums(input_scale, hidden_scale, scales, GATE_SCALE),
         keep=quantize_multiplier(UNIT_SCALE * cell_scale / cell_scale),
         write=quantize_multiplier(UNIT_SCALE * UNIT_SCALE / cell_scale),
         hidden=quantize_multiplier(UNIT_SCALE * UNIT_SCALE / hidden_scale),

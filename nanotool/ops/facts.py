@@ -24,6 +24,7 @@ from nanotool.ir import (
     CumSum,
     Dense,
     Function,
+    Gru,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -34,6 +35,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Rnn,
     Shape,
     Slice,
     Softmax,
@@ -66,6 +68,10 @@ class Facts:
     weighted: bool = False  # a sum of products with weights, their scales, and perhaps a bias
     # It reads states beside its input, computes in steps, and has weights of its own kind.
     recurrent: bool = False
+    gates: int = 0  # of a recurrent operator: matrices of weights a unit, for its input and state
+    biases: int = 0  # a unit, where there are gates
+    # How far beyond what was seen the state goes that it keeps in 16 bits.
+    rises: float = 1.0
     elementwise: bool = False  # each output is a function of the element(s) in its place
     moves: bool = False  # it computes nothing: elements go elsewhere, some may come or go
     indices: bool = False  # it yields numbers of elements, which have no scale
@@ -101,6 +107,7 @@ class Facts:
 
 _MOVE = Facts("", moves=True, keeps_quantization=True, chooses=True)
 _SUM = Facts("", clamps=True, scales_output=True)
+_GATED = Facts("", types=True, recurrent=True)
 
 # What holds for every operator of a class; `facts` knows what depends on its attributes.
 FACTS: Mapping[type[Op], Facts] = {
@@ -124,7 +131,9 @@ FACTS: Mapping[type[Op], Facts] = {
     ArgMax: Facts("ArgMax", types=True, indices=True),
     CumSum: replace(_SUM, tag="CumSum"),
     # Along a sequence
-    Lstm: Facts("Lstm", inputs=(3, 3), more=1, types=True, recurrent=True),
+    Lstm: replace(_GATED, tag="Lstm", inputs=(3, 3), more=1, gates=4, biases=4, rises=2.0),
+    Gru: replace(_GATED, tag="Gru", inputs=(2, 2), more=1, gates=3, biases=4),
+    Rnn: replace(_GATED, tag="Rnn", inputs=(2, 2), gates=1, biases=1),
     Svdf: Facts("Svdf", inputs=(3, 3), more=1, types=True, recurrent=True),
     # Elements go elsewhere
     Reshape: replace(_MOVE, tag="Reshape", types=True),

@@ -28,6 +28,7 @@ from nanotool.ir import (
     QTensor,
     Shape,
 )
+from nanotool.ops.facts import facts
 
 OpT_co = TypeVar("OpT_co", bound=Op, covariant=True)
 _T = TypeVar("_T")
@@ -73,16 +74,16 @@ class Layer(Generic[OpT_co]):
 
     @property
     def weight_scale(self) -> FloatArray:
-        """The weights' scales: [1] or [output channels]; an LSTM's."""
+        """The weights' scales: [1] or [output channels]; those of gates."""
         assert self.qop.weight_scale is not None
         return self.qop.weight_scale
 
     @property
     def bias(self) -> NDArray[np.int64]:
-        """The bias of each output channel, of an LSTM's gates; 0 where there is none."""
+        """The bias of each output channel, or those of each unit; 0 where there is none."""
         if self.qop.bias is None:
-            gates = self.weight.shape[1:2] if self.weight.ndim == 3 else ()
-            return np.zeros((self.output.shape[-1], *gates), np.int64)
+            biases = facts(self.op).biases
+            return np.zeros((self.output.shape[-1], *(biases,) * (biases > 0)), np.int64)
         return self.qop.bias.astype(np.int64)
 
     def multipliers(self) -> tuple[Int32Array, Int8Array]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool import numerics, unary
 from nanotool.ir import (
@@ -27,6 +28,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Gru,
     Int8Array,
     LogSoftmax,
     Lstm,
@@ -38,6 +40,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Rnn,
     Shape,
     Slice,
     Softmax,
@@ -47,11 +50,12 @@ from nanotool.ir import (
     Unary,
     Window,
 )
+from nanotool.ops.facts import facts
 from nanotool.ops.layer import Layer
 from nanotool.ops.registry import Registry
 
 RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
-LSTM_GATES = 4
+RNN_FUNCTIONS = ("tanh", "relu")
 NEARLY = 1e-3  # so far TensorFlow Lite lets the scale of a softmax in int16 differ, relatively
 MAX_SIZE = 65535  # of a window's or resize's numbers
 BINARY_FUNCTIONS = ("add", "sub", "mul", "div", "maximum", "minimum")
@@ -117,9 +121,9 @@ def weight_shapes(layer: Layer[Any]) -> tuple[Shape, tuple[Shape, ...], Shape]:
             return (outputs, *window.kernel, depth // groups), scales, (outputs,)
         case ConvTranspose2D(window):
             return (outputs, *window.kernel, depth), scales, (outputs,)
-        case Lstm():
-            gates = (outputs, LSTM_GATES)
-            return (*gates, depth + outputs), ((2 * LSTM_GATES,),), gates
+        case Lstm() | Gru() | Rnn():
+            gates, biases = facts(layer.op).gates, facts(layer.op).biases
+            return (outputs, gates, depth + outputs), ((2 * gates,),), (outputs, biases)
         case Svdf(rank):
             return (outputs * rank, depth), ((1,),), (outputs,)
         case _:
@@ -380,7 +384,7 @@ def _cumsum(layer: Layer[CumSum]) -> Shape:
 # --- Along a sequence -----------------------------------------------------------------------------
 
 
-def recurrent_sizes(layer: Layer[Lstm]) -> tuple[int, int, int]:
+def recurrent_sizes(layer: Layer[Any]) -> tuple[int, int, int]:
     """Steps, features and units of a layer that goes through a sequence."""
     source, hidden = layer.inputs[:2]
     if len(source.shape) != 2 or len(hidden.shape) != 1:
@@ -388,11 +392,45 @@ def recurrent_sizes(layer: Layer[Lstm]) -> tuple[int, int, int]:
     return source.shape[0], source.shape[1], hidden.shape[0]
 
 
+def gate_biases(layer: Layer[Any]) -> NDArray[np.int64]:
+    """The biases of the sums over x and over h, [units, gates, 2]: of h only a GRU's n has one."""
+    gates = facts(layer.op).gates
+    result = np.zeros((len(layer.weight), gates, 2), np.int64)
+    result[:, :, 0] = layer.bias[:, :gates]
+    if layer.bias.shape[1] > gates:
+        result[:, gates - 1, 1] = layer.bias[:, gates]
+    return result
+
+
+def _scales(layer: Layer[Any]) -> list[float]:
+    return [float(scale) for scale in layer.weight_scale]
+
+
+def argument_scale(op: Op, hidden_scale: float) -> float:
+    """Of the arguments of ``op``'s gates, whose h has ``hidden_scale``."""
+    if isinstance(op, Rnn) and op.function == "relu":
+        return hidden_scale / numerics.RELU_STEPS
+    return numerics.GATE_SCALE
+
+
 def lstm_parameters(layer: Layer[Lstm]) -> numerics.LstmParameters:
     """Of an LSTM whose scales are there; InvalidModel where it has no int form."""
     source, hidden, cell = layer.inputs
-    scales = (source.scale, hidden.scale, cell.scale, [float(s) for s in layer.weight_scale])
+    scales = (source.scale, hidden.scale, cell.scale, _scales(layer))
     return layer.computes(numerics.lstm_parameters, *scales, layer.op.cell_clip)
+
+
+def gru_parameters(layer: Layer[Gru]) -> numerics.GruParameters:
+    """Likewise of a GRU."""
+    source, wide = layer.inputs
+    scales = (source.scale, layer.output.scale, wide.scale, _scales(layer))
+    return layer.computes(numerics.gru_parameters, *scales)
+
+
+def rnn_parameters(layer: Layer[Rnn]) -> numerics.GateParameters:
+    """Likewise of Elman's layer."""
+    scales = (layer.input.scale, layer.output.scale, _scales(layer))
+    return layer.computes(numerics.rnn_parameters, *scales, layer.op.function)
 
 
 @shape_rule(Lstm)
@@ -411,6 +449,34 @@ def _lstm(layer: Layer[Lstm]) -> Shape:
         layer.refuse("the next c has not the scale of c")
     if not (math.isfinite(layer.op.cell_clip) and layer.op.cell_clip >= 0):
         layer.refuse(f"c cannot be kept within {layer.op.cell_clip}")
+    return steps, units
+
+
+@shape_rule(Gru)
+def _gru(layer: Layer[Gru]) -> Shape:
+    steps, _, units = recurrent_sizes(layer)
+    source, wide = layer.inputs
+    following = layer.more[0]
+    if (source.dtype, layer.output.dtype, wide.dtype) != ("int8", "int8", "int16"):
+        layer.refuse("its input and output are int8, the h that it reads is int16")
+    if wide.zero_point or replace(following, name=wide.name) != wide:
+        layer.refuse("the h that it reads and the last one differ, or have a zero point")
+    return steps, units
+
+
+@shape_rule(Rnn)
+def _rnn(layer: Layer[Rnn]) -> Shape:
+    steps, _, units = recurrent_sizes(layer)
+    hidden = layer.inputs[1]
+    if layer.op.function not in RNN_FUNCTIONS:
+        layer.refuse(
+            f"there is no recurrent layer with {layer.op.function[:40]!r}",
+            f"Known are: {', '.join(RNN_FUNCTIONS)}.",
+        )
+    if {tensor.dtype for tensor in (*layer.inputs, layer.output)} != {"int8"}:
+        layer.refuse("its input, its output and h are int8")
+    if (hidden.scale, hidden.zero_point) != (layer.output.scale, layer.output.zero_point):
+        layer.refuse("its output has not the scale and zero point of h")
     return steps, units
 
 
@@ -442,7 +508,15 @@ def _svdf(layer: Layer[Svdf]) -> Shape:
 
 def recurrent_factors(layer: Layer[Any]) -> object:
     """The factors of a layer that goes through a sequence; InvalidModel where there are none."""
-    return lstm_parameters(layer) if layer.weight.ndim == 3 else svdf_multipliers(layer)
+    match layer.op:
+        case Lstm():
+            return lstm_parameters(layer)
+        case Gru():
+            return gru_parameters(layer)
+        case Rnn():
+            return rnn_parameters(layer)
+        case _:
+            return svdf_multipliers(layer)
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

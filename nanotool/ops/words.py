@@ -14,6 +14,7 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Function,
+    Gru,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -21,6 +22,7 @@ from nanotool.ir import (
     Op,
     Pad,
     Resize,
+    Rnn,
     Slice,
     Softmax,
     Svdf,
@@ -126,7 +128,21 @@ def _cumsum(op: CumSum) -> str:
 
 @_words(Lstm)
 def _lstm(op: Lstm) -> str:
-    return "lstm" + (f" clipped at {op.cell_clip:g}" if op.cell_clip else "")
+    return "lstm" + (f" clipped at {op.cell_clip:g}" if op.cell_clip else "") + _backwards(op)
+
+
+@_words(Gru)
+def _gru(op: Gru) -> str:
+    return "gru" + _backwards(op)
+
+
+@_words(Rnn)
+def _rnn(op: Rnn) -> str:
+    return f"rnn {op.function}" + _backwards(op)
+
+
+def _backwards(op: Lstm | Gru | Rnn) -> str:
+    return " backwards" if op.reverse else ""
 
 
 @_words(Svdf)

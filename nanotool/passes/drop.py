@@ -101,6 +101,6 @@ def _merged(first: Node, second: Node) -> Node | None:
 def _drop_dead(graph: Graph) -> Graph:
     live = set(graph.results)
     for node in reversed(graph.nodes):
-        if node.name in live:
-            live.update(node.inputs)
+        if not live.isdisjoint(node.outputs):
+            live.update((*node.inputs, *node.outputs))
     return rebuilt(graph, (node for node in graph.nodes if node.name in live), {})

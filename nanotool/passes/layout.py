@@ -29,6 +29,7 @@ from nanotool.ir import (
     FloatArray,
     Function,
     Graph,
+    Gru,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -40,6 +41,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Rnn,
     Shape,
     Slice,
     Softmax,
@@ -369,13 +371,16 @@ def _argmax(turner: _Turner, layer: FloatLayer[ArgMax]) -> View:
     return View(layer.name, rest, (*view.axes[:axis], *view.axes[axis + 1 :]))
 
 
-@_turns(Lstm, Svdf)
-def _in_order(turner: _Turner, layer: FloatLayer[Lstm | Svdf]) -> View:
+@_turns(Lstm, Gru, Rnn, Svdf)
+def _in_order(turner: _Turner, layer: FloatLayer[Lstm | Gru | Rnn | Svdf]) -> View:
     """Sequences and states have no other order than their own."""
     views = [turner.views[name] for name in layer.node.inputs]
     sources = [turner.placed(view, view.axes, layer.name) for view in views]
     axes = fresh_axes(layer.shape)
     turner.emit(layer, sources, axes)
+    for name in layer.node.more:
+        beside = fresh_axes(layer.shape[-1:])
+        turner.views[name] = View(name, beside, beside)
     return View(layer.name, axes, axes)
 
 

@@ -63,4 +63,8 @@ def unique(name: str, taken: set[str]) -> str:
 
 def names(graph: Graph) -> set[str]:
     """Every tensor name in use."""
-    return {*graph.sources, *graph.constants, *(node.name for node in graph.nodes)}
+    return {
+        *graph.sources,
+        *graph.constants,
+        *(name for node in graph.nodes for name in node.outputs),
+    }

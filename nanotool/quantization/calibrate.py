@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nanotool.errors import InvalidModel, NanoError
-from nanotool.ir import Graph
+from nanotool.ir import FloatArray, Graph
 from nanotool.progress import Progress
 from nanotool.quantization.evaluate import Batch, evaluated
 from nanotool.quantization.observers import OBSERVERS, Histogram, MinMax
@@ -73,7 +73,8 @@ def calibrate(
 
     Raises InvalidModel if a tensor takes NaN or infinite values.
     """
-    seen = {name: MinMax() for name in (*graph.sources, *(node.name for node in graph.nodes))}
+    names = (*graph.sources, *(name for node in graph.nodes for name in node.outputs))
+    seen = {name: MinMax() for name in names}
     _observe(graph, batches, seen, step, reset_every)
     for name, extremes in seen.items():
         if not extremes.finite:
@@ -97,8 +98,9 @@ def _observe(
     reset_every: int,
 ) -> None:
     for batch in batches:
+        remembered: dict[str, FloatArray] = {}
         with np.errstate(all="ignore"):  # what is not finite is reported by name
-            for _, _, tensors in evaluated(graph, batch, reset_every):
-                for name, values in tensors.items():
+            for _, _, tensors in evaluated(graph, batch, reset_every, remembered):
+                for name, values in (*tensors.items(), *remembered.items()):
                     observers[name].update(values)
         step()

@@ -20,14 +20,18 @@ _CHUNK_ELEMENTS = 8 * 2**20  # about what all tensors of a piece may hold
 
 
 def evaluate(
-    graph: Graph, x: Batch, states: Mapping[str, NDArray[Any]] | None = None
+    graph: Graph,
+    x: Batch,
+    states: Mapping[str, NDArray[Any]] | None = None,
+    remembered: dict[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
     """Every tensor of ``graph`` but its constants, float32 [n, *shape], in the graph's layout.
 
     ``x`` is n x input shape: the user's (C, H, W), or the graph's own after the layout pass
     (H, W, C); a shape that is both is the user's. Of a graph with several inputs one array each.
     The n are independent: of a graph with states each is a step, which reads ``states``, by name
-    [n, *shape] each; None: the initial ones.
+    [n, *shape] each; None: the initial ones. ``remembered``, where given, gets what recurrent
+    layers remember, `Node.more`, after each of their steps: [n, steps, units].
     """
     inputs = to_graph_layout(graph, x)
     tensors = dict(zip(graph.inputs, inputs, strict=True))
@@ -37,7 +41,11 @@ def evaluate(
     constants = {name: data[np.newaxis] for name, data in graph.constants.items()}
     for node in graph.nodes:
         operands = (constants[t] if t in constants else tensors[t] for t in node.inputs)
-        result = compute(float_layer_of(graph, node), *operands)
+        result, history = compute(float_layer_of(graph, node), *operands)
+        if node.more and history is not None:
+            tensors[node.more[0]] = np.ascontiguousarray(history[:, -1], np.float32)
+            if remembered is not None:
+                remembered[node.more[0]] = np.asarray(history, np.float32)
         if node.clamp != UNCLAMPED:
             result = np.clip(result, *node.clamp)
         tensors[node.name] = np.ascontiguousarray(result, np.float32)
@@ -133,14 +141,17 @@ def chunks(
 
 
 def evaluated(
-    graph: Graph, batch: Batch, reset_every: int = 0
+    graph: Graph,
+    batch: Batch,
+    reset_every: int = 0,
+    remembered: dict[str, FloatArray] | None = None,
 ) -> Iterator[tuple[bool, tuple[NDArray[Any], ...], dict[str, FloatArray]]]:
-    """`chunks`, and every tensor of each."""
+    """`chunks`, and every tensor of each; ``remembered`` as for `evaluate`."""
     states: Mapping[str, NDArray[Any]] = {}
     for begins, piece in chunks(graph, batch, reset_every):
         count = len(piece[0])
         before = None if begins else {name: data[:count] for name, data in states.items()}
-        tensors = evaluate(graph, piece, before)
+        tensors = evaluate(graph, piece, before, remembered)
         states = {state.name: tensors[state.next] for state in graph.states}
         yield begins, piece, tensors
 

@@ -1,13 +1,15 @@
 """The float form of every operator, in NumPy, on batches: what PyTorch computes.
 
 One short function an operator, (layer, *inputs) -> output, the layer's clamp aside. Inputs
-are [n, *shape]; constants have an n of 1.
+are [n, *shape]; constants have an n of 1. Beside a layer's output may come what it remembers after
+each step, [n, steps, units], in the order of time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +30,7 @@ from nanotool.ir import (
     Dense,
     FloatArray,
     Function,
+    Gru,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -38,6 +41,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Rnn,
     Slice,
     Softmax,
     Svdf,
@@ -46,16 +50,21 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.ops import OPERATORS, FloatLayer, Registry
+from nanotool.ops import OPERATORS, FloatLayer, Registry, facts
 
 Data: TypeAlias = NDArray[Any]
-FloatForm: TypeAlias = Callable[..., Data]  # (layer, *inputs) -> output, its clamp aside
+FloatForm: TypeAlias = Callable[..., Any]  # (layer, *inputs) -> output, or with what is beside it
 computes = Registry[FloatForm]("quantization/float_ops.py", operators=OPERATORS)
 
 
-def compute(layer: FloatLayer[Any], *inputs: FloatArray) -> Data:
-    """The output of ``layer`` [n, *shape], its clamp aside."""
-    return computes.of(layer.op)(layer, *inputs)
+def compute(layer: FloatLayer[Any], *inputs: FloatArray) -> tuple[Data, Data | None]:
+    """The output of ``layer`` [n, *shape], its clamp aside, and what it remembers beside it."""
+    result: Any = computes.of(layer.op)(layer, *inputs)
+    if isinstance(result, tuple):
+        output, history = result
+        return output, history
+    whole: Data = result
+    return whole, None
 
 
 def aligned(*inputs: Data) -> list[Data]:
@@ -69,7 +78,7 @@ def _channels_last(function: FloatForm) -> FloatForm:
 
     def either(layer: FloatLayer[Op], x: FloatArray) -> Data:
         if layer.channels_last:
-            return function(layer, x)
+            return np.asarray(function(layer, x))
         y: Data = function(layer, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
         return y
 
@@ -266,30 +275,86 @@ def _cumsum(layer: FloatLayer[CumSum], x: FloatArray) -> Data:
 # --- Along a sequence -----------------------------------------------------------------------------
 
 
-def lstm_steps(
-    layer: FloatLayer[Lstm], x: FloatArray, h: FloatArray, c: FloatArray
-) -> tuple[Data, Data]:
-    """(h after each step [n, steps, units], the last c [n, units])."""
-    features, rows = x.shape[2], layer.weight.transpose(2, 1, 0)  # term, gate, unit
-    bias = 0 if layer.node.bias is None else layer.node.bias.T
-    hidden: Data = np.broadcast_to(h, (len(x), h.shape[1]))
-    cell: Data = np.broadcast_to(c, hidden.shape)
-    outputs = []
-    for step in range(x.shape[1]):
-        of_x = np.tensordot(x[:, step], rows[:features], 1)
-        arguments = of_x + np.tensordot(hidden, rows[features:], 1) + bias  # n, gate, unit
-        i, f, o = (0.5 + 0.5 * np.tanh(0.5 * arguments[:, k]) for k in (0, 1, 3))
-        cell = f * cell + i * np.tanh(arguments[:, 2])
-        if layer.op.cell_clip > 0:
-            cell = np.clip(cell, -layer.op.cell_clip, layer.op.cell_clip)
-        hidden = o * np.tanh(cell)
-        outputs.append(hidden)
-    return np.stack(outputs, axis=1), cell
+@dataclass
+class _Sequence:
+    """A layer with gates, on its way through x."""
+
+    layer: FloatLayer[Any]
+    x: FloatArray
+    hidden: Data  # [n, units]
+    outputs: list[Data] = field(default_factory=list)
+    history: list[Data] = field(default_factory=list)  # what it remembers beside h, step by step
+
+    def __post_init__(self) -> None:
+        weight, features = self.layer.weight, self.x.shape[2]
+        self.rows = weight.transpose(2, 1, 0)  # term, gate, unit
+        self.of_x = np.tensordot(self.x, self.rows[:features], 1)  # n, step, gate, unit
+        biases = facts(self.layer.op).biases
+        bias = self.layer.node.bias
+        self.bias = np.zeros((biases, len(weight)), np.float32) if bias is None else bias.T
+        self.of_x = self.of_x + self.bias[: self.rows.shape[1]]
+        self.hidden = np.broadcast_to(self.hidden, (len(self.x), len(weight)))
+        steps = range(self.x.shape[1])
+        self.order = steps[::-1] if self.layer.op.reverse else steps
+
+    def of_h(self) -> Data:
+        """The sums over h, [n, gate, unit]."""
+        return np.asarray(np.tensordot(self.hidden, self.rows[self.x.shape[2] :], 1))
+
+    def results(self) -> tuple[Data, Data]:
+        """(h after each step, [n, steps, units], in the order of x; what is remembered beside it,
+        in the order of time)."""
+        outputs = self.outputs[::-1] if self.layer.op.reverse else self.outputs
+        return np.stack(outputs, axis=1), np.stack(self.history, axis=1)
+
+
+def _sigmoid(x: Data) -> Data:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
 
 
 @computes(Lstm)
-def _lstm(layer: FloatLayer[Lstm], x: FloatArray, h: FloatArray, c: FloatArray) -> Data:
-    return lstm_steps(layer, x, h, c)[0]
+def lstm_steps(
+    layer: FloatLayer[Lstm], x: FloatArray, h: FloatArray, c: FloatArray
+) -> tuple[Data, Data]:
+    """(h after each step [n, steps, units], c likewise, in the order of time)."""
+    sequence = _Sequence(layer, x, h)
+    cell: Data = np.broadcast_to(c, sequence.hidden.shape)
+    for step in sequence.order:
+        arguments = sequence.of_x[:, step] + sequence.of_h()
+        i, f, o = (_sigmoid(arguments[:, k]) for k in (0, 1, 3))
+        cell = f * cell + i * np.tanh(arguments[:, 2])
+        if layer.op.cell_clip > 0:
+            cell = np.clip(cell, -layer.op.cell_clip, layer.op.cell_clip)
+        sequence.hidden = o * np.tanh(cell)
+        sequence.outputs.append(sequence.hidden)
+        sequence.history.append(cell)
+    return sequence.results()
+
+
+@computes(Gru)
+def gru_steps(layer: FloatLayer[Gru], x: FloatArray, h: FloatArray) -> tuple[Data, Data]:
+    """(h after each step [n, steps, units], the same in the order of time)."""
+    sequence = _Sequence(layer, x, h)
+    for step in sequence.order:
+        of_x, of_h = sequence.of_x[:, step], sequence.of_h()
+        r, z = (_sigmoid(of_x[:, k] + of_h[:, k]) for k in (0, 1))
+        n = np.tanh(of_x[:, 2] + r * (of_h[:, 2] + sequence.bias[3]))
+        sequence.hidden = n + z * (sequence.hidden - n)
+        sequence.outputs.append(sequence.hidden)
+    sequence.history = sequence.outputs
+    return sequence.results()
+
+
+@computes(Rnn)
+def rnn_steps(layer: FloatLayer[Rnn], x: FloatArray, h: FloatArray) -> Data:
+    """h after each step [n, steps, units]."""
+    sequence = _Sequence(layer, x, h)
+    function = np.tanh if layer.op.function == "tanh" else (lambda a: np.maximum(a, 0))
+    for step in sequence.order:
+        sequence.hidden = function(sequence.of_x[:, step, 0] + sequence.of_h()[:, 0])
+        sequence.outputs.append(sequence.hidden)
+    sequence.history = sequence.outputs
+    return sequence.results()[0]
 
 
 def svdf_step(

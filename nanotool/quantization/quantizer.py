@@ -44,7 +44,8 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.ops import OPERATORS, Registry, facts
-from nanotool.passes.rewrite import unique
+from nanotool.ops.shape import argument_scale
+from nanotool.passes.rewrite import names, unique
 from nanotool.progress import Progress
 from nanotool.quantization.calibrate import (
     Batches,
@@ -57,9 +58,11 @@ from nanotool.quantization.calibrate import (
 from nanotool.quantization.evaluate import Batch, ends, real_numbers
 from nanotool.quantization.finest import finest_input, finest_output
 from nanotool.quantization.quality import UNBOUNDED, measure
-from nanotool.quantization.ranges import activation, useful_range
+from nanotool.quantization.ranges import activation, useful_range, wide
 from nanotool.quantization.sharing import Group, Sharing, share
 from nanotool.quantization.weights import (
+    farthest_argument,
+    gate_weights,
     matrix,
     natural_scales,
     quantized_bias,
@@ -71,6 +74,7 @@ from nanotool.validate import validate
 log = logging.getLogger(__name__)
 
 AUTO = "auto"  # the observer that chooses among others
+MOST_ARGUMENT = 2.0**30  # of a gate, in its units: sums that become it are within int32
 SAMPLES = 8  # calibration inputs kept in the QGraph
 QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, at most
 # Below it TensorFlow Lite's table, in float32, cannot tell exp(x) from 1. The family with a factor
@@ -205,7 +209,8 @@ class _Quantizer:
     constants: dict[str, Int8Array] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
     grids: dict[int, QTensor] = field(default_factory=dict)  # of a group, by its identity
-    requantized: dict[tuple[str, object], str] = field(default_factory=dict)  # (tensor, grid)
+    # By (tensor, type, scale, zero point).
+    requantized: dict[tuple[str, str, float, int], str] = field(default_factory=dict)
     arrays: dict[tuple[str, bytes], NDArray[Any]] = field(default_factory=dict)  # by content
 
     def run(self, labels: tuple[str, ...], source: str) -> QGraph:
@@ -273,7 +278,9 @@ class _Quantizer:
         if id(group) in self.grids:
             return self.grids[id(group)]
         name = group.members[0]
-        if group.fixed is not None:
+        if group.wide:
+            grid = wide(name, (), group.bounds)
+        elif group.fixed is not None:
             grid = QTensor(name, (), *group.fixed)
         else:
             least = max((self._least(tensor) for tensor in group.members), default=0.0)
@@ -314,8 +321,11 @@ class _Quantizer:
         else:
             tensor = self._tensor(node.name)
         self.tensors[node.name] = tensor
+        if what.gates:
+            self._gated(node, tensor)
+            return
         if what.weighted:
-            self._weighted(node, self.tensors[node.inputs[0]], tensor)
+            self._weighted(node, tensor)
             return
         op, inputs = node.op, node.inputs
         if isinstance(op, Pad) and len(inputs) == 2:
@@ -333,27 +343,36 @@ class _Quantizer:
         """The int8 tensor of an input: itself, a constant, or requantized."""
         if name in self.graph.constants:
             return self._constant(name, output if facts(node.op).joins_quantizations else None)
-        if (node.name, name) not in self.sharing.requantized:
-            return name
-        return self._requantized(name, output, id(self.sharing.groups[node.name]))
+        if (node.name, name) in self.sharing.requantized:
+            return self._requantized(name, output)
+        if self.tensors[name].dtype == "int16" and not facts(node.op).types:
+            return self._requantized(name, activation(name, (), self.sharing.groups[name].bounds))
+        return name
 
     def _seen(self, name: str, low: float, high: float) -> str:
         """``name``, an input of a saturating function that sees ``low`` to ``high``; requantized if
         it is too coarse, which it is where somebody else needs its range."""
         if self.tensors[name].scale < SATURATING_SCALE:
             return name
-        return self._requantized(name, activation(name, (), (low, high)), (low, high))
+        return self._requantized(name, activation(name, (), (low, high)))
 
-    def _requantized(self, name: str, like: QTensor, grid: object) -> str:
-        """``name`` with the quantization of ``like``, once for each ``grid``."""
-        key = (name, grid)
+    def _requantized(self, name: str, like: QTensor) -> str:
+        """``name`` with the type, the scale and the zero point of ``like``."""
+        key = (name, like.dtype, like.scale, like.zero_point)
+        now = self.tensors[name]
+        if key[1:] == (now.dtype, now.scale, now.zero_point):
+            return name
         if key not in self.requantized:
-            taken = {*self.graph.constants, *(n.name for n in self.graph.nodes), *self.tensors}
+            taken = self._taken()
             result = unique(f"{name}.requantized", taken)
-            self.tensors[result] = replace(like, name=result, shape=self.graph.shape(name))
+            self.tensors[result] = replace(like, name=result, shape=now.shape)
             self.ops.append(QOp(result, Quantize(), (name,)))
             self.requantized[key] = result
         return self.requantized[key]
+
+    def _taken(self) -> set[str]:
+        """Every name in use."""
+        return {*names(self.graph), *self.tensors}
 
     def _constant(self, name: str, like: QTensor | None) -> str:
         """``name``'s data as int8, with the quantization of ``like`` or one of its own."""
@@ -361,15 +380,50 @@ class _Quantizer:
         grid = activation(name, (), _extremes(data)) if like is None else like
         tensor = replace(grid, name=name, shape=data.shape)
         if self.tensors.get(name, tensor) != tensor:  # known with another quantization
-            taken = {*self.graph.constants, *(n.name for n in self.graph.nodes), *self.tensors}
-            tensor = replace(tensor, name=unique(name, taken))
+            tensor = replace(tensor, name=unique(name, self._taken()))
         self.tensors[tensor.name] = tensor
         self.constants[tensor.name] = self._shared(grid.quantize(data))
         return tensor.name
 
-    def _weighted(self, node: Node, source: QTensor, target: QTensor) -> None:
+    def _gated(self, node: Node, target: QTensor) -> None:
+        """A layer with gates. Its first h is like the output, what it keeps in 16 bits like what it
+        writes beside it."""
+        source = self._input(node, node.inputs[0], target)
+        x, rest = self.tensors[source], node.inputs[1:]
+        beside = [self._tensor(name) for name in node.more]
+        self.tensors.update((tensor.name, tensor) for tensor in beside)
+        likes = [*[target] * (len(rest) - len(beside)), *beside]
+        unit = argument_scale(node.op, target.scale)
+        if farthest_argument(node, x.scale, target.scale) >= MOST_ARGUMENT * unit:
+            raise InvalidModel(
+                f"{node.name}: its input reaches so far, {x.scale * 255:.3g}, that the sums of its "
+                "gates leave int32.",
+                "Normalize the input (mean 0, standard deviation 1), and train with it.",
+            )
+        gates = gate_weights(node, x.scale, target.scale)
+        states = (
+            self._constant(name, like)
+            if name in self.graph.constants
+            else self._requantized(name, like)
+            for name, like in zip(rest, likes, strict=True)
+        )
+        self.ops.append(
+            QOp(
+                name=node.name,
+                op=node.op,
+                inputs=(source, *states),
+                weight=self._shared(gates.weight),
+                weight_scale=self._shared(gates.scale),
+                bias=self._shared(gates.bias),
+                more=node.more,
+            )
+        )
+
+    def _weighted(self, node: Node, target: QTensor) -> None:
         """A convolution or dense layer."""
         assert node.weight is not None
+        (name,) = (self._input(node, one, target) for one in node.inputs)
+        source = self.tensors[name]
         weight = matrix(node)
         bias = np.zeros(len(weight)) if node.bias is None else node.bias.astype(np.float64)
         scale = weight_scales(natural_scales(weight), bias, source.scale, target.scale)
@@ -379,7 +433,7 @@ class _Quantizer:
             QOp(
                 name=node.name,
                 op=node.op,
-                inputs=node.inputs,
+                inputs=(name,),
                 weight=self._shared(integers.reshape(node.weight.shape)),
                 weight_scale=self._shared(scale),
                 bias=None if node.bias is None else self._shared(bias32),

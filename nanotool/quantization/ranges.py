@@ -17,6 +17,7 @@ HEADROOM = 1 / 16
 
 # Scales stay where they and the bounds of their tensors are normal float32 numbers by far.
 SCALE_MIN, SCALE_MAX = 2.0**-96, 2.0**60
+WIDE_POWERS = (-15, -1)  # of the powers of two that scales of int16 are
 
 
 def useful_range(graph: Graph, tensor: str) -> Range:
@@ -70,3 +71,16 @@ def activation(name: str, shape: tuple[int, ...], bounds: Range, least: float = 
     scale = max(scale, least)
     zero_point = round(INT8_MIN - low / scale)
     return QTensor(name, shape, scale, max(INT8_MIN, min(INT8_MAX, zero_point)))
+
+
+def wide(name: str, shape: tuple[int, ...], bounds: Range) -> QTensor:
+    """The int16 tensor that covers ``bounds``; its scale is a power of two, its zero point 0."""
+    most = max(abs(bounds[0]), abs(bounds[1]))
+    power = max(math.ceil(math.log2(most)) - 15, WIDE_POWERS[0]) if most else WIDE_POWERS[0]
+    if power > WIDE_POWERS[1]:
+        raise InvalidModel(
+            f"Tensor {name} reaches from {bounds[0]:.3g} to {bounds[1]:.3g}.",
+            "That is no state of a recurrent layer that was trained: train it again, or give it a "
+            "smaller initial state.",
+        )
+    return QTensor(name, shape, 2.0**power, 0, "int16")

@@ -29,6 +29,7 @@ class Group:
     members: list[str]
     bounds: Range  # to cover
     fixed: tuple[float, int] | None = None  # scale and zero point, if prescribed
+    wide: bool = False  # int16: what recurrent layers remember, seen in other shapes perhaps
 
 
 @dataclass
@@ -85,6 +86,9 @@ def share(
         what = facts(node.op)
         if what.indices:
             continue  # they have no scale
+        for name in node.more:
+            low, high = (what.rises * end for end in own(name))
+            sharing.add(name, Group([], (low, high), wide=True))
         if what.joins_quantizations:
             _join(graph, sharing, node, own(node.name))
         elif what.keeps_quantization:
@@ -130,6 +134,10 @@ def _keep(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:
     """One input; a Pad may bring a value of its own."""
     source = node.inputs[0]
     group = sharing.groups[source]
+    if group.wide and not facts(node.op).types:
+        sharing.requantized.add((node.name, source))
+        sharing.add(node.name, Group([], bounds))
+        return
     if len(node.inputs) > 1:
         if group.fixed is not None and not _fits(bounds, group.fixed):
             sharing.requantized.add((node.name, source))
@@ -150,7 +158,7 @@ def _join(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:
             sharing.merge(first, group)
         sharing.add(node.name, first)
         return
-    free = [group for group in groups.values() if group.fixed is None]
+    free = [group for group in groups.values() if group.fixed is None and not group.wide]
     joint = bounds
     for group in free:
         joint = union(joint, group.bounds)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MAX, Int8Array, Node
+from nanotool.ops import facts
 from nanotool.validate import ACCUMULATOR_LIMIT
 
 WEIGHT_SCALE_MIN = 2.0**-96
@@ -75,3 +78,51 @@ def quantized_weights(
         if not over.any():
             return integers.astype(np.int8), scale
         scale[over] *= 2
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The integers of a layer with gates."""
+
+    weight: Int8Array  # [units, gates, features + units]
+    scale: NDArray[np.float32]  # [2 gates]: of x's weights, then of h's
+    bias: NDArray[np.int32]  # [units, biases]
+
+
+def gate_weights(node: Node, source: float, hidden: float) -> Gates:
+    """Weights and biases of a layer with gates, one scale a matrix, whose x and h have the scales
+    ``source`` and ``hidden``."""
+    assert node.weight is not None
+    units, gates, terms = node.weight.shape
+    bias = np.zeros((units, facts(node.op).biases)) if node.bias is None else node.bias
+    parts = (
+        (slice(0, terms - units), source, bias[:, :gates]),
+        (slice(terms - units, terms), hidden, bias[:, gates:]),  # of the last gates, if any
+    )
+    weight, scales = np.zeros(node.weight.shape, np.int8), []
+    biases = []
+    for columns, step, own in parts:
+        for gate in range(gates):
+            rows = node.weight[:, gate, columns].astype(np.float64)
+            number = gate - (gates - own.shape[1])
+            added = own[:, number].astype(np.float64) if number >= 0 else np.zeros(units)
+            natural = np.abs(rows).max(initial=0.0) / INT8_MAX
+            least = np.abs(added).max() / (step * BIAS_LIMIT)
+            scale = np.float32(max(natural, least, WEIGHT_SCALE_MIN))
+            integers = np.clip(np.rint(rows / float(scale)), -INT8_MAX, INT8_MAX)
+            weight[:, gate, columns] = integers.astype(np.int8)
+            scales.append(scale)
+            if number >= 0:
+                biases.append(quantized_bias(added, np.array(scale), step).astype(np.int32))
+    return Gates(weight, np.array(scales, np.float32), np.stack(biases, axis=1))
+
+
+def farthest_argument(node: Node, source: float, hidden: float) -> float:
+    """How far the sums over x or over h of a gate can reach, whatever x and h are in int8."""
+    assert node.weight is not None
+    units = len(node.weight)
+    reach = [
+        255 * step * np.abs(part).sum(axis=2, dtype=np.float64).max(initial=0.0)
+        for part, step in ((node.weight[..., :-units], source), (node.weight[..., -units:], hidden))
+    ]
+    return float(max(reach)) + (0.0 if node.bias is None else float(np.abs(node.bias).max()))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nanotool.errors import InvalidModel, MissingTool, NanoError
 from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor
 from nanotool.lower import ABI
-from nanotool.plan import scratch_offset
+from nanotool.plan import input_offsets, scratch_offset
 from nanotool.qfile import graph_hash
 from nanotool.runtime.arena import new_arena
 from nanotool.runtime.extension import load
@@ -238,8 +238,8 @@ class Runtime:
     def _op(self, lowered: Lowered, plan: Plan, index: int) -> dict[str, Any]:
         op = lowered.ops[index]
         none = self._lib.NANO_NONE
-        scratch = scratch_offset(plan, lowered, index)
-        inputs = [plan.buffers[name].offset for name in op.inputs]
+        scratch = scratch_offset(plan, index)
+        inputs = input_offsets(plan, op)
         out = plan.buffers[op.output]
         call = on_host(op) if self._fast else None
         kernel, params = (op.kernel, op.params) if call is None else (call.kernel, call.params)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MAX, INT8_MIN, QTensor
 from nanotool.ops import Layer, facts
-from nanotool.ops.shape import recurrent_factors, weight_shapes
+from nanotool.ops.shape import gate_biases, recurrent_factors, weight_shapes
 
 ACCUMULATOR_LIMIT = 2**31  # |Σ w (q - zero point) + bias| stays below
 
@@ -49,10 +49,12 @@ def _sums(layer: Layer[Any]) -> Iterator[Sums]:
         return
     features = layer.input.shape[-1]
     gates = layer.weight.reshape(-1, layer.weight.shape[-1])
-    none = np.zeros(len(gates), np.int64)
-    both = layer.weight.ndim == 3  # weights of the state beside those of the input
-    yield layer.input, gates[:, :features], layer.bias.reshape(-1) if both else none
-    yield layer.inputs[1], gates[:, features:], none
+    if not facts(layer.op).gates:
+        yield layer.input, gates, np.zeros(len(gates), np.int64)
+        return
+    biases = gate_biases(layer).reshape(-1, 2)
+    yield layer.input, gates[:, :features], biases[:, 0]
+    yield layer.output, gates[:, features:], biases[:, 1]  # h has its scale and zero point
 
 
 def _check_accumulator(

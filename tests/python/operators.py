@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nanotool import unary
 from nanotool.ir import (
     DTYPES,
+    LIMITS,
     ZERO_POINTS,
     ArgMax,
     AveragePool2D,
@@ -27,7 +28,9 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Gru,
     LogSoftmax,
+    Lstm,
     MaxPool2D,
     Mean,
     Op,
@@ -39,6 +42,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Rnn,
     Shape,
     Slice,
     Softmax,
@@ -47,6 +51,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
+from nanotool.ops import FACTS
 
 FULL = (-128, 127)
 
@@ -58,7 +63,7 @@ class Draw:
     rng: np.random.Generator
     tensors: dict[str, QTensor] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
-    constants: dict[str, NDArray[np.int8]] = field(default_factory=dict)
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     # --- Numbers ----------------------------------------------------------------------------------
 
@@ -119,10 +124,15 @@ class Draw:
             self.add(Quantize(), tensor, shaped.name)
             at += tensor.size
 
-    def constant(self, tensor: QTensor) -> None:
+    def constant(self, tensor: QTensor, *, zeros: bool = False) -> None:
         """Make ``tensor`` a constant."""
+        low, high = (tensor.zero_point,) * 2 if zeros else LIMITS[tensor.dtype]
+        data = self.rng.integers(low, high + 1, tensor.shape)
         self.tensors[tensor.name] = tensor
-        self.constants[tensor.name] = self.rng.integers(-128, 128, tensor.shape).astype(np.int8)
+        self.constants[tensor.name] = data.astype(DTYPES[tensor.dtype])
+
+    def zero_point(self) -> int:
+        return self.between(*FULL)
 
     def add(self, op: Op, target: QTensor, *inputs: str, clamp: tuple[int, int] = FULL) -> None:
         self.tensors[target.name] = target
@@ -514,6 +524,63 @@ def pad(draw: Draw) -> None:
     value = None if draw.chance(0.5) else draw.between(-128, 127)
     sizes = tuple(sum(parts) for parts in zip(before, shape, after, strict=True))
     draw.moves(Pad(before, after, value), sizes)
+
+
+def _gated(draw: Draw, op: Lstm | Gru | Rnn) -> None:
+    """What is remembered before the first step is real 0, another constant, or computed; now and
+    then the last step alone is read, or what is remembered behind it."""
+    what = FACTS[type(op)]
+    steps, features, units = draw.between(1, 7), draw.between(1, 9), draw.between(1, 11)
+    target = QTensor("sequence", (steps, units), draw.scale(0.008), draw.between(-128, 127))
+    hidden = replace(target, name="hidden", shape=(units,))
+    wide = QTensor("wide", (units,), 2.0 ** draw.between(-15, -11), 0, "int16")
+    states = {Lstm: [hidden, wide], Gru: [wide], Rnn: [hidden]}[type(op)]
+    kind = int(draw.rng.choice([0, 0, 0, 0, 1, 2]))
+    computed = [state for state in states if kind == 2]
+    draw.cut(QTensor("x", (steps, features), draw.scale(), draw.zero_point()), *computed)
+    for state in states:
+        if kind < 2:
+            draw.constant(state, zeros=kind == 0)
+    gates = what.gates
+    scales = 2.0 ** draw.rng.uniform(-9, -5, 2 * gates)
+    more = (f"{target.name}.more",) * what.more
+    draw.tensors |= {name: replace(draw.tensors[states[-1].name], name=name) for name in more}
+    draw.tensors[target.name] = target
+    weight = draw.rng.integers(-127, 128, (units, gates, features + units)).astype(np.int8)
+    bias = draw.rng.integers(-2000, 2000, (units, what.biases)).astype(np.int32)
+    draw.ops.append(
+        QOp(
+            target.name,
+            op,
+            ("x", *(state.name for state in states)),
+            weight,
+            scales.astype(np.float32),
+            bias if draw.chance(0.8) else None,
+            more=more,
+        )
+    )
+    if more and draw.chance(0.3):
+        draw.add(Quantize(), draw.quantized("output", (units,)), more[0])
+    elif draw.chance(0.3):
+        row = 0 if op.reverse else steps - 1
+        last = replace(target, name="output", shape=(1, units))
+        draw.add(Slice((row, 0), (1, 1)), last, target.name)
+
+
+@maker
+def lstm(draw: Draw) -> None:
+    clip = float(draw.rng.choice([0, 0, 0.5, 3]))
+    _gated(draw, Lstm(clip, draw.chance(0.2)))
+
+
+@maker
+def gru(draw: Draw) -> None:
+    _gated(draw, Gru(draw.chance(0.2)))
+
+
+@maker
+def rnn(draw: Draw) -> None:
+    _gated(draw, Rnn(str(draw.rng.choice(["tanh", "relu"])), draw.chance(0.2)))
 
 
 def _resize(draw: Draw, method: str) -> None:

@@ -226,7 +226,7 @@ REFUSED = {
     "reflected": (nn.ReflectionPad2d(1), IMAGE, "zeros"),
     "adaptive": (nn.AdaptiveAvgPool2d(2), IMAGE, "divides"),
     "adaptive max": (nn.AdaptiveMaxPool2d(4), IMAGE, "divides"),
-    "GRU": (Forward(lambda x, gru: gru(x)[0], nn.GRU(11, 3)), (9, 11), "Recurrent"),
+    "GRU": (Forward(lambda x, gru: gru(x)[0], nn.GRU(11, 3)), (9, 11), "batch_first=True"),
     "constant result": (Forward(lambda x: torch.ones(2, 3) + 1), IMAGE, "in your own code"),
     "no result": (Forward(lambda x: None), IMAGE, "Return what"),
     "batch moved": (Forward(lambda x: x.transpose(0, 1)), IMAGE, "first axis"),

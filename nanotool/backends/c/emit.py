@@ -27,7 +27,7 @@ from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
 from nanotool.ir import DTYPES, ZERO_POINTS, Array, Int8Array, Lowered, Plan, QGraph, QTensor
 from nanotool.lower import ABI, layer_names
-from nanotool.plan import draw, scratch_offset
+from nanotool.plan import draw, input_offsets, scratch_offset
 from nanotool.qfile import graph_hash, to_bytes
 from nanotool.simulate import simulate_steps
 from nanotool.targets import find_target
@@ -598,9 +598,9 @@ def _op_table(model: _Model, lowered: Lowered, plan: Plan, names: list[str]) -> 
     lines = ["/* Offsets are bytes from the start of the model's room in the arena. */"]
     lines.append(f"static const nano_op {model.name}_ops[] = {{")
     for index, op in enumerate(lowered.ops):
-        inputs = [str(plan.buffers[name].offset) for name in op.inputs]
+        inputs = [str(offset) for offset in input_offsets(plan, op)]
         inputs += ["NANO_NONE"] * (2 - len(inputs))
-        at = scratch_offset(plan, lowered, index)
+        at = scratch_offset(plan, index)
         scratch = "NANO_NONE" if at is None else str(at)
         out, size = plan.buffers[op.output].offset, lowered.buffers[op.output] if op.source else 0
         lines += [

@@ -9,6 +9,8 @@ from nanotool.backends.tflite.file import File
 from nanotool.ir import Op
 from nanotool.ops import Layer, Registry
 
+HINT = "Keep the .nano file, or export the model as C."
+
 Emitter: TypeAlias = Callable[[File, Layer[Any]], None]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.backends.tflite.emitters import emits
+from nanotool.backends.tflite.emitters import HINT, emits
 from nanotool.backends.tflite.file import NO_TENSOR, Activations, Codes, File
-from nanotool.ir import Lstm, Svdf
-from nanotool.ops import Layer
-from nanotool.ops.shape import LSTM_GATES
+from nanotool.errors import UnsupportedOp
+from nanotool.ir import Gru, Lstm, Rnn, Svdf
+from nanotool.ops import Layer, facts
+
+LSTM_GATES = facts(Lstm()).gates
 
 
 @emits(Lstm, writes=(Codes.UNIDIRECTIONAL_SEQUENCE_LSTM,))
@@ -17,6 +19,8 @@ def _lstm(file: File, layer: Layer[Lstm]) -> None:
     """Inputs: x, weights of x and of h for i, f, g, o, no peepholes, biases, no projection, h, c,
     no normalization."""
     op, features = layer.qop, layer.input.shape[-1]
+    if layer.op.reverse:
+        raise UnsupportedOp(layer.name, "an LSTM that goes backwards in a .tflite file", HINT)
     parts = (layer.weight[..., :features], layer.weight[..., features:])
     weights = [
         file.constant(
@@ -44,6 +48,12 @@ def _lstm(file: File, layer: Layer[Lstm]) -> None:
         FusedActivationFunction=Activations.TANH,
         CellClip=layer.op.cell_clip,
     )
+
+
+@emits(Gru, Rnn)
+def _unknown(_file: File, layer: Layer[Gru | Rnn]) -> None:
+    kind = type(layer.op).__name__.upper()
+    raise UnsupportedOp(layer.name, f"{kind} in a .tflite file: TensorFlow Lite has none", HINT)
 
 
 @emits(Svdf, writes=(Codes.SVDF,))

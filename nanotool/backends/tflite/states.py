@@ -9,12 +9,11 @@ from typing import NoReturn
 
 import numpy as np
 
+from nanotool.backends.tflite.emitters import HINT, emits
 from nanotool.backends.tflite.file import NO_TENSOR, Codes, File
 from nanotool.errors import UnsupportedOp
 from nanotool.ir import QGraph, QOp, Reshape, Slice, State
 from nanotool.ops import facts
-
-HINT = "Keep the .nano file, or export the model as C."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def kept(graph: QGraph) -> Kept:
     inside = {
         key: state
         for op in graph.ops
-        if facts(op.op).recurrent
+        if facts(op.op).recurrent and emits.writes[type(op.op)]
         for key, state in _Layer(graph, op).states()
     }
     own = {state.name for state in inside.values()}
@@ -57,6 +56,12 @@ class _Layer:
         """Its states, by the numbers of its inputs: the last one is what it writes beside its
         output; the one before is its output's last row."""
         numbers = [i for i in range(1, len(self.op.inputs)) if self._varies(i)]
+        if facts(self.op.op).gates and len(numbers) < len(self.op.inputs) - 1:
+            self._refuse(
+                "it begins anew in every run, and TensorFlow Lite's goes on where it was",
+                "Keep the .nano file, or export the model as C; a model whose states are carried "
+                "from step to step can be written.",
+            )
         for i in numbers:
             yield (self.op.name, i), self._state(i, is_output=i != numbers[-1])
 
@@ -114,10 +119,9 @@ class _Layer:
             if ends or not readers <= {self.op.name, *names}:
                 self._refuse(f"somebody else reads {name}")
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise UnsupportedOp(
-            self.op.name, f"{type(self.op.op).__name__} in a .tflite file, as {what}", HINT
-        )
+    def _refuse(self, what: str, hint: str = HINT) -> NoReturn:
+        kind = type(self.op.op).__name__
+        raise UnsupportedOp(self.op.name, f"{kind} in a .tflite file, as {what}", hint)
 
 
 # --- Writing --------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ then left out: a node that mixes samples of a batch is refused.
     whole      tensors without an axis for the batch, in a step of one sample
     saved      .pt2 files, without running code in them
     hints      what to do about operators without one     fx_nodes  what an fx node says
-    linear, pooling, elementwise, functions, choices, arithmetic, move, sample, axis: handlers,
-                a family each
+    linear, pooling, elementwise, functions, choices, arithmetic, move, sample, axis, recurrent:
+                handlers, a family each
 
 Layers over N x C x L (Conv1d and the like) become those over images of height 1.
 """
@@ -39,6 +39,7 @@ from nanotool.frontends.torch import (  # noqa: F401  (they register their handl
     linear,
     move,
     pooling,
+    recurrent,
     sample,
 )
 from nanotool.frontends.torch.effects import Effect, apart, effects_of, refuse, watch

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-_RECURRENT = "Recurrent layers are not in this version: use Conv1d layers over the time axis."
-_CELL = (
-    "Write the cell's equations with Linear layers, sigmoid and tanh, unrolled over the window; or "
-    "use Conv1d layers over the time axis."
-)
 _NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
 ATTENTION = "Products of two activations over an axis are not in this version: use Conv or Linear."
 _BORDER = "Pad with zeros or a constant: padding_mode='zeros'."
@@ -33,14 +28,6 @@ HINTS = {
     "instance_norm": _NORMS,
     "rms_norm": _NORMS,
     "local_response_norm": _NORMS,
-    "lstm": _RECURRENT,
-    "gru": _RECURRENT,
-    "gru_cell": _CELL,
-    "lstm_cell": _CELL,
-    "rnn_tanh_cell": _CELL,
-    "rnn_relu_cell": _CELL,
-    "rnn_tanh": _RECURRENT,
-    "rnn_relu": _RECURRENT,
     "scaled_dot_product_attention": ATTENTION,
     "bmm": ATTENTION,
     "einsum": ATTENTION,
@@ -65,7 +52,7 @@ MAXIMUM = (
     "N x C x L, x.amax((2, 3)) on N x C x H x W."
 )
 DEFAULT_HINT = (
-    "Supported are Conv1d/2d, ConvTranspose1d/2d, Linear, pools, BatchNorm, sums and products of "
-    "tensors, cat, slices, padding, interpolate, reshapes, Softmax, ReLU and most activations: use "
-    "these or keep it outside the model."
+    "Supported are Conv1d/2d, ConvTranspose1d/2d, Linear, GRU, LSTM, RNN, pools, BatchNorm, sums "
+    "and products of tensors, cat, slices, padding, interpolate, reshapes, Softmax, ReLU and most "
+    "activations: use these or keep it outside the model."
 )

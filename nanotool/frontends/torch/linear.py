@@ -77,7 +77,7 @@ def _transposed_convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(result, axes + 1)
 
 
-@handles("linear", makes=Dense)
+@handles("linear", makes=Dense, anywhere=True)
 def _linear(walk: Walk, args: Arguments, node: fx.Node) -> str:
     weight, bias = walk.constant(args["weight"], "weight"), walk.constant(args["bias"], "bias")
     source = walk.source(args["input"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,10 @@ from nanotool.ir import Concat, Pad, Reshape, Resize, Shape, Slice, Transpose
 # --- Nothing moves --------------------------------------------------------------------------------
 
 
-@handles(
-    "alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout", makes=(), view=True
-)
-@handles("alias", "contiguous", "detach", makes=(), view=True)
-@handles("clone", "lift_fresh_copy", makes=())
+@handles("alpha_dropout", "dropout", makes=(), view=True, anywhere=True)
+@handles("feature_alpha_dropout", "feature_dropout", makes=(), view=True, anywhere=True)
+@handles("alias", "contiguous", "detach", makes=(), view=True, anywhere=True)
+@handles("clone", "lift_fresh_copy", makes=(), anywhere=True)
 def _pass_through(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """What changes nothing at inference time."""
     if args.get("train"):
@@ -38,14 +38,27 @@ def _to(walk: Walk, args: Arguments, node: fx.Node) -> str:
 # --- Other shapes, other orders -------------------------------------------------------------------
 
 
-@handles("_unsafe_view", "flatten", "reshape", "reshape_as", "squeeze", makes=Reshape, view=True)
-@handles("unflatten", "unsqueeze", "view", "view_as", makes=Reshape, view=True)
+@handles(
+    "_unsafe_view", "flatten", "reshape", "reshape_as", makes=Reshape, view=True, anywhere=True
+)
+@handles("squeeze", "unflatten", "unsqueeze", makes=Reshape, view=True, anywhere=True)
+@handles("view", "view_as", makes=Reshape, view=True, anywhere=True)
 def _reshape(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    return walk.reshaped(walk.source(args["self"]), walk.batchless(node))
+    """As many elements lie in front of the batch as before."""
+    source, shape = walk.source(args["self"]), walk.batchless(node)
+    place = walk.batch_place(node.meta["val"]) or 0
+    before = walk.shapes[source][: walk.place]
+    if math.prod(before) != math.prod(shape[:place]):
+        walk.refuse(
+            f"{operator_name(node)} of {before} in front of the batch, which mixes it with others,",
+            "Bring the batch to the front first: x.transpose(0, 1).",
+        )
+    return walk.reshaped(source, shape)
 
 
-@handles("adjoint", "mT", "movedim", "moveaxis", "permute", makes=Transpose, view=True)
-@handles("numpy_T", "swapaxes", "swapdims", "t", "transpose", makes=Transpose, view=True)
+@handles("adjoint", "mT", "permute", makes=Transpose, view=True, anywhere=True)
+@handles("movedim", "moveaxis", "numpy_T", makes=Transpose, view=True, anywhere=True)
+@handles("swapaxes", "swapdims", "t", "transpose", makes=Transpose, view=True, anywhere=True)
 def _permute(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """Which axis goes where shows on a tensor whose axes have different sizes."""
     source = walk.source(args["self"])
@@ -56,9 +69,10 @@ def _permute(walk: Walk, args: Arguments, node: fx.Node) -> str:
     order = [size - 1 for size in node.target(probe, *node.args[1:], **node.kwargs).shape]
     if walk.whole:
         return walk.transposed(source, tuple(axis - 1 for axis in order))
-    if order[0] != 0:
-        walk.refuse("a transpose of the batch axis", "Keep the batch as the first axis.")
-    return walk.transposed(source, tuple(axis - 1 for axis in order[1:]))
+    kept = tuple(axis - (axis > walk.place) for axis in order if axis != walk.place)
+    if kept == tuple(range(rank)):
+        return source  # the batch alone goes elsewhere
+    return walk.transposed(source, kept)
 
 
 # --- Several tensors to one, one to several -------------------------------------------------------
@@ -80,17 +94,18 @@ def _parts(walk: Walk, arguments: list[Any]) -> list[str]:
     return names
 
 
-@handles("cat", "concat", "concatenate", makes=Concat)
+@handles("cat", "concat", "concatenate", makes=Concat, anywhere=True)
 def _cat(walk: Walk, args: Arguments, node: fx.Node) -> str:
     shape = walk.batchless(node)
     axis = walk.axis(args["dim"], len(shape), "cat")
     return walk.emit(Concat(axis), tuple(_parts(walk, args["tensors"])), shape)
 
 
-@handles("stack", makes=Concat)
+@handles("stack", makes=Concat, anywhere=True)
 def _stack(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    shape = walk.batchless(node)
-    axis = walk.axis(args["dim"], len(shape), "stack")
+    shape, axis = walk.batchless(node), int(args["dim"]) % node.meta["val"].ndim
+    place = walk.batch_place(node.meta["val"]) or 0
+    axis -= axis > place
     one = (*shape[:axis], 1, *shape[axis + 1 :])
     parts = [walk.reshaped(part, one, suffix="part") for part in _parts(walk, args["tensors"])]
     return walk.emit(Concat(axis), tuple(parts), shape)
@@ -113,7 +128,7 @@ def _split(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     return results
 
 
-@handles("unbind", makes=Slice, view=True)
+@handles("unbind", makes=Slice, view=True, anywhere=True)
 def _unbind(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     source = walk.source(args["self"])
     axis = walk.axis(args["dim"], len(walk.shapes[source]), "unbind")
@@ -138,14 +153,14 @@ def _sliced(walk: Walk, source: str, axis: int, indices: range) -> str:
     return walk.emit(Slice(tuple(begins), tuple(steps)), (source,), after)
 
 
-@handles("slice", makes=Slice, view=True)
+@handles("slice", makes=Slice, view=True, anywhere=True)
 def _slice(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """x[:, start:end:step]; x[:] of the batch is all of it."""
     source = walk.source(args["self"])
     shape = walk.shapes[source]
-    if int(args["dim"]) % (len(shape) + 1) == 0:
+    if int(args["dim"]) % (len(shape) + 1) == walk.place:
         whole = args["start"] in (None, 0) and args["step"] == 1
-        if whole and str(node.meta["val"].shape[0]) == str(walk.batch):
+        if whole and str(node.meta["val"].shape[walk.place]) == str(walk.batch):
             return source
         walk.refuse("a slice of the batch", "Each sample is on its own: slice other axes.")
     axis = walk.axis(args["dim"], len(shape), "a slice")
@@ -158,7 +173,7 @@ def _slice(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _sliced(walk, source, axis, indices)
 
 
-@handles("narrow", makes=Slice, view=True)
+@handles("narrow", makes=Slice, view=True, anywhere=True)
 def _narrow(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source = walk.source(args["self"])
     shape = walk.shapes[source]
@@ -167,7 +182,7 @@ def _narrow(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return _sliced(walk, source, axis, range(begin, begin + walk.batchless(node)[axis]))
 
 
-@handles("select", makes=Slice, view=True)
+@handles("select", makes=Slice, view=True, anywhere=True)
 def _select(walk: Walk, args: Arguments, node: fx.Node) -> str:
     source = walk.source(args["self"])
     shape = walk.shapes[source]

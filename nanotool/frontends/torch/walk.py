@@ -39,7 +39,6 @@ from nanotool.ir import (
     Concat,
     FloatArray,
     Graph,
-    Lstm,
     Node,
     Op,
     Quantize,
@@ -68,17 +67,21 @@ FILLS = {
 MAX_AXES = 4  # of a tensor, the batch aside
 
 # By the operator's name, without the _ of in-place forms.
-HANDLERS = Reads[Handler](
-    "frontends/torch", operators=OPERATORS, without=(Quantize, Lstm, Svdf, Table)
-)
+HANDLERS = Reads[Handler]("frontends/torch", operators=OPERATORS, without=(Quantize, Svdf, Table))
 _VIEWS: set[str] = set()  # those whose result shares its input's memory
+_ANYWHERE: set[str] = set()  # those that take tensors whose batch is not in front
 
 
 def handles(
-    *names: str, makes: type[Op] | tuple[type[Op], ...], view: bool = False
+    *names: str,
+    makes: type[Op] | tuple[type[Op], ...],
+    view: bool = False,
+    anywhere: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register the function below as the handler of the operators ``names``, which become
-    ``makes`` (`Reads`)."""
+    ``makes`` (`Reads`). ``anywhere``: also where the batch is not the first axis, `Walk.place`."""
+    if anywhere:
+        _ANYWHERE.update(names)
     if view:
         _VIEWS.update(names)
     return HANDLERS(*names, makes=makes)
@@ -147,6 +150,8 @@ class Walk:
     states: dict[str, tuple[str, fx.Node | None, FloatArray]] = field(default_factory=dict)
     outputs: list[tuple[str, str]] = field(default_factory=list)  # what it is called, tensor
     whole: bool = False  # the current node's tensors are whole, see `whole`
+    place: int = 0  # of the batch among the axes of the current node's inputs
+    gates: dict[tuple[Any, ...], object] = field(default_factory=dict)  # weights, by parameters
     order: dict[fx.Node, int] = field(default_factory=dict)  # of execution
 
     def graph(self) -> Graph:
@@ -212,8 +217,10 @@ class Walk:
             if len(sizes) > MAX_AXES:
                 self.refuse(f"a tensor of {len(sizes)} axes", "Use at most four axes.")
             return tuple(int(size) for size in sizes)
-        whole = all(isinstance(size, int) for size in sizes[1:])
-        if not sizes or str(sizes[0]) != str(self.batch) or not whole:
+        place = self.batch_place(value)
+        rest = [] if place is None else [*sizes[:place], *sizes[place + 1 :]]
+        anywhere = what.rstrip("_") in {*_ANYWHERE, "getitem"}
+        if place is None or (place and not anywhere) or not all(isinstance(s, int) for s in rest):
             self.refuse(
                 f"{what} to shape {[str(size) for size in sizes]}, which mixes the "
                 "batch with other axes,",
@@ -222,17 +229,22 @@ class Walk:
             )
         if len(sizes) > MAX_AXES + 1:
             self.refuse(f"a tensor of {len(sizes)} axes", "Use at most four axes and the batch.")
-        if 0 in sizes[1:]:
-            self.refuse(f"an empty tensor {tuple(sizes[1:])}", "Leave it out.")
-        return tuple(int(size) for size in sizes[1:])
+        if 0 in rest:
+            self.refuse(f"an empty tensor {tuple(rest)}", "Leave it out.")
+        return tuple(int(size) for size in rest)
+
+    def batch_place(self, value: Any) -> int | None:
+        """Which axis of a result is the batch's; None: none is."""
+        sizes = [str(size) for size in value.shape]
+        return sizes.index(str(self.batch)) if str(self.batch) in sizes else None
 
     def axis(self, number: int, rank: int, what: str) -> int:
         """The axis without batch of PyTorch's axis ``number`` of a tensor with ``rank`` axes
         (without batch)."""
-        axis = int(number) % (rank + 1) - 1
-        if axis < 0:
+        axis = int(number) % (rank + 1)
+        if axis == self.place:
             self.refuse(f"{what} over the batch", "Each sample is on its own: use dim=1.")
-        return axis
+        return axis - (axis > self.place)
 
     # --- Values --------------------------------------------------------------------------------
 
@@ -300,12 +312,15 @@ class Walk:
         weight: FloatArray | None = None,
         bias: FloatArray | None = None,
         suffix: str = "",
+        more: int = 0,
     ) -> str:
-        """Append a node named after the current fx node (``suffix`` for auxiliary ones); its
-        tensor's name."""
+        """Append a node named after the current fx node (``suffix`` for auxiliary ones), which
+        writes ``more`` tensors beside its output; its tensor's name."""
         name = self.unique_name(suffix)
-        self.nodes.append(Node(name, op, inputs, shape, weight, bias))
         self.shapes[name] = shape
+        beside = [self.unique_name(f"{suffix}.kept".strip(".")) for _ in range(more)]
+        self.shapes.update((one, shape[-1:]) for one in beside)
+        self.nodes.append(Node(name, op, inputs, shape, weight, bias, more=tuple(beside)))
         return name
 
     def add_constant(self, data: NDArray[Any], suffix: str = "constant") -> str:
@@ -480,6 +495,9 @@ class Walk:
                 continue
             value = self.values.get(leaf) if isinstance(leaf, fx.Node) else None
             which = f"the result {name or i}" if len(found) > 1 else "a result"
+            elsewhere = isinstance(leaf, fx.Node) and self.batch_place(leaf.meta["val"])
+            if isinstance(value, str) and elsewhere and not self.memory:
+                self.refuse(f"{which}, whose batch is not its first axis,", "Transpose it back.")
             if not isinstance(value, str):
                 self.refuse(
                     f"{which}, which is the same for every input,",
@@ -520,9 +538,10 @@ class Walk:
         where it has to see them so."""
         sources = [n for n in node.all_input_nodes if isinstance(self.values.get(n), str)]
         if not (self.memory and self.batch == 1 and reaches_over(node, sources)):
+            self._find_batch(node)
             return handler(self, named_arguments(node), node)
         before = {source: self.values[source] for source in sources}
-        self.whole = True
+        self.whole, self.place = True, 0
         try:
             for source in sources:
                 self.values[source] = self._as_whole(source)
@@ -546,6 +565,19 @@ class Walk:
         if not isinstance(result, str) or not value.ndim or value.shape[0] != 1:
             return result
         return self.reshaped(result, tuple(int(size) for size in value.shape[1:]), suffix="sample")
+
+    def _find_batch(self, node: fx.Node) -> None:
+        """Set `place`; what needs the batch in front is refused where it is not."""
+        activations = (one for one in node.all_input_nodes if self.is_activation(one))
+        places = {self.batch_place(one.meta["val"]) for one in activations}
+        first = next((n for n in node.all_input_nodes if self.is_activation(n)), None)
+        self.place = (self.batch_place(first.meta["val"]) or 0) if first is not None else 0
+        kind = operator_name(node).rstrip("_")
+        if places - {0, None} and kind not in _ANYWHERE:
+            self.refuse(
+                f"the operation {kind} on a tensor whose batch is not its first axis",
+                "Keep the batch as the first axis (batch_first=True), or transpose it back first.",
+            )
 
     def shapes_of_inputs(self, node: fx.Node) -> str:
         """For messages."""
@@ -575,32 +607,27 @@ class Walk:
         name, value = operator_name(node), node.meta["val"]
         if name not in {*FILLS, "repeat", "expand"} or not value.is_floating_point():
             return False
-        sizes = list(value.shape)
-        whole = all(isinstance(size, int) for size in sizes[1:])
-        if self.memory and name in FILLS and all(isinstance(size, int) for size in sizes):
-            fill = named_arguments(node).get("fill_value", FILLS[name])
-            if isinstance(fill, (int, float)):
-                self.values[node] = torch.full(sizes, float(fill))
-            return node in self.values
-        if len(sizes) < 2 or str(sizes[0]) != str(self.batch) or not whole:
+        sizes, place = list(value.shape), self.batch_place(value)
+        if place is not None and not self.memory:
+            sizes[place] = 1
+        few = len(sizes) < 2 or place is None
+        if (few and not self.memory) or not all(isinstance(size, int) for size in sizes):
             return False
         given = named_arguments(node)
         if name in FILLS:
             fill = given.get("fill_value", FILLS[name])
             if isinstance(fill, (int, float)):
-                self.values[node] = torch.full((1, *sizes[1:]), float(fill))
+                self.values[node] = torch.full(sizes, float(fill))
             return node in self.values
         source = given.get("self")
         held = self.values.get(source) if isinstance(source, fx.Node) else None
-        once = isinstance(held, torch.Tensor) and (held.ndim < len(sizes) or held.shape[0] == 1)
-        if not once or not isinstance(held, torch.Tensor):
+        if not isinstance(held, torch.Tensor) or few or place is None:
             return False
-        if name == "expand":
-            self.values[node] = held.expand(1, *sizes[1:])
-        else:
-            times = given["repeats"][1:]
-            self.values[node] = held.repeat(1, *times)
-        return True
+        at = place - len(sizes) + held.ndim  # the batch's axis, if it has that
+        if at < 0 or held.shape[at] == 1:
+            times = [1 if axis == place else n for axis, n in enumerate(given.get("repeats", ()))]
+            self.values[node] = held.expand(*sizes) if name == "expand" else held.repeat(*times)
+        return node in self.values
 
     def _fold_constant(self, node: fx.Node) -> bool:
         """Compute a node whose tensors are all constants (weight normalization and the like)."""

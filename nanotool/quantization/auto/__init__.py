@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import Graph, QGraph
+from nanotool.ops import facts
 from nanotool.quantization.auto.candidates import MINMAX, WAYS
 from nanotool.quantization.auto.emulate import one_thread
 from nanotool.quantization.auto.search import TRIES, Build, Data, Judge, Search, uniform
@@ -37,6 +38,9 @@ __all__ = ["LEAST", "TICKS", "choose", "reason_against"]
 
 def reason_against(graph: Graph, batches: Batches) -> str:
     """Why nothing can be tried with ``graph``, which has no states, to be shown; "" if it can."""
+    loop = next((node.name for node in graph.nodes if facts(node.op).recurrent), "")
+    if loop:
+        return f"The recurrent layer {loop} is computed step by step"
     count = sum(map(samples, batches))
     if count < LEAST:
         return (

@@ -27,6 +27,7 @@ from nanotool.ir import (
     CumSum,
     Dense,
     Function,
+    Gru,
     LogSoftmax,
     Lstm,
     MaxPool2D,
@@ -37,6 +38,7 @@ from nanotool.ir import (
     Quantize,
     Reshape,
     Resize,
+    Rnn,
     Slice,
     Softmax,
     Svdf,
@@ -63,7 +65,7 @@ Form: TypeAlias = Callable[..., Tensor]  # (layer, learned, *inputs) -> output, 
 forms = Registry[Form](
     "quantization/aware/forms.py",
     operators=(*INT8_OPERATORS, Function),
-    without=(Lstm, Svdf, Table),
+    without=(Lstm, Gru, Rnn, Svdf, Table),
 )
 
 

@@ -22,7 +22,8 @@
  *     add ... prelu      one byte of a, one of b, where the strides say; the rule holds for each
  *     softmax            input byte k; the rest of its row it reads before it writes any of it
  *     log_softmax        likewise
- *     lstm               its step's row of x, whole; those of its first row all of in[1]
+ *     lstm, gru, rnn     its step's row of x, whole, and the row of out that is written last: out
+ *                        may only overlap x where all begins with zeros, from the first row on
  *     svdf               all of x
  *     argmax             the elements that it searches; byte k is of element k / 4
  *     transpose          its one input byte

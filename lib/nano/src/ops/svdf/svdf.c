@@ -45,10 +45,10 @@ static uint32_t filter_step(const nano_svdf_params *p, const nano_io *io, uint32
     const size_t at = (size_t)f * p->steps;
     const int32_t scaled = feature(p, (const int8_t *)io->in[0], f);
     if (p->time_int16 != NULL)
-        return remember_int16((int16_t *)io->scratch + at, p->time_int16 + at, p->steps,
+        return remember_int16((int16_t *)io->in[1] + at, p->time_int16 + at, p->steps,
                               (int16_t)within(scaled, INT16_MAX));
     const int32_t newest = within(scaled, INT8_MAX) + p->zero_point;
-    return remember((int8_t *)io->scratch + at, p->time + at, p->steps, (int8_t)(uint8_t)newest);
+    return remember((int8_t *)io->in[1] + at, p->time + at, p->steps, (int8_t)(uint8_t)newest);
 }
 
 void nano_svdf(const void *params, const nano_io *io) {

@@ -1,0 +1,19 @@
+/* rnn.h - what the variants of nano_rnn share (internal): a unit's step after its sums. */
+#ifndef NANO_RNN_H
+#define NANO_RNN_H
+
+#include "../../recur.h"
+
+#define NANO_RNN_GATES 1
+
+static inline int8_t nano_rnn_unit(const void *params, const int32_t *of_x, const int32_t *of_h,
+                                   int16_t *state) {
+    const nano_rnn_params *const p = (const nano_rnn_params *)params;
+    const int32_t a = nano_argument(of_x, of_h, 0);
+    (void)state;
+    if (p->relu)
+        return nano_hidden(&p->gates, a > 0 ? a : 0);
+    return nano_hidden(&p->gates, nano_tanh_of_thirds(3 * a));
+}
+
+#endif
