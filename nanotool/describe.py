@@ -39,9 +39,14 @@ def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str |
     """(name, value) pairs that tell one model from another, and how large it is: ``lowered`` in its
     ``plan``. ``digest`` is the hash of the model's graph, which may not be the simplified one."""
     graph = lowered.graph
+    states = [graph.tensors[state.read] for state in graph.states]
     texts = [
-        ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors)
-        for tensors in (graph.input_tensors, graph.output_tensors)
+        ", ".join(
+            ("" if len(tensors) == 1 and tensors is not states else f"{tensor.name} ")
+            + ("x".join(map(str, tensor.shape)) or "1")
+            for tensor in tensors
+        )
+        for tensors in (graph.input_tensors, graph.output_tensors, states)
     ]
     return (
         ("name", graph.name),
@@ -49,6 +54,7 @@ def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str |
         ("source", graph.source),
         ("input", texts[0]),
         ("output", texts[1]),
+        *((("states", texts[2]),) if states else ()),
         ("samples", len(graph.samples[0]) if graph.samples else 0),
         ("macs", lowered.macs),
         ("arena_bytes", plan.arena_size),

@@ -157,7 +157,9 @@ def ends_by_name(graph: QGraph, x: Any) -> dict[str, Any]:
     """Inputs by name or number, of what a Python user gives: one array, or of a model with several
     inputs a tuple in its order, or a dictionary; nested ones with their keys behind dots."""
     if isinstance(x, Mapping):
-        return dict(_flat("", x))
+        inner = next(iter(x.values())) if len(x) == 1 else None
+        whole = isinstance(inner, Mapping) and not set(x) & set(graph.inputs)
+        return dict(_flat("", inner if whole else x))  # of the one parameter keys go alone
     if len(graph.inputs) == 1 or not isinstance(x, (tuple, list)):
         return {"0": as_array(x)}
     return {str(number): one for number, (_, one) in enumerate(_flat("", x))}

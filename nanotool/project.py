@@ -31,7 +31,7 @@ from nanotool.ir import Graph, QGraph
 from nanotool.passes import canonicalize
 from nanotool.progress import Progress
 from nanotool.quantization import quantize
-from nanotool.quantization.doubts import doubts
+from nanotool.quantization.doubts import doubts, forgetful
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
 EXAMPLES = 4  # samples to trace with
@@ -84,6 +84,8 @@ def load_source(
     data = None if calibration is None else _read(calibration)
     if path.suffix == ".py":
         source = _from_script(path, data, name, states, reset_every)
+    elif data is None:
+        raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
     else:
         program = load_program(path, trust=trust)
         source = _from_program(path, program, data, name, states)
@@ -151,6 +153,8 @@ def quantize_source(
         labels=source.labels,
         progress=progress,
     )
+    for doubt in forgetful(quantized):
+        warnings.warn(doubt, NanoWarning, stacklevel=3)
     for number, array in enumerate(source.evaluation or ()):
         to_device(quantized, array, number)  # NanoError for another shape
         beyond = clipping(quantized, array, number)
@@ -297,8 +301,6 @@ def _guarded(path: Path, data: Iterable[Any]) -> Iterator[Any]:
 def _from_program(
     path: Path, program: torch.export.ExportedProgram, data: Any, name: str, states: States
 ) -> Source:
-    if data is None:
-        raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
     batches, example = to_batches(data, takes_of(program, states), steps=bool(states))
     identifier = model_identifier(name or path.stem)
     return Source(program, batches, example, identifier, states=states)

@@ -7,10 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nanotool.ir import Graph, Softmax
+from nanotool.ir import Graph, QGraph, Softmax
 from nanotool.quantization.calibrate import Batches
 from nanotool.quantization.evaluate import ends
 
+FORGETFUL_DB = 15.0  # of a state: what is below is hardly the float model's
 FEW = 8  # samples that a range may rest on without a word
 
 
@@ -39,6 +40,18 @@ def doubts(graph: Graph, batches: Batches) -> list[str]:
                 "are taken as C, H, W, in calibration and afterwards. Turn them if they are not."
             )
     return found
+
+
+def forgetful(graph: QGraph) -> list[str]:
+    """Sentences on the states of a quantized ``graph`` that int8 is too coarse for."""
+    noise = {entry.tensor: entry.sqnr_db for entry in graph.quality}
+    return [
+        f"The state {state.name} keeps {noise[state.read]:.1f} dB over the calibration steps: it "
+        "moves by so little a step that int8 hardly follows. Let it move faster (0.9 * h + 0.1 * "
+        "x, not 0.999 * h + 0.001 * x), or keep it in your own code, as an input."
+        for state in graph.states
+        if noise.get(state.read, FORGETFUL_DB) < FORGETFUL_DB
+    ]
 
 
 def _alike(arrays: list[NDArray[Any]], of: str) -> list[str]:

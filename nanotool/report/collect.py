@@ -16,7 +16,7 @@ from nanotool.ir import Array, Int8Array, Lowered, LoweredOp, Plan, QGraph, Stru
 from nanotool.passes.record import PassRecord
 from nanotool.qfile import graph_hash
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
-from nanotool.simulate import simulate
+from nanotool.simulate import simulate_steps
 from nanotool.version import __version__
 
 MAX_SAMPLES = 12
@@ -34,8 +34,10 @@ def collect(
     return ReportData(
         title=graph.name,
         hash=graph_hash(graph),
-        input=graph.input,
-        input_shape=graph.input_tensor.shape,
+        ends=tuple(
+            (name, "input" if name in graph.inputs else "state", graph.tensors[name].shape)
+            for name in graph.sources
+        ),
         layers=layer_rows(lowered, plan),
         source=graph.source,
         version=__version__,
@@ -152,17 +154,19 @@ def sample_rows(
     *,
     limit: int = MAX_SAMPLES,
 ) -> tuple[Sample, ...]:
-    """The model's answers to ``inputs`` ([n, *input shape]; None: its own samples).
+    """The model's answers to ``inputs`` ([n, *input shape]; None: its own samples), of several
+    inputs beside the first one, of several outputs the first one.
 
     ``expected`` holds the true classes, if known. Empty for a model that is no classifier: its
     output has other axes than one of classes, or one value only.
     """
-    own = graph.samples[0] if graph.samples else None
-    x = own if inputs is None else inputs
-    output = graph.output_tensor
-    if x is None or not len(x) or output.size != output.shape[-1] or output.size < 2:
+    every = graph.samples if inputs is None else (inputs,)
+    output = graph.output_tensors[0]
+    if not every or not len(every[0]) or output.size < 2 or output.size != output.shape[-1]:
         return ()
-    values = output.dequantize(simulate(graph, x[:limit]).reshape(-1, output.size))
+    x = every[0]
+    answers, _ = simulate_steps(graph, [data[:limit] for data in every])
+    values = output.dequantize(answers[0].reshape(-1, output.size))
     names = graph.labels or tuple(str(index) for index in range(output.size))
     likely = bool((values >= 0).all() and (values <= 1.01).all())
     return tuple(

@@ -75,9 +75,9 @@ class ReportData:
 
     title: str
     hash: str  # of the int8 graph
-    input_shape: Shape
     layers: tuple[LayerRow, ...]
-    input: str = "input"  # name of the tensor that the caller fills
+    # What layers read that none of them writes: (tensor, "input" or "state", shape).
+    ends: tuple[tuple[str, str, Shape], ...] = (("input", "input", ()),)
     source: str = ""
     version: str = ""  # of nanotool
     target: str = ""  # which kernels

@@ -26,7 +26,7 @@ class _Box:
 
 def depths(data: ReportData) -> dict[str, int]:
     """Row of each tensor: the longest way to it from the input, which has row 0."""
-    rows = {data.input: 0}
+    rows = {name: 0 for name, _, _ in data.ends}
     for layer in data.layers:
         rows[layer.name] = 1 + max((rows.get(name, 0) for name in layer.inputs), default=0)
     return rows
@@ -68,6 +68,7 @@ def _place(data: ReportData) -> dict[str, _Box]:
     widest = max(len(names) for names in members.values())
     height = -(-len(members) // columns(data))  # rows of a column
     layers = {layer.name: layer for layer in data.layers}
+    ends = {name: (kind, shape_text(shape)) for name, kind, shape in data.ends}
     boxes = {}
     for row, names in members.items():
         start = MARGIN + (widest - len(names)) * (BOX_W + GAP_X) // 2
@@ -77,7 +78,7 @@ def _place(data: ReportData) -> dict[str, _Box]:
             boxes[name] = (
                 _layer_box(data, layers[name], x, y)
                 if name in layers
-                else _Box(name, "input", shape_text(data.input_shape), 0.0, x, y)
+                else _Box(name, *ends[name], 0.0, x, y)
             )
     return boxes
 

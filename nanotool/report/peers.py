@@ -82,7 +82,7 @@ class Peer:
 
 def fingerprint(graph: QGraph) -> str:
     """A digest of the layers that have weights: their kinds, shapes and outputs' shapes."""
-    lines = [str(graph.input_tensor.shape)]
+    lines = [str(graph.input_tensors[0].shape)]
     for op in graph.ops:
         if op.weight is not None:
             output = graph.tensors[op.name].shape

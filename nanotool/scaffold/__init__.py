@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nanotool.backends import c
 from nanotool.errors import NanoError
 from nanotool.identifiers import model_identifier
-from nanotool.ir import QGraph
+from nanotool.ir import QGraph, QTensor
 from nanotool.pipeline import prepare
 from nanotool.sources import lib_dir
 from nanotool.targets import TARGETS
@@ -178,16 +178,32 @@ def _copy_library(folder: Path, *, arduino: bool) -> None:
 
 def _values(graph: QGraph, kind: Kind) -> dict[str, object]:
     """What the templates name."""
-    name, output = model_identifier(graph.name), graph.output_tensor
+    name, output = model_identifier(graph.name), graph.output_tensors[0]
     named = output.dtype == "int8" and output.size == len(graph.labels)
     return {
         "kind": kind,
         "name": name,
         "macro": name.upper(),
-        "input": graph.input_tensor,
-        "output": output,
+        "inputs": _numbered(name, "input", graph.input_tensors),
+        "outputs": _numbered(name, "output", graph.output_tensors),
+        "states": graph.states,
         "labels": named,
     }
+
+
+def _numbered(name: str, what: str, tensors: Sequence[QTensor]) -> list[dict[str, object]]:
+    """Each input or output with what C calls it."""
+    single = len(tensors) == 1
+    return [
+        {
+            "tensor": tensor,
+            "called": what.capitalize() + ("" if single else f" {number}, {tensor.name}"),
+            "place": (f"nano_{what}(", ")") if single else (f"nano_{what}_at(", f", {number})"),
+            "golden": f"{name}_golden_{what}" + ("" if single else f"_{number}"),
+            "size": f"{name.upper()}_{what.upper()}{'' if single else f'_{number}'}_SIZE",
+        }
+        for number, tensor in enumerate(tensors)
+    ]
 
 
 @cache

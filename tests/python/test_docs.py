@@ -134,10 +134,12 @@ def test_commands_exist_with_their_options(page: Path) -> None:
 
 # --- Blocks that run ------------------------------------------------------------------------------
 
-# Pages whose Python blocks run: the first two in test_api, the others below.
+# Pages whose Python blocks run: the first two in test_api, the third in test_torch_ends, the others
+# below.
 RUN = (
     "docs/python-api.md",
     "docs/coming-from-nano-rust.md",
+    "docs/states.md",
     "docs/tutorial.md",
     "docs/signal.md",
     "docs/streams.md",

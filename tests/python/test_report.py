@@ -135,8 +135,7 @@ def test_names_are_no_markup() -> None:
     data = ReportData(
         title=evil,
         hash=evil,
-        input=evil,
-        input_shape=(1,),
+        ends=((evil, evil, (1,)),),
         layers=(row,),
         source=evil,
         board=evil,
@@ -150,7 +149,7 @@ def test_names_are_no_markup() -> None:
 
 
 def test_the_least_there_can_be() -> None:
-    page = Page(render(ReportData("empty", "0" * 16, (1,), ())))
+    page = Page(render(ReportData("empty", "0" * 16, ())))
     assert "empty" in page.text and "Samples" not in page.text and "Memory budget" not in page.text
 
 
@@ -221,7 +220,7 @@ def test_a_branching_graph_has_an_edge_for_each_input() -> None:
         LayerRow("right", "Conv2D", ("input",), (4, 4, 2)),
         LayerRow("sum", "Add", ("left", "right"), (4, 4, 2)),
     )
-    data = ReportData("branch", "0" * 16, (4, 4, 1), rows)
+    data = ReportData("branch", "0" * 16, rows)
     assert graph_svg.depths(data) == {"input": 0, "left": 1, "right": 1, "sum": 2}
     svg = graph_svg.draw(data)
     assert svg.count('class="edge"') == 4 and svg.count('class="box"') == 4

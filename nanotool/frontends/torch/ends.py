@@ -101,18 +101,18 @@ def _is_all(parameters: Parameters, first: Any) -> bool:
 
 
 def _by_name(parameters: Parameters, item: Mapping[Any, Any]) -> dict[str, Any]:
-    names, required = parameters.names, parameters.required
+    names, required = (*parameters.names, parameters.rest), parameters.required
     keys = {str(key): key for key in item}
     if set(keys) == {str(number) for number in range(len(keys))} and not set(keys) & set(names):
         return _in_order(parameters, tuple(item[keys[str(i)]] for i in range(len(keys))))
-    if set(keys) == {INPUT} and len(required or names) == 1:
+    if set(keys) == {INPUT} and len(required or parameters.names) == 1:
         return _in_order(parameters, tuple(item.values()))
     nested = _nested({str(key): value for key, value in item.items()})
     if set(nested) <= set(names) and set(required) <= set(nested):
         return {name: nested[name] for name in names if name in nested}
-    if len(required or names) == 1 and not set(nested) & set(names):
-        (only,) = required or names
-        return {only: nested}
+    single = required or parameters.names
+    if len(single) == 1 and not set(nested) & set(names):
+        return {single[0]: nested}
     raise _unfit(parameters, ", ".join(keys) or "nothing")
 
 
