@@ -176,8 +176,8 @@ def _join(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:
 def _read_elsewhere(graph: Graph, group: Group, node: Node) -> bool:
     """Whether somebody but ``node`` makes use of how fine the group's scale is."""
     members = set(group.members)
-    if members & set(graph.outputs):
-        return True
+    if members & {*graph.results, *(state.read for state in graph.states)}:
+        return True  # an output, or a state: what it is made of goes on in the next step
     readers = (one for one in graph.nodes if one is not node and members & set(one.inputs))
     kinds = ((reader, facts(reader.op)) for reader in readers)
     return any(
