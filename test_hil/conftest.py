@@ -6,15 +6,14 @@
                                                      a real board on that port
     pytest test_hil --record                         make this run's timing the reference
 
-The board runs firmware/models/default, or --model. pytest-embedded brings the serial line: its
+The board runs firmware/models/default, or --model. Options and boards are those of nanotool's own
+pytest plugin (nanotool.pytest_plugin). pytest-embedded brings the serial line: its
 `port` fixture is overridden to start an emulator, and `dut` to wait until the board answers.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,39 +21,22 @@ import pexpect
 import pytest
 
 from nanotool.boards import BOARDS, Board
-from nanotool.build import BuildResult, build, flash
-from nanotool.compare import check_model
-from nanotool.device import Device, SerialPort, open_board
+from nanotool.build import BuildResult, build
+from nanotool.device import Device
 from nanotool.sources import firmware_dir
+from nanotool.under_test import attached, unemulated
 
 SYNC_TRIES = 5  # of 3 s each
 _NOTES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("boards")
-    group.addoption(
-        "--board",
-        action="append",
-        choices=sorted(BOARDS),
-        help="board to test; may be given again (default: all, emulated)",
-    )
-    group.addoption(
-        "--model",
-        type=Path,
-        default=firmware_dir() / "models" / "default",
-        help="model folder or .nano file to test with (default: firmware/models/default)",
-    )
-    group.addoption("--flash", action="store_true", help="flash the real board on --port first")
-    group.addoption("--record", action="store_true", help="write bench/reference/<board>.json")
+    parser.addoption("--record", action="store_true", help="write bench/reference/<board>.json")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOTES] = []
-    boards = config.getoption("--board") or []
-    if config.getoption("--port") and (len(boards) != 1 or not BOARDS[boards[0]].real):
-        real = ", ".join(board.name for board in BOARDS.values() if board.real)
-        raise pytest.UsageError(f"--port needs one --board that exists in hardware: {real}")
+    config.option.model = config.option.model or firmware_dir() / "models" / "default"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -80,10 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if board is not None and board.name not in usual:
             item.add_marker(pytest.mark.slow)
         boards = [board] if board is not None else [BOARDS[name] for name in chosen[:1]]
-        for missing in (b for b in boards if not b.emulator.program()):
-            reason = f"{missing.emulator.variable} names no emulator for {missing.name}"
-            if not missing.emulator.variable:
-                reason = f"nothing emulates {missing.name}"
+        for reason in filter(None, map(unemulated, boards)):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
@@ -116,26 +95,8 @@ def firmware(board: Board, pytestconfig: pytest.Config) -> BuildResult:
 def board_port(board: Board, firmware: BuildResult, pytestconfig: pytest.Config) -> Iterator[str]:
     """The port of the board, which runs from here to the last test."""
     real: str | None = pytestconfig.getoption("--port")
-    if real is None:
-        with open_board(board, firmware.elf) as emulator, _held_open(emulator):
-            yield emulator
-        return
-    if pytestconfig.getoption("--flash"):
-        flash(firmware)
-    with Device(SerialPort(real, board.baud)) as device:
-        check_model(device.info(), firmware.graph, firmware.lowered)
-    yield real
-
-
-@contextmanager
-def _held_open(port: str) -> Iterator[None]:
-    """Every test opens the port anew. QEMU looks only once a second whether a terminal that was
-    closed is open again; so it never is closed."""
-    handle = os.open(port, os.O_RDWR | os.O_NOCTTY)
-    try:
-        yield
-    finally:
-        os.close(handle)
+    with attached(firmware, real, flashed=pytestconfig.getoption("--flash")) as port:
+        yield port
 
 
 @pytest.fixture

@@ -119,6 +119,13 @@ ResetEvery = Annotated[
         help="Begin anew after N steps, with a model that has states.",
     ),
 ]  # fmt: skip
+LabelFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", metavar="Y.npy", show_default=False,
+        help="The true class of each input, whole numbers from 0: accuracy is told.",
+    ),
+]  # fmt: skip
 OutputFile = Annotated[
     Path | None,
     typer.Option(

@@ -12,6 +12,7 @@ from nanotool.cli.common import (
     Dtr,
     Goal,
     InputFile,
+    LabelFile,
     Model,
     OutputFile,
     Port,
@@ -39,6 +40,7 @@ from nanotool.cli.common import (
 EPILOG = examples(
     "nanotool run digits.nano --board stm32 --input images.npy",
     "nanotool run digits.nano --board stm32 --input images.npy --output y.npy --float",
+    "nanotool run digits.nano --board stm32 --input images.npy --labels classes.npy",
     "nanotool run digits.nano --board stm32 --port /dev/ttyUSB0 --input images.npy",
 )
 
@@ -57,32 +59,49 @@ def command(
     as_float: AsFloat = False,
     as_json: AsJson = False,
     reset_every: ResetEvery = 0,
+    labels: LabelFile = None,
 ) -> None:
     """Run inputs on a board and compare every output byte with the simulator's.
+
+    With --labels, the inputs' true classes, the board's accuracy, F1 and confusion matrix are told.
 
     A model with states takes the inputs as consecutive steps, from a reset on.
 
     Exit code 1 if any byte differs; the first layer that differs is then named.
     """
     from nanotool.bench import connect
+    from nanotool.files import read_array
+    from nanotool.report.tables import confusion_table
     from nanotool.run import run, verdict
+    from nanotool.scores import check_labels, scores
 
     graph, found = load(model), find_board(board)
     check_output_file(graph, output)
     x, beyond = load_inputs(graph, input)
+    truth = None if labels is None else read_array(labels)
+    if truth is not None:
+        check_labels(graph, truth, len(x[0]))
     at = serial_port(port, found, baud, dtr, rts)
     firmware = firmware_for(model, board, at, optimize, task)
     lowered, _ = plan_model(graph, found.target, optimize)
     with connect(found, firmware, at) as device, progress(f"Running on {found.name}") as show:
         result = run(device, graph, lowered, x, show, reset_every=reset_every)
     outputs = as_asked(graph, result.ends, as_float)
+    found_scores = None
+    if truth is not None:
+        first = graph.output_tensors[0].dequantize(result.ends[0])
+        found_scores = scores(first, truth, graph.labels)
     if output is not None:
         write_outputs(output, outputs)
     if as_json:
         told = {"board": found.name, "emulated": at is None, **result.to_json()}
-        print_json({**told, "outputs": outputs_json(outputs), **saturation(graph, beyond)})
+        told |= {"outputs": outputs_json(outputs), **saturation(graph, beyond)}
+        print_json(told if found_scores is None else {**told, "scores": found_scores.to_json()})
     else:
-        if output is None:
+        if found_scores is not None:
+            out().print(confusion_table(found_scores))
+            out().print(str(found_scores), soft_wrap=True, markup=False)
+        elif output is None:
             show_answers(graph, result.ends)
         where = f"{found.name}{', emulated' if at is None else ''}"
         out().print(f"{where}: {verdict(result)}", soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -17,10 +18,12 @@ from nanotool.quantization import worst_layer
 from nanotool.report.data import Budget
 from nanotool.report.graph_svg import shape_text
 from nanotool.report.text import bar, decibel, number, percent, size, sqnr_share, table
+from nanotool.scores import Scores
 
 SHORT_BAR = 12  # columns
 MAX_CLASSES = 200  # an output with more values, and no names for them, is no classification
 FIRST_VALUES = 6
+MOST_CONFUSED = 12  # classes of a confusion matrix
 
 
 def quality_table(graph: QGraph) -> Table:
@@ -117,6 +120,21 @@ def answers_table(
         result.add_row(str(index), Text(name), f"{row[best]:.4g}")
     if len(values) > limit:
         result.add_row("…", f"and {len(values) - limit:,} more", "")
+    return result
+
+
+def confusion_table(scores: Scores) -> Table:
+    """Who is taken for whom: a row a true class, with its F1. Of many classes those with most
+    wrong answers."""
+    wrong = scores.confusion.sum(axis=1) - scores.confusion.diagonal()
+    shown = sorted(np.argsort(-wrong, kind="stable")[:MOST_CONFUSED].tolist())
+    heads = [(scores.names[column], "right") for column in shown]
+    result = table(
+        "True class (rows) and the board's answer", ("", "left"), *heads, ("F1", "right")
+    )
+    for row in shown:
+        cells = [f"{scores.confusion[row, column] or '·'}" for column in shown]
+        result.add_row(scores.names[row], *cells, f"{scores.f1[row]:.3f}")
     return result
 
 

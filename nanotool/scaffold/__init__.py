@@ -41,7 +41,12 @@ class Kind:
     platformio: bool = False  # its platforms come from PlatformIO's registry
 
 
-_README = {"README.md": "README.md.j2"}
+_EVERY = {  # kind has them
+    "README.md": "README.md.j2",
+    "pytest.ini": "test_hil/pytest.ini.j2",
+    "noxfile.py": "test_hil/noxfile.py.j2",
+    "test_hil/test_board.py": "test_hil/test_board.py.j2",
+}
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -52,7 +57,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 title="PlatformIO",
                 library="lib/nano",
                 model="lib/model",
-                files=_README
+                files=_EVERY
                 | {
                     "platformio.ini": "platformio/platformio.ini.j2",
                     ".gitignore": "platformio/gitignore.j2",
@@ -66,7 +71,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 title="ESP-IDF",
                 library="components/nano-int8",
                 model="components/model/src",
-                files=_README
+                files=_EVERY
                 | {
                     "CMakeLists.txt": "esp-idf/CMakeLists.txt.j2",
                     "components/model/CMakeLists.txt": "esp-idf/model/CMakeLists.txt.j2",
@@ -80,8 +85,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 title="CMake",
                 library="nano",
                 model="model",
-                files=_README
-                | {"CMakeLists.txt": "cmake/CMakeLists.txt.j2", "main.c": "main.c.j2"},
+                files=_EVERY | {"CMakeLists.txt": "cmake/CMakeLists.txt.j2", "main.c": "main.c.j2"},
                 steps=("cmake -S . -B build", "cmake --build build", "build/app"),
             ),
             Kind(
@@ -89,7 +93,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 title="Arduino",
                 library="libraries/nano-int8",
                 model="libraries/model/src",
-                files=_README
+                files=_EVERY
                 | {
                     "app/app.ino": "main.cpp.j2",
                     "libraries/nano-int8/src/nano_int8.h": "arduino/nano_int8.h.j2",
