@@ -1,6 +1,7 @@
 """nanotool: PyTorch or int8 .tflite in, C for microcontrollers out, proven byte for byte.
 
     quantize(model, data)  a PyTorch model becomes a QuantizedModel: run, export, report, save
+    prepare_qat(model, ..) a module to train that computes as the int8 model will
     stream(model, axis)    a model of windows becomes one of steps, which computes what is new
     SequentialModel        an int8 model built by hand, layer by layer
     quantize_to_i8, ...    what builds the numbers for one
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nanotool.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nanotool.api import QuantizedModel, load, quantize, stream
+    from nanotool.api import QuantizedModel, load, prepare_qat, quantize, stream
     from nanotool.errors import NanoError
     from nanotool.frontends.torch.functions import elementwise
     from nanotool.sequential.calibration import (
@@ -40,6 +41,7 @@ _HOMES = {
     "elementwise": "nanotool.frontends.torch.functions",
     "export_to_c": "nanotool.sequential.calibration",
     "load": "nanotool.api",
+    "prepare_qat": "nanotool.api",
     "quantize": "nanotool.api",
     "quantize_to_i8": "nanotool.sequential.calibration",
     "quantize_weights": "nanotool.sequential.calibration",
@@ -56,6 +58,7 @@ __all__ = [
     "elementwise",
     "export_to_c",
     "load",
+    "prepare_qat",
     "quantize",
     "quantize_to_i8",
     "quantize_weights",

@@ -17,6 +17,8 @@ from nanotool.inputs import as_array, clipping, ends_by_name, in_order, to_devic
 from nanotool.ir import QGraph, Trial
 
 if TYPE_CHECKING:
+    from nanotool.project import Source
+    from nanotool.quantization.aware.module import QuantizationAware
     from nanotool.runtime import Runtime
     from nanotool.training import HeadOptions, Trainable
 
@@ -64,6 +66,35 @@ def quantize(
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.
     """
+    source = _source(
+        model,
+        calibration_data,
+        targets,
+        name=name,
+        labels=labels,
+        evaluation=evaluation_data,
+        states=states,
+        reset_every=reset_every,
+        trust=trust,
+    )
+    from nanotool import project  # noqa: PLC0415
+
+    return QuantizedModel(project.quantize_source(source, observer, progress))
+
+
+def _source(
+    model: Any,
+    data: Any,
+    targets: Any,
+    *,
+    name: str = "model",
+    labels: Iterable[str] = (),
+    evaluation: Any = None,
+    states: Mapping[str, Any] | Sequence[str] | str | None = None,
+    reset_every: int = 0,
+    trust: bool = False,
+) -> Source:
+    """A model and its data as `quantize` takes them."""
     try:
         from nanotool import project  # noqa: PLC0415
     except ImportError as error:
@@ -71,30 +102,60 @@ def quantize(
             "nanotool.quantize needs PyTorch, which is not installed.",
             "Run: pip install 'nanotool[torch]'",
         ) from error
-    if hasattr(calibration_data, "detach"):
-        calibration_data = as_array(calibration_data)
-    if not isinstance(calibration_data, Iterable):
+    if hasattr(data, "detach"):
+        data = as_array(data)
+    if not isinstance(data, Iterable):
         raise NanoError(
-            f"The calibration data are {type(calibration_data).__name__}.",
+            f"The calibration data are {type(data).__name__}.",
             "Give real inputs: an array, a tensor or an iterable of batches.",
         )
     if isinstance(model, (str, Path)):
         model = project.load_saved(Path(model), trust=trust)
     project.check(model)
     takes = project.takes_of(model, states)
-    batches, example = project.to_batches(calibration_data, takes, steps=bool(states))
-    source = project.Source(
+    batches, example = project.to_batches(data, takes, steps=bool(states))
+    return project.Source(
         model=model,
         batches=batches,
         example=example,
         name=model_identifier(name),
         labels=tuple(labels),
         targets=None if targets is None else project.to_classes(targets),
-        evaluation=None if evaluation_data is None else project.to_arrays(evaluation_data, takes),
+        evaluation=None if evaluation is None else project.to_arrays(evaluation, takes),
         states=states,
         reset_every=reset_every,
     )
-    return QuantizedModel(project.quantize_source(source, observer, progress))
+
+
+def prepare_qat(
+    model: Any,
+    data: Any,
+    *,
+    observer: str = "auto",
+    ranges: str = "learned",
+    targets: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> QuantizationAware:
+    """A module that computes what the int8 model of ``model`` will, to be trained as usual.
+
+        >>> aware = nanotool.prepare_qat(model, images)
+        >>> train(aware)  # the same loop as for the model, at a tenth of its rate, say
+        >>> quantized = nanotool.quantize(aware, images)
+
+    ``model``, ``data``, ``observer`` and ``targets`` are as for `quantize`, by which it begins:
+    with batch norm in the weights, which are parameters of their own. The forward pass is the
+    device's arithmetic, so that its outputs are the int8 model's; the backward pass goes straight
+    through roundings. ``ranges``: "learned", which moves every tensor's range, too, or "observed",
+    which leaves them as ``observer`` chose them. `quantize` of the module keeps its ranges.
+
+    Raises what `quantize` raises, and `NanoError` for a model with states.
+    """
+    if ranges not in {"learned", "observed"}:
+        raise NanoError(f"There are no {ranges!r} ranges.", "Known are: learned, observed.")
+    source = _source(model, data, targets)
+    from nanotool import project  # noqa: PLC0415
+
+    return project.aware_source(source, observer, progress, learned=ranges == "learned")
 
 
 def stream(

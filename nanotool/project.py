@@ -31,6 +31,7 @@ from nanotool.ir import Graph, QGraph
 from nanotool.passes import canonicalize
 from nanotool.progress import Progress
 from nanotool.quantization import quantize
+from nanotool.quantization.aware.module import QuantizationAware, aware, refuse_steps
 from nanotool.quantization.doubts import doubts, forgetful
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
@@ -141,13 +142,15 @@ def quantize_source(
     source: Source, observer: str = "auto", progress: Progress | None = None
 ) -> QGraph:
     """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be."""
-    graph = float_graph(source)
+    trained = source.model if isinstance(source.model, QuantizationAware) else None
+    graph = float_graph(source) if trained is None else trained.graph
     for doubt in doubts(graph, source.batches):
         warnings.warn(doubt, NanoWarning, stacklevel=3)
     quantized = quantize(
         canonicalize(graph),
         source.batches,
         reset_every=source.reset_every,
+        given=None if trained is None else trained.ranges,
         observer=observer,
         classes=_checked(source),
         labels=source.labels,
@@ -174,6 +177,18 @@ def _checked(source: Source) -> NDArray[np.int64] | None:
             "Give the right class of each input, in their order.",
         )
     return source.targets
+
+
+def aware_source(
+    source: Source, observer: str, progress: Progress | None, *, learned: bool
+) -> QuantizationAware:
+    """The source's model to be trained as int8, with the ranges that ``observer`` chose."""
+    graph = canonicalize(float_graph(source))
+    refuse_steps(graph)
+    int8 = quantize(
+        graph, source.batches, observer=observer, classes=_checked(source), progress=progress
+    )
+    return aware(graph, int8, learned=learned)
 
 
 # --- A Python file --------------------------------------------------------------------------------
@@ -311,6 +326,8 @@ def _from_program(
 
 def takes_of(model: Any, states: States) -> Parameters:
     """The parameters for which the data hold tensors."""
+    if isinstance(model, QuantizationAware):
+        return Parameters(model.inputs, model.inputs)
     names = (states,) if isinstance(states, str) else tuple(states or ())
     return parameters_of(model).without(names)
 

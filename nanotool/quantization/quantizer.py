@@ -92,6 +92,7 @@ def quantize(
     *,
     reset_every: int = 0,
     observer: str = "minmax",
+    given: Mapping[str, Range] | None = None,
     classes: NDArray[np.int64] | None = None,
     labels: Iterable[str] = (),
     source: str = "torch",
@@ -105,8 +106,9 @@ def quantize(
     batch is consecutive steps from a reset, with another one before every ``reset_every``-th.
     ``observer``: "minmax", "percentile", "mse", or "auto", which tries several ways and keeps the
     one whose output is best on calibration data held back, with ``classes``, one right answer an
-    input, also by its accuracy; with states it is "minmax". ``labels`` names the output's classes,
-    ``source`` says where the model came from.
+    input, also by its accuracy; with states it is "minmax". ``given``: every tensor's range, as
+    training found it: nothing is then observed. ``labels`` names the output's classes, ``source``
+    says where the model came from.
     ``progress(done, total)`` is called after every batch of every pass.
 
     Raises NanoError for bad data, InvalidModel for values that are not finite.
@@ -118,24 +120,33 @@ def quantize(
         )
     batches = as_batches(calibration)
     judged = _first(graph, batches, QUALITY_INPUTS)
-    automatic = _chooser(graph, batches) if observer == AUTO and not graph.states else None
+    chooses = observer == AUTO and given is None and not graph.states
+    automatic = _chooser(graph, batches) if chooses else None
     observer = "minmax" if observer == AUTO else observer
-    passes = len(batches) * passes_needed(observer) + len(judged)
+    passes = len(judged) + (len(batches) * passes_needed(observer) if given is None else 0)
     step = Steps(progress, passes + (0 if automatic is None else automatic.TICKS))
-    ranges = calibrate(graph, batches, observer, step, reset_every)
+    ranges = calibrate(graph, batches, observer, step, reset_every) if given is None else given
     useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
 
-    def build(ranges: Mapping[str, Range], headroom: bool) -> QGraph:
-        sharing = share(graph, ranges, useful, headroom=headroom)
-        return _Quantizer(graph, sharing).run(tuple(labels), source)
+    def built(ranges: Mapping[str, Range], headroom: bool) -> QGraph:
+        return build(graph, ranges, useful, headroom=headroom)
 
     if automatic is not None:
-        result: QGraph = automatic.choose(graph, batches, build, ranges, classes=classes, tick=step)
+        result: QGraph = automatic.choose(graph, batches, built, ranges, classes=classes, tick=step)
     else:
-        result = build(ranges, observer == "minmax")
+        result = built(ranges, observer == "minmax" and given is None)
+    result = replace(result, labels=tuple(labels), source=source)
     validate(result)
     quality = measure(graph, result, _counted(judged, step), useful, reset_every)
     return replace(result, quality=quality, samples=_samples(graph, result, batches))
+
+
+def build(
+    graph: Graph, ranges: Mapping[str, Range], useful: Mapping[str, Range], *, headroom: bool
+) -> QGraph:
+    """The int8 graph whose tensors cover ``ranges``, as far as they are ``useful``. ``headroom``:
+    more than that for the output."""
+    return _Quantizer(graph, share(graph, ranges, useful, headroom=headroom)).run()
 
 
 def _chooser(graph: Graph, batches: Batches) -> ModuleType | None:
@@ -213,7 +224,7 @@ class _Quantizer:
     requantized: dict[tuple[str, str, float, int], str] = field(default_factory=dict)
     arrays: dict[tuple[str, bytes], NDArray[Any]] = field(default_factory=dict)  # by content
 
-    def run(self, labels: tuple[str, ...], source: str) -> QGraph:
+    def run(self) -> QGraph:
         """Quantize every node in order."""
         graph = self.graph
         self.tensors |= {name: self._tensor(name) for name in graph.sources}
@@ -228,8 +239,6 @@ class _Quantizer:
             inputs=graph.inputs,
             outputs=outputs,
             input_permutations=graph.input_permutations,
-            labels=labels,
-            source=source,
             constants=self.constants,
             states=states,
             output_names=graph.output_names,

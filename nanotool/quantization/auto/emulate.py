@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from nanotool import unary
 from nanotool.ir import (
     UNCLAMPED,
     FloatArray,
@@ -25,10 +24,12 @@ from nanotool.ir import (
     QGraph,
     QOp,
     QTensor,
+    Table,
     Unary,
 )
-from nanotool.ops import FloatLayer, Layer, Registry, facts, float_layer_of, layer_of
-from nanotool.quantization.aware.forms import Learned, Tensor, compute, forms
+from nanotool.ops import Layer, Registry, facts, float_layer_of, layer_of
+from nanotool.ops.shape import entries_of
+from nanotool.quantization.aware.forms import Learned, Tensor, compute, forms, view
 from nanotool.validate import ACCUMULATOR_LIMIT
 
 Inputs: TypeAlias = "Sequence[FloatArray]"  # one array [n, *shape] an input, device layout
@@ -126,7 +127,7 @@ class Emulation:
         step = np.broadcast_to(scale * layer.input.scale, (len(layer.weight),))
         shaped = scale.reshape(-1, *(1,) * (layer.weight.ndim - 1))
         weight = torch.tensor((layer.weight * shaped).astype(np.float32))
-        y = forms.of(op.op)(_view(layer), Learned(weight), x)
+        y = forms.of(op.op)(view(layer), Learned(weight), x)
         bias = layer.bias
         if op.name in self._means:
             wanted = (self._means[op.name] - _mean(y)).numpy() / step
@@ -140,14 +141,8 @@ class Emulation:
         return on_grid(y, target, op.clamp)
 
 
-def _view(layer: Layer[Any]) -> FloatLayer[Any]:
-    """The float layer of the same operator."""
-    node = Node(layer.name, layer.op, layer.qop.inputs, layer.output.shape)
-    return FloatLayer(node, tuple(tensor.shape for tensor in layer.inputs), True)
-
-
 def _rounded(layer: Layer[Any], *inputs: Tensor) -> Tensor:
-    y = forms.of(layer.op)(_view(layer), Learned(), *inputs)
+    y = forms.of(layer.op)(view(layer), Learned(), *inputs)
     if facts(layer.op).indices:
         return y
     return on_grid(y, layer.output, layer.clamp)
@@ -156,10 +151,9 @@ def _rounded(layer: Layer[Any], *inputs: Tensor) -> Tensor:
 emulated = Registry[Any]("quantization/auto/emulate.py", default=_rounded)
 
 
-@emulated(Unary)
-def _table(layer: Layer[Unary], x: Tensor) -> Tensor:
-    entries = unary.table(layer.op.function, layer.input, layer.output, layer.clamp)
-    table = torch.tensor(layer.output.dequantize(entries))
+@emulated(Unary, Table)
+def _table(layer: Layer[Unary | Table], x: Tensor) -> Tensor:
+    table = torch.tensor(layer.output.dequantize(entries_of(layer)))
     return table[(x / layer.input.scale).round_().to(torch.int64) + layer.input.zero_point + 128]
 
 

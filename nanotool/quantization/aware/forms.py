@@ -32,6 +32,7 @@ from nanotool.ir import (
     Lstm,
     MaxPool2D,
     Mean,
+    Node,
     Op,
     Pad,
     PRelu,
@@ -47,7 +48,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry
+from nanotool.ops import INT8_OPERATORS, FloatLayer, Layer, Registry
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -302,6 +303,13 @@ def _resize_axis(op: Resize, x: Tensor, axis: int, output: int) -> Tensor:
 
 
 forms.complete()
+
+
+def view(layer: Layer[Any], op: Op | None = None) -> FloatLayer[Any]:
+    """The float layer of an int8 graph's op (or of another ``op`` in its place), without its
+    weights and its clamp."""
+    node = Node(layer.name, op or layer.op, layer.qop.inputs, layer.output.shape)
+    return FloatLayer(node, tuple(tensor.shape for tensor in layer.inputs), True)
 
 
 def compute(layer: FloatLayer[Op], learned: Learned, inputs: Sequence[Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everybody names it)
 
-from nanotool import numerics, unary
+from nanotool import numerics
 from nanotool.ir import (
     DTYPES,
     Binary,
@@ -24,18 +24,18 @@ from nanotool.ir import (
     Dense,
     MaxPool2D,
     Mean,
-    Node,
     Op,
     QGraph,
     QOp,
     Reshape,
     Slice,
+    Table,
     Transpose,
     Unary,
 )
-from nanotool.ops import FloatLayer, Layer, Registry, layer_of
-from nanotool.ops.shape import averaged
-from nanotool.quantization.aware.forms import Learned, Tensor, forms, padded
+from nanotool.ops import Layer, Registry, layer_of
+from nanotool.ops.shape import averaged, entries_of
+from nanotool.quantization.aware.forms import Learned, Tensor, forms, padded, view
 from nanotool.simulate import run_layer
 
 EXACT = 2**24  # integers up to here are exact in float32
@@ -49,7 +49,7 @@ def _simulated(layer: Layer[Op], *inputs: Tensor) -> Tensor:
         for x, tensor in zip(inputs, layer.inputs, strict=True)
     ]
     result = run_layer(layer, *arrays)
-    return torch.as_tensor(result.astype(np.float32), device=inputs[0].device)
+    return torch.tensor(result.astype(np.float32), device=inputs[0].device)
 
 
 kernels = Registry[Kernel]("quantization/aware/integers.py", default=_simulated)
@@ -65,17 +65,21 @@ def _wrapped(x: Tensor) -> Tensor:
 
 def scaled(x: Tensor, multiplier: Any, shift: Any) -> Tensor:
     """numerics.multiply_by_quantized_multiplier of int64 ``x``."""
-    m = torch.as_tensor(np.asarray(multiplier, np.int64), device=x.device)
-    places = torch.as_tensor(np.asarray(shift, np.int64), device=x.device)
-    left, right = places.clamp(min=0), (-places).clamp(min=0)
-    high = (_wrapped(x << left) * m + 2**30) >> 31
+    m = torch.tensor(np.asarray(multiplier, np.int64), device=x.device)
+    places = torch.tensor(np.asarray(shift, np.int64), device=x.device)
+    right = (-places).clamp(min=0)
+    if np.max(shift) > 0:
+        x = _wrapped(x << places.clamp(min=0))
+    high = (x * m + 2**30) >> 31
     mask = (1 << right) - 1
     return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0))
 
 
 def requantized(acc: Tensor, multiplier: Any, shift: Any, layer: Layer[Any]) -> Tensor:
-    """An int64 accumulator as the layer's output."""
-    y = _wrapped(scaled(acc, multiplier, shift) + layer.output.zero_point)
+    """An int64 accumulator, within int32, as the layer's output."""
+    y = scaled(acc, multiplier, shift) + layer.output.zero_point
+    if np.max(shift) >= 0:  # else half of int32 is free
+        y = _wrapped(y)
     return y.clamp(*layer.clamp).to(torch.float32)
 
 
@@ -89,7 +93,7 @@ def accumulator(layer: Layer[Any], x: Tensor) -> Tensor:
     )
     real = torch.float32 if most < EXACT else torch.float64
     centered = x.to(real) - layer.input.zero_point
-    weight = torch.as_tensor(layer.weight, device=x.device).to(real)
+    weight = torch.tensor(layer.weight, device=x.device).to(real)
     return sums.of(layer.op)(layer, centered, weight).to(torch.int64)
 
 
@@ -129,8 +133,8 @@ def _conv_transpose2d(layer: Layer[ConvTranspose2D], x: Tensor, weight: Tensor) 
 
 def finished(layer: Layer[Any], acc: Tensor) -> Tensor:
     """The output of a layer with weights from its sums: bias, scale, clamp."""
-    bias = torch.as_tensor(layer.bias, device=acc.device)
-    return requantized(_wrapped(acc + bias), *layer.multipliers(), layer)
+    bias = torch.tensor(layer.bias, device=acc.device)
+    return requantized(acc + bias, *layer.multipliers(), layer)
 
 
 @kernels(Dense, Conv2D, ConvTranspose2D)
@@ -141,10 +145,9 @@ def _weighted(layer: Layer[Any], x: Tensor) -> Tensor:
 # --- Element by element ---------------------------------------------------------------------------
 
 
-@kernels(Unary)
-def _table(layer: Layer[Unary], x: Tensor) -> Tensor:
-    entries = unary.table(layer.op.function, layer.input, layer.output, layer.clamp)
-    table = torch.as_tensor(entries.astype(np.float32), device=x.device)
+@kernels(Unary, Table)
+def _table(layer: Layer[Unary | Table], x: Tensor) -> Tensor:
+    table = torch.tensor(entries_of(layer).astype(np.float32), device=x.device)
     return table[x.to(torch.int64) + 128]
 
 
@@ -163,6 +166,8 @@ def _binary(layer: Layer[Binary], a: Tensor, b: Tensor) -> Tensor:
     scales = (layer.inputs[0].scale, layer.inputs[1].scale, layer.output.scale)
     if function == "mul":
         return requantized(x * y, *numerics.mul_multiplier(*scales), layer)
+    if function not in {"add", "sub"}:
+        return _simulated(layer, a, b)
     parameters = numerics.add_parameters(*scales)
     first = scaled(x << numerics.ADD_LEFT_SHIFT, *parameters.input1)
     second = scaled(y << numerics.ADD_LEFT_SHIFT, *parameters.input2)
@@ -176,9 +181,7 @@ def _binary(layer: Layer[Binary], a: Tensor, b: Tensor) -> Tensor:
 @kernels(Reshape, Transpose, Slice, Concat, MaxPool2D)
 def _chosen(layer: Layer[Any], *inputs: Tensor) -> Tensor:
     """Outputs are inputs: the float form does with integers what it does with real numbers."""
-    node = Node(layer.name, layer.op, layer.qop.inputs, layer.output.shape)
-    view: FloatLayer[Any] = FloatLayer(node, tuple(t.shape for t in layer.inputs), True)
-    return forms.of(layer.op)(view, Learned(), *inputs).clamp(*layer.clamp)
+    return forms.of(layer.op)(view(layer), Learned(), *inputs).clamp(*layer.clamp)
 
 
 @kernels(Mean)
@@ -202,6 +205,6 @@ def compute(graph: QGraph, op: QOp, tensors: Mapping[str, Tensor]) -> Tensor:
 def constants(graph: QGraph, count: int, device: Any = None) -> dict[str, Tensor]:
     """The constants of ``graph``, [count, *shape] each."""
     return {
-        name: torch.as_tensor(data.astype(np.float32), device=device).expand(count, *data.shape)
+        name: torch.tensor(data.astype(np.float32), device=device).expand(count, *data.shape)
         for name, data in graph.constants.items()
     }
