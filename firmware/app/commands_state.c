@@ -48,12 +48,7 @@ void state_take_frame(const frame_view *frame) {
     if (done == SAVED_STATE_SIZE) {
         put_error("Frame of states that nobody awaits: begin with state put");
     } else if (frame->offset != next || frame->size > SAVED_STATE_SIZE - next) {
-        put_open("e");
-        put_text("Frame out of place: the next byte is ");
-        put_unsigned(next);
-        put_text(" of ");
-        put_unsigned(SAVED_STATE_SIZE);
-        put_close();
+        put_frame_misplaced(next, SAVED_STATE_SIZE);
     } else {
         if (next == 0)
             inference_begin_put();

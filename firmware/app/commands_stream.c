@@ -101,10 +101,7 @@ void stream_take_frame(const frame_view *frame) {
     if (!ready_to_listen() || !ready_to_feed(frame->size))
         return;
     if (frame->offset != next) {
-        put_open("e");
-        put_text("Frame out of place: the next byte is ");
-        put_unsigned(next);
-        put_close();
+        put_frame_misplaced(next, 0);
         return;
     }
     put_frame_taken(next, frame->size);

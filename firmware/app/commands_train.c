@@ -376,12 +376,7 @@ void train_take_frame(const frame_view *frame) {
     if (size == 0) {
         put_error("Frame of a head that nobody awaits: begin with train put");
     } else if (frame->offset != next || frame->size > size - next) {
-        put_open("e");
-        put_text("Frame out of place: the next byte is ");
-        put_unsigned(next);
-        put_text(" of ");
-        put_unsigned(size);
-        put_close();
+        put_frame_misplaced(next, size);
     } else {
         if (next == 0)
             head_restart_put();

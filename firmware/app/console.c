@@ -90,6 +90,17 @@ static void take_piece(char *line, const uint8_t *data, uint16_t size) {
     }
 }
 
+/* `m-ready-[NUMBER CRC]`: the answer to a program's command is whole. */
+static void ready_for(uint32_t number) {
+    const uint32_t told = turn_end();
+    put_open("m-ready");
+    put_unsigned(number);
+    put_byte(' ');
+    put_hex(told, 8);
+    put_close();
+    board_flush();
+}
+
 /* A command of a program. Its text lies in our own bytes, the frame's CRC behind it. */
 static void take_command(const frame_view *view) {
     char *const line = (char *)&rx.bytes.frame[FRAME_HEAD];
@@ -99,21 +110,19 @@ static void take_command(const frame_view *view) {
         length++;
     const bool binds = length == view->size && same_text(line, "bind");
     const turn whose = turn_begin(view->offset, view->crc, binds);
-    if (whose == TURN_REPEATED)
-        return;
     if (whose == TURN_OUT)
         put_error("Out of turn");
 #ifdef APP_SAVED_STATE_SIZE
     else if (whose == TURN_DONE)
         put_error("Done already: the answer was not kept");
 #endif
-    else if (binds)
+    else if (whose == TURN_DUE && binds)
         put_text("m-bind-[1]\r\n");
-    else if (length + 1u < view->size)
+    else if (whose == TURN_DUE && length + 1u < view->size)
         take_piece(line, &view->data[length + 1u], (uint16_t)(view->size - length - 1u));
-    else
+    else if (whose == TURN_DUE)
         (void)execute(line, false);
-    turn_end();
+    ready_for(view->offset);
 }
 
 static void begin_line(void) {

@@ -101,6 +101,17 @@ void put_frame_taken(uint32_t offset, uint32_t size) {
     put_close();
 }
 
+void put_frame_misplaced(uint32_t next, uint32_t size) {
+    put_open("e");
+    put_text("Frame out of place: the next byte is ");
+    put_unsigned(next);
+    if (size != 0) {
+        put_text(" of ");
+        put_unsigned(size);
+    }
+    put_close();
+}
+
 void put_error(const char *text) {
     put_open("e");
     put_text(text);

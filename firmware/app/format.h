@@ -35,6 +35,10 @@ void put_close(void);
 /* `m-frame-[OFFSET SIZE]` CR LF: the answer to a frame that was taken. */
 void put_frame_taken(uint32_t offset, uint32_t size);
 
+/* The answer to a frame that does not begin at byte `next` of the `size` that it is one of (0: of
+ * no end), or that reaches beyond. */
+void put_frame_misplaced(uint32_t next, uint32_t size);
+
 /* `e-[text]` CR LF. */
 void put_error(const char *text);
 

@@ -121,7 +121,7 @@ static void take(const frame_view *frame) {
     if (frame->type != 'I') {
         refuse("Frame of type ", frame->type, " is not for the board");
     } else if (frame->offset != begin) {
-        refuse("Frame out of place: the next byte is ", begin, "");
+        put_frame_misplaced(begin, 0);
     } else if (frame->size > end - begin) {
         refuse("Frame reaches past the input's ", input_size(), " bytes");
     } else {

@@ -4,13 +4,11 @@
 #include "app_model.h"
 #include "board.h"
 #include "crc32.h"
-#include "format.h"
 
 #define NUMBER_MASK 0xffffffu
 
 static struct {
     uint32_t number, crc; /* of the newest command that was done */
-    uint32_t told_number; /* of the one being answered */
     uint32_t told;        /* CRC of what was put since turn_begin() */
     uint16_t size;        /* bytes of the newest command's answer; TURN_KEPT + 1: too many */
     bool open;            /* `bind` has come */
@@ -36,13 +34,11 @@ void put_byte(uint8_t byte) {
 static void put_kept(void) {
     for (unsigned i = 0; i < state.size; i++)
         put_byte(state.kept[i]);
-    turn_end();
 }
 
 turn turn_begin(uint32_t number, uint32_t crc, bool binds) {
     const bool again = state.open && number == state.number && crc == state.crc;
     const bool next = state.open && number == ((state.number + 1u) & NUMBER_MASK);
-    state.told_number = number;
     state.told = crc;
     state.telling = true;
     if (!again && !next && !binds)
@@ -70,15 +66,9 @@ void turn_once(void) {
 }
 #endif
 
-void turn_end(void) {
-    const uint32_t told = state.told;
+uint32_t turn_end(void) {
     state.telling = state.keeping = false;
-    put_open("m-ready");
-    put_unsigned(state.told_number);
-    put_byte(' ');
-    put_hex(told, 8);
-    put_close();
-    board_flush();
+    return state.told;
 }
 
 void turn_close(void) {

@@ -11,21 +11,22 @@
 #define TURN_KEPT 112u
 
 typedef enum {
-    TURN_DUE,      /* do it, then turn_end() */
-    TURN_REPEATED, /* answered already, there is nothing to do */
-    TURN_OUT,      /* not to be done: say so, then turn_end() */
-    TURN_DONE      /* done already, and the answer was not kept: say so, then turn_end() */
+    TURN_DUE,      /* do it */
+    TURN_REPEATED, /* done already, and the same answer has been put: there is nothing to do */
+    TURN_OUT,      /* not to be done: say so */
+    TURN_DONE      /* done already, and the answer was not kept: say so */
 } turn;
 
 /* A command with this number (below 2^24) has come, in a frame with this CRC. `binds`: it opens
- * the conversation, and any number will do. What is put from here on is its answer. */
+ * the conversation, and any number will do. What is put from here on, until turn_end(), is its
+ * answer. */
 turn turn_begin(uint32_t number, uint32_t crc, bool binds);
 
 /* What is being answered must not be done a second time, however long its answer may be. */
 void turn_once(void);
 
-/* The answer is whole: put `m-ready-[NUMBER CRC]`. */
-void turn_end(void);
+/* The answer is whole. Returns the CRC of the command's and the answer's bytes. */
+uint32_t turn_end(void);
 
 /* The conversation is over: whatever is not `bind` is out of turn. */
 void turn_close(void);
