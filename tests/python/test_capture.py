@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -318,14 +319,18 @@ def test_refusal_names_module_and_shapes() -> None:
         lambda x: x.relu() if float(x.sum()) > 0 else x.tanh(),
         lambda x: x.view(1, -1),
         lambda x: x.no_such_method(),
+        lambda x: x * float(x.mean()),
     ],
-    ids=["control flow", "fixed batch", "error"],
+    ids=["control flow", "fixed batch", "error", "number"],
 )
-def test_what_torch_cannot_export_is_one_paragraph(function) -> None:  # type: ignore[no-untyped-def]
+def test_what_torch_cannot_export_is_one_paragraph(
+    function: Callable[[torch.Tensor], torch.Tensor], capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(NanoError) as caught:
         capture(Forward(function), torch.zeros(1, *IMAGE))
     assert "batch" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("example", [torch.zeros(7), torch.zeros(1, 7, dtype=torch.int64)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,12 +77,16 @@ def export(
             free_axes = partial(_free, dimension=dimension)
             shapes = {name: tree_map(free_axes, value) for name, value in given.items()}
         try:
-            with torch.no_grad(), quiet(), _showing(model, memory.buffers):
+            # What torch made so far goes to stderr where it gives up.
+            silent = contextlib.redirect_stderr(io.StringIO())
+            with torch.no_grad(), quiet(), silent, _showing(model, memory.buffers):
                 return torch.export.export(model, call.args, call.kwargs, dynamic_shapes=shapes)
         except Exception as error:
             # torch.export raises a dozen types, from its own to ValueError and RuntimeError.
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = reason or (lines[0] if lines else type(error).__name__)[:300]
+            if "data-dependent" in reason:
+                reason = "it takes a number out of its data (float(x), x.item(), if x.sum() > 0)."
     raise NanoError(
         f"torch.export cannot trace {type(model).__name__}: {reason}",
         "Its forward must take tensors, keep the batch as their first axis (x.flatten(1), not "
