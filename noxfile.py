@@ -23,7 +23,13 @@ nox.options.sessions = ["test"]
 
 ROOT = Path(__file__).parent
 PYTHON = sys.executable
-C_SOURCES = ("lib/nano/*.[ch]", "firmware/*.[ch]", "tests/c/*.[ch]", "tests/fuzz/*.[ch]")
+C_SOURCES = (
+    "lib/nano/*.[ch]",
+    "lib/nano/*.hpp",
+    "firmware/*.[ch]",
+    "tests/c/*.[ch]",
+    "tests/fuzz/*.[ch]",
+)
 # Where test_hil runs without a board, and which of its tests; the longest first.
 BYTES_AND_TICKS = ("test_hil/test_outputs.py", "test_hil/test_timing.py")
 EMULATED = {

@@ -319,6 +319,68 @@ def test_suite(suite: str, sanitized: tuple[list[str], list[str]], tmp_path: Pat
     assert len(passed) == len(registered)
 
 
+WRAPPED = """
+#include "nano/nano.hpp"
+#include "digits.h"
+#include "digits_golden.h"
+
+static nano::Arena<DIGITS_ARENA_SIZE> arena;
+static nano::Arena<DIGITS_ARENA_SIZE / 2> small;
+
+int main() {
+    nano::Net too_large(small, digits_model);
+    nano::Net net(arena, digits_model);
+    if (too_large || too_large.status() != NANO_ERR_MEMORY || !net)
+        return 1;
+    for (uint32_t one = 0; one < DIGITS_GOLDEN_COUNT; one++) {
+        float pixels[DIGITS_INPUT_SIZE];
+        for (uint32_t i = 0; i < DIGITS_INPUT_SIZE; i++)
+            pixels[i] = DIGITS_INPUT_SCALE *
+                        static_cast<float>(digits_golden_input[one][i] - DIGITS_INPUT_ZERO_POINT);
+        if (net.quantize(pixels) != NANO_OK || net.run() != NANO_OK)
+            return 2;
+        const int8_t *wanted = digits_golden_output[one];
+        for (const int8_t &q : net.output())
+            if (q != *wanted++ || q > net.output()[net.best()])
+                return 3;
+        if (net.real(net.best()) < net.real(0))
+            return 4;
+    }
+    float few[3] = {};
+    bool refused = net.quantize(few) == NANO_ERR_ARGUMENT &&
+                   net.quantize(few, 3, 1) == NANO_ERR_ARGUMENT;
+    bool empty = net.input<float>().empty() && net.output(1).empty() && net.input(1).empty();
+    return refused && empty && net.input().size() == DIGITS_INPUT_SIZE ? 0 : 5;
+}
+"""
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++20"])
+def test_the_wrapper_for_cpp(
+    standard: str, sanitized: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    """nano.hpp on the default model's golden vectors, without exceptions and run-time types."""
+    (tool, *flags), library = sanitized
+    cpp = {"gcc": "g++", "clang": "clang++"}[tool]
+    model = ROOT / "firmware" / "models" / "default"
+    sources = [str(path) for path in sorted(model.glob("*.c"))]
+    compile_or_fail([tool, *flags, f"-I{model}", "-c", *sources], tmp_path)
+    (tmp_path / "wrapped.cpp").write_text(WRAPPED)
+    strict = [
+        *STRICT,
+        "-Wold-style-cast",
+        "-fno-exceptions",
+        "-fno-rtti",
+        "-fno-threadsafe-statics",
+    ]
+    extra = [flag for flag in flags if not flag.startswith("-std=") and flag != C99[-1]]
+    objects = [*map(str, tmp_path.glob("*.o")), *library]
+    command = [cpp, *extra, f"-std={standard}", *strict, f"-I{INCLUDE}", "-isystem", str(model)]
+    compile_or_fail([*command, "wrapped.cpp", *objects, "-o", "wrapped"], tmp_path)
+    done = run([str(tmp_path / "wrapped")], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def read(path: str) -> str:
     return Path(path).read_text()
 

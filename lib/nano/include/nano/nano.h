@@ -10,8 +10,9 @@
  *     use(nano_output(&net));
  *
  * Beside it, for those who ask: nano/values.h, floats in, floats and classes out; nano/stream.h,
- * from a sensor's samples to decisions; nano/ops.h, the kernels and their parameters, for generated
- * sources; nano/sequential.h, models built at run time; nano/train.h, training on the device. */
+ * from a sensor's samples to decisions; nano/nano.hpp, the same for C++; nano/ops.h, the kernels
+ * and their parameters, for generated sources; nano/sequential.h, models built at run time;
+ * nano/train.h, training on the device. */
 #ifndef NANO_H
 #define NANO_H
 
