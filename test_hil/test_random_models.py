@@ -1,6 +1,6 @@
 """Random models with every operator, built into firmware: every byte is the simulator's.
 
-Emulated only: a real board would have to be flashed twenty times.
+Emulated only: a real board would have to be flashed twelve times.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from nanotool.ir import QGraph
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "python"))
 import random_graphs
 
-MODELS = 20
-INPUTS = 10  # for each: 200 in all
+MODELS = 12  # each a build: few, with many operators
+INPUTS = 17  # for each: 204 in all
 LARGEST_SHOWN = 4294967295.999  # docs/console.md, `results`
 
 
 @cache
 def model(seed: int) -> QGraph:
-    return random_graphs.random_graph(1019 + seed, 12, random_graphs.ALL, borders=True)
+    return random_graphs.random_graph(1019 + seed, 24, random_graphs.ALL, borders=True)
 
 
 @pytest.mark.parametrize("seed", range(MODELS))

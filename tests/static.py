@@ -19,8 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 AT_ONCE = 2
 INCLUDES = ("lib/nano/include", "lib/nano/src", "firmware", "firmware/app", "firmware/boards")
-# The app is analyzed with the model of its unit tests; other targets' kernels as they run on a PC.
-FLAGS = [f"-I{folder}" for folder in (*INCLUDES, "tests/c/fake")] + ["-DNANO_SIMD_FALLBACK=1"]
+# The app is analyzed with the model of the fuzzed one, which learns and listens; other targets'
+# kernels as they run on a PC.
+FLAGS = [f"-I{folder}" for folder in (*INCLUDES, "tests/fuzz/c")] + ["-DNANO_SIMD_FALLBACK=1"]
 PACKAGES = {"cppcheck": "cppcheck", "clang-tidy": "clang-tidy", "gcc": "gcc"}  # of Debian
 
 

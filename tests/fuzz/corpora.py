@@ -49,6 +49,14 @@ def console() -> Iterator[bytes]:
     )
     yield b"\0\0" + samples + b"train flush%train save%train info%train reset%train load%infer 1%"
 
+    heard = frame("P", 0, bytes(range(256))) + frame("P", 256, b"\x70\x11" * 128)
+    yield (
+        b"\0\0stream begin%"
+        + heard * 2
+        + b"stream feed 0102ff7f%stream step%stream%infer 1%"
+        + heard
+    )
+
 
 SUITES = ("test_console", "test_train_console")
 
@@ -140,6 +148,20 @@ def load_state() -> Iterator[bytes]:
             yield bytes([how]) + bytes(range(size))
 
 
+def stream() -> Iterator[bytes]:
+    """Rules of four classes, scales near the middle, and samples of a tone."""
+    tone = (20_000 * np.sin(np.arange(700) / 7)).astype("<i2").tobytes()
+    for window, hop, vote in ((1, 1, 0), (3, 3, 0), (9, 10, 1)):
+        classes = b"".join(
+            bytes([index, index]) + (10 * index).to_bytes(4, "little") + bytes(4)
+            for index in range(4)
+        )
+        rule = bytes([4, window, 1, 2, vote, hop])
+        scale = (1).to_bytes(2, "little") + (1 << 29).to_bytes(4, "little")
+        room = (2048).to_bytes(2, "little")
+        yield classes + rule + scale + (256).to_bytes(4, "little") + room + tone
+
+
 def saved(array: NDArray[Any]) -> bytes:
     """An .npy file."""
     buffer = io.BytesIO()
@@ -159,6 +181,7 @@ def main() -> None:
         "arrays": arrays(),
         "pt2": pt2(),
         "load_state": load_state(),
+        "stream": stream(),
     }
     for name, contents in makers.items():
         folder = HERE / "corpus" / name
