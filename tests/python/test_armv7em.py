@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from exported import library, run_exported  # noqa: F401
 from handmade import GraphBuilder
 from kernel_checks import reference_model
+from numpy.typing import NDArray
 from operators import OPERATORS, inputs_of, operator_graph
-from random_graphs import KINDS, random_graph, random_inputs
+from random_graphs import KINDS, random_graph, random_inputs, random_sequence, random_steps
 from test_overlap import check
 
 from nanotool import simulate
 from nanotool.ir import AveragePool2D, Conv2D, Int8Array, MaxPool2D, QGraph, Window
 from nanotool.lower import lower
+from nanotool.models import load_model
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
 
 TARGET = "armv7em"
+MODELS = Path(__file__).parent.parent / "models"
 
 
 def differ(
@@ -52,6 +56,28 @@ def test_every_operator(kind: str) -> None:
     for seed in range(12):
         graph = operator_graph(kind, seed)
         differ(graph, inputs_of(graph, 5, seed))
+
+
+def steps_differ(graph: QGraph, x: tuple[NDArray[Any], ...]) -> Counter[str]:
+    """`differ` of a model with states, over steps."""
+    lowered = lower(graph, TARGET)
+    expected, _ = simulate.simulate_steps(graph, x)
+    for got, wanted in zip(Runtime(lowered, plan(lowered)).run_steps(x), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted, graph.name)
+    return Counter(op.kernel for op in lowered.ops)
+
+
+def test_layers_that_remember() -> None:
+    """LSTM and SVDF with rows, filters and memories of every length, of int8 and int16."""
+    kernels: Counter[str] = Counter()
+    for seed in range(80):
+        graph = random_steps(seed)
+        kernels += steps_differ(graph, random_sequence(graph, 5, seed))
+    assert min(kernels["nano_lstm_dsp"], kernels["nano_svdf_dsp"]) > 5, kernels
+    wide = load_model(MODELS / "keyword_svdf_int8.tflite")
+    x = np.random.default_rng(0).integers(-4000, 4000, (20, *wide.input_tensor.shape))
+    assert steps_differ(wide, (x.astype(np.int16),))["nano_svdf_dsp"] == 7
+    assert "nano_svdf" in {op.kernel for op in lower(wide, TARGET, "size").ops}
 
 
 def convolution(shape: tuple[int, int, int], outputs: int, window: Window, relu: bool) -> QGraph:

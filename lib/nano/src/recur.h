@@ -54,31 +54,48 @@ static inline int16_t *nano_first_state(const nano_gates *g, const nano_io *io) 
     return state;
 }
 
-/* All arguments of a unit from one part of them, sums of `n` products. */
-static inline const int8_t *nano_part(const nano_gates *g, uint32_t gate, uint32_t part,
-                                      const int8_t *in, uint32_t n, const int8_t *w, int32_t sum,
-                                      int32_t *argument) {
-    for (uint32_t i = 0; i < n; i++)
-        sum += in[i] * w[i];
-    const uint32_t k = 2 * gate + part;
-    argument[gate] = nano_saturate_int16(nano_scale(sum, g->multiplier[k], g->shift[k]));
-    return w + n;
+/* sums[k] += sum of in[i] * w[k * pitch + i] over i < n, of `gates` rows. */
+typedef void nano_sums(const int8_t *in, uint32_t n, const int8_t *w, size_t pitch, uint32_t gates,
+                       int32_t *sums);
+
+NANO_RECUR_INLINE void nano_plain_sums(const int8_t *in, uint32_t n, const int8_t *w, size_t pitch,
+                                       uint32_t gates, int32_t *sums) {
+    for (uint32_t k = 0; k < gates; k++, w += pitch)
+        for (uint32_t i = 0; i < n; i++)
+            sums[k] += in[i] * w[i];
+}
+
+/* nano_scale() */
+typedef int32_t nano_scaling(int32_t acc, int32_t multiplier, int shift);
+
+/* All arguments of a unit from one part of them, 0: of x, 1: of h; sums of `n` products. */
+NANO_RECUR_INLINE void nano_part(const nano_gates *g, uint32_t gates, uint32_t part,
+                                 const int8_t *in, uint32_t n, const int8_t *w, const int32_t *bias,
+                                 nano_sums sums, nano_scaling scale, int32_t *arguments) {
+    for (uint32_t k = 0; k < gates; k++)
+        arguments[k] = bias[2 * k + part];
+    sums(in, n, w, (size_t)g->in_features + g->units, gates, arguments);
+    for (uint32_t k = 0; k < gates; k++) {
+        const uint32_t pair = 2 * k + part;
+        const int32_t scaled = scale(arguments[k], g->multiplier[pair], g->shift[pair]);
+        arguments[k] = nano_saturate_int16(scaled);
+    }
 }
 
 /* Go through the sequence; io->scratch holds h before the first step. */
 NANO_RECUR_INLINE void nano_recur(const void *params, const nano_gates *g, const nano_io *io,
-                                  uint32_t gates, nano_unit unit, int16_t *state) {
+                                  uint32_t gates, nano_sums sums, nano_scaling scale,
+                                  nano_unit unit, int16_t *state) {
+    const size_t pitch = (size_t)g->in_features + g->units;
     int8_t *const h = (int8_t *)io->scratch;
     for (uint32_t step = 0; step < g->steps; step++) {
         const int8_t *const x = nano_step_of_x(g, io, step), *w = g->weights;
         const int32_t *bias = g->bias;
         int8_t *const out = nano_row(g, io, step);
-        for (uint32_t u = 0; u < g->units; u++) {
+        for (uint32_t u = 0; u < g->units; u++, w += gates * pitch, bias += 2 * gates) {
             int32_t of_x[NANO_MOST_GATES], of_h[NANO_MOST_GATES];
-            for (uint32_t k = 0; k < gates; k++, bias += 2) {
-                w = nano_part(g, k, 0, x, g->in_features, w, bias[0], of_x);
-                w = nano_part(g, k, 1, h, g->units, w, bias[1], of_h);
-            }
+            nano_part(g, gates, 0, x, g->in_features, w, bias, sums, scale, of_x);
+            nano_part(g, gates, 1, h, g->units, w + g->in_features, bias, sums, scale, of_h);
             out[u] = unit(params, of_x, of_h, state == NULL ? NULL : &state[u]);
         }
         for (uint32_t u = 0; u < g->units; u++)

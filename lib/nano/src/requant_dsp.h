@@ -42,6 +42,12 @@ static inline int32_t nano_requantize_ready_relu_dsp(int32_t sum, const int32_t 
     return nano_ssat8_asr1(nano_asr(nano_smmlar(acc2, ready[1], ready[3]), ready[0]));
 }
 
+/* nano_scale() of a sum below 2^30 in magnitude, by a shift of -31..-1: to the right. */
+static inline int32_t nano_scale_dsp(int32_t acc, int32_t multiplier, int shift) {
+    const int32_t round = nano_lsl(1, -shift - 1) + (acc >> 31);
+    return nano_asr(nano_smmlar((int32_t)((uint32_t)acc << 1), multiplier, round), -shift);
+}
+
 /* Bring n bytes into low..high. */
 static inline void nano_clamp_dsp(int8_t *q, uint32_t n, int32_t low, int32_t high) {
     for (uint32_t i = 0; i < n; i++)

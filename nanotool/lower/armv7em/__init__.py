@@ -5,4 +5,10 @@ decides about a layer: from its real weights it proves that a kernel is exact, a
 kernel with its packed arrays and its scratch; or None, and the layer takes the portable kernel.
 """
 
-from nanotool.lower.armv7em import depthwise, elementwise, linear, pool  # noqa: F401  (register)
+from nanotool.lower.armv7em import (  # noqa: F401  (register)
+    depthwise,
+    elementwise,
+    linear,
+    pool,
+    recurrent,
+)

@@ -58,6 +58,42 @@ static void test_dense_extremes(void) {
     CHECK_EQUAL(127, out);
 }
 
+/* Gates i, f and o are sigmoid(0), g is tanh of the largest argument; c is clipped on both sides.
+ */
+static void test_lstm(void) {
+    static const int8_t w[8] = {0, 0, 0, 0, 1, 0, 0, 0}, x[2] = {64, -64};
+    static const int32_t none[8] = {0}, half[8] = {1 << 30, 1 << 30, 1 << 30, 1 << 30,
+                                                   1 << 30, 1 << 30, 1 << 30, 1 << 30};
+    static const int8_t shift[8] = {0, 0, 0, 0, 10, 0, 0, 0}, expected[2] = {64 + 1, -64 + 1};
+    const nano_lstm_params p = {
+        .gates = {w, none, half, shift, 1, 2, 1, 2, 0, 0, {1 << 30, -22}, {1, -128, 127}},
+        .cell_shift = 3,
+        .cell_min = -8000,
+        .cell_max = 16400,
+        .write = {1 << 30, -14},
+    };
+    int8_t out[2] = {0, 99}, h;
+    int16_t c = 100; /* 100 / 2 + 16384, then 16400 / 2 - 16384 */
+    const nano_io io = {{x, &c}, out, &h};
+    nano_lstm(&p, &io);
+    CHECK_BYTES(expected, out, 2);
+    CHECK_EQUAL(-8000, c);
+}
+
+/* Two filters of one output: 3 + 8 - 1 and 2, of which the memory keeps 2 more. */
+static void test_svdf(void) {
+    static const int8_t w[4] = {3, 4, 0, 1}, x[2] = {1, 2}, time[6] = {1, 1, 1, 2, 0, -1};
+    static const int32_t offset[2] = {-1, 0}, bias = 5;
+    static const int8_t expected[6] = {2, 3, 12, 8, 9, 4};
+    int8_t memory[6] = {1, 2, 3, 7, 8, 9}, out;
+    const nano_svdf_params p = {w, offset, time, NULL, &bias, {1 << 30, 1},   {1 << 30, 0},
+                                2, 1,      2,    3,    2,     {-1, -128, 127}};
+    const nano_io io = {{x, memory}, &out, NULL};
+    nano_svdf(&p, &io);
+    CHECK_BYTES(expected, memory, 6);
+    CHECK_EQUAL((5 + 2 + 3 + 12 + 16 - 4) / 2 - 1, out);
+}
+
 /* 3x3 image 1..9, 2x2 kernel of ones, zero point 0. */
 static nano_conv2d_params small_conv(const int8_t *w, const int32_t *bias) {
     const nano_conv2d_params p = {w, bias, times_one(0), {3, 3, 1, 2, 2, 1, 2, 2, 1, 1, 0, 0, 1, 1},
@@ -654,6 +690,8 @@ int main(void) {
     RUN(test_dense);
     RUN(test_dense_per_channel_and_clamp);
     RUN(test_dense_extremes);
+    RUN(test_lstm);
+    RUN(test_svdf);
     RUN(test_conv2d_valid);
     RUN(test_conv2d_padding_holds_the_zero_point);
     RUN(test_conv2d_dilation);

@@ -43,6 +43,7 @@ typedef struct {
     nano_factor write;          /* 2^-30 / scale(c) */
 } nano_lstm_params;
 void nano_lstm(const void *params, const nano_io *io);
+void nano_lstm_dsp(const void *params, const nano_io *io); /* Armv7E-M */
 
 /* Gated recurrent unit; gates r, z, n. Wide h: in[1], int16 [units], of scale 2^(shift - 15); it
  * stands for h before the first step.
@@ -55,6 +56,7 @@ typedef struct {
     uint8_t shift;    /* 0..14 */
 } nano_gru_params;
 void nano_gru(const void *params, const nano_io *io);
+void nano_gru_dsp(const void *params, const nano_io *io); /* Armv7E-M */
 
 /* Elman's recurrent layer; one gate.
  *
@@ -65,6 +67,7 @@ typedef struct {
     uint8_t relu; /* 0: tanh */
 } nano_rnn_params;
 void nano_rnn(const void *params, const nano_io *io);
+void nano_rnn_dsp(const void *params, const nano_io *io); /* Armv7E-M */
 
 /* A dense layer with a memory of its results (SVDF). x: in[0] [in_features]; memory: in[1],
  * [units * rank filters][steps] int8 or int16, oldest step first; out: [units].
@@ -87,6 +90,7 @@ typedef struct {
     nano_store store;
 } nano_svdf_params;
 void nano_svdf(const void *params, const nano_io *io);
+void nano_svdf_dsp(const void *params, const nano_io *io); /* Armv7E-M */
 
 #ifdef __cplusplus
 }

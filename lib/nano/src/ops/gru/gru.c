@@ -4,8 +4,5 @@
 #include "gru.h"
 
 void nano_gru(const void *params, const nano_io *io) {
-    const nano_gates *const g = &((const nano_gru_params *)params)->gates;
-    int16_t *const wide = nano_first_state(g, io);
-    nano_gru_first(g, wide, (int8_t *)io->scratch);
-    nano_recur(params, g, io, NANO_GRU_GATES, nano_gru_unit, wide);
+    nano_gru_with(params, io, nano_plain_sums, nano_scale);
 }

@@ -25,4 +25,13 @@ static inline void nano_gru_first(const nano_gates *g, const int16_t *wide, int8
         h[u] = nano_hidden(g, wide[u]);
 }
 
+/* The layer, with its sums. */
+NANO_RECUR_INLINE void nano_gru_with(const void *params, const nano_io *io, nano_sums sums,
+                                     nano_scaling scale) {
+    const nano_gates *const g = &((const nano_gru_params *)params)->gates;
+    int16_t *const wide = nano_first_state(g, io);
+    nano_gru_first(g, wide, (int8_t *)io->scratch);
+    nano_recur(params, g, io, NANO_GRU_GATES, sums, scale, nano_gru_unit, wide);
+}
+
 #endif

@@ -4,7 +4,5 @@
 #include "lstm.h"
 
 void nano_lstm(const void *params, const nano_io *io) {
-    const nano_gates *const g = &((const nano_lstm_params *)params)->gates;
-    nano_first_hidden(g, io, (int8_t *)io->scratch);
-    nano_recur(params, g, io, NANO_LSTM_GATES, nano_lstm_unit, nano_first_state(g, io));
+    nano_lstm_with(params, io, nano_plain_sums, nano_scale);
 }

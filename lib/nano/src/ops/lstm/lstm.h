@@ -22,4 +22,13 @@ static inline int8_t nano_lstm_unit(const void *params, const int32_t *of_x, con
     return nano_hidden(&p->gates, o * nano_tanh_of_thirds(nano_shifted_thirds(c, p->cell_shift)));
 }
 
+/* The layer, with its sums. */
+NANO_RECUR_INLINE void nano_lstm_with(const void *params, const nano_io *io, nano_sums sums,
+                                      nano_scaling scale) {
+    const nano_gates *const g = &((const nano_lstm_params *)params)->gates;
+    nano_first_hidden(g, io, (int8_t *)io->scratch);
+    nano_recur(params, g, io, NANO_LSTM_GATES, sums, scale, nano_lstm_unit,
+               nano_first_state(g, io));
+}
+
 #endif

@@ -3,7 +3,5 @@
 #include "rnn.h"
 
 void nano_rnn(const void *params, const nano_io *io) {
-    const nano_gates *const g = &((const nano_rnn_params *)params)->gates;
-    nano_first_hidden(g, io, (int8_t *)io->scratch);
-    nano_recur(params, g, io, NANO_RNN_GATES, nano_rnn_unit, NULL);
+    nano_rnn_with(params, io, nano_plain_sums, nano_scale);
 }

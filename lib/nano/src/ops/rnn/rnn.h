@@ -16,4 +16,12 @@ static inline int8_t nano_rnn_unit(const void *params, const int32_t *of_x, cons
     return nano_hidden(&p->gates, nano_tanh_of_thirds(3 * a));
 }
 
+/* The layer, with its sums. */
+NANO_RECUR_INLINE void nano_rnn_with(const void *params, const nano_io *io, nano_sums sums,
+                                     nano_scaling scale) {
+    const nano_gates *const g = &((const nano_rnn_params *)params)->gates;
+    nano_first_hidden(g, io, (int8_t *)io->scratch);
+    nano_recur(params, g, io, NANO_RNN_GATES, sums, scale, nano_rnn_unit, NULL);
+}
+
 #endif

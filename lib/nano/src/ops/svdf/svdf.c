@@ -4,18 +4,14 @@
  * As in TensorFlow Lite Micro a step saturates first, and with the zero point it is modulo 2^8. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "svdf.h"
 
 static int32_t feature(const nano_svdf_params *p, const int8_t *x, uint32_t filter) {
     const int8_t *const w = p->weights + (size_t)filter * p->in_features;
     int32_t sum = p->offset[filter];
     for (uint32_t i = 0; i < p->in_features; i++)
         sum += x[i] * w[i];
-    return nano_multiply(sum, &p->feature);
-}
-
-static int32_t within(int32_t x, int32_t limit) {
-    return x < -limit - 1 ? -limit - 1 : x > limit ? limit : x;
+    return sum;
 }
 
 /* Shift a filter's memory by one step, `newest`; the sum over its time. */
@@ -43,12 +39,12 @@ static uint32_t remember_int16(int16_t *memory, const int16_t *time, uint32_t st
 /* One step of filter `f`; the sum over its time. */
 static uint32_t filter_step(const nano_svdf_params *p, const nano_io *io, uint32_t f) {
     const size_t at = (size_t)f * p->steps;
-    const int32_t scaled = feature(p, (const int8_t *)io->in[0], f);
+    const int32_t feature_sum = feature(p, (const int8_t *)io->in[0], f);
     if (p->time_int16 != NULL)
         return remember_int16((int16_t *)io->in[1] + at, p->time_int16 + at, p->steps,
-                              (int16_t)within(scaled, INT16_MAX));
-    const int32_t newest = within(scaled, INT8_MAX) + p->zero_point;
-    return remember((int8_t *)io->in[1] + at, p->time + at, p->steps, (int8_t)(uint8_t)newest);
+                              nano_svdf_step_int16(p, feature_sum));
+    return remember((int8_t *)io->in[1] + at, p->time + at, p->steps,
+                    nano_svdf_step(p, feature_sum));
 }
 
 void nano_svdf(const void *params, const nano_io *io) {
@@ -59,6 +55,6 @@ void nano_svdf(const void *params, const nano_io *io) {
         uint32_t sum = (uint32_t)p->bias[u];
         for (uint32_t r = 0; r < p->rank; r++, f++)
             sum += filter_step(p, io, f);
-        out[u] = nano_store_result(nano_multiply((int32_t)sum, &p->factor), &p->store);
+        out[u] = nano_svdf_output(p, sum);
     }
 }
