@@ -206,6 +206,7 @@ def _backbone(graph: QGraph, features: QTensor) -> QGraph:
         replace(
             graph,
             outputs=(features.name,),
+            output_names=(),
             labels=(),
             quality=(),
             stream=None,  # its rule was of what is cut off
