@@ -156,6 +156,7 @@ def before(graph: QGraph, output: str) -> QGraph:
         input_permutations=tuple(graph.permutations[number] for number in kept),
         states=tuple(state for state in graph.states if state.read in needed),
         outputs=(output,),
+        output_names=(),
         labels=(),
         quality=(),
         samples=(),
