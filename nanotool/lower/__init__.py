@@ -14,7 +14,7 @@ from typing import Any
 
 from nanotool.errors import InvalidModel
 from nanotool.identifiers import layer_symbols
-from nanotool.ir import Concat, Lowered, LoweredOp, QGraph, QTensor
+from nanotool.ir import Lowered, LoweredOp, QGraph, QTensor
 from nanotool.lower import (  # noqa: F401  (register)
     armv7em,
     armv81m,
@@ -118,10 +118,11 @@ def _symbols(graph: QGraph) -> dict[str, tuple[str, ...]]:
 
 def _first_calls(graph: QGraph) -> list[str]:
     """The ops that may take several calls, each named once for every call but its last one."""
+    kinds = {op.name: facts(op.op) for op in graph.ops}
     counts = {
         op.name: len(op.inputs) - 1
         for op in graph.ops
-        if isinstance(op.op, Concat) or facts(op.op).recurrent
+        if kinds[op.name].recurrent or (kinds[op.name].moves and len(op.inputs) > 1)
     }
     return [name for name, count in counts.items() for _ in range(count)]
 

@@ -1,7 +1,7 @@
 """Passes: pure functions from a float `Graph` to another one that computes the same.
 
-`canonicalize` runs them all: no-ops dropped, functions joined, batch norm folded, clamps
-fused, C, H, W turned to H, W, C.
+`canonicalize` runs them all: loops rolled, no-ops dropped, functions joined, batch norm folded,
+clamps fused, C, H, W turned to H, W, C.
 Those from a `QGraph` to another one are in `nanotool.passes.lossless`.
 """
 
@@ -13,9 +13,20 @@ from nanotool.passes.fold import fold
 from nanotool.passes.fuse import fuse
 from nanotool.passes.layout import layout
 from nanotool.passes.record import Change, PassRecord
+from nanotool.passes.roll import roll
 from nanotool.passes.tabulate import tabulate
 
-__all__ = ["Change", "PassRecord", "canonicalize", "drop", "fold", "fuse", "layout", "tabulate"]
+__all__ = [
+    "Change",
+    "PassRecord",
+    "canonicalize",
+    "drop",
+    "fold",
+    "fuse",
+    "layout",
+    "roll",
+    "tabulate",
+]
 
 
 def canonicalize(graph: Graph, log: list[PassRecord] | None = None) -> Graph:
@@ -25,7 +36,7 @@ def canonicalize(graph: Graph, log: list[PassRecord] | None = None) -> Graph:
     producer's. The tensors of rank 3, and so the graph's input and output, are H, W, C afterwards.
     """
     steps = [
-        *(("drop", drop), ("tabulate", tabulate), ("fold", fold)),
+        *(("roll", roll), ("drop", drop), ("tabulate", tabulate), ("fold", fold)),
         *(("fuse", fuse), ("layout", layout), ("tidy", drop)),
     ]
     for name, step in steps:

@@ -354,7 +354,8 @@ class _Quantizer:
             return self._constant(name, output if facts(node.op).joins_quantizations else None)
         if (node.name, name) in self.sharing.requantized:
             return self._requantized(name, output)
-        if self.tensors[name].dtype == "int16" and not facts(node.op).types:
+        what = facts(node.op)
+        if self.tensors[name].dtype == "int16" and not (what.moves and what.types):
             return self._requantized(name, activation(name, (), self.sharing.groups[name].bounds))
         return name
 

@@ -95,7 +95,7 @@ def share(
             _keep(graph, sharing, node, own(node.name))
         else:
             sharing.add(node.name, Group([], own(node.name), what.prescribed_output))
-        _close(graph, sharing, (node.name,))
+        _close(graph, sharing, node.outputs)
     if headroom:
         ends = (sharing.groups[name] for name in graph.results if name in sharing.groups)
         for group in {id(group): group for group in ends}.values():
@@ -114,12 +114,20 @@ def _prescribed(graph: Graph, tensor: str) -> tuple[float, int] | None:
 
 def _close(graph: Graph, sharing: Sharing, tensors: Sequence[str]) -> None:
     """What a state becomes, if it is one of ``tensors``, gets its quantization. Where one of them
-    is prescribed and the other is another, it stays, and what the state becomes is requantized."""
+    is prescribed and the other is another, or one cannot be int16 as the other is, it stays, and
+    what the state becomes is requantized."""
     for state in graph.states:
         if state.next in tensors:
             read, following = sharing.groups[state.read], sharing.groups[state.next]
-            if read.fixed is None and following.fixed is None:
+            fits = not following.wide or all(_holds_wide(graph, name) for name in read.members)
+            if read.fixed is None and following.fixed is None and fits:
                 sharing.merge(following, read)
+
+
+def _holds_wide(graph: Graph, tensor: str) -> bool:
+    """Whether ``tensor`` may be int16: it is a state, or one in another shape."""
+    node = producer(graph, tensor)
+    return node is None or (facts(node.op).moves and facts(node.op).types)
 
 
 def _fits(bounds: Range, fixed: tuple[float, int]) -> bool:

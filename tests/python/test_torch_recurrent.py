@@ -18,6 +18,8 @@ from nanotool.errors import NanoError, UnsupportedOp
 from nanotool.frontends.torch import capture
 from nanotool.ir import Gru, Lstm, Rnn, Slice
 from nanotool.lower import lower
+from nanotool.passes import canonicalize
+from nanotool.passes.roll import MOST_STEPS
 from nanotool.simulate import simulate
 
 FEATURES, UNITS = 5, 8
@@ -124,11 +126,109 @@ class Cells(nn.Module):
         return self.answer(h)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", [nn.GRUCell, nn.LSTMCell, nn.RNNCell])
-def test_cells(kind: type[nn.Module]) -> None:
-    torch.manual_seed(5)
-    model, x = Cells(kind(FEATURES, UNITS)).eval(), windows(4)
-    assert noise(model, x, nanotool.quantize(model, [x.numpy()])) > 30
+CELLS = {
+    "gru": (Cells(nn.GRUCell(FEATURES, UNITS)), 1),
+    "rnn": (Cells(nn.RNNCell(FEATURES, UNITS)), 1),
+    "lstm": (Cells(nn.LSTMCell(FEATURES, UNITS)), 1),
+    "two": (Cells(nn.LSTMCell(FEATURES, UNITS), nn.GRUCell(UNITS, UNITS)), 2),
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_cells_in_a_loop_of_the_users_are_a_loop(kind: str) -> None:
+    (model, loops), x = CELLS[kind], windows(4)
+    quantized = nanotool.quantize(model.eval(), [x.numpy()])
+    assert noise(model, x, quantized) > 30
+    assert len(lower(quantized.graph, "portable").ops) == loops + 1  # and the dense layer
+
+
+def test_cells_joined_backwards_and_between() -> None:
+    """Outputs that are stacked again are the loop's; a loop may go backwards; where something is
+    computed between the steps they stay, up to a number."""
+    torch.manual_seed(4)
+    cell, other = nn.GRUCell(FEATURES, UNITS), nn.GRUCell(UNITS, FEATURES)
+
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.other = cell, other
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h, out = x.new_zeros(x.shape[0], UNITS), []
+            for step in reversed(range(3)):
+                h = self.cell(x[:, step], h)
+            for step in range(3):
+                h = self.cell(x[:, step], h)
+                out.append(h)
+            return torch.stack(out, 1)
+
+    model, x = Loop().eval(), windows(3)
+    quantized = nanotool.quantize(model, [x.numpy()])
+    assert [type(op.op) for op in quantized.graph.ops if isinstance(op.op, Gru)] == [Gru, Gru]
+    assert noise(model, x, quantized) > 30
+
+    class Between(Loop):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = x.new_zeros(x.shape[0], UNITS)
+            for step in range(x.shape[1]):
+                h = self.cell(self.cell.bias_hh[:FEATURES] * x[:, step], torch.relu(h))
+            return h
+
+    program = capture(Between().eval(), windows(MOST_STEPS + 1))
+    with pytest.raises(UnsupportedOp, match="of its own"):
+        canonicalize(program)
+
+
+class Step(nn.Module):
+    """One frame, and what is remembered."""
+
+    def __init__(self, kind: str, **more: object) -> None:
+        super().__init__()
+        self.layers = LAYERS[kind](FEATURES, UNITS, batch_first=True, **more)
+        self.answer = nn.Linear(UNITS, 3)
+
+    def forward(self, x: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        out, after = self.layers(x[:, None], state if len(state) > 1 else state[0])
+        return self.answer(out[:, 0]), *(after if isinstance(after, tuple) else (after,))
+
+
+class LstmStep(Step):
+    def forward(  # type: ignore[override]
+        self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        return super().forward(x, h, c)
+
+
+class OneStep(Step):
+    def forward(  # type: ignore[override]
+        self, x: torch.Tensor, h: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        return super().forward(x, h)
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm", "rnn", "stacked"])
+def test_states_carried_over_calls(kind: str) -> None:
+    """What a layer keeps in 16 bits it keeps from step to step."""
+    torch.manual_seed(6)
+    count = 2 if kind == "stacked" else 1
+    model = LstmStep("lstm") if kind == "lstm" else OneStep("gru" if count == 2 else kind)
+    if count == 2:
+        model = OneStep("gru", num_layers=2)
+    zeros = torch.zeros(count, 1, UNITS)
+    states = {"h": zeros, "c": zeros} if kind == "lstm" else {"h": zeros}
+    x = windows(60, count=1)[0]
+    quantized = nanotool.quantize(model.eval(), x.numpy(), states=states)
+    found = quantized.run(x.numpy())
+    assert (found == quantized.simulate(x.numpy())).all()
+    kept, answers = list(states.values()), []
+    for frame in x:
+        answer, *kept = model(frame[None], *kept)
+        answers.append(answer.detach().numpy()[0])
+    error, right = found - np.array(answers), np.array(answers)
+    assert 10 * np.log10((right**2).sum() / (error**2).sum()) > 30
+    types = [quantized.graph.tensors[state.read].dtype for state in quantized.graph.states]
+    wide = {"gru": ["int16"], "lstm": ["int8", "int16"], "rnn": ["int8"], "stacked": ["int8"]}
+    assert types == wide[kind]
 
 
 class Given(nn.Module):

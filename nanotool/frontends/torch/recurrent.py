@@ -132,7 +132,9 @@ def _layers(walk: Walk, args: Arguments, node: fx.Node) -> Value:
             source = walk.emit(Concat(1), tuple(sequences), joined, suffix=f"l{layer}_both")
     used = {user.args[1] for user in node.users if user.users}
     results: list[Value] = [source]
-    results.append(_stacked(walk, [_last(walk, one) for one in lasts[0]]) if 1 in used else None)
+    wide = walk.memory and len(lasts[0]) == len(first) == FACTS[type(kind)].more
+    row = _beside if wide else _last  # a GRU's state is as wide as the layer keeps it
+    results.append(_stacked(walk, [row(walk, one) for one in lasts[0]]) if 1 in used else None)
     if len(first) == 2:
         cells = [_beside(walk, one) for one in lasts[0]] if 2 in used else []
         results.append(_stacked(walk, cells) if cells else None)
@@ -234,4 +236,7 @@ def _cell(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     row = walk.reshaped(source, (1, *walk.shapes[source]), suffix="step")
     h = _loop(walk, op, weights, row, states, "")
     flat = walk.reshaped(h, walk.shapes[h][1:], suffix="h")
-    return flat if len(states) == 1 else [flat, *walk.nodes[-1 - (flat != h)].more]
+    beside = [*next(one for one in walk.nodes if one.name == h).more]
+    if len(states) == 2:
+        return [flat, *beside]
+    return beside[0] if walk.memory and beside else flat
