@@ -1,11 +1,12 @@
 """How much accuracy int8 costs.
 
-    python -m bench.accuracy [NET ...] [--observer auto minmax ...] [--draws 5] [--onnx]
+    python -m bench.accuracy [NET ...] [--observer auto minmax ...] [--draws 5] [--onnx] [--qat 1]
 
 Trains six nets once (build/accuracy keeps their weights), calibrates each with DRAW of its training
 inputs, five draws by seed, and judges on its test part: accuracy where there are classes, and the
 output's signal-to-quantization-noise ratio. --onnx adds onnxruntime's static quantizer on the same
-draws (pip install -r bench/accuracy/requirements.txt).
+draws (pip install -r bench/accuracy/requirements.txt), --qat so many epochs of quantization-aware
+training from the first draw on. OMP_NUM_THREADS=1 where other work runs beside it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch import nn
 
 import nanotool
 from bench.accuracy.data import Split
-from bench.accuracy.nets import NETS, trained
+from bench.accuracy.nets import NETS, fit, trained
 from nanotool.errors import NanoWarning
 from nanotool.ir import FloatArray
 
@@ -108,6 +109,23 @@ def measure(
         print(f"{row(title, ratios, 'dB')}   {seconds:.1f} s a draw", flush=True)
 
 
+def measure_training(name: str, model: nn.Module, data: Split, epochs: int) -> None:
+    """Print how good a quantization-aware training ends, and how far the module is from int8."""
+    x, _ = next(draws(data, 1))
+    aware = nanotool.prepare_qat(model, x)
+    torch.manual_seed(0)
+    fit(aware, data, epochs, NETS[name].rate / 20, NETS[name].batch)
+    quantized = nanotool.quantize(aware, x)
+    inputs = np.concatenate([data.test_x, data.train_x])[:1000]
+    outputs, int8 = float_outputs(aware, inputs), quantized.run(inputs)
+    int8 = int8.transpose(0, 3, 1, 2) if int8.ndim == 4 else int8
+    apart = float(np.abs(outputs - int8).max()) / quantized.graph.output_tensor.scale
+    if data.classes:
+        rate = accuracy(int8[: len(data.test_x)], data.test_y[:1000])
+        print(row(f"trained {epochs} epochs", [rate], "%"))
+    print(f"  module and int8 model: {apart:g} steps apart on {len(inputs)} inputs", flush=True)
+
+
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -115,6 +133,7 @@ def main() -> int:
     parser.add_argument("--observer", nargs="+", default=["auto", "minmax"])
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--onnx", action="store_true")
+    parser.add_argument("--qat", type=int, default=0, metavar="EPOCHS")
     arguments = parser.parse_args()
     unknown = set(arguments.nets) - set(NETS)
     if unknown:
@@ -127,6 +146,8 @@ def main() -> int:
             if arguments.onnx:
                 how |= theirs(model, data, Path(folder))
             measure(name, how, model, data, arguments.draws)
+        if arguments.qat:
+            measure_training(name, model, data, arguments.qat)
     return 0
 
 
