@@ -163,6 +163,7 @@ def command(
         return
     out().print(quality_table(graph))
     if graph.trials:
+        out().print()
         out().print(trials_table(graph))
     if worst is not None:
         out().print(f"\nWorst layer: {label(graph, worst.tensor)}, {decibel(worst.sqnr_db)}")

@@ -144,7 +144,7 @@ class Search:
                 plan, score = other, result
             tick()
         others = [self.refined(plan, tick)]
-        if plan.correct:
+        if plan.correct and plan.name != f"{MINMAX.name}{CORRECTED}":
             others.append(replace(plan, name=plan.name.removesuffix(CORRECTED), correct=False))
         for trial in others:
             if trial is not None and (result := self.on_held_back(trial)).beats(score):
