@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from nanotool.ir import (
     Binary,
@@ -12,13 +12,12 @@ from nanotool.ir import (
     CumSum,
     Dense,
     LogSoftmax,
-    Node,
     Op,
     PRelu,
     Softmax,
     Unary,
 )
-from nanotool.ops import Registry, facts
+from nanotool.ops import FloatLayer, Registry, facts
 from nanotool.ops.shape import running_sum_bits
 from nanotool.quantization.weights import finest_sum
 
@@ -30,51 +29,48 @@ FINEST_SUM = 2.0**-18  # of two: they are added as 2^19 steps each, and only eve
 # Functions whose tables are rounded from real numbers: any scale will do.
 TABLES = frozenset({"exp", "gelu", "gelu_tanh", "log", "rsqrt", "silu", "sqrt", "square"})
 
-# (node, scales of its inputs) -> the least scale of its output
-FinestOutput: TypeAlias = Callable[[Node, Sequence[float]], float]
+# (layer, scales of its inputs) -> the least scale of its output
+FinestOutput: TypeAlias = Callable[[FloatLayer[Any], Sequence[float]], float]
 
 
-def _rescaled(node: Node, scales: Sequence[float]) -> float:
+def _rescaled(layer: FloatLayer[Op], scales: Sequence[float]) -> float:
     """Operators that store with a scale of their own rescale each element."""
-    return FINEST_ONE * max(scales) if facts(node.op).scales_output else 0.0
+    return FINEST_ONE * max(scales) if facts(layer.op).scales_output else 0.0
 
 
 finest_output = Registry[FinestOutput]("quantization/finest.py", default=_rescaled)
 
 
 @finest_output(Conv2D, ConvTranspose2D, Dense)
-def _weighted(node: Node, scales: Sequence[float]) -> float:
-    return finest_sum(node, scales[0])
+def _weighted(layer: FloatLayer[Op], scales: Sequence[float]) -> float:
+    return finest_sum(layer.node, scales[0])
 
 
 @finest_output(Binary)
-def _binary(node: Node, scales: Sequence[float]) -> float:
-    assert isinstance(node.op, Binary)
-    if node.op.function == "div":
+def _binary(layer: FloatLayer[Binary], scales: Sequence[float]) -> float:
+    if layer.op.function == "div":
         return FINEST_ONE * scales[0] / scales[1]
-    if node.op.function == "mul":
+    if layer.op.function == "mul":
         return FINEST_PRODUCT * scales[0] * scales[1]
     return FINEST_SUM * max(scales)
 
 
 @finest_output(CumSum)
-def _cumsum(node: Node, scales: Sequence[float]) -> float:
+def _cumsum(layer: FloatLayer[CumSum], scales: Sequence[float]) -> float:
     """Twice what `running_sum` can bear, whatever the zero point."""
-    assert isinstance(node.op, CumSum)
-    return 2 * scales[0] / 2.0 ** running_sum_bits(256 * node.shape[node.op.axis])
+    return 2 * scales[0] / 2.0 ** running_sum_bits(256 * layer.shape[layer.op.axis])
 
 
 @finest_output(PRelu)
-def _prelu(_node: Node, scales: Sequence[float]) -> float:
+def _prelu(_layer: FloatLayer[PRelu], scales: Sequence[float]) -> float:
     return max(FINEST_ONE * scales[0], FINEST_PRODUCT * scales[0] * scales[1])
 
 
 @finest_output(Unary)
-def _unary(node: Node, scales: Sequence[float]) -> float:
-    assert isinstance(node.op, Unary)
-    if node.op == Unary("hard_swish"):
+def _unary(layer: FloatLayer[Unary], scales: Sequence[float]) -> float:
+    if layer.op == Unary("hard_swish"):
         return scales[0] / 127
-    return 0.0 if node.op.function in TABLES else FINEST_ONE * scales[0]
+    return 0.0 if layer.op.function in TABLES else FINEST_ONE * scales[0]
 
 
 def finest_input(op: Op) -> float:

@@ -43,7 +43,7 @@ from nanotool.ir import (
     Table,
     Unary,
 )
-from nanotool.ops import OPERATORS, Registry, facts
+from nanotool.ops import OPERATORS, Registry, facts, float_layer_of
 from nanotool.ops.shape import argument_scale
 from nanotool.passes.rewrite import names, unique
 from nanotool.progress import Progress
@@ -305,7 +305,7 @@ class _Quantizer:
             return least
         node = self.graph.node(tensor)
         scales = [self._scale(name) for name in node.inputs]
-        return max(least, finest_output.of(node.op)(node, scales))
+        return max(least, finest_output.of(node.op)(float_layer_of(self.graph, node), scales))
 
     def _scale(self, tensor: str) -> float:
         """Of an input of a node whose output's scale is looked for."""
