@@ -38,7 +38,7 @@ def _rescaled(layer: FloatLayer[Op], scales: Sequence[float]) -> float:
     return FINEST_ONE * max(scales) if facts(layer.op).scales_output else 0.0
 
 
-finest_output = Registry[FinestOutput]("quantization/finest.py", default=_rescaled)
+finest_output = Registry[FinestOutput]("quantization/finest.py: output", default=_rescaled)
 
 
 @finest_output(Conv2D, ConvTranspose2D, Dense)
@@ -73,13 +73,23 @@ def _unary(layer: FloatLayer[Unary], scales: Sequence[float]) -> float:
     return 0.0 if layer.op.function in TABLES else FINEST_ONE * scales[0]
 
 
-def finest_input(op: Op) -> float:
-    """The least scale that the input of ``op`` can do with: logits that differ by less make no
-    difference to a softmax."""
-    match op:
-        case Softmax():
-            return 2.0**-25 / op.beta
-        case LogSoftmax():
-            return 2.0**-25
-        case _:
-            return 0.0
+# --- Inputs: logits that differ by less make no difference to a softmax ---------------------------
+
+FinestInput: TypeAlias = Callable[[FloatLayer[Any]], float]  # layer -> the least scale of its input
+
+
+def _any(_layer: FloatLayer[Op]) -> float:
+    return 0.0
+
+
+finest_input = Registry[FinestInput]("quantization/finest.py: input", default=_any)
+
+
+@finest_input(Softmax)
+def _softmax(layer: FloatLayer[Softmax]) -> float:
+    return 2.0**-25 / layer.op.beta
+
+
+@finest_input(LogSoftmax)
+def _log_softmax(_layer: FloatLayer[LogSoftmax]) -> float:
+    return 2.0**-25

@@ -300,7 +300,8 @@ class _Quantizer:
     def _least(self, tensor: str) -> float:
         """The least scale that the node which writes ``tensor``, and its readers, can do with."""
         readers = self.graph.consumers(tensor)
-        least = max((finest_input(reader.op) for reader in readers), default=0.0)
+        layers = (float_layer_of(self.graph, reader) for reader in readers)
+        least = max((finest_input.of(layer.op)(layer) for layer in layers), default=0.0)
         if tensor in self.graph.sources:
             return least
         node = self.graph.node(tensor)
