@@ -6,7 +6,9 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nanotool.ir import Op, Window
+import numpy as np
+
+from nanotool.ir import Int8Array, Op, Window
 from nanotool.lower.layer import UINT16_MAX, TargetLayer
 
 PLANES = 4  # channels that are brought in together
@@ -21,7 +23,9 @@ class Lines:
     say what that takes."""
 
     columns: bool
-    kernel: tuple[int, int]  # (lines, taps of each)
+    kernel: tuple[int, int]  # (lines, taps of each, with a gap's as 0)
+    apart: int  # from a line of taps to the next
+    gap: int  # from a tap to the next one of its line
     stride: tuple[int, int]  # (from line to line, along one)
     padding: tuple[int, int]  # before the first line, before a line's first element
     in_lines: int
@@ -42,9 +46,14 @@ class Lines:
     def scratch(self, band: int) -> int:
         """Bytes for ``band`` output lines."""
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The window's (lines, length), gaps included."""
+        return (self.kernel[0] - 1) * self.apart + 1, self.kernel[1]
+
     def line_count(self, band: int) -> int:
         """The lines that ``band`` output lines read."""
-        return (band - 1) * self.stride[0] + self.kernel[0]
+        return (band - 1) * self.stride[0] + self.extent[0]
 
     def band(self, room: int) -> int:
         """The output lines that are computed together, in bands of about the same size."""
@@ -56,7 +65,7 @@ class Lines:
         """Whether no band's outputs, put over the input pixel by pixel, meet a pixel that a later
         band reads."""
         for end in range(band, self.out_lines, band):
-            read = (end - 1) * self.stride[0] + self.kernel[0] - self.padding[0]
+            read = (end - 1) * self.stride[0] + self.extent[0] - self.padding[0]
             if read >= self.in_lines:
                 break
             if not behind(self.columns, layer, end, read):
@@ -76,9 +85,19 @@ def behind(columns: bool, layer: TargetLayer[Op], written: int, read: int) -> bo
 _Kind = TypeVar("_Kind", bound=Lines)
 
 
+def taps(weight: Int8Array, window: Window, lines: Lines) -> Int8Array:
+    """[channels, lines, taps] of the canonical weights, zeros in the gaps along a line."""
+    each = weight.reshape(-1, *window.kernel)
+    each = each.transpose(0, 2, 1) if lines.columns else each
+    spread = np.zeros((*each.shape[:2], lines.kernel[1]), np.int8)
+    spread[:, :, :: lines.gap] = each
+    return spread
+
+
 def in_place(layer: TargetLayer[Op]) -> bool:
-    """Whether the output goes over the input: it has no more bytes."""
-    return layer.output.size <= layer.input.size
+    """Whether the output goes over the input: each channel over its own, in no more pixels."""
+    same = layer.output.shape[2] == layer.input.shape[2]
+    return same and layer.output.size <= layer.input.size
 
 
 def _geometries(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> list[_Kind]:
@@ -87,7 +106,9 @@ def _geometries(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> li
     return [
         kind(
             columns,
-            (window.kernel[across], window.kernel[along]),
+            (window.kernel[across], (window.kernel[along] - 1) * window.dilation[along] + 1),
+            window.dilation[across],
+            window.dilation[along],
             (window.stride[across], window.stride[along]),
             (window.padding[across], window.padding[along]),
             in_size[across],
@@ -104,6 +125,8 @@ def choose(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> tuple[_
     room = ROOM[layer.optimize]
     choices = []
     for lines in _geometries(kind, window, layer):
+        if any(pad >= size for pad, size in zip(lines.padding, lines.extent, strict=True)):
+            continue
         band = lines.band(room)
         if in_place(layer) and not lines.holds_in_place(band, layer):
             band = lines.out_lines

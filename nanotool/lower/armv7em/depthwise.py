@@ -11,7 +11,7 @@ from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Struct, Window
 from nanotool.lower import pack
 from nanotool.lower.layer import Call, TargetLayer, in_chunks, overlap, store, variant
 from nanotool.lower.linear import conv2d_struct, is_depthwise
-from nanotool.lower.planes import PLANES, Lines, choose, in_place
+from nanotool.lower.planes import PLANES, Lines, choose, in_place, taps
 from nanotool.lower.pooling import window_struct
 
 TARGET = "armv7em"
@@ -57,11 +57,10 @@ class _Lines(Lines):
 def _weights(weight: Int8Array, window: Window, lines: _Lines) -> tuple[NDArray[np.int8], str]:
     """The packed weights and what they are: for 3 x 3 of each line the taps 0, 1, 1, 2, else all
     and a zero where their number is odd."""
-    taps = weight.reshape(-1, *window.kernel)
-    taps = taps.transpose(0, 2, 1) if lines.columns else taps
+    each = taps(weight, window, lines)
     if lines.is_3x3:
-        return taps[:, :, [0, 1, 1, 2]], "weights [c][3 lines][taps 0 1 1 2]"
-    even = np.pad(taps, ((0, 0), (0, 0), (0, taps.shape[2] % 2)))
+        return each[:, :, [0, 1, 1, 2]], "weights [c][3 lines][taps 0 1 1 2]"
+    even = np.pad(each, ((0, 0), (0, 0), (0, each.shape[2] % 2)))
     return even, "weights [c][lines][taps, an even number]"
 
 
@@ -80,12 +79,8 @@ def _one_pixel(layer: TargetLayer[Conv2D]) -> Call | None:
 @variant(TARGET, Conv2D)
 def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Four channels at a time, in planes; over the input if the output fits there."""
-    window, channels = layer.op.window, layer.output.shape[2]
-    if not is_depthwise(layer) or channels != layer.input.shape[2] or channels < PLANES:
-        return None
-    if window.dilation != (1, 1):
-        return None
-    if window.padding[0] >= window.kernel[0] or window.padding[1] >= window.kernel[1]:
+    window = layer.op.window
+    if not is_depthwise(layer) or layer.input.shape[2] < PLANES:
         return None
     choice = choose(_Lines, window, layer)
     packed = pack.scaled(layer)

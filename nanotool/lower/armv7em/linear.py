@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MIN, Array, Conv2D, Dense, Int8Array, Op, Struct
-from nanotool.lower import pack
+from nanotool.ir import INT8_MIN, Array, Conv2D, ConvTranspose2D, Dense, Int8Array, Op, Struct
+from nanotool.lower import pack, parts
 from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
 from nanotool.lower.pooling import window_needs, window_struct
 
@@ -85,13 +85,24 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Three pixels at a time, one group of channels. One pixel of all of the input is a dense
-    layer, and goes its way: where memory is to be small to the portable kernel."""
-    op = layer.op
-    if op.groups != 1:
-        return None
+    """Three pixels at a time; groups one by one. One pixel of all of the input is a dense layer,
+    and goes its way: where memory is to be small to the portable kernel."""
+    if layer.op.groups != 1:
+        return parts.grouped(layer, [_plain(part) for part in parts.group_layers(layer)])
     if _sees_all(layer):
         return None if layer.optimize == "size" else _rows(layer, 1, layer.input.size)
+    return _plain(layer)
+
+
+@variant(TARGET, ConvTranspose2D)
+def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
+    """As the convolution of its blocks."""
+    return parts.transposed(layer, lambda blocks: _plain(blocks, pad=False))
+
+
+def _plain(layer: TargetLayer[Conv2D], pad: bool = True) -> Call | None:
+    """Of one group; ``pad``: an image with its padding may be made."""
+    op = layer.op
     packed = pack.scaled_wide(layer)
     pitch = _pitch(layer)
     terms = op.window.kernel[0] * pitch
@@ -106,7 +117,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     quads = paired.shape[1]
     weights = pack.with_scales(paired, pack.ready_scales(packed, layer.output.zero_point))
     outputs = layer.output.shape[2]
-    padded = _padded_bytes(layer, pitch)
+    padded = _padded_bytes(layer, pitch) if pad else 0
     note = (
         "[out / 2]: weights, 256 odd + even row [quads of kernel_h kernel_w in_c][4: 0 2 1 3],"
         " then [2 outputs][shift - 1, multiplier, 2 bias, rounding] in words"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.ir import INT8_MIN, Conv2D, Dense, Op, Struct
+from nanotool.ir import INT8_MIN, Conv2D, ConvTranspose2D, Dense, Op, Struct
+from nanotool.lower import parts
 from nanotool.lower.armv81m import blocks
 from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
 from nanotool.lower.pack import scaled
@@ -48,9 +49,21 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Two pixels at a time, one group of channels."""
-    op = layer.op
-    packed = scaled(layer) if op.groups == 1 else None
+    """Two pixels at a time; groups one by one."""
+    if layer.op.groups == 1:
+        return _plain(layer)
+    return parts.grouped(layer, [_plain(part) for part in parts.group_layers(layer)])
+
+
+@variant(TARGET, ConvTranspose2D)
+def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
+    """As the convolution of its blocks."""
+    return parts.transposed(layer, _plain)
+
+
+def _plain(layer: TargetLayer[Conv2D]) -> Call | None:
+    """Of one group."""
+    op, packed = layer.op, scaled(layer)
     if packed is None:
         return None
     outputs, terms = packed.weight.shape

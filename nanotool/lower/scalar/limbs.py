@@ -5,7 +5,7 @@ As in `nanotool.lower.pack` each precondition is proved here, from the numbers o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ class Packed:
     scales: NDArray[np.int32]  # [out, 3], or [out, 2] if wide
     wide: bool  # four limbs
     unit: int  # 2^unit is taken from what becomes of negative sums; 0: nothing is
+
+    def split(self, count: int) -> list[Packed]:
+        """``count`` parts of as many outputs each, scaled alike."""
+        rows = np.split(self.weight, count), np.split(self.scales, count)
+        return [replace(self, weight=w, scales=s) for w, s in zip(*rows, strict=True)]
 
     def scales_array(self, layer: TargetLayer[Op]) -> Array:
         """The scales as an array in flash."""

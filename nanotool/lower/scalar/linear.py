@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.ir import Array, Conv2D, Dense, Op, Struct
+from nanotool.ir import Array, Conv2D, ConvTranspose2D, Dense, Op, Struct
+from nanotool.lower import parts
 from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
 from nanotool.lower.pooling import window_needs, window_struct
 from nanotool.lower.scalar import limbs
@@ -50,12 +51,32 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Two pixels by four outputs at a time, one group of channels."""
-    op = layer.op
-    if op.groups != 1 or layer.optimize == "size":
-        return None
+    """Two pixels by four outputs at a time; groups one by one."""
     packed = limbs.packed(layer)
-    if packed is None or packed.weight.shape[1] > MOST_TERMS:
+    if packed is None or layer.optimize == "size":
+        return None
+    if layer.op.groups == 1:
+        return _plain(layer, packed)
+    each = parts.group_layers(layer)
+    scaled = packed.split(len(each))
+    return parts.grouped(layer, [_plain(*one) for one in zip(each, scaled, strict=True)])
+
+
+@variant(TARGET, ConvTranspose2D)
+def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
+    """As the convolution of its blocks."""
+
+    def plain(blocks: TargetLayer[Conv2D]) -> Call | None:
+        packed = limbs.packed(blocks)
+        return None if packed is None else _plain(blocks, packed)
+
+    return parts.transposed(layer, plain)
+
+
+def _plain(layer: TargetLayer[Conv2D], packed: limbs.Packed) -> Call | None:
+    """Of one group."""
+    op = layer.op
+    if packed.weight.shape[1] > MOST_TERMS:
         return None
     outputs, terms = packed.weight.shape
     fields = (

@@ -42,6 +42,26 @@ typedef struct {
 void nano_conv2d_mve(const void *params, const nano_io *io);
 void nano_conv2d_relu_mve(const void *params, const nano_io *io); /* zero point -128 only */
 
+/* nano_conv2d in `groups` groups, each by nano_conv2d_mve(): `conv` is the first one's, its window
+ * that of one group's channels; the weights and scales of the others stand behind its own. All
+ * inputs of a group are read before its outputs are written, groups one behind the other. scratch:
+ * a group's inputs and its outputs, each rounded up to 16 bytes, and that of `conv`. */
+typedef struct {
+    nano_conv2d_mve_params conv;
+    uint16_t groups;
+} nano_conv2d_grouped_mve_params;
+void nano_conv2d_grouped_mve(const void *params, const nano_io *io);
+
+/* nano_conv_transpose2d as a convolution of blocks of outputs, row by row with nano_conv2d_mve():
+ * conv.window.out_c is [stride_h][stride_w][channels]; taps that a kernel lacks are 0. A row of
+ * blocks is read before it is written.
+ * scratch: a row of blocks, rounded up to 16 bytes, and that of `conv`. */
+typedef struct {
+    nano_conv2d_mve_params conv;
+    nano_blocks blocks;
+} nano_conv_transpose2d_mve_params;
+void nano_conv_transpose2d_mve(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif

@@ -44,21 +44,40 @@ typedef struct {
 } nano_conv2d_scalar_params;
 void nano_conv2d_scalar(const void *params, const nano_io *io);
 
-/* nano_depthwise_conv2d with 3 x 3 taps, multiplier 1, no dilation and at least four channels. Four
- * channels at a time are copied into planes of their own, whose lines are the image's rows or,
- * where that is less work, its columns; a band of output lines at a time. Here weights are as they
- * are.
+/* nano_conv2d in `groups` groups, each by nano_conv2d_scalar(): `conv` is the first one's, its
+ * window that of one group's channels; the weights and scales of the others stand behind its own.
+ * All inputs of a group are read before its outputs are written, groups one behind the other.
+ * scratch: a group's inputs and its outputs, each rounded up to 16 bytes, and that of `conv`. */
+typedef struct {
+    nano_conv2d_scalar_params conv;
+    uint16_t groups;
+} nano_conv2d_grouped_scalar_params;
+void nano_conv2d_grouped_scalar(const void *params, const nano_io *io);
+
+/* nano_conv_transpose2d as a convolution of blocks of outputs, row by row with
+ * nano_conv2d_scalar(): conv.window.out_c is [stride_h][stride_w][channels]; taps that a kernel
+ * lacks are 0. A row of blocks is read before it is written. scratch: a row of blocks, rounded up
+ * to 16 bytes, and that of `conv`. */
+typedef struct {
+    nano_conv2d_scalar_params conv;
+    nano_blocks blocks;
+} nano_conv_transpose2d_scalar_params;
+void nano_conv_transpose2d_scalar(const void *params, const nano_io *io);
+
+/* nano_depthwise_conv2d of at least four channels. Four channels at a time are copied into planes
+ * of their own, whose lines are the image's rows or, where that is less work, its columns; a band
+ * of output lines at a time. Here weights are as they are.
  *
  * Overlap: if the output lies over the input, or overlaps it from below, results are put over the
  * input, each channel over its own, and moved at the end. So any distance is fine where the output
- * has no more pixels than the input, and the input is lost then.
- * scratch: 4 * together * (outputs a line) + 4 * pitch * lines bytes, where lines =
- * (band - 1) * (stride from line to line) + 3. */
+ * has no more pixels and channels than the input, and the input is lost then.
+ * scratch: 4 * together * (outputs a line) + 4 * lines * taps + 4 * pitch * lines in the planes,
+ * which are (band - 1) * (stride from line to line) + (lines of the window), in bytes. */
 typedef struct {
-    const int8_t *weights; /* [c][3 lines][3] */
-    const int32_t *scales; /* [c][3] */
-    nano_window window;    /* in_c == out_c >= 4; dilation 1 */
-    uint16_t along;        /* stride along a line: 1 or 2 */
+    const int8_t *weights; /* [o][lines][taps] */
+    const int32_t *scales; /* [o][3] */
+    nano_window window;    /* in_c >= 4 */
+    uint16_t along;        /* stride along a line */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
     uint16_t pitch;        /* bytes a line: an input each, padding included */
     uint16_t band;         /* output lines whose inputs are brought in together */
@@ -67,6 +86,8 @@ typedef struct {
     int16_t in_zero_point; /* fills the padding */
     nano_store store;
 } nano_depthwise_conv2d_scalar_params;
+void nano_depthwise_conv2d_scalar(const void *params, const nano_io *io);
+/* 3 x 3 taps, dilation 1 and stride 1 or 2 along a line */
 void nano_depthwise_conv2d_3x3_scalar(const void *params, const nano_io *io);
 
 #ifdef __cplusplus

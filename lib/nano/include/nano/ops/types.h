@@ -45,6 +45,15 @@ typedef struct {
     uint16_t dilation_h, dilation_w; /* 1: dense window */
 } nano_window;
 
+/* Where the pixels of a convolution go whose channels are blocks [stride_h][stride_w][channels] of
+ * an output: block (y, x) begins at row y * stride_h - cut_top, column x * stride_w - cut_left;
+ * what is outside is left out. */
+typedef struct {
+    uint16_t stride_h, stride_w;
+    uint16_t cut_top, cut_left;
+    uint16_t out_h, out_w, channels;
+} nano_blocks;
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,4 @@
-/* depthwise_conv2d.c's equation for one output a channel, by way of planes (planes_dsp.c). */
+/* depthwise_conv2d.c's equation, by way of planes (planes_dsp.c). */
 #include "nano/ops.h"
 
 #include "planes_dsp.h"
@@ -9,10 +9,12 @@ static uint32_t along(const nano_depthwise_conv2d_dsp_params *p) {
     return p->columns ? p->window.stride_h : p->window.stride_w;
 }
 
-/* Bytes of weights a channel: lines of taps, whole words each. */
+/* Bytes of weights an output: lines of taps, gaps included, whole words each. */
 static uint32_t weights(const nano_depthwise_conv2d_dsp_params *p) {
-    const uint32_t h = p->window.kernel_h, w = p->window.kernel_w;
-    return p->columns ? w * (h + h % 2) : h * (w + w % 2);
+    const nano_window *const v = &p->window;
+    const uint32_t h = (v->kernel_h - 1u) * v->dilation_h + 1;
+    const uint32_t w = (v->kernel_w - 1u) * v->dilation_w + 1;
+    return p->columns ? v->kernel_w * (h + h % 2) : v->kernel_h * (w + w % 2);
 }
 
 void nano_depthwise_conv2d_3x3_dsp(const void *params, const nano_io *io) {

@@ -75,12 +75,74 @@ static inline int32_t one(const uint8_t *line, uint32_t pitch, const int32_t *we
         }                                                                                          \
     } while (0)
 
-IN_ORDER void nano_lines_sums(const nano_lines_job *job) {
+IN_ORDER void nano_lines_sums_3x3(const nano_lines_job *job) {
     SUMS(1);
 }
 
-IN_ORDER void nano_lines_sums_stride2(const nano_lines_job *job) {
+IN_ORDER void nano_lines_sums_3x3_stride2(const nano_lines_job *job) {
     SUMS(2);
+}
+
+/* A tap of three outputs, `along` apart. */
+#define TAP(i)                                                                                     \
+    do {                                                                                           \
+        const int32_t w = weight[i];                                                               \
+        sum[0] += first[i] * w;                                                                    \
+        sum[1] += second[i] * w;                                                                   \
+        sum[2] += third[i] * w;                                                                    \
+    } while (0)
+
+/* Three sums side by side, from the first one's first tap. */
+IN_ORDER static void three(const nano_lines_job *job, const uint8_t *in, int32_t *out) {
+    const int32_t *weight = job->weights;
+    const uint32_t along = job->along, gap = job->gap, next = job->pitch - job->taps * gap;
+    int32_t sum[3] = {out[0], out[1], out[2]};
+    const uint8_t *first = in, *second = in + along, *third = second + along;
+    for (uint32_t lines = job->kernel; lines > 0; lines--) {
+        const int32_t *const end = weight + job->taps;
+        for (; gap == 1 && end - weight >= 4; weight += 4, first += 4, second += 4, third += 4) {
+            TAP(0);
+            TAP(1);
+            TAP(2);
+            TAP(3);
+        }
+        if (gap == 1 && end - weight >= 2) {
+            TAP(0);
+            TAP(1);
+            weight += 2, first += 2, second += 2, third += 2;
+        }
+        for (; weight != end; weight++, first += gap, second += gap, third += gap)
+            TAP(0);
+        first += next, second += next, third += next;
+    }
+    out[0] = sum[0], out[1] = sum[1], out[2] = sum[2];
+}
+
+static int32_t any(const nano_lines_job *job, const uint8_t *in) {
+    const int32_t *weight = job->weights;
+    int32_t sum = 0;
+    for (uint32_t i = job->kernel; i > 0; i--, in += job->pitch) {
+        for (uint32_t k = 0; k < job->taps; k++)
+            sum += in[k * job->gap] * *weight++;
+    }
+    return sum;
+}
+
+void nano_lines_sums(const nano_lines_job *job) {
+    const uint32_t along = job->along;
+    const int32_t bias = *job->scale >> 8;
+    const uint8_t *plane = job->plane;
+    int32_t *sum = job->sums;
+    for (uint32_t n = job->lines; n > 0; n--, plane += job->plane_step) {
+        const uint8_t *in = plane;
+        uint32_t left = job->outputs;
+        for (; left >= 3; left -= 3, in += 3 * along, sum += 3) {
+            sum[0] = bias, sum[1] = bias, sum[2] = bias;
+            three(job, in, sum);
+        }
+        for (; left > 0; left--, in += along)
+            *sum++ = bias + any(job, in);
+    }
 }
 
 /* What the outputs of a channel have in common. */

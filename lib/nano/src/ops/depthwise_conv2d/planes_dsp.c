@@ -10,9 +10,11 @@
 
 /* The layer's sizes by line, be lines rows or columns; steps in bytes of the image. */
 typedef struct {
-    uint32_t channels, pitch, plane; /* words a line, words a plane */
-    uint32_t band, kernel, stride;   /* output lines at a time; of taps; from line to line */
-    uint32_t words;                  /* words a line of taps */
+    uint32_t channels, multiplier; /* of the input; outputs of each */
+    uint32_t pitch, plane;         /* words a line, words a plane */
+    uint32_t band, kernel, stride; /* output lines at a time; of taps; from line to line */
+    uint32_t apart, extent;        /* from a line of taps to the next; of the whole window */
+    uint32_t words;                /* words a line of taps */
     uint32_t in_n, in_step, in_lines, in_line_step, pad, pad_lines;
     uint32_t out_n, out_step, out_lines, out_line_step, along; /* along: a line's stride */
     nano_halves zero;                                          /* the input's zero point, twice */
@@ -21,25 +23,28 @@ typedef struct {
 
 static void look(const nano_depthwise_conv2d_dsp_params *p, geometry *g) {
     const nano_window *const w = &p->window;
-    const uint32_t c = w->in_c, zero_point = (uint32_t)p->in_zero_point;
-    g->channels = c, g->pitch = p->pitch, g->band = p->band;
+    const uint32_t c = w->in_c, o = w->out_c, zero_point = (uint32_t)p->in_zero_point;
+    g->channels = c, g->multiplier = o / c, g->pitch = p->pitch, g->band = p->band;
     g->zero = nano_pack_low(zero_point, zero_point);
     if (p->columns) {
         g->in_n = w->in_h, g->in_step = w->in_w * c, g->pad = w->pad_top, g->along = w->stride_h;
         g->in_lines = w->in_w, g->in_line_step = c, g->pad_lines = w->pad_left;
-        g->out_n = w->out_h, g->out_step = w->out_w * c;
-        g->out_lines = w->out_w, g->out_line_step = c;
-        g->kernel = w->kernel_w, g->stride = w->stride_w, g->words = (w->kernel_h + 1u) / 2;
+        g->out_n = w->out_h, g->out_step = w->out_w * o;
+        g->out_lines = w->out_w, g->out_line_step = o;
+        g->kernel = w->kernel_w, g->stride = w->stride_w, g->apart = w->dilation_w;
+        g->words = ((w->kernel_h - 1u) * w->dilation_h + 2) / 2;
     } else {
         g->in_n = w->in_w, g->in_step = c, g->pad = w->pad_left, g->along = w->stride_w;
         g->in_lines = w->in_h, g->in_line_step = w->in_w * c, g->pad_lines = w->pad_top;
-        g->out_n = w->out_w, g->out_step = c;
-        g->out_lines = w->out_h, g->out_line_step = w->out_w * c;
-        g->kernel = w->kernel_h, g->stride = w->stride_h, g->words = (w->kernel_w + 1u) / 2;
+        g->out_n = w->out_w, g->out_step = o;
+        g->out_lines = w->out_h, g->out_line_step = w->out_w * o;
+        g->kernel = w->kernel_h, g->stride = w->stride_h, g->apart = w->dilation_h;
+        g->words = ((w->kernel_w - 1u) * w->dilation_w + 2) / 2;
     }
     const uint32_t room = 2 * g->pitch - g->pad; /* what is behind no output needs */
     g->in_n = g->in_n < room ? g->in_n : room;
-    g->plane = g->pitch * ((g->band - 1) * g->stride + g->kernel);
+    g->extent = (g->kernel - 1) * g->apart + 1;
+    g->plane = g->pitch * ((g->band - 1) * g->stride + g->extent);
 }
 
 /* Two pixels of four channels become a word of each plane. */
@@ -96,8 +101,8 @@ NOINLINE static void copy(uint32_t *out, const uint32_t *in, uint32_t n) {
  * image at `in`: those that the band before it has left behind, then the others. */
 NOINLINE static void gather_band(const geometry *g, const int8_t *in, uint32_t first,
                                  uint32_t count) {
-    const uint32_t lines = (count - 1) * g->stride + g->kernel;
-    const uint32_t kept = first > 0 && g->kernel > g->stride ? g->kernel - g->stride : 0;
+    const uint32_t lines = (count - 1) * g->stride + g->extent;
+    const uint32_t kept = first > 0 && g->extent > g->stride ? g->extent - g->stride : 0;
     const uint32_t *const last = g->planes + g->band * g->stride * g->pitch;
     for (uint32_t k = 0; k < PLANES && kept > 0; k++)
         copy(g->planes + k * g->plane, last + k * g->plane, kept * g->pitch);
@@ -135,12 +140,15 @@ static void convolve(const geometry *g, const int8_t *in, int8_t *out, nano_line
             const uint32_t left = g->out_lines - first;
             job->lines = left < g->band ? left : g->band;
             gather_band(g, in + base, first, job->lines);
-            for (uint32_t k = c; k < base + PLANES; k++) {
-                job->plane = g->planes + (k - base) * g->plane;
-                job->out = out + first * g->out_line_step + k;
-                job->weights = all_weights + k * weights;
-                job->scales = all_scales + 2 * k;
-                lines(job);
+            job->plane = g->planes + (c - base) * g->plane;
+            job->out = out + first * g->out_line_step + c * g->multiplier;
+            job->weights = all_weights + c * g->multiplier * weights;
+            job->scales = all_scales + 2 * c * g->multiplier;
+            for (uint32_t k = c; k < base + PLANES; k++, job->plane += g->plane) {
+                for (uint32_t i = g->multiplier; i > 0; i--) {
+                    lines(job);
+                    job->out++, job->weights += weights, job->scales += 2;
+                }
             }
         }
     }
@@ -151,13 +159,13 @@ void nano_depthwise_planes(const nano_depthwise_conv2d_dsp_params *p, const nano
     geometry g;
     look(p, &g);
     g.planes = (uint32_t *)io->scratch;
-    const uint32_t size = g.out_n * g.out_lines * g.channels, pairs = g.out_n / 2;
+    const uint32_t size = g.out_n * g.out_lines * p->window.out_c, pairs = g.out_n / 2;
     nano_lines job = {.weights = p->weights, .scales = p->scales, .odd = g.out_n % 2};
     job.offset = 2 * p->store.zero_point + 1;
-    job.pitch = 4 * g.pitch;
+    job.pitch = 4 * g.pitch * g.apart;
     job.step = g.out_step;
     job.pairs = 4 * pairs * g.along;
-    job.next = (int32_t)(g.stride * job.pitch - job.pairs);
+    job.next = (int32_t)(4 * g.stride * g.pitch - job.pairs);
     job.out_next = (int32_t)(g.out_line_step - 2 * pairs * g.out_step);
     job.stride = g.along, job.kernel = g.kernel, job.words = g.words;
     job.widened = g.planes + PLANES * g.plane;

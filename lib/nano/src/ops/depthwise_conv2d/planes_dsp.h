@@ -14,7 +14,7 @@ typedef struct {
     const int8_t *weights; /* of this channel */
     const int32_t *scales;
     int32_t offset;   /* 2 * zero_point(out) + 1 */
-    uint32_t pitch;   /* bytes from a line of the plane to the next */
+    uint32_t pitch;   /* bytes of the plane from a line of taps to the next */
     uint32_t step;    /* bytes from an output to the next of its line */
     uint32_t pairs;   /* bytes of the plane from a line's begin to behind its pairs of outputs */
     int32_t next;     /* bytes from there to the lines of the next output line */

@@ -1,0 +1,31 @@
+/* Convolutions in groups and transposed ones, part by part with nano_conv2d_scalar() (parts.h). */
+#include "nano/ops.h"
+
+#include "parts.h"
+
+static void part(const nano_conv2d_scalar_params *conv, uint32_t number, const nano_window *window,
+                 const nano_io *io, void (*kernel)(const void *, const nano_io *)) {
+    nano_conv2d_scalar_params one = *conv;
+    one.window = *window;
+    const size_t terms = (size_t)window->kernel_h * window->kernel_w * window->in_c;
+    one.weights += number * ((window->out_c + 3u) / 4) * 4 * terms;
+    one.scales += (size_t)number * window->out_c * (one.wide ? 2 : 3);
+    kernel(&one, io);
+}
+
+static void part_scalar(const void *params, uint32_t number, const nano_window *window,
+                        const nano_io *io) {
+    part((const nano_conv2d_scalar_params *)params, number, window, io, nano_conv2d_scalar);
+}
+
+void nano_conv2d_grouped_scalar(const void *params, const nano_io *io) {
+    const nano_conv2d_grouped_scalar_params *const p =
+        (const nano_conv2d_grouped_scalar_params *)params;
+    nano_grouped_parts(&p->conv, &p->conv.window, p->groups, io, part_scalar);
+}
+
+void nano_conv_transpose2d_scalar(const void *params, const nano_io *io) {
+    const nano_conv_transpose2d_scalar_params *const p =
+        (const nano_conv_transpose2d_scalar_params *)params;
+    nano_transposed_parts(&p->conv, &p->conv.window, &p->blocks, io, part_scalar);
+}
