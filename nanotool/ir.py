@@ -154,6 +154,54 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
+class Reduce:
+    """ "sum", "max" or "min" over ``axes`` (ascending, none negative); ``keep_dims`` leaves them
+    as 1. The largest and the smallest share the input's quantization."""
+
+    function: str
+    axes: tuple[int, ...]
+    keep_dims: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul:
+    """The matrix product of the last two axes of two tensors, [.., M, K] and [.., K, N]; the axes
+    in front, as many in both, broadcast. ``adj_x``: the first is [.., K, M]; ``adj_y``: the second
+    is [.., N, K]."""
+
+    adj_x: bool = False
+    adj_y: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """Each row along the last axis less its mean, over its standard deviation, times a weight and
+    plus a bias an element: w (x - mean) / sqrt(variance + epsilon) + b. Not ``centered`` (RMSNorm):
+    w x / sqrt(mean of x² + epsilon) + b. Weights C."""
+
+    epsilon: float
+    centered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNorm:
+    """The same over height, width and the channels of one of ``groups``, with a weight and a bias a
+    channel. As many groups as channels: instance norm. Weights C."""
+
+    groups: int
+    epsilon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Along ``axis`` the elements ``indices``, in this order: the others are left out, some may
+    come twice."""
+
+    axis: int
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Concat:
     """The inputs one behind the other along ``axis``; all share the output's quantization."""
 
@@ -321,6 +369,11 @@ Op: TypeAlias = (
     | ConvTranspose2D
     | Binary
     | Mean
+    | Reduce
+    | MatMul
+    | LayerNorm
+    | GroupNorm
+    | Gather
     | Concat
     | Slice
     | Pad

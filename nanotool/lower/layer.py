@@ -25,7 +25,7 @@ MAX_AXES = 4  # of the kernels that take strides
 # What may follow a layer's name in the C symbol of one of its arrays.
 ARRAY_ENDINGS = (
     *("weights", "bias", "multiplier", "shift", "table", "constant", "rows", "columns", "scales"),
-    *("time", "offset"),
+    *("time", "offset", "indices"),
 )
 
 NOTHING = 2**62  # instead of the number of a byte that is needed

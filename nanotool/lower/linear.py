@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool import numerics
 from nanotool.ir import (
     Array,
     Conv2D,
     ConvTranspose2D,
     Dense,
+    GroupNorm,
+    LayerNorm,
+    MatMul,
     Op,
     Struct,
 )
-from nanotool.lower.layer import NOTHING, Call, IndexArray, TargetLayer, lowers, overlap
+from nanotool.lower.layer import (
+    NOTHING,
+    Call,
+    Fields,
+    IndexArray,
+    TargetLayer,
+    factor,
+    lowers,
+    overlap,
+    positions,
+    row_major,
+    store,
+)
 from nanotool.lower.pooling import window_needs, window_struct
 from nanotool.ops import Layer
+from nanotool.ops.shape import matmul_multiplier, normalized_elements
 
 
 @lowers(Conv2D)
@@ -151,3 +170,83 @@ def _requant(layer: TargetLayer[Op]) -> Struct:
             ("max", high),
         ),
     )
+
+
+# --- Two activations ------------------------------------------------------------------------------
+
+
+@lowers(MatMul)
+def _matmul(layer: TargetLayer[MatMul]) -> Call:
+    """An output needs its row of the first operand and its column of the second."""
+    op = layer.op
+    places = [positions(tensor) for tensor in layer.inputs]
+    steps = [row_major(tensor.shape) for tensor in layer.inputs]
+    turned = (op.adj_x, op.adj_y)
+    for i in range(2):
+        if turned[i]:
+            places[i] = np.swapaxes(places[i], -1, -2)
+            steps[i] = [*steps[i][:-2], steps[i][-1], steps[i][-2]]
+    shape = layer.output.shape
+    missing = 4 - len(shape)
+    batch = (*(1,) * missing, *shape[:-2])
+    strides = [
+        (
+            *(0,) * missing,
+            *(0 if tensor.shape[k] == 1 else step[k] for k in range(len(shape) - 2)),
+        )
+        for tensor, step in zip(layer.inputs, steps, strict=True)
+    ]
+    data = [
+        None if one is None else layer.array("constant", one, "constant operand")
+        for one in layer.constants
+    ]
+    fields: Fields = (
+        ("a", data[0]),
+        ("b", data[1]),
+        ("batch", batch),
+        ("a_batch", strides[0]),
+        ("b_batch", strides[1]),
+        ("rows", shape[-2]),
+        ("columns", shape[-1]),
+        ("depth", places[0].shape[-1]),
+        ("a_row", steps[0][-2]),
+        ("a_step", steps[0][-1]),
+        ("b_column", steps[1][-1]),
+        ("b_step", steps[1][-2]),
+        ("a_zero_point", layer.inputs[0].zero_point),
+        ("b_zero_point", layer.inputs[1].zero_point),
+        ("factor", factor(matmul_multiplier(layer))),
+        ("store", store(layer)),
+    )
+    needs = (places[0].min(axis=-1)[..., :, None], places[1].min(axis=-2)[..., None, :])
+    reads = tuple(i for i in range(2) if data[i] is None)
+    overlaps = tuple(overlap(np.broadcast_to(needs[i], shape).reshape(-1)) for i in reads)
+    macs = layer.output.size * places[0].shape[-1]
+    return Call("nano_matmul", Struct("nano_matmul_params", fields), overlaps, reads, macs=macs)
+
+
+# --- Norms ----------------------------------------------------------------------------------------
+
+
+@lowers(LayerNorm, GroupNorm)
+def _norm(layer: TargetLayer[LayerNorm | GroupNorm]) -> Call:
+    """All elements that share a mean are read before any of them is written: it works in place."""
+    op, (*front, channels) = layer.op, layer.input.shape
+    grouped = isinstance(op, GroupNorm)
+    groups = op.groups if isinstance(op, GroupNorm) else 1
+    count = normalized_elements(layer)
+    epsilon = numerics.normalization_epsilon(op.epsilon, layer.input.scale, count)
+    fields: Fields = (
+        ("weights", layer.array("weights", layer.weight, "weights [channels]")),
+        ("bias", layer.array("bias", layer.bias.astype(np.int32), "bias at 2^-12 * scale(w)")),
+        ("requant", _requant(layer)),
+        ("rows", 1 if grouped else math.prod(front)),
+        ("positions", math.prod(front) if grouped else 1),
+        ("channels", channels),
+        ("groups", groups),
+        ("epsilon_high", epsilon >> 32),
+        ("epsilon_low", epsilon & 0xFFFFFFFF),
+        ("centered", int(grouped or (isinstance(op, LayerNorm) and op.centered))),
+        ("in_zero_point", layer.input.zero_point),
+    )
+    return Call("nano_norm", Struct("nano_norm_params", fields), (0,), scratch=12 * groups)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Array, Concat, Op, Pad, Resize, Slice, Struct, Transpose
+from nanotool.ir import Array, Concat, Gather, Op, Pad, Resize, Slice, Struct, Transpose
 from nanotool.lower.layer import (
     NOTHING,
     UINT16_MAX,
@@ -52,6 +54,23 @@ def _slice(layer: TargetLayer[Slice]) -> Call:
         needs += (np.arange(size) * stride).reshape(along)
     params = _copy(layer.output.shape, (offset, strides), (0, target))
     return Call("nano_copy", params, (overlap(offset + needs.reshape(-1)),))
+
+
+@lowers(Gather)
+def _gather(layer: TargetLayer[Gather]) -> Call:
+    """A gather: an element needs the one that it is a copy of."""
+    op, shape = layer.op, layer.input.shape
+    indices = np.asarray(op.indices)
+    layer.uint16("an index", int(indices.max()))
+    fields: Fields = (
+        ("indices", layer.array("indices", indices.astype(np.uint16), "places along the axis")),
+        ("outer", math.prod(shape[: op.axis])),
+        ("in_count", shape[op.axis]),
+        ("count", len(indices)),
+        ("inner", math.prod(shape[op.axis + 1 :])),
+    )
+    needs = positions(layer.input).take(indices, axis=op.axis).reshape(-1)
+    return Call("nano_gather", Struct("nano_gather_params", fields), (overlap(needs),))
 
 
 def _copy(

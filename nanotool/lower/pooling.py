@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from nanotool import numerics
 from nanotool.errors import InvalidModel
-from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Op, Struct, Window
+from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Op, Reduce, Struct, Window
 from nanotool.lower.layer import (
     INT32_MAX,
     NOTHING,
@@ -24,7 +23,7 @@ from nanotool.lower.layer import (
     row_major,
     store,
 )
-from nanotool.ops.shape import averaged
+from nanotool.ops.shape import averaged, reduced_multiplier
 
 MAX_TAPS = INT32_MAX // 256  # of a pool's window: their sum fits int32
 
@@ -88,23 +87,49 @@ def _pool(kernel: str, window: Window, layer: TargetLayer[Op]) -> Call:
     return Call(kernel, Struct("nano_pool_params", fields), (overlap(needs),))
 
 
-@lowers(Mean)
-def _mean(layer: TargetLayer[Mean]) -> Call:
-    """A mean: an output needs the elements that it is the mean of."""
+@lowers(Reduce)
+def _reduce(layer: TargetLayer[Reduce]) -> Call:
+    """A sum is a mean whose multiplier does not divide."""
     op = layer.op
-    shape, steps = layer.input.shape, row_major(layer.input.shape)
+    if op.function == "sum":
+        return _sum(layer)
+    low, high = layer.clamp
+    fields: Fields = (*_axes_of(layer), ("min", low), ("max", high))
+    params = Struct("nano_reduce_params", fields)
+    return Call(f"nano_reduce_{op.function}", params, (_reduced_overlap(layer),))
+
+
+def _axes_of(layer: TargetLayer[Mean | Reduce]) -> Fields:
+    """The axes that are kept and those that are not, with their strides."""
+    op, shape = layer.op, layer.input.shape
+    steps = row_major(shape)
     kept = [axis for axis in range(len(shape)) if axis not in op.axes]
-    count = averaged(layer)
-    ratio = numerics.mean_multiplier(layer.input.scale, layer.output.scale, count)
-    fields: Fields = (
+    return (
         *_two("kept", [shape[axis] for axis in kept], [steps[axis] for axis in kept]),
         *_two("reduced", [shape[axis] for axis in op.axes], [steps[axis] for axis in op.axes]),
-        ("offset", -layer.input.zero_point * count),
-        ("scale", factor(ratio)),
+    )
+
+
+def _reduced_overlap(layer: TargetLayer[Mean | Reduce]) -> int | None:
+    """An output needs the elements that it is made of."""
+    first = positions(layer.input).min(axis=layer.op.axes)
+    return overlap(np.asarray(first).reshape(-1))
+
+
+@lowers(Mean)
+def _mean(layer: TargetLayer[Mean]) -> Call:
+    return _sum(layer)
+
+
+def _sum(layer: TargetLayer[Mean] | TargetLayer[Reduce]) -> Call:
+    """A mean, or a sum."""
+    fields: Fields = (
+        *_axes_of(layer),
+        ("offset", -layer.input.zero_point * averaged(layer)),
+        ("scale", factor(reduced_multiplier(layer))),
         ("store", store(layer)),
     )
-    first = positions(layer.input).min(axis=op.axes) if op.axes else positions(layer.input)
-    return Call("nano_mean", Struct("nano_mean_params", fields), (overlap(first.reshape(-1)),))
+    return Call("nano_mean", Struct("nano_mean_params", fields), (_reduced_overlap(layer),))
 
 
 def _two(

@@ -18,6 +18,7 @@ from nanotool.numerics.fixed_point import (
     one_over_one_plus,
 )
 from nanotool.numerics.rounding import (
+    Int64Array,
     Multiplier,
     doubling_high_multiply,
     multiply_by_quantized_multiplier,
@@ -122,3 +123,42 @@ def log_softmax(x: Int8Array, parameters: LogSoftmaxParameters) -> Int8Array:
     q = rounding_divide_by_pot(scaled - log_of_sum, 31 - _SOFTMAX_INPUT_BITS - 4) + INT8_MAX
     clipped: Int8Array = np.where(visible, np.clip(q, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8)
     return clipped
+
+
+# --- Layer norm, group norm -----------------------------------------------------------------------
+
+NORMALIZED_BITS = 12  # behind the point of a normalized element
+NORMALIZED_SCALE = 2.0**-NORMALIZED_BITS
+NORMALIZED_MOST = 2**16 - 1  # elements that share a mean: none is beyond 2^8 standard deviations
+_EPSILON_MOST = 2**59
+
+
+def normalization_epsilon(epsilon: float, scale: float, count: int) -> int:
+    """What is added to n² · variance in steps of ``scale``, of n = ``count`` elements."""
+    return min(round(epsilon * count**2 / scale**2), _EPSILON_MOST)
+
+
+def _rounded_root(x: NDArray[np.uint64]) -> Int64Array:
+    """The square root of numbers below 2^60, rounded."""
+    one = np.uint64(1)
+    root = np.sqrt(x.astype(np.float64)).astype(np.uint64)
+    root = np.where(root * root > x, root - one, root)
+    root = np.where((root + one) * (root + one) <= x, root + one, root)
+    return (root + (x - root * root > root)).astype(np.int64)
+
+
+def inverse_deviation(square: NDArray[Any]) -> tuple[Int64Array, Int64Array]:
+    """(inverse, shift): 2^12 / sqrt(square) = inverse · 2^(shift - 31), for 0 <= square < 2^60; of
+    0 as of 1. By the square root with 30 bits, and its reciprocal by Newton-Raphson."""
+    x = np.maximum(np.asarray(square, np.int64), 1)
+    bits = np.frexp(x.astype(np.float64))[1].astype(np.int64)
+    bits = np.where(x >> np.minimum(bits - 1, 62) == 0, bits - 1, bits)  # float64 rounded up
+    pairs = (60 - bits) // 2  # to the left, so that the top one or two bits are not 0
+    root = np.minimum(_rounded_root((x << (2 * pairs)).astype(np.uint64)), (1 << 30) - 1)
+    return one_over_one_plus((root << 2) - (1 << 31)), pairs - 17
+
+
+def normalize(centered: NDArray[Any], square: NDArray[Any]) -> Int64Array:
+    """centered / sqrt(square) with 12 bits behind the point: n · (x - mean) and n² · variance."""
+    inverse, shift = inverse_deviation(square)
+    return multiply_by_quantized_multiplier(centered, inverse, shift)

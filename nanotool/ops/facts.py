@@ -24,15 +24,20 @@ from nanotool.ir import (
     CumSum,
     Dense,
     Function,
+    Gather,
+    GroupNorm,
     Gru,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Op,
     Pad,
     PRelu,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Rnn,
@@ -48,6 +53,7 @@ from nanotool.ir import (
 from nanotool.numerics import (
     LOG_SOFTMAX_SCALE,
     LOG_SOFTMAX_ZERO_POINT,
+    NORMALIZED_SCALE,
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
 )
@@ -65,6 +71,8 @@ class Facts:
     int8: bool = True  # whether it has an int8 form; the others are gone before the quantizer
     clamps: bool = False  # a clamp may be fused into it
     types: bool = False  # its tensors may be of other types than int8
+    # The scale of what weights multiply, where it is not the input itself.
+    factor_scale: float | None = None
     weighted: bool = False  # a sum of products with weights, their scales, and perhaps a bias
     # It reads states beside its input, computes in steps, and has weights of its own kind.
     recurrent: bool = False
@@ -115,10 +123,15 @@ FACTS: Mapping[type[Op], Facts] = {
     Conv2D: replace(_SUM, tag="Conv2D", weighted=True),
     ConvTranspose2D: replace(_SUM, tag="ConvTranspose2D", weighted=True),
     Dense: replace(_SUM, tag="Dense", weighted=True),
+    MatMul: replace(_SUM, tag="MatMul", inputs=(2, 2)),
+    # Norms: of the normalized elements
+    LayerNorm: replace(_SUM, tag="LayerNorm", weighted=True, factor_scale=NORMALIZED_SCALE),
+    GroupNorm: replace(_SUM, tag="GroupNorm", weighted=True, factor_scale=NORMALIZED_SCALE),
     # Pools
     MaxPool2D: Facts("MaxPool2D", clamps=True, keeps_quantization=True, chooses=True),
     AveragePool2D: Facts("AveragePool2D", clamps=True, keeps_quantization=True),
     Mean: replace(_SUM, tag="Mean"),
+    Reduce: replace(_SUM, tag="Reduce"),
     # Element by element
     Unary: Facts("Unary", clamps=True, elementwise=True),
     Table: Facts("Table", clamps=True, elementwise=True, rounded=True),
@@ -139,6 +152,7 @@ FACTS: Mapping[type[Op], Facts] = {
     Reshape: replace(_MOVE, tag="Reshape", types=True),
     Transpose: replace(_MOVE, tag="Transpose"),
     Slice: replace(_MOVE, tag="Slice"),
+    Gather: replace(_MOVE, tag="Gather"),
     Pad: replace(_MOVE, tag="Pad", chooses=False, fills=True),
     Concat: Facts("Concat", (1, MANY), moves=True, joins_quantizations=True, chooses=True),
     Resize: Facts("Resize", keeps_quantization=True),
@@ -162,6 +176,8 @@ def facts(op: Op) -> Facts:
             )
         case Binary("maximum" | "minimum"):
             return replace(general, scales_output=False, joins_quantizations=True, chooses=True)
+        case Reduce("max" | "min"):
+            return replace(general, scales_output=False, keeps_quantization=True, chooses=True)
         case Resize("nearest"):
             return replace(general, chooses=True)
         case _:

@@ -90,7 +90,13 @@ class Layer(Generic[OpT_co]):
         """(multiplier, shift) that make outputs of accumulators: [1] or [output channels]."""
         dense = isinstance(self.op, Dense)
         of = numerics.dense_multipliers if dense else numerics.conv_multipliers
-        return of(self.input.scale, self.weight_scale, self.output.scale)
+        return of(self.factor_scale, self.weight_scale, self.output.scale)
+
+    @property
+    def factor_scale(self) -> float:
+        """The scale of what the weights multiply: the input's, or a norm's own."""
+        own = facts(self.qop.op).factor_scale
+        return self.input.scale if own is None else own
 
     # --- Refusing -------------------------------------------------------------------------------
 

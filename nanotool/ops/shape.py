@@ -28,16 +28,21 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Gather,
+    GroupNorm,
     Gru,
     Int8Array,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Op,
     Pad,
     PRelu,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Rnn,
@@ -58,6 +63,8 @@ RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
 RNN_FUNCTIONS = ("tanh", "relu")
 NEARLY = 1e-3  # so far TensorFlow Lite lets the scale of a softmax in int16 differ, relatively
 MAX_SIZE = 65535  # of a window's or resize's numbers
+REDUCTIONS = ("sum", "max", "min")
+MATMUL_DEPTH = 2**15  # products of 255 · 255 that fit int32
 BINARY_FUNCTIONS = ("add", "sub", "mul", "div", "maximum", "minimum")
 QUANTIZATIONS = {  # (from, to)
     *(("int8", "int8"), ("uint8", "int8"), ("float32", "int8")),
@@ -121,6 +128,8 @@ def weight_shapes(layer: Layer[Any]) -> tuple[Shape, tuple[Shape, ...], Shape]:
             return (outputs, *window.kernel, depth // groups), scales, (outputs,)
         case ConvTranspose2D(window):
             return (outputs, *window.kernel, depth), scales, (outputs,)
+        case LayerNorm() | GroupNorm():
+            return (outputs,), scales, (outputs,)
         case Lstm() | Gru() | Rnn():
             gates, biases = facts(layer.op).gates, facts(layer.op).biases
             return (outputs, gates, depth + outputs), ((2 * gates,),), (outputs, biases)
@@ -217,13 +226,13 @@ def _windows_hold_input(window: Window, layer: Layer[Op], axis: int, count: int)
     return bool(((first < size) & (first <= last)).all())
 
 
-def averaged(layer: Layer[Mean]) -> int:
-    """How many elements each output of a mean is of."""
+def averaged(layer: Layer[Mean | Reduce]) -> int:
+    """How many elements each output of a mean or a reduction is of."""
     return math.prod(layer.input.shape[axis] for axis in layer.op.axes)
 
 
 @shape_rule(Mean)
-def _mean(layer: Layer[Mean]) -> Shape:
+def _reduced(layer: Layer[Mean | Reduce]) -> Shape:
     op = layer.op
     shape = layer.input.shape
     axes = [_axis(layer, axis) for axis in op.axes]
@@ -231,10 +240,75 @@ def _mean(layer: Layer[Mean]) -> Shape:
         layer.refuse(f"its axes {op.axes[:8]} are not ascending, or there is none")
     count = averaged(layer)
     if count > numerics.MEAN_MAX_COUNT:
-        layer.refuse(f"it averages {count:,} elements, more than {numerics.MEAN_MAX_COUNT:,}")
-    layer.computes(numerics.mean_multiplier, layer.input.scale, layer.output.scale, count)
+        layer.refuse(f"it takes {count:,} elements at once, more than {numerics.MEAN_MAX_COUNT:,}")
+    reduced_multiplier(layer)
     kept = ((1 if axis in axes else size, axis in axes) for axis, size in enumerate(shape))
     return tuple(size for size, gone in kept if op.keep_dims or not gone)
+
+
+def reduced_multiplier(layer: Layer[Mean | Reduce]) -> numerics.Multiplier:
+    """Of a mean or a sum: what makes an output of a sum of q - zero point."""
+    count = averaged(layer) if isinstance(layer.op, Mean) else 1
+    scales = (layer.input.scale, layer.output.scale)
+    return layer.computes(numerics.mean_multiplier, *scales, count)
+
+
+@shape_rule(Reduce)
+def _reduce(layer: Layer[Reduce]) -> Shape:
+    if layer.op.function not in REDUCTIONS:
+        layer.refuse(f"there is no reduction {layer.op.function[:40]!r}")
+    return _reduced(layer)
+
+
+@shape_rule(MatMul)
+def _matmul(layer: Layer[MatMul]) -> Shape:
+    a, b = (tensor.shape for tensor in layer.inputs)
+    if len(a) < 2 or len(a) != len(b) or len(a) > 4:
+        layer.refuse(f"{a} and {b} are no matrices")
+    rows, depth = a[-2:] if not layer.op.adj_x else a[:-3:-1]
+    other, columns = b[-2:] if not layer.op.adj_y else b[:-3:-1]
+    batches = tuple(zip(a[:-2], b[:-2], strict=True))
+    if depth != other or any(1 not in pair and pair[0] != pair[1] for pair in batches):
+        layer.refuse(f"{a} and {b} do not fit as matrices")
+    if depth > MATMUL_DEPTH:
+        layer.refuse(f"it sums {depth:,} products, more than {MATMUL_DEPTH:,}")
+    matmul_multiplier(layer)
+    return (*(max(pair) for pair in batches), rows, columns)
+
+
+def matmul_multiplier(layer: Layer[MatMul]) -> numerics.Multiplier:
+    """What makes an output of a sum of products."""
+    scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
+    return layer.computes(numerics.mul_multiplier, *scales)
+
+
+def normalized_elements(layer: Layer[LayerNorm | GroupNorm]) -> int:
+    """How many elements share a mean and a standard deviation."""
+    shape = layer.input.shape
+    return shape[-1] if isinstance(layer.op, LayerNorm) else layer.input.size // layer.op.groups
+
+
+@shape_rule(LayerNorm, GroupNorm)
+def _norm(layer: Layer[LayerNorm | GroupNorm]) -> Shape:
+    op, shape = layer.op, layer.input.shape
+    if isinstance(op, GroupNorm):
+        _, _, channels = _image(layer)
+        if op.groups < 1 or channels % op.groups:
+            layer.refuse(f"{op.groups} groups do not divide {channels} channels")
+    if not shape or normalized_elements(layer) > numerics.NORMALIZED_MOST:
+        layer.refuse(f"it normalizes more than {numerics.NORMALIZED_MOST:,} elements at once")
+    if not (math.isfinite(op.epsilon) and op.epsilon >= 0):
+        layer.refuse(f"its epsilon is {op.epsilon}")
+    return shape
+
+
+@shape_rule(Gather)
+def _gather(layer: Layer[Gather]) -> Shape:
+    op, shape = layer.op, layer.input.shape
+    axis = _axis(layer, op.axis)
+    if not op.indices or min(op.indices) < 0 or max(op.indices) >= shape[axis]:
+        layer.refuse(f"its indices are not all among the {shape[axis]:,} elements of axis {axis}")
+    return (*shape[:axis], len(op.indices), *shape[axis + 1 :])
 
 
 # --- Element by element ---------------------------------------------------------------------------

@@ -14,13 +14,18 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Function,
+    Gather,
+    GroupNorm,
     Gru,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Op,
     Pad,
+    Reduce,
     Resize,
     Rnn,
     Slice,
@@ -96,6 +101,32 @@ def _average_pool(op: AveragePool2D) -> str:
 @_words(Mean)
 def _mean(op: Mean) -> str:
     return f"mean over {'axis' if len(op.axes) == 1 else 'axes'} {_list(op.axes)}"
+
+
+@_words(Reduce)
+def _reduce(op: Reduce) -> str:
+    return f"{op.function} over {'axis' if len(op.axes) == 1 else 'axes'} {_list(op.axes)}"
+
+
+@_words(MatMul)
+def _matmul(op: MatMul) -> str:
+    turned = [word for word, is_so in (("first", op.adj_x), ("second", op.adj_y)) if is_so]
+    return "matmul" + (f", {' and '.join(turned)} transposed" if turned else "")
+
+
+@_words(LayerNorm)
+def _layer_norm(op: LayerNorm) -> str:
+    return "layer norm" if op.centered else "rms norm"
+
+
+@_words(GroupNorm)
+def _group_norm(op: GroupNorm) -> str:
+    return f"group norm of {op.groups}"
+
+
+@_words(Gather)
+def _gather(op: Gather) -> str:
+    return f"gather {len(op.indices)} along axis {op.axis}"
 
 
 @_words(Unary, Table, Function, Binary)

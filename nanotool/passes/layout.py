@@ -28,10 +28,14 @@ from nanotool.ir import (
     Dense,
     FloatArray,
     Function,
+    Gather,
     Graph,
+    GroupNorm,
     Gru,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Node,
@@ -39,6 +43,7 @@ from nanotool.ir import (
     Pad,
     PRelu,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Rnn,
@@ -350,6 +355,63 @@ def _dense(turner: _Turner, layer: FloatLayer[Dense]) -> View:
     return View(layer.name, (*dims[:-1], outputs), (*view.axes[:-1], outputs))
 
 
+@_turns(LayerNorm)
+def _layer_norm(turner: _Turner, layer: FloatLayer[LayerNorm]) -> View:
+    """Weights and biases in the order in which the last axis lies."""
+    view = turner.view(layer)
+    source, dims = turner.rows(view, layer.name)
+    changes = {}
+    if dims[-1] != view.axes[-1]:
+        sizes = tuple(atom.size for atom in view.axes[-1])
+        order = [view.axes[-1].index(atom) for atom in dims[-1]]
+        for name, data in (("weight", layer.weight), ("bias", layer.node.bias)):
+            if data is not None:
+                changes[name] = frozen(data.reshape(sizes).transpose(order).reshape(data.shape))
+    turner.emit(layer, [source], dims, **changes)
+    return View(layer.name, dims, view.axes)
+
+
+@_turns(GroupNorm)
+def _group_norm(turner: _Turner, layer: FloatLayer[GroupNorm]) -> View:
+    """H, W, C in and out."""
+    view = turner.view(layer)
+    source = turner.placed(view, canonical(view.axes), layer.name)
+    turner.emit(layer, [source], canonical(view.axes))
+    return View(layer.name, canonical(view.axes), view.axes)
+
+
+@_turns(MatMul)
+def _matmul(turner: _Turner, layer: FloatLayer[MatMul]) -> View:
+    """Batches, rows, columns; an operand whose last two axes lie the other way round stays so."""
+    views = [turner.views[name] for name in layer.node.inputs]
+    turned, sources = [], []
+    for view in views:
+        axes = view.axes
+        other = (*axes[:-2], axes[-1], axes[-2])
+        constant = view.tensor in turner.graph.constants
+        turned.append(not constant and flat(view.dims) == flat(other) != flat(axes))
+        sources.append(turner.placed(view, other if turned[-1] else axes, layer.name))
+    a, b = (view.axes for view in views)
+    batches = (max(pair, key=size_of) for pair in zip(a[:-2], b[:-2], strict=True))
+    axes = (*batches, a[-2], b[-1])
+    if len(set(flat(axes))) < len(flat(axes)):  # x times its own transpose
+        axes = fresh_axes(layer.shape)
+    op = MatMul(layer.op.adj_x != turned[0], layer.op.adj_y != turned[1])
+    turner.emit(layer, sources, axes, op=op)
+    return View(layer.name, axes, axes)
+
+
+@_turns(Gather)
+def _gather(turner: _Turner, layer: FloatLayer[Gather]) -> View:
+    view = turner.view(layer)
+    source, order = turner.per_axis(view, layer.name)
+    axes = list(view.axes)
+    axes[layer.op.axis] = fresh(len(layer.op.indices))
+    dims = tuple(axes[i] for i in order)
+    turner.emit(layer, [source], dims, op=replace(layer.op, axis=order.index(layer.op.axis)))
+    return View(layer.name, dims, tuple(axes))
+
+
 @_turns(Softmax, LogSoftmax)
 def _along_rows(turner: _Turner, layer: FloatLayer[Softmax | LogSoftmax]) -> View:
     view = turner.view(layer)
@@ -394,8 +456,8 @@ def _cumsum(turner: _Turner, layer: FloatLayer[CumSum]) -> View:
     return View(layer.name, dims, view.axes)
 
 
-@_turns(Mean)
-def _mean(turner: _Turner, layer: FloatLayer[Mean]) -> View:
+@_turns(Mean, Reduce)
+def _mean(turner: _Turner, layer: FloatLayer[Mean | Reduce]) -> View:
     """Over the atoms of its axes, wherever they lie."""
     view, keep = turner.view(layer), layer.op.keep_dims
     inside = {atom for axis in layer.op.axes for atom in view.axes[axis]}
@@ -408,7 +470,7 @@ def _mean(turner: _Turner, layer: FloatLayer[Mean]) -> View:
     gone = [bool(axis) and axis[0] in inside for axis in dims]
     numbers = tuple(i for i, drops in enumerate(gone) if drops)
     kept = _without(dims, numbers, keep)
-    turner.emit(layer, [source], kept, op=Mean(numbers, keep))
+    turner.emit(layer, [source], kept, op=replace(layer.op, axes=numbers))
     return View(layer.name, kept, _without(view.axes, layer.op.axes, keep))
 
 

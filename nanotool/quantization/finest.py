@@ -11,7 +11,10 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    GroupNorm,
+    LayerNorm,
     LogSoftmax,
+    MatMul,
     Op,
     PRelu,
     Softmax,
@@ -44,6 +47,16 @@ finest_output = Registry[FinestOutput]("quantization/finest.py: output", default
 @finest_output(Conv2D, ConvTranspose2D, Dense)
 def _weighted(layer: FloatLayer[Op], scales: Sequence[float]) -> float:
     return finest_sum(layer.node, scales[0])
+
+
+@finest_output(LayerNorm, GroupNorm)
+def _norm(layer: FloatLayer[Op], _scales: Sequence[float]) -> float:
+    return finest_sum(layer.node, facts(layer.op).factor_scale or 1.0)
+
+
+@finest_output(MatMul)
+def _matmul(_layer: FloatLayer[MatMul], scales: Sequence[float]) -> float:
+    return FINEST_PRODUCT * scales[0] * scales[1]
 
 
 @finest_output(Binary)

@@ -30,15 +30,20 @@ from nanotool.ir import (
     Dense,
     FloatArray,
     Function,
+    Gather,
+    GroupNorm,
     Gru,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Op,
     Pad,
     PRelu,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Rnn,
@@ -189,6 +194,39 @@ def _average_pool(layer: FloatLayer[AveragePool2D], x: FloatArray) -> Data:
 def _mean(layer: FloatLayer[Mean], x: FloatArray) -> Data:
     axes = tuple(1 + axis for axis in layer.op.axes)
     return np.asarray(x.mean(axis=axes, keepdims=layer.op.keep_dims, dtype=np.float64))
+
+
+@computes(Reduce)
+def _reduce(layer: FloatLayer[Reduce], x: FloatArray) -> Data:
+    axes = tuple(1 + axis for axis in layer.op.axes)
+    reduction = getattr(np, layer.op.function)
+    return np.asarray(reduction(x.astype(np.float64), axis=axes, keepdims=layer.op.keep_dims))
+
+
+@computes(MatMul)
+def _matmul(layer: FloatLayer[MatMul], a: FloatArray, b: FloatArray) -> Data:
+    a = np.swapaxes(a, -1, -2) if layer.op.adj_x else a
+    b = np.swapaxes(b, -1, -2) if layer.op.adj_y else b
+    return np.asarray(np.matmul(a, b))
+
+
+@computes(LayerNorm)
+def _layer_norm(layer: FloatLayer[LayerNorm], x: FloatArray) -> Data:
+    wide = x.astype(np.float64)
+    if layer.op.centered:
+        wide = wide - wide.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt((wide**2).mean(axis=-1, keepdims=True) + layer.op.epsilon)
+    return _with_bias(layer, wide / deviation * layer.weight)
+
+
+@computes(GroupNorm)
+@_channels_last
+def _group_norm(layer: FloatLayer[GroupNorm], x: FloatArray) -> Data:
+    width = x.shape[3] // layer.op.groups
+    groups = x.astype(np.float64).reshape(len(x), -1, layer.op.groups, width)
+    groups -= groups.mean(axis=(1, 3), keepdims=True)
+    groups /= np.sqrt((groups**2).mean(axis=(1, 3), keepdims=True) + layer.op.epsilon)
+    return _with_bias(layer, groups.reshape(x.shape) * layer.weight)
 
 
 # --- Element by element ---------------------------------------------------------------------------
@@ -401,6 +439,11 @@ def _slice(layer: FloatLayer[Slice], x: FloatArray) -> Data:
         index.append(slice(begin, begin + (count - 1) * stride + 1, stride))
     part: Data = x[tuple(index)]
     return part
+
+
+@computes(Gather)
+def _gather(layer: FloatLayer[Gather], x: FloatArray) -> Data:
+    return x.take(np.asarray(layer.op.indices), axis=1 + layer.op.axis)
 
 
 @computes(Pad)

@@ -431,10 +431,12 @@ class _Quantizer:
         )
 
     def _weighted(self, node: Node, target: QTensor) -> None:
-        """A convolution or dense layer."""
+        """A convolution, a dense layer, a norm."""
         assert node.weight is not None
         (name,) = (self._input(node, one, target) for one in node.inputs)
         source = self.tensors[name]
+        own = facts(node.op).factor_scale
+        source = source if own is None else replace(source, scale=own)
         weight = matrix(node)
         bias = np.zeros(len(weight)) if node.bias is None else node.bias.astype(np.float64)
         scale = weight_scales(natural_scales(weight), bias, source.scale, target.scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,13 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     Dense,
+    GroupNorm,
     Int8Array,
+    LayerNorm,
+    MatMul,
 )
 from nanotool.ops import Layer
+from nanotool.ops.shape import matmul_multiplier, normalized_elements
 from nanotool.simulate.kernels import kernel
 from nanotool.simulate.windows import exact_float, padded, windows
 
@@ -105,3 +110,35 @@ def conv_transpose2d(layer: Layer[ConvTranspose2D], x: Int8Array) -> Int8Array:
     top, left = padding[:2]
     inside = sums[:, top : top + rows, left : left + columns]
     return _requantize(layer, inside)
+
+
+@kernel(MatMul)
+def matmul(layer: Layer[MatMul], a: Int8Array, b: Int8Array) -> Int8Array:
+    """out[.., m, n] = requantize(sum_k (a[.., m, k] - zero point) * (b[.., k, n] - zero point))."""
+    x, y = (
+        one.astype(np.float64) - tensor.zero_point
+        for one, tensor in zip((a, b), layer.inputs, strict=True)
+    )
+    x = np.swapaxes(x, -1, -2) if layer.op.adj_x else x
+    y = np.swapaxes(y, -1, -2) if layer.op.adj_y else y
+    sums = np.matmul(x, y).astype(np.int64)
+    return numerics.requantize(
+        sums, *matmul_multiplier(layer), layer.output.zero_point, *layer.clamp
+    )
+
+
+@kernel(LayerNorm, GroupNorm)
+def norm(layer: Layer[LayerNorm | GroupNorm], x: Int8Array) -> Int8Array:
+    """out[c] = requantize(bias[c] + normalized[c] * w[c]), normalized with 12 bits behind the
+    point; see numerics.normalization."""
+    op, count = layer.op, normalized_elements(layer)
+    groups = op.groups if isinstance(op, GroupNorm) else 1
+    positions = math.prod(x.shape[1:-1]) if isinstance(op, GroupNorm) else 1
+    q = x.astype(np.int64).reshape(-1, positions, groups, x.shape[-1] // groups)
+    uncentered = isinstance(op, LayerNorm) and not op.centered
+    q = q - layer.input.zero_point if uncentered else q
+    total = np.int64(0) if uncentered else q.sum(axis=(1, 3), keepdims=True)
+    squares = count * (q * q).sum(axis=(1, 3), keepdims=True) - total * total
+    epsilon = numerics.normalization_epsilon(op.epsilon, layer.input.scale, count)
+    normalized = numerics.normalize(count * q - total, squares + epsilon).reshape(x.shape)
+    return _requantize(layer, normalized * layer.weight.astype(np.int64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Concat, Int8Array, Pad, Reshape, Resize, Slice, Transpose
+from nanotool.ir import Concat, Gather, Int8Array, Pad, Reshape, Resize, Slice, Transpose
 from nanotool.ops import Layer
 from nanotool.simulate.kernels import kernel
 
@@ -36,6 +36,12 @@ def slice_(layer: Layer[Slice], x: Int8Array) -> Int8Array:
     for begin, stride, count in zip(layer.op.begin, layer.op.stride, shape, strict=True):
         index.append(slice(begin, begin + (count - 1) * stride + 1, stride))
     return np.ascontiguousarray(x[tuple(index)])
+
+
+@kernel(Gather)
+def gather(layer: Layer[Gather], x: Int8Array) -> Int8Array:
+    """Along the axis the elements with these numbers."""
+    return x.take(np.asarray(layer.op.indices), axis=1 + layer.op.axis)
 
 
 @kernel(Pad)

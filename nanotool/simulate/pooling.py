@@ -6,9 +6,9 @@ import numpy as np
 
 from nanotool import numerics
 from nanotool.errors import InvalidModel
-from nanotool.ir import INT8_MIN, AveragePool2D, Int8Array, MaxPool2D, Mean
+from nanotool.ir import INT8_MIN, AveragePool2D, Int8Array, MaxPool2D, Mean, Reduce
 from nanotool.ops import Layer
-from nanotool.ops.shape import averaged
+from nanotool.ops.shape import averaged, reduced_multiplier
 from nanotool.simulate.kernels import kernel
 from nanotool.simulate.windows import windows
 
@@ -34,6 +34,22 @@ def average_pool(layer: Layer[AveragePool2D], x: Int8Array) -> Int8Array:
         )
     nudged = total + np.where(total > 0, count // 2, -(count // 2))
     return np.clip(numerics.divide_toward_zero(nudged, count), *layer.clamp).astype(np.int8)
+
+
+@kernel(Reduce)
+def reduce(layer: Layer[Reduce], x: Int8Array) -> Int8Array:
+    """The largest, the smallest, or requantize(sum of (in - zero point)), over the axes."""
+    op = layer.op
+    axes = tuple(1 + axis for axis in op.axes)
+    if op.function != "sum":
+        most = (np.max if op.function == "max" else np.min)(x, axis=axes, keepdims=op.keep_dims)
+        clipped: Int8Array = np.clip(most, *layer.clamp).astype(np.int8)
+        return clipped
+    total = x.sum(axis=axes, dtype=np.int64, keepdims=op.keep_dims)
+    zero_points = layer.input.zero_point, layer.output.zero_point
+    return numerics.mean(
+        total, averaged(layer), reduced_multiplier(layer), zero_points, layer.clamp
+    )
 
 
 @kernel(Mean)

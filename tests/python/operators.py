@@ -28,9 +28,13 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Gather,
+    GroupNorm,
     Gru,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Op,
@@ -40,6 +44,7 @@ from nanotool.ir import (
     QOp,
     QTensor,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Rnn,
@@ -287,6 +292,65 @@ def mean(draw: Draw) -> None:
 
 
 @maker
+def reduction(draw: Draw) -> None:
+    source = draw.input(draw.shape())
+    count = draw.between(1, len(source.shape))
+    axes = tuple(sorted(int(axis) for axis in draw.rng.permutation(len(source.shape))[:count]))
+    keep, function = draw.chance(0.5), str(draw.rng.choice(["sum", "max", "min"]))
+    sizes = ((1 if axis in axes else size, axis in axes) for axis, size in enumerate(source.shape))
+    shape = tuple(size for size, gone in sizes if keep or not gone)
+    target = QTensor("output", shape, source.scale, source.zero_point)
+    if function == "sum":
+        target = QTensor("output", shape, draw.scale(source.scale * 5), draw.between(-128, 127))
+    draw.add(Reduce(function, axes, keep), target, "input", clamp=draw.clamp())
+
+
+@maker
+def matmul(draw: Draw) -> None:
+    """Of two activations, or one and a constant; turned or not, broadcast or not."""
+    batches = draw.shape(draw.between(0, 2), 3) if draw.chance(0.7) else ()
+    one, two = (tuple(1 if draw.chance(0.3) else n for n in batches) for _ in range(2))
+    rows, depth, columns = draw.shape(3)
+    op = MatMul(draw.chance(0.4), draw.chance(0.4))
+    a = draw.quantized("a", (*one, *((depth, rows) if op.adj_x else (rows, depth))))
+    b = draw.quantized("b", (*two, *((columns, depth) if op.adj_y else (depth, columns))))
+    shape = (*np.broadcast_shapes(one, two), rows, columns)
+    target = QTensor("output", shape, a.scale * b.scale * 100, draw.between(-128, 127))
+    if draw.chance(0.3):
+        fixed, moving = (a, b) if draw.chance(0.5) else (b, a)
+        draw.constant(fixed)
+        draw.cut(moving)
+    else:
+        draw.cut(a, b)
+    draw.add(op, target, "a", "b", clamp=draw.clamp())
+
+
+def _norm(draw: Draw, op: LayerNorm | GroupNorm) -> None:
+    source = draw.tensors["input"]
+    channels = source.shape[-1]
+    weight = draw.rng.integers(-127, 128, channels).astype(np.int8)
+    scales = draw.rng.uniform(0.005, 0.02, channels if draw.chance(0.7) else 1)
+    bias = draw.rng.integers(-400000, 400000, channels).astype(np.int32)
+    draw.tensors["output"] = QTensor("output", source.shape, 0.03, draw.between(-128, 127))
+    fields = (weight, scales.astype(np.float32), bias if draw.chance(0.8) else None, draw.clamp())
+    draw.ops.append(QOp("output", op, ("input",), *fields))
+
+
+@maker
+def layer_norm(draw: Draw) -> None:
+    draw.input((*draw.shape()[:3], draw.between(1, 40)))
+    epsilon = float(draw.rng.choice([0, 1e-5, 1.0]))
+    _norm(draw, LayerNorm(epsilon, draw.chance(0.7)))
+
+
+@maker
+def group_norm(draw: Draw) -> None:
+    groups = draw.between(1, 3)
+    draw.input((*draw.shape(2, 9), groups * draw.between(1, 4)))
+    _norm(draw, GroupNorm(groups, float(draw.rng.choice([0, 1e-5, 1.0]))))
+
+
+@maker
 def conv2d_max_pool(draw: Draw) -> None:
     """A pool whose windows do not overlap, right behind a convolution, grouped or not."""
     groups = draw.between(1, 2)
@@ -503,6 +567,14 @@ def transpose(draw: Draw) -> None:
     shape = draw.input(draw.shape()).shape
     order = tuple(int(axis) for axis in draw.rng.permutation(len(shape)))
     draw.moves(Transpose(order), tuple(shape[axis] for axis in order))
+
+
+@maker
+def gather(draw: Draw) -> None:
+    shape = draw.input(draw.shape()).shape
+    axis = draw.between(0, len(shape) - 1)
+    indices = tuple(int(i) for i in draw.rng.integers(0, shape[axis], draw.between(1, 8)))
+    draw.moves(Gather(axis, indices), (*shape[:axis], len(indices), *shape[axis + 1 :]))
 
 
 @maker

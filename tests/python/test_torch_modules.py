@@ -47,9 +47,17 @@ from nanotool.simulate import simulate
 
 # Steps of the output scale over the calibration data: several roundings add up to more than one.
 LIMIT = 3.2
-ROUGH_LIMIT = {"sqrt": 17, "rsqrt": 16, "log": 10, "norm": 3, "quotient": 6, "logic": 12}
-# TensorFlow Lite's average pools have SAME or VALID padding only.
-NOT_IN_TFLITE = {"avg pool ceil", "cumulative sum", "cumulative sum of rows"}
+ROUGH_LIMIT = {
+    **{"sqrt": 17, "rsqrt": 16, "log": 10, "norm": 3, "quotient": 6, "logic": 12},
+    **{"attention": 8, "deviation": 5, "normalized": 25, "layer norm": 6},
+    "layer norm of channels": 25,  # of four, which may be nearly equal
+}
+# TensorFlow Lite's average pools have SAME or VALID padding only, and it has no norms.
+NOT_IN_TFLITE = {
+    *("avg pool ceil", "cumulative sum", "cumulative sum of rows", "attention", "rms norm"),
+    *("layer norm", "layer norm of images", "layer norm of channels", "group norm"),
+    "instance norm",
+}
 
 
 def graph_of(model: nn.Module, *shape: int) -> Graph:

@@ -259,15 +259,23 @@ def _pool(opcode: str) -> Case:
     return case
 
 
-def mean(net: Net) -> tuple[int, int]:
+def _reduction(opcode: str) -> Case:
+    def case(net: Net) -> tuple[int, int]:
+        return mean(net, opcode)
+
+    return case
+
+
+def mean(net: Net, opcode: str = "MEAN") -> tuple[int, int]:
     source, height, width, depth = _image(net)
     full = (1, height, width, depth)
     axes = net.pick((1, 2), (-3, -2), (2, 1), (3,), (0, 1, 2), (1, 2, 3), (2,), (0,))
     keep = net.chance()
     gone = {axis % 4 for axis in axes}
     out = [1 if i in gone else size for i, size in enumerate(full) if keep or i not in gone]
-    target = net.tensor(out)
-    net.add("MEAN", [source, net.integers(*axes)], [target], KeepDims=keep)
+    like = source if opcode.startswith("REDUCE") else None
+    target = net.tensor(out, like=like)
+    net.add(opcode, [source, net.integers(*axes)], [target], KeepDims=keep)
     return source, target
 
 
@@ -634,6 +642,9 @@ CASES: dict[str, Case] = {
     "QUANTIZE": unary_case("QUANTIZE"),
     "QUANTIZE float32": from_float,
     "QUANTIZE uint8": from_uint8,
+    "REDUCE_MAX": _reduction("REDUCE_MAX"),
+    "REDUCE_MIN": _reduction("REDUCE_MIN"),
+    "SUM": _reduction("SUM"),
     "RELU": unary_case("RELU"),
     "RELU6": unary_case("RELU6"),
     "RESHAPE": reshape,

@@ -13,8 +13,19 @@ from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import NO_TENSOR, Codes, File
 from nanotool.backends.tflite.move import write_slice
 from nanotool.backends.tflite.padding import padded
-from nanotool.ir import Conv2D, ConvTranspose2D, Dense, Int8Array, Window
+from nanotool.errors import UnsupportedOp
+from nanotool.ir import (
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    GroupNorm,
+    Int8Array,
+    LayerNorm,
+    MatMul,
+    Window,
+)
 from nanotool.ops import Layer
+from nanotool.ops.words import words
 
 
 def _weights(file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0) -> tuple[int, int]:
@@ -141,3 +152,23 @@ def _transpose_conv(file: File, layer: Layer[Any], padding: int) -> Callable[[in
         )
 
     return write
+
+
+@emits(MatMul, writes=(Codes.BATCH_MATMUL,))
+def _matmul(file: File, layer: Layer[MatMul]) -> None:
+    op, turned = layer.qop, layer.op
+
+    def write(output: int, _activation: int) -> None:
+        options = {"AdjX": turned.adj_x, "AdjY": turned.adj_y}
+        file.operator(Codes.BATCH_MATMUL, file.inputs(op), output, "BatchMatMulOptions", **options)
+
+    clamped(file, op, write, fuses=False)
+
+
+@emits(LayerNorm, GroupNorm)
+def _norm(_file: File, layer: Layer[LayerNorm | GroupNorm]) -> None:
+    raise UnsupportedOp(
+        layer.name,
+        f"a {words(layer.op)} in a .tflite file",
+        "TensorFlow Lite has no int8 operator for it: export C source.",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
 from nanotool.backends.tflite.padding import write_pad
-from nanotool.ir import Concat, Pad, QOp, Reshape, Resize, Shape, Slice, Transpose
+from nanotool.ir import Concat, Gather, Pad, QOp, Reshape, Resize, Shape, Slice, Transpose
 from nanotool.ops import Layer
 
 MAX_CONCAT = 10  # inputs of one CONCATENATION in TFLite Micro
@@ -122,4 +122,14 @@ def _resize(file: File, layer: Layer[Resize]) -> None:
         "ResizeBilinearOptions" if bilinear else "ResizeNearestNeighborOptions",
         AlignCorners=layer.op.align_corners,
         HalfPixelCenters=layer.op.half_pixel_centers,
+    )
+
+
+@emits(Gather, writes=(Codes.GATHER,))
+def _gather(file: File, layer: Layer[Gather]) -> None:
+    op = layer.qop
+    indices = file.numbers(f"{op.name}/indices", *layer.op.indices)
+    inputs = (file.index[op.inputs[0]], indices)
+    file.operator(
+        Codes.GATHER, inputs, file.index[op.name], "GatherOptions", Axis=1 + layer.op.axis
     )

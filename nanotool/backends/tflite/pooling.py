@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nanotool.backends.tflite.clamp import clamped
 from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
 from nanotool.backends.tflite.padding import padded, plain_padding
 from nanotool.errors import UnsupportedOp
-from nanotool.ir import INT8_MIN, AveragePool2D, MaxPool2D, Mean, QOp, Window
+from nanotool.ir import INT8_MIN, AveragePool2D, MaxPool2D, Mean, QOp, Reduce, Window
 from nanotool.ops import Layer
 
 
@@ -65,13 +67,25 @@ def _average_pool(file: File, layer: Layer[AveragePool2D]) -> None:
     _pool(file, op, Codes.AVERAGE_POOL_2D, window, source)
 
 
+_REDUCTIONS = {"sum": Codes.SUM, "max": Codes.REDUCE_MAX, "min": Codes.REDUCE_MIN}
+
+
+@emits(Reduce, writes=tuple(_REDUCTIONS.values()))
+def _reduce(file: File, layer: Layer[Reduce]) -> None:
+    _reduced(file, layer, _REDUCTIONS[layer.op.function])
+
+
 @emits(Mean, writes=(Codes.MEAN,))
 def _mean(file: File, layer: Layer[Mean]) -> None:
+    _reduced(file, layer, Codes.MEAN)
+
+
+def _reduced(file: File, layer: Layer[Any], code: int) -> None:
     op = layer.qop
     axes = file.numbers(f"{op.name}/axes", *(1 + axis for axis in layer.op.axes))
     inputs, keep = (file.index[op.inputs[0]], axes), layer.op.keep_dims
 
     def write(output: int, _activation: int) -> None:
-        file.operator(Codes.MEAN, inputs, output, "ReducerOptions", KeepDims=keep)
+        file.operator(code, inputs, output, "ReducerOptions", KeepDims=keep)
 
     clamped(file, op, write, fuses=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nanotool.frontends.tflite.builder import Call
-from nanotool.ir import Gru, Op, Rnn, Table
+from nanotool.ir import Gather, GroupNorm, Gru, LayerNorm, MatMul, Op, Rnn, Table
 from nanotool.ops import Reads
 
 Import: TypeAlias = Callable[[Call], None]
@@ -32,7 +32,7 @@ class Importer:
 
 
 IMPORTERS = Reads[Importer](
-    "frontends/tflite", without=(Gru, Rnn, Table)
+    "frontends/tflite", without=(Gru, Rnn, Table, MatMul, LayerNorm, GroupNorm, Gather)
 )  # by the operator's name in the schema
 
 

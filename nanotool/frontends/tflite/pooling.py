@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.builder import Call
 from nanotool.frontends.tflite.importers import Import, imports
 from nanotool.frontends.tflite.windows import window_of
-from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Quantize
+from nanotool.ir import AveragePool2D, MaxPool2D, Mean, Op, Quantize, Reduce, Shape
 
 
 def _pool(op: type[MaxPool2D] | type[AveragePool2D]) -> Import:
@@ -28,6 +31,25 @@ def _pool(op: type[MaxPool2D] | type[AveragePool2D]) -> Import:
 
 @imports("MEAN", Mean, 2, 2)
 def _mean(call: Call) -> None:
+    _reduced(call, Mean)
+
+
+@imports("SUM", Reduce, 2, 2)
+def _sum(call: Call) -> None:
+    _reduced(call, partial(Reduce, "sum"))
+
+
+@imports("REDUCE_MAX", Reduce, 2, 2)
+def _largest(call: Call) -> None:
+    _reduced(call, partial(Reduce, "max"))
+
+
+@imports("REDUCE_MIN", Reduce, 2, 2)
+def _smallest(call: Call) -> None:
+    _reduced(call, partial(Reduce, "min"))
+
+
+def _reduced(call: Call, make: Callable[[Shape, bool], Op]) -> None:
     options = call.options(schema.ReducerOptions)
     shape = call.given(0).shape
     batch = len(shape) - len(call.shape(0))
@@ -39,7 +61,7 @@ def _mean(call: Call) -> None:
     if not axes:  # over the batch alone
         call.emit(Quantize(), [call.source(0)], inner)
     else:
-        call.emit(Mean(tuple(sorted(axes)), options.keep_dims), [call.source(0)], kept)
+        call.emit(make(tuple(sorted(axes)), options.keep_dims), [call.source(0)], kept)
 
 
 imports("AVERAGE_POOL_2D", AveragePool2D)(_pool(AveragePool2D))

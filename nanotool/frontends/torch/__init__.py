@@ -38,10 +38,13 @@ from nanotool.frontends.torch import (  # noqa: F401  (they register their handl
     functions,
     linear,
     move,
+    norms,
     pooling,
+    products,
     recurrent,
     sample,
 )
+from nanotool.frontends.torch.attention import batch_first
 from nanotool.frontends.torch.effects import Effect, apart, effects_of, refuse, watch
 from nanotool.frontends.torch.ends import (
     arguments,
@@ -96,6 +99,7 @@ def capture(model: nn.Module, example: Any, name: str = "model", *, states: Stat
         effects = tuple(e for e in watched.effects if not _is_state(e, memory))
         if effects:
             refuse(kind, effects)
+        batch_first(copied)
         program = export(copied, first, memory)
         graph = Walk(program, name, memory=memory, shown=bool(memory.buffers)).graph()
         outputs = _rehearsed(copied, steps, memory) if memory else [watched.outputs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import fx
 from nanotool.frontends.torch.functions import table_of_one
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import ArgMax, BatchNorm, Binary, Clamp, Function, Shape, Unary
+from nanotool.ir import ArgMax, BatchNorm, Binary, Clamp, Function, Reduce, Shape, Unary
 
 _OUT_OF_ORDER = "Keep the batch as the first axis of both: x * gate.view(-1, C, 1, 1)."
 
@@ -227,8 +228,9 @@ def _quotient(walk: Walk, args: Arguments, node: fx.Node) -> str:
 # --- The larger, the smaller, the place of the largest --------------------------------------------
 
 
-@handles("maximum", "minimum", "fmax", "fmin", "min", makes=(Binary, Clamp))
-@handles("max", makes=(Binary, Clamp, ArgMax))
+@handles("maximum", "minimum", "fmax", "fmin", makes=(Binary, Clamp))
+@handles("min", makes=(Binary, Clamp, Reduce))
+@handles("max", makes=(Binary, Clamp, ArgMax, Reduce))
 def _extremum(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     name = operator_name(node)
     if "other" not in args:
@@ -245,13 +247,23 @@ def _extremum(walk: Walk, args: Arguments, node: fx.Node) -> Value:
 
 
 def _along_axis(walk: Walk, args: Arguments, node: fx.Node) -> Value:
-    """x.max(1): (values, indices), of which the indices are an argmax."""
-    if operator_name(node) != "max" or args.get("dim") is None:
-        walk.refuse(
-            f"the operation {operator_name(node)} over axes of {walk.shapes_of_inputs(node)}",
-            "Use a max pool, torch.maximum of two tensors, or x.argmax(1) as the last operation.",
-        )
-    return [None, _argmax_of(walk, args, node.meta["val"][1])]
+    """x.max(1): (values, indices), of which the indices are an argmax; those that are used."""
+    function = operator_name(node)
+    if args.get("dim") is None:
+        walk.refuse(f"a {function} over everything", f"Name the axis: x.{function}(1).")
+    parts = (user for user in node.users if user.target is operator.getitem)
+    used = {part.args[1] for part in parts if part.users}
+    results: list[Value] = [None, None]
+    if 0 in used:
+        source = walk.source(args["self"])
+        axis = walk.axis(args["dim"], len(walk.shapes[source]), f"a {function}")
+        op = Reduce(function, (axis,), bool(args.get("keepdim")))
+        results[0] = walk.emit(op, (source,), walk.without_batch(node.meta["val"][0]))
+    if 1 in used:
+        if function == "min":
+            walk.refuse("the place of the smallest", "Take that of the largest of -x.")
+        results[1] = _argmax_of(walk, args, node.meta["val"][1])
+    return results
 
 
 @handles("argmax", makes=ArgMax)

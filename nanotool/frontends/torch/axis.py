@@ -10,10 +10,10 @@ from nanotool.frontends.torch.walk import Walk, handles
 from nanotool.ir import CumSum, LogSoftmax, Op, Softmax, Transpose
 
 
-@handles("softmax", makes=Softmax)
-@handles("log_softmax", makes=LogSoftmax)
+@handles("softmax", "_softmax", makes=Softmax)
+@handles("log_softmax", "_log_softmax", makes=LogSoftmax)
 def _softmax(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    op: Op = Softmax() if operator_name(node) == "softmax" else LogSoftmax()
+    op: Op = Softmax() if "log" not in operator_name(node) else LogSoftmax()
     source = walk.source(args["self"])
     shape = walk.shapes[source]
     rank = len(shape)

@@ -12,7 +12,7 @@ from nanotool.frontends.torch.arithmetic import affine, binary, scaled
 from nanotool.frontends.torch.functions import table_of_one
 from nanotool.frontends.torch.fx_nodes import Arguments
 from nanotool.frontends.torch.walk import Handler, Walk, handles
-from nanotool.ir import BatchNorm, Binary, Clamp, Function, PRelu, Unary
+from nanotool.ir import BatchNorm, Binary, Clamp, Function, PRelu, Slice, Unary
 
 
 def _emit(walk: Walk, function: str, source: str) -> str:
@@ -105,6 +105,21 @@ def _power(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if result is None:
         walk.refuse(f"a power of {exponent:g}", "Give the exponent as a number.")
     return result
+
+
+@handles("glu", makes=(Unary, Binary))
+def _glu(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """The first half times the sigmoid of the second."""
+    source = walk.source(args["self"])
+    shape, half = walk.shapes[source], walk.batchless(node)
+    axis = walk.axis(args["dim"], len(shape), "a glu")
+    steps, begin = (1,) * len(shape), [0] * len(shape)
+    parts = []
+    for name in ("value", "gate"):
+        parts.append(walk.emit(Slice(tuple(begin), steps), (source,), half, suffix=name))
+        begin[axis] = half[axis]
+    gate = walk.emit(Unary("sigmoid"), (parts[1],), half, suffix="sigmoid")
+    return walk.emit(Binary("mul"), (parts[0], gate), half)
 
 
 # --- Functions with a parameter -------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from torch import fx
 
-from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, sizes
-from nanotool.frontends.torch.walk import Walk, handles
+from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes
+from nanotool.frontends.torch.walk import Value, Walk, handles
 from nanotool.ir import BatchNorm, Conv2D, ConvTranspose2D, Dense, FloatArray, Shape, Window
 
 
@@ -57,13 +58,9 @@ def _convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
 @handles("conv_transpose1d", "conv_transpose2d", makes=ConvTranspose2D)
 def _transposed_convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     weight, axes = _weight(walk, args)  # C, O, KH, KW
-    if int(args["groups"]) != 1:
-        walk.refuse(
-            f"a transposed convolution of {args['groups']} groups",
-            "Use groups=1, or an Upsample and a Conv2d with groups.",
-        )
-    if max(sizes(args["dilation"], axes)) > 1:
-        walk.refuse("a transposed convolution with dilation", "Use dilation=1.")
+    weight = _ungrouped(
+        _undilated(weight, image_sizes(args["dilation"], axes, 1)), int(args["groups"])
+    )
     image = walk.image(walk.source(args["input"]), f"ConvTranspose{axes}d")
     top, left = image_sizes(args["padding"], axes, 0)
     more_rows, more_columns = image_sizes(args["output_padding"], axes, 0)
@@ -77,6 +74,32 @@ def _transposed_convolution(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(result, axes + 1)
 
 
+def _undilated(weight: FloatArray, dilation: tuple[int, int]) -> FloatArray:
+    """Kernels with zeros between their taps."""
+    height, width = (
+        (size - 1) * step + 1 for size, step in zip(weight.shape[2:], dilation, strict=True)
+    )
+    wide = np.zeros((*weight.shape[:2], height, width), np.float32)
+    wide[:, :, :: dilation[0], :: dilation[1]] = weight
+    return wide
+
+
+def _ungrouped(weight: FloatArray, groups: int) -> FloatArray:
+    """Kernels C, O over all channels; zeros for those of other groups."""
+    inputs, outputs = weight.shape[:2]
+    whole = np.zeros((inputs, outputs * groups, *weight.shape[2:]), np.float32)
+    for group in range(groups):
+        rows = slice(group * inputs // groups, (group + 1) * inputs // groups)
+        whole[rows, group * outputs : (group + 1) * outputs] = weight[rows]
+    return whole
+
+
+@handles("convolution", makes=(Conv2D, ConvTranspose2D))
+def _any_convolution(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    """What decompositions leave of all of them."""
+    return (_transposed_convolution if args["transposed"] else _convolution)(walk, args, node)
+
+
 @handles("linear", makes=Dense, anywhere=True)
 def _linear(walk: Walk, args: Arguments, node: fx.Node) -> str:
     weight, bias = walk.constant(args["weight"], "weight"), walk.constant(args["bias"], "bias")
@@ -84,31 +107,10 @@ def _linear(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.emit(Dense(), (source,), walk.batchless(node), weight=weight, bias=bias)
 
 
-@handles("matmul", "mm", makes=Dense)
-def _matmul(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """x @ a constant matrix is a dense layer without bias."""
-    second = args["mat2"] if "mat2" in args else args["other"]
-    if walk.is_activation(second):
-        walk.refuse(
-            f"a product of two activations, {walk.shapes_of_inputs(node)}",
-            "Multiply by a constant matrix (nn.Linear), or element by element.",
-        )
-    matrix = walk.constant(second, "matrix")
-    assert matrix is not None
-    if matrix.ndim != 2:
-        walk.refuse(f"a product with a constant of shape {matrix.shape}", "Use an nn.Linear.")
-    weight = np.ascontiguousarray(matrix.T)
-    weight.setflags(write=False)
-    source = walk.source(args["self"])
-    return walk.emit(Dense(), (source,), walk.batchless(node), weight=weight)
-
-
 @handles("batch_norm", makes=BatchNorm)
 def _batch_norm(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     source = walk.source(args["input"])
     shape = walk.shapes[source]
-    if len(shape) not in (1, 2, 3):
-        walk.refuse(f"BatchNorm on shape {shape}", "Use it on N x C, N x C x L or N x C x H x W.")
     mean = walk.constant(args["running_mean"], "running mean")
     variance = walk.constant(args["running_var"], "running variance")
     if mean is None or variance is None or args.get("training"):
@@ -122,6 +124,16 @@ def _batch_norm(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     weight, bias = scale.astype(np.float32), shift.astype(np.float32)
     if len(shape) == 1:
         return walk.emit(BatchNorm(), (source,), shape, weight=weight, bias=bias)
-    image = walk.image(source, "BatchNorm")
-    result = walk.emit(BatchNorm(), (image,), walk.shapes[image], weight=weight, bias=bias)
-    return walk.from_image(result, len(shape))
+    if len(shape) <= 3:
+        image = walk.image(source, "BatchNorm")
+        result = walk.emit(BatchNorm(), (image,), walk.shapes[image], weight=weight, bias=bias)
+        return walk.from_image(result, len(shape))
+    flat = (shape[0], 1, math.prod(shape[1:]))
+    image = walk.reshaped(source, flat, suffix="image")
+    result = walk.emit(BatchNorm(), (image,), flat, weight=weight, bias=bias)
+    return walk.reshaped(result, shape)
+
+
+@handles("_native_batch_norm_legit_no_training", makes=BatchNorm)
+def _native_batch_norm(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    return [_batch_norm(walk, args, node), None, None]

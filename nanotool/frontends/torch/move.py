@@ -10,9 +10,8 @@ import torch
 from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
-from nanotool.frontends.torch.hints import HINTS
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import Concat, Pad, Reshape, Resize, Shape, Slice, Transpose
+from nanotool.ir import Concat, Gather, Pad, Reshape, Resize, Shape, Slice, Transpose
 
 # --- Nothing moves --------------------------------------------------------------------------------
 
@@ -217,11 +216,12 @@ def _several(value: Any) -> list[Any]:
 # --- More elements --------------------------------------------------------------------------------
 
 
-@handles("pad", "constant_pad_nd", makes=Pad)
+@handles("pad", "constant_pad_nd", makes=(Pad, Gather))
 def _pad(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     """Negative padding cuts."""
-    if args.get("mode", "constant") != "constant":
-        walk.refuse(f"padding by {args['mode']}", HINTS["reflection_pad2d"])
+    mode = args.get("mode", "constant")
+    if mode != "constant":
+        return _bordered(walk, args, mode)
     source = walk.source(args["self"])
     shape = walk.shapes[source]
     amounts = [int(amount) for amount in args["pad"]]  # last axis first, (before, after) each
@@ -281,3 +281,74 @@ def _repeated(walk: Walk, source: str, shape: Shape) -> str:
             after = (*now[:axis], size, *now[axis + 1 :])
             source = walk.emit(Concat(axis), (source,) * (size // now[axis]), after)
     return source
+
+
+def _bordered(walk: Walk, args: Arguments, mode: str) -> str:
+    """Padding by elements of the tensor's own: along each axis some are taken again."""
+    source = walk.source(args["self"])
+    rank = len(walk.shapes[source])
+    amounts = [int(amount) for amount in args["pad" if "pad" in args else "padding"]]
+    for i in range(len(amounts) // 2):
+        axis = rank - 1 - i
+        size = walk.shapes[source][axis]
+        places = np.arange(-amounts[2 * i], size + amounts[2 * i + 1])
+        if mode == "circular":
+            places %= size
+        elif mode == "replicate":
+            places = places.clip(0, size - 1)
+        else:
+            places = size - 1 - np.abs(size - 1 - np.abs(places))
+        source = walk.gathered(source, axis, places, suffix="border")
+    return source
+
+
+for _mode, _names in {
+    "reflect": ("reflection_pad1d", "reflection_pad2d"),
+    "replicate": ("replication_pad1d", "replication_pad2d"),
+}.items():
+    handles(*_names, makes=Gather)(
+        lambda walk, args, _node, mode=_mode: _bordered(walk, args, mode)  # type: ignore[misc]
+    )
+
+
+# --- Elements by their numbers --------------------------------------------------------------------
+
+
+@handles("flip", makes=Gather)
+def _flip(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+    source = walk.source(args["self"])
+    for number in args["dims"]:
+        axis = walk.axis(number, len(walk.shapes[source]), "a flip")
+        size = walk.shapes[source][axis]
+        source = walk.gathered(source, axis, range(size - 1, -1, -1), suffix="flipped")
+    return source
+
+
+def _places(walk: Walk, argument: Any, size: int) -> list[int]:
+    """Constant indices of an axis of ``size`` elements; a mask is those that it has."""
+    value = walk.values.get(argument) if isinstance(argument, fx.Node) else argument
+    if not isinstance(value, torch.Tensor) or value.ndim > 1:
+        walk.refuse("an index that depends on the input", "Use fixed indices of one axis.")
+    numbers = value.nonzero().reshape(-1) if value.dtype == torch.bool else value.reshape(-1)
+    return [int(number) % size for number in numbers]
+
+
+@handles("index_select", makes=Gather)
+def _index_select(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+    source = walk.source(args["self"])
+    axis = walk.axis(args["dim"], len(walk.shapes[source]), "an index")
+    places = _places(walk, args["index"], walk.shapes[source][axis])
+    return walk.gathered(source, axis, places)
+
+
+@handles("index", makes=Gather)
+def _index(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """x[:, [2, 0]]: of one axis."""
+    source = walk.source(args["self"])
+    chosen = [(i, one) for i, one in enumerate(args["indices"]) if one is not None]
+    if len(chosen) != 1:
+        walk.refuse("indices of several axes at once", "Index one axis after the other.")
+    number, argument = chosen[0]
+    axis = walk.axis(number, len(walk.shapes[source]), "an index")
+    places = _places(walk, argument, walk.shapes[source][axis])
+    return walk.reshaped(walk.gathered(source, axis, places), walk.batchless(node))

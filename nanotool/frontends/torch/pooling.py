@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
-import numpy as np
 from torch import fx
 
 from nanotool.frontends.torch.arithmetic import scaled
 from nanotool.frontends.torch.fx_nodes import Arguments, image_sizes, operator_name
-from nanotool.frontends.torch.hints import MAXIMUM
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import AveragePool2D, BatchNorm, MaxPool2D, Mean, Pad, Shape, Window
+from nanotool.ir import (
+    AveragePool2D,
+    BatchNorm,
+    Concat,
+    MaxPool2D,
+    Mean,
+    Op,
+    Pad,
+    Reduce,
+    Shape,
+    Slice,
+    Window,
+)
 
 
 def _axes(node: fx.Node) -> int:
@@ -56,6 +68,14 @@ def _max_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
     return walk.from_image(result, _axes(node) + 1)
 
 
+@handles("max_pool2d_with_indices", makes=MaxPool2D)
+def _max_pool_with_indices(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    image, size = _input(walk, args, node)
+    window = _window(args, node, size, walk.without_batch(node.meta["val"][0]))
+    result = walk.emit(MaxPool2D(window), (image,), _pooled(walk, node, image, window))
+    return [result, None]
+
+
 @handles("avg_pool1d", "avg_pool2d", makes=(AveragePool2D, BatchNorm))
 def _average_pool(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """Where the padding counts, it is a Pad in front; what ceil_mode adds behind never counts, but
@@ -85,27 +105,66 @@ def _padded(walk: Walk, image: str, padding: tuple[int, int, int, int]) -> str:
     return walk.emit(Pad((0, top, left), (0, bottom, right)), (image,), shape, suffix="pad")
 
 
-def _equal_windows(
-    walk: Walk, args: Arguments, node: fx.Node, image: str, outputs: Shape
-) -> Window:
-    """The window of an adaptive pool; refused where windows would have several sizes."""
+def _ends(size: int, outputs: int) -> list[tuple[int, int]]:
+    """Where each window of an adaptive pool begins and ends."""
+    return [(i * size // outputs, -(-(i + 1) * size // outputs)) for i in range(outputs)]
+
+
+def _even(size: int, outputs: int) -> tuple[int, int] | None:
+    """(length, stride) of the windows along an axis, if all are alike."""
+    ends = _ends(size, outputs)
+    lengths, starts = {end - start for start, end in ends}, [start for start, _ in ends]
+    steps = {b - a for a, b in pairwise(starts)} or {size}
+    alike = len(lengths) == 1 and len(steps) == 1
+    return (lengths.pop(), steps.pop()) if alike else None
+
+
+def _equal_windows(walk: Walk, node: fx.Node, image: str, outputs: Shape) -> Window | None:
+    """The window of an adaptive pool; None where windows have several sizes."""
     _, height, width = walk.shapes[image]
     out_h, out_w = (1, outputs[-1]) if _axes(node) == 1 else (outputs[1], outputs[2])
-    if height % out_h or width % out_w:
-        walk.refuse(
-            f"{operator_name(node)} from {height}x{width} to {out_h}x{out_w}, which needs windows "
-            "of several sizes,",
-            "Choose an output size that divides the input's, or use a pool with a fixed window.",
-        )
-    kernel = (height // out_h, width // out_w)
-    return Window(kernel, kernel)
+    rows, columns = _even(height, out_h), _even(width, out_w)
+    if rows is None or columns is None:
+        return None
+    return Window((rows[0], columns[0]), (rows[1], columns[1]))
+
+
+def _uneven(
+    walk: Walk, node: fx.Node, image: str, outputs: Shape, op: Callable[[Window], Op]
+) -> str:
+    """An adaptive pool of windows of several sizes: one piece each, joined."""
+    channels, height, width = walk.shapes[image]
+    out_h, out_w = (1, outputs[-1]) if _axes(node) == 1 else (outputs[1], outputs[2])
+    rows = []
+    for top, bottom in _ends(height, out_h):
+        pieces = []
+        for left, right in _ends(width, out_w):
+            size = (bottom - top, right - left)
+            part = walk.emit(
+                Slice((0, top, left), (1, 1, 1)), (image,), (channels, *size), suffix="part"
+            )
+            pooled = op(Window(size, size))
+            pieces.append(walk.emit(pooled, (part,), (channels, 1, 1), suffix="piece"))
+        rows.append(_joined(walk, pieces, 2, (channels, 1, out_w)))
+    return _joined(walk, rows, 1, (channels, out_h, out_w))
+
+
+def _joined(walk: Walk, parts: list[str], axis: int, shape: Shape) -> str:
+    if len(parts) == 1:
+        return parts[0]
+    return walk.emit(Concat(axis), tuple(parts), shape, suffix="joined")
 
 
 @handles("adaptive_avg_pool1d", "adaptive_avg_pool2d", makes=(AveragePool2D, Mean))
+@handles("_adaptive_avg_pool2d", makes=(AveragePool2D, Mean))
 def _adaptive_average(walk: Walk, args: Arguments, node: fx.Node) -> str:
     """To one pixel it is a mean, which has an output scale of its own."""
     image, _ = _input(walk, args, node)
-    window = _equal_windows(walk, args, node, image, walk.batchless(node))
+    outputs = walk.batchless(node)
+    window = _equal_windows(walk, node, image, outputs)
+    if window is None:
+        result = _uneven(walk, node, image, outputs, AveragePool2D)
+        return walk.from_image(result, _axes(node) + 1)
     shape = _pooled(walk, node, image, window)
     op = Mean((1, 2), keep_dims=True) if shape[1:] == (1, 1) else AveragePool2D(window)
     return walk.from_image(walk.emit(op, (image,), shape), _axes(node) + 1)
@@ -115,44 +174,25 @@ def _adaptive_average(walk: Walk, args: Arguments, node: fx.Node) -> str:
 def _adaptive_maximum(walk: Walk, args: Arguments, node: fx.Node) -> list[Value]:
     """(values, indices); there are no indices here."""
     image, _ = _input(walk, args, node)
-    window = _equal_windows(walk, args, node, image, walk.without_batch(node.meta["val"][0]))
+    outputs = walk.without_batch(node.meta["val"][0])
+    window = _equal_windows(walk, node, image, outputs)
+    if window is None:
+        result = _uneven(walk, node, image, outputs, MaxPool2D)
+        return [walk.from_image(result, _axes(node) + 1), None]
     result = walk.emit(MaxPool2D(window), (image,), _pooled(walk, node, image, window))
     return [walk.from_image(result, _axes(node) + 1), None]
 
 
 @handles("mean", makes=Mean)
-@handles("sum", makes=(Mean, BatchNorm))
+@handles("sum", makes=Reduce)
 def _mean(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """A sum is a mean times the number of elements."""
     source = walk.source(args["self"])
     shape, what = walk.shapes[source], operator_name(node)
     numbers = args.get("dim")
     numbers = [numbers] if isinstance(numbers, int) else numbers
-    if not numbers and walk.whole:
-        numbers = list(range(1, len(shape) + 1))
     if not numbers:
         walk.refuse(f"a {what} over everything", "Name the axes: x.mean((2, 3)).")
     axes = tuple(sorted({walk.axis(number, len(shape), f"a {what}") for number in numbers}))
-    op = Mean(axes, keep_dims=bool(args.get("keepdim")))
-    result = walk.emit(op, (source,), walk.batchless(node))
-    if what == "mean":
-        return result
-    return scaled(walk, result, float(np.prod([shape[axis] for axis in axes])))
-
-
-@handles("amax", makes=MaxPool2D)
-def _amax(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """Over height and width it is a max pool."""
-    source = walk.source(args["self"])
-    shape = walk.shapes[source]
-    axes = sorted(walk.axis(number, len(shape), "a maximum") for number in args.get("dim") or ())
-    if len(shape) not in (2, 3) or axes != list(range(1, len(shape))):
-        walk.refuse(
-            f"a maximum over axes {[axis + 1 for axis in axes]} of {shape}",
-            MAXIMUM,
-        )
-    image = walk.image(source, "a maximum")
-    channels, height, width = walk.shapes[image]
-    window = Window((height, width), (height, width))
-    pooled = walk.emit(MaxPool2D(window), (image,), (channels, 1, 1))
-    return walk.reshaped(pooled, walk.batchless(node))
+    keep = bool(args["keepdim"])
+    op = Mean(axes, keep) if what == "mean" else Reduce("sum", axes, keep)
+    return walk.emit(op, (source,), walk.batchless(node))

@@ -38,6 +38,7 @@ from nanotool.ir import (
     ArgMax,
     Concat,
     FloatArray,
+    Gather,
     Graph,
     Node,
     Op,
@@ -64,7 +65,7 @@ FILLS = {
     **dict.fromkeys(("ones", "new_ones", "ones_like"), 1.0),
     **dict.fromkeys(("full", "new_full", "full_like"), 0.0),
 }
-MAX_AXES = 4  # of a tensor, the batch aside
+MAX_AXES = 6  # of a tensor, the batch aside; of one that is computed on four
 
 # By the operator's name, without the _ of in-place forms.
 HANDLERS = Reads[Handler]("frontends/torch", operators=OPERATORS, without=(Quantize, Svdf, Table))
@@ -359,6 +360,14 @@ class Walk:
         if self.shapes[tensor] == shape:
             return tensor
         return self.emit(Reshape(shape), (tensor,), shape, suffix=suffix)
+
+    def gathered(self, tensor: str, axis: int, indices: Any, suffix: str = "") -> str:
+        """The elements ``indices`` along ``axis``."""
+        shape, places = self.shapes[tensor], tuple(int(index) for index in indices)
+        if places == tuple(range(shape[axis])):
+            return tensor
+        after = (*shape[:axis], len(places), *shape[axis + 1 :])
+        return self.emit(Gather(axis, places), (tensor,), after, suffix=suffix)
 
     def transposed(self, tensor: str, permutation: tuple[int, ...], suffix: str = "") -> str:
         """Axis ``i`` of the result is axis ``permutation[i]`` of ``tensor``."""

@@ -124,7 +124,7 @@ class Emulation:
     def _weighted(self, layer: Layer[Any], x: Tensor) -> Tensor:
         op, target = layer.qop, layer.output
         scale = layer.weight_scale.astype(np.float64)
-        step = np.broadcast_to(scale * layer.input.scale, (len(layer.weight),))
+        step = np.broadcast_to(scale * layer.factor_scale, (len(layer.weight),))
         shaped = scale.reshape(-1, *(1,) * (layer.weight.ndim - 1))
         weight = torch.tensor((layer.weight * shaped).astype(np.float32))
         y = forms.of(op.op)(view(layer), Learned(weight), x)

@@ -27,9 +27,13 @@ from nanotool.ir import (
     CumSum,
     Dense,
     Function,
+    Gather,
+    GroupNorm,
     Gru,
+    LayerNorm,
     LogSoftmax,
     Lstm,
+    MatMul,
     MaxPool2D,
     Mean,
     Node,
@@ -37,6 +41,7 @@ from nanotool.ir import (
     Pad,
     PRelu,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Rnn,
@@ -147,6 +152,35 @@ def _average_pool(layer: FloatLayer[AveragePool2D], _: Learned, x: Tensor) -> Te
 @forms(Mean)
 def _mean(layer: FloatLayer[Mean], _: Learned, x: Tensor) -> Tensor:
     return x.mean(dim=[1 + axis for axis in layer.op.axes], keepdim=layer.op.keep_dims)
+
+
+@forms(Reduce)
+def _reduce(layer: FloatLayer[Reduce], _: Learned, x: Tensor) -> Tensor:
+    axes = [1 + axis for axis in layer.op.axes]
+    function = getattr(torch, {"sum": "sum", "max": "amax", "min": "amin"}[layer.op.function])
+    result: Tensor = function(x, dim=axes, keepdim=layer.op.keep_dims)
+    return result
+
+
+@forms(MatMul)
+def _matmul(layer: FloatLayer[MatMul], _: Learned, a: Tensor, b: Tensor) -> Tensor:
+    return torch.matmul(a.mT if layer.op.adj_x else a, b.mT if layer.op.adj_y else b)
+
+
+@forms(LayerNorm)
+def _layer_norm(layer: FloatLayer[LayerNorm], learned: Learned, x: Tensor) -> Tensor:
+    assert learned.weight is not None
+    if layer.op.centered:
+        return F.layer_norm(x, x.shape[-1:], learned.weight, learned.bias, layer.op.epsilon)
+    y = x * torch.rsqrt((x * x).mean(-1, keepdim=True) + layer.op.epsilon) * learned.weight
+    return y if learned.bias is None else y + learned.bias
+
+
+@forms(GroupNorm)
+def _group_norm(layer: FloatLayer[GroupNorm], learned: Learned, x: Tensor) -> Tensor:
+    op = layer.op
+    y = F.group_norm(_to_channels(x), op.groups, learned.weight, learned.bias, op.epsilon)
+    return _from_channels(y)
 
 
 # --- Element by element ---------------------------------------------------------------------------
@@ -268,6 +302,12 @@ def _slice(layer: FloatLayer[Slice], _: Learned, x: Tensor) -> Tensor:
         places = begin + stride * torch.arange(count, device=x.device)
         x = x.index_select(1 + axis, places)
     return x
+
+
+@forms(Gather)
+def _gather(layer: FloatLayer[Gather], _: Learned, x: Tensor) -> Tensor:
+    places = torch.as_tensor(layer.op.indices, dtype=torch.int64, device=x.device)
+    return x.index_select(1 + layer.op.axis, places)
 
 
 @forms(Pad)

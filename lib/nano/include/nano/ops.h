@@ -18,6 +18,9 @@
  *     conv_transpose2d   every input pixel whose kernel reaches pixel (y, x), all channels
  *     pools              the taps of pixel (y, x) inside the image, channel o only
  *     mean               the elements that it is the mean of
+ *     reduce             the elements that it is the largest or smallest of
+ *     matmul             row m of a, column n of b, whole
+ *     norm               input byte k; all that share its mean it reads before it writes any of them
  *     table, flip        input byte k
  *     add ... prelu      one byte of a, one of b, where the strides say; the rule holds for each
  *     softmax            input byte k; the rest of its row it reads before it writes any of it
@@ -27,6 +30,7 @@
  *     svdf               all of x
  *     argmax             the elements that it searches; byte k is of element k / 4
  *     transpose          its one input byte
+ *     gather             its one input byte
  *     pad                its one input byte; padding needs none
  *     resize_nearest     its one input byte
  *     resize_bilinear    the four pixels around (y, x), fewer at the rim, channel o only

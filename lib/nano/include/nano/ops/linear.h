@@ -79,6 +79,39 @@ typedef struct {
 } nano_conv_transpose2d_params;
 void nano_conv_transpose2d(const void *params, const nano_io *io);
 
+/* out[p, q, m, n] = store(factor * sum_k (a - a_zero_point) * (b - b_zero_point)) with
+ * a[p*a_batch[0] + q*a_batch[1] + m*a_row + k*a_step] and
+ * b[p*b_batch[0] + q*b_batch[1] + n*b_column + k*b_step]; a stride of 0 broadcasts. */
+typedef struct {
+    const int8_t *a, *b; /* an operand in flash, or NULL: the next of io->in. Not both in flash */
+    uint32_t batch[2];   /* p, q; unused: 1 */
+    uint32_t a_batch[2], b_batch[2];
+    uint32_t rows, columns;
+    uint32_t depth; /* at most 32768 */
+    uint32_t a_row, a_step, b_column, b_step;
+    int16_t a_zero_point, b_zero_point;
+    nano_factor factor; /* scale(a) * scale(b) / scale(out) */
+    nano_store store;
+} nano_matmul_params;
+void nano_matmul(const void *params, const nano_io *io);
+
+/* out[r, p, c] = requantize(bias[c] + weights[c] * normalized[r, p, c]). Normalized, with 12 bits
+ * behind the point, is the input less the mean of the n elements that share r and the group of c,
+ * over their standard deviation: of each row, or (rows 1) over all positions. */
+typedef struct {
+    const int8_t *weights; /* [channels] */
+    const int32_t *bias;   /* [channels], at 2^-12 * scale(weights); below 2^31 - 2^27 */
+    nano_requant requant;
+    uint32_t rows, positions;
+    uint32_t channels,
+        groups; /* groups divides channels; n = positions * channels / groups < 2^16 */
+    uint32_t epsilon_high, epsilon_low; /* n^2 * epsilon / scale(in)^2, at most 2^59 */
+    uint16_t centered;                  /* 0: the mean counts as 0 (RMS norm) */
+    int16_t in_zero_point;
+} nano_norm_params;
+void nano_norm(const void *params,
+               const nano_io *io); /* scratch: 12 * groups bytes, aligned to 4 */
+
 #ifdef __cplusplus
 }
 #endif

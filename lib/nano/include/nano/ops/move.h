@@ -34,6 +34,16 @@ typedef struct {
 } nano_transpose_params;
 void nano_transpose(const void *params, const nano_io *io);
 
+/* out[o, k, i] = in[o, indices[k], i] */
+typedef struct {
+    const uint16_t *indices; /* [count], each < in_count */
+    uint32_t outer;          /* product of the axes before the one that is gathered along */
+    uint32_t in_count;       /* elements along it */
+    uint32_t count;
+    uint32_t inner; /* product of the axes behind it */
+} nano_gather_params;
+void nano_gather(const void *params, const nano_io *io);
+
 /* out = in, with before[i] more elements in front of axis i and after[i] behind it. */
 typedef struct {
     uint32_t shape[4]; /* of the input, outermost first; unused leading ones are 1 */

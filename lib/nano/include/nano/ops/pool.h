@@ -34,6 +34,15 @@ typedef struct {
 } nano_mean_params;
 void nano_mean(const void *params, const nano_io *io);
 
+/* The largest, the smallest element over any axes, clamped; axes as for the mean. */
+typedef struct {
+    uint32_t kept[2], kept_stride[2];       /* the output's axes, outermost first; unused: 1, 0 */
+    uint32_t reduced[2], reduced_stride[2]; /* strides in elements of the input; unused: 1, 0 */
+    int16_t min, max;                       /* clamp, -128..127 */
+} nano_reduce_params;
+void nano_reduce_max(const void *params, const nano_io *io);
+void nano_reduce_min(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif
