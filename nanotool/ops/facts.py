@@ -71,6 +71,7 @@ class Facts:
     int8: bool = True  # whether it has an int8 form; the others are gone before the quantizer
     clamps: bool = False  # a clamp may be fused into it
     types: bool = False  # its tensors may be of other types than int8
+    by_rows: bool = False  # its channels are the last axis, in a Graph as captured, too
     # The scale of what weights multiply, where it is not the input itself.
     factor_scale: float | None = None
     weighted: bool = False  # a sum of products with weights, their scales, and perhaps a bias
@@ -115,6 +116,7 @@ class Facts:
 
 _MOVE = Facts("", moves=True, keeps_quantization=True, chooses=True)
 _SUM = Facts("", clamps=True, scales_output=True)
+_NORM = replace(_SUM, weighted=True, factor_scale=NORMALIZED_SCALE)
 _GATED = Facts("", types=True, recurrent=True)
 
 # What holds for every operator of a class; `facts` knows what depends on its attributes.
@@ -122,10 +124,12 @@ FACTS: Mapping[type[Op], Facts] = {
     # Sums of products
     Conv2D: replace(_SUM, tag="Conv2D", weighted=True),
     ConvTranspose2D: replace(_SUM, tag="ConvTranspose2D", weighted=True),
-    Dense: replace(_SUM, tag="Dense", weighted=True),
+    Dense: replace(_SUM, tag="Dense", weighted=True, by_rows=True),
     MatMul: replace(_SUM, tag="MatMul", inputs=(2, 2)),
     # Norms: of the normalized elements
-    LayerNorm: replace(_SUM, tag="LayerNorm", weighted=True, factor_scale=NORMALIZED_SCALE),
+    LayerNorm: replace(
+        _SUM, tag="LayerNorm", weighted=True, by_rows=True, factor_scale=NORMALIZED_SCALE
+    ),
     GroupNorm: replace(_SUM, tag="GroupNorm", weighted=True, factor_scale=NORMALIZED_SCALE),
     # Pools
     MaxPool2D: Facts("MaxPool2D", clamps=True, keeps_quantization=True, chooses=True),

@@ -24,7 +24,6 @@ from nanotool.ir import (
     Dense,
     FloatArray,
     Graph,
-    LayerNorm,
     MaxPool2D,
     Mean,
     Node,
@@ -244,7 +243,7 @@ def _fold_back(graph: Graph, norm: Node) -> Graph | None:
 
 def _scaled_layer(layer: Node, affine: Affine) -> Node | None:
     assert layer.weight is not None
-    axis = len(layer.shape) - 1 if isinstance(layer.op, (Dense, LayerNorm)) else 0
+    axis = len(layer.shape) - 1 if facts(layer.op).by_rows else 0
     channels = affine.per_channel(layer.shape, axis)
     if isinstance(layer.op, BatchNorm) and len(layer.shape) not in (1, 3):
         channels = affine.on_each(lambda array: array.reshape(-1)[:1]) if affine.uniform else None

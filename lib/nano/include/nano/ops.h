@@ -20,20 +20,15 @@
  *     mean               the elements that it is the mean of
  *     reduce             the elements that it is the largest or smallest of
  *     matmul             row m of a, column n of b, whole
- *     norm               input byte k; all that share its mean it reads before it writes any of them
- *     table, flip        input byte k
- *     add ... prelu      one byte of a, one of b, where the strides say; the rule holds for each
- *     softmax            input byte k; the rest of its row it reads before it writes any of it
- *     log_softmax        likewise
- *     lstm, gru, rnn     its step's row of x, whole, and the row of out that is written last: out
- *                        may only overlap x where all begins with zeros, from the first row on
- *     svdf               all of x
- *     argmax             the elements that it searches; byte k is of element k / 4
- *     transpose          its one input byte
- *     gather             its one input byte
- *     pad                its one input byte; padding needs none
- *     resize_nearest     its one input byte
- *     resize_bilinear    the four pixels around (y, x), fewer at the rim, channel o only
+ *     norm               input byte k; all that share its mean it reads before it writes any of
+ * them table, flip        input byte k add ... prelu      one byte of a, one of b, where the
+ * strides say; the rule holds for each softmax            input byte k; the rest of its row it
+ * reads before it writes any of it log_softmax        likewise lstm, gru, rnn     its step's row of
+ * x, whole, and the row of out that is written last: out may only overlap x where all begins with
+ * zeros, from the first row on svdf               all of x argmax             the elements that it
+ * searches; byte k is of element k / 4 transpose          its one input byte gather             its
+ * one input byte pad                its one input byte; padding needs none resize_nearest     its
+ * one input byte resize_bilinear    the four pixels around (y, x), fewer at the rim, channel o only
  *     quantize           input bytes 4k to 4k + 3
  *     dequantize         input byte k / 4
  *     requantize         the element in its place, before it writes any of its own bytes
