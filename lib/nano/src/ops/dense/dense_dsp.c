@@ -234,47 +234,28 @@ static void widen(const int8_t *in, uint32_t n, uint32_t *out, const uint32_t *e
         *out++ = 0;
 }
 
-/* The sum of a row of its own, whose halves are its weights. */
-static int32_t single(const uint32_t *x, const uint32_t *end, const int16_t *w) {
-    int32_t sum = 0;
-    for (; x != end; x += 2, w += 4) {
-        sum = nano_smlad(nano_load_word(w), x[0], sum);
-        sum = nano_smlad(nano_load_word(w + 2), x[1], sum);
-    }
-    return sum;
-}
-
-/* Both sums of a pair of rows; `part`: octets of the rows' first part. */
-static void pair(const uint32_t *x, const uint32_t *all, const int16_t *w, uint32_t part,
-                 int32_t sums[2]) {
-    int32_t low = 0;
-    sums[1] = 0;
-    for (const uint32_t *end = x + 4 * part; x != all; end += 4 * PART) {
-        int32_t whole = low;
-        for (end = end < all ? end : all; x != end; x += 2, w += 4) {
-            const nano_halves a = nano_load_word(w), b = nano_load_word(w + 2);
-            whole = nano_smlad(b, x[1], nano_smlad(a, x[0], whole));
-            low = nano_smlad(nano_sxtb16(b), x[1], nano_smlad(nano_sxtb16(a), x[0], low));
-        }
-        sums[1] += (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
-    }
-    sums[0] = low;
-}
-
 /* The one to three outputs behind the blocks of four, a pair of rows at a time; `first`: octets of
  * the rows' first part. */
 static inline void rest(const block *b, const int16_t *w, uint32_t outputs, int8_t *out,
                         int32_t (*requantize)(int32_t, const int32_t *, int32_t), uint32_t first) {
-    const uint32_t *const x = b->inputs + ZEROS, *const end = x + 4 * b->octets;
     const int32_t *scales = b->scales_end;
-    for (; outputs >= 2; outputs -= 2, w += 8 * b->octets, scales += 4) {
-        int32_t sums[2];
-        pair(x, end, w, first, sums);
-        *out++ = (int8_t)requantize(sums[0], scales, b->offset);
-        *out++ = (int8_t)requantize(sums[1], scales + 2, b->offset);
+    for (uint32_t o = 0; o < outputs; o += 2, scales += 4) {
+        const uint32_t *const inputs = b->inputs + ZEROS;
+        int32_t low = 0, odd = 0;
+        for (uint32_t i = 0, left = b->octets, part = first; left != 0; left -= part, part = PART) {
+            int32_t whole = low;
+            part = part < left ? part : left;
+            for (const uint32_t end = i + 4 * part; i != end; i++, w += 2) {
+                const nano_halves word = nano_load_word(w);
+                whole = nano_smlad(word, inputs[i], whole);
+                low = nano_smlad(nano_sxtb16(word), inputs[i], low);
+            }
+            odd += (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
+        }
+        out[o] = (int8_t)requantize(low, scales, b->offset);
+        if (o + 1 < outputs)
+            out[o + 1] = (int8_t)requantize(odd, scales + 2, b->offset);
     }
-    if (outputs > 0)
-        *out = (int8_t)requantize(single(x, end, w), scales, b->offset);
 }
 
 static inline void dense(const nano_dense_dsp_params *p, const nano_io *io,
