@@ -220,6 +220,15 @@ def compare(board: str, counts: Counts, recorded: Mapping[str, Any]) -> list[str
     return worse
 
 
+def keep(recorded: Mapping[str, Any], measured: dict[str, Counts]) -> None:
+    """Write both files; what was not measured now stays as it was recorded."""
+    before = {b: {n: Count(**c) for n, c in counts.items()} for b, counts in recorded.items()}
+    whole = {board: {**before.get(board, {}), **measured.get(board, {})} for board in PEERS}
+    kept = {b: {n: asdict(c) for n, c in counts.items()} for b, counts in whole.items()}
+    write_atomic(RECORD, json.dumps(kept, indent=1) + "\n")
+    write_atomic(RECORD.with_suffix(".md"), markdown(whole))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure and compare, or record; 1 if a layer takes more than it did."""
     plain = argparse.RawDescriptionHelpFormatter
@@ -246,9 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     for board in boards if not chosen.gate else ():
         show(board, measured[board], console)
     if chosen.record:
-        kept = {b: {n: asdict(c) for n, c in counts.items()} for b, counts in measured.items()}
-        write_atomic(RECORD, json.dumps(kept, indent=1) + "\n")
-        write_atomic(RECORD.with_suffix(".md"), markdown(measured))
+        keep(recorded, measured)
     elif worse:
         console.print("\n".join(["BENCH FAILED:", *worse]), markup=False, highlight=False)
         return 1
