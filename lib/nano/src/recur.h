@@ -12,10 +12,10 @@
 
 #define NANO_RECUR_INLINE __attribute__((always_inline)) static inline
 
-/* One unit after its sums: of_x and of_h, each with all gates; what the unit remembers beside h in
- * `state`, which is updated (NULL: nothing). The new h. */
+/* Unit `u` after its sums: of_x and of_h, each with all gates; what it remembers beside h in
+ * state[u], which is updated (NULL for a layer that remembers nothing). The new h. */
 typedef int8_t nano_unit(const void *params, const int32_t *of_x, const int32_t *of_h,
-                         int16_t *state);
+                         int16_t *state, uint32_t u);
 
 /* What comes out of a step, as h. */
 static inline int8_t nano_hidden(const nano_gates *g, int32_t value) {
@@ -96,7 +96,7 @@ NANO_RECUR_INLINE void nano_recur(const void *params, const nano_gates *g, const
             int32_t of_x[NANO_MOST_GATES], of_h[NANO_MOST_GATES];
             nano_part(g, gates, 0, x, g->in_features, w, bias, sums, scale, of_x);
             nano_part(g, gates, 1, h, g->units, w + g->in_features, bias, sums, scale, of_h);
-            out[u] = unit(params, of_x, of_h, state == NULL ? NULL : &state[u]);
+            out[u] = unit(params, of_x, of_h, state, u);
         }
         for (uint32_t u = 0; u < g->units; u++)
             h[u] = out[u];

@@ -7,15 +7,15 @@
 #define NANO_GRU_GATES 3
 
 static inline int8_t nano_gru_unit(const void *params, const int32_t *of_x, const int32_t *of_h,
-                                   int16_t *wide) {
+                                   int16_t *wide, uint32_t u) {
     const nano_gru_params *const p = (const nano_gru_params *)params;
     const int32_t r = nano_sigmoid_of_thirds(3 * nano_argument(of_x, of_h, 0));
     const int32_t z = nano_sigmoid_of_thirds(3 * nano_argument(of_x, of_h, 1));
     const int32_t reset = (r * of_h[2] + (1 << 14)) >> 15;
     const int32_t tanh = nano_tanh_of_thirds(3 * nano_saturate_int16(of_x[2] + reset));
     const int32_t n = (tanh + ((1 << p->shift) >> 1)) >> p->shift;
-    const int32_t h = n + ((z * (*wide - n) + (1 << 14)) >> 15); /* below 2^31: z < 2^15 */
-    *wide = (int16_t)h;
+    const int32_t h = n + ((z * (wide[u] - n) + (1 << 14)) >> 15); /* below 2^31: z < 2^15 */
+    wide[u] = (int16_t)h;
     return nano_hidden(&p->gates, h);
 }
 

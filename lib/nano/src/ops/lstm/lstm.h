@@ -7,18 +7,18 @@
 #define NANO_LSTM_GATES 4
 
 static inline int8_t nano_lstm_unit(const void *params, const int32_t *of_x, const int32_t *of_h,
-                                    int16_t *cell) {
+                                    int16_t *cell, uint32_t u) {
     const nano_lstm_params *const p = (const nano_lstm_params *)params;
     const int32_t i = nano_sigmoid_of_thirds(3 * nano_argument(of_x, of_h, 0));
     const int32_t f = nano_sigmoid_of_thirds(3 * nano_argument(of_x, of_h, 1));
     const int32_t g = nano_tanh_of_thirds(3 * nano_argument(of_x, of_h, 2));
     const int32_t o = nano_sigmoid_of_thirds(3 * nano_argument(of_x, of_h, 3));
     /* f * c / 2^15 rounds twice, as a factor of 2^30 / 2^31 and a shift of 14 do */
-    const int32_t kept = nano_rounding_shift_right((f * *cell + 1) >> 1, 14);
+    const int32_t kept = nano_rounding_shift_right((f * cell[u] + 1) >> 1, 14);
     const int32_t written = nano_saturate_int16(nano_multiply(i * g, &p->write));
     const int32_t sum = nano_saturate_int16(kept) + written;
     const int32_t c = sum < p->cell_min ? p->cell_min : sum > p->cell_max ? p->cell_max : sum;
-    *cell = (int16_t)c;
+    cell[u] = (int16_t)c;
     return nano_hidden(&p->gates, o * nano_tanh_of_thirds(nano_shifted_thirds(c, p->cell_shift)));
 }
 

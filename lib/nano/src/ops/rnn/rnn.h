@@ -7,10 +7,11 @@
 #define NANO_RNN_GATES 1
 
 static inline int8_t nano_rnn_unit(const void *params, const int32_t *of_x, const int32_t *of_h,
-                                   int16_t *state) {
+                                   int16_t *state, uint32_t u) {
     const nano_rnn_params *const p = (const nano_rnn_params *)params;
     const int32_t a = nano_argument(of_x, of_h, 0);
     (void)state;
+    (void)u;
     if (p->relu)
         return nano_hidden(&p->gates, a > 0 ? a : 0);
     return nano_hidden(&p->gates, nano_tanh_of_thirds(3 * a));
