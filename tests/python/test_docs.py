@@ -52,7 +52,10 @@ def test_the_operators_are_those_of_the_registries(page: str) -> None:
     """`python -m bench.operator_tables` makes the tables."""
     made = pages.page_with(page, operator_tables.MAKER, operator_tables.TABLES[page]())
     assert made == pages.read(page)
-    assert "| Conv2D | conv1d, conv2d, convolution | CONV_2D, DEPTHWISE_CONV_2D |" in operator_tables.operators()
+    assert (
+        "| Conv2D | conv1d, conv2d, convolution | CONV_2D, DEPTHWISE_CONV_2D |"
+        in operator_tables.operators()
+    )
 
 
 def test_what_the_writer_can_write_is_listed() -> None:

@@ -434,7 +434,6 @@ def test_a_random_program_is_refused() -> None:
         (nn.functional.relu, "is a function, .* Give the nn.Module that it makes"),
         (nn.Linear(4, 4, device="meta"), "without values. Load its weights first"),
         (torch.ones(3), "of type Tensor"),
-        (nn.GRUCell(4, 4), "Linear layers"),
         (nn.Bilinear(4, 4, 2), "one tensor; the forward takes input1, input2. Give several"),
         (nn.Linear(5, 4), r"fails on a batch of inputs of shape 4, in Linear.*Check the shape"),
     ],
