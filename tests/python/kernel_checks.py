@@ -46,7 +46,7 @@ def lies_anywhere_below(
     assert op.overlaps == (0 if fits else None,)
     x = random_inputs(graph, 2, seed)
     y = simulate.simulate(graph, x)
-    samples = [{"input": x[i].tobytes(), op.output: y[i].tobytes()} for i in range(len(x))]
     memory = Memory(lowered)
+    samples = memory.samples({"input": x, op.output: y})
     for distance in (0, *distances, size - 1, size) if fits else (size,):
         assert not wrong_at(memory, [0], "input", distance, samples), (graph.ops[0].op, distance)
