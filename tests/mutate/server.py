@@ -82,7 +82,8 @@ def _child(job: Mapping[str, object], output: int) -> None:
 
     options = ["-x", "-q", "-rfE", "--tb=line", "-m", "not slow", "--hypothesis-seed=0"]
     options += ["-p", "no:cacheprovider", "-p", "no:pytest_embedded"]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # it has been imported before
+    # pytest rewrites the modules of whoever brings a plugin, and would find them before _Finder
+    options += ["--assert=plain"]
     status = pytest.main([*options, *tests])
     sys.stdout.flush()
     os._exit(int(status))

@@ -523,7 +523,7 @@ class SimulatedDevice:
 
     def info(self) -> Any:
         hash = qfile.graph_hash(self.lowered.graph)
-        return SimpleNamespace(model="small", hash=hash, ops=len(self.lowered.ops))
+        return SimpleNamespace(model="small", hash=hash, ops=len(self.lowered.ops), models=())
 
     def encode(self, x: Any) -> bytes:
         return bytes(x.tobytes())

@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[QGraph, str]] = {
     "mean, negative axis": (graph(Mean((-1,)), Y, X), "has no axis -1"),
     "mean of too many": (
         graph(Mean((0,)), with_shape((1,)), tensor("x", (2**23 + 1, 1))),
-        "8,388,609 elements, more than",
+        "8,388,609 elements at once, more than 8,388,608",
     ),
     "mean, dims": (graph(Mean((1,), True), with_shape((4, 2)), X), r"yields shape \(4, 1, 2\)"),
     "concat of nothing": (

@@ -190,9 +190,11 @@ def _mean(walk: Walk, args: Arguments, node: fx.Node) -> str:
     shape, what = walk.shapes[source], operator_name(node)
     numbers = args.get("dim")
     numbers = [numbers] if isinstance(numbers, int) else numbers
+    if not numbers and walk.whole:
+        numbers = list(range(1, len(shape) + 1))
     if not numbers:
         walk.refuse(f"a {what} over everything", "Name the axes: x.mean((2, 3)).")
     axes = tuple(sorted({walk.axis(number, len(shape), f"a {what}") for number in numbers}))
-    keep = bool(args["keepdim"])
+    keep = bool(args.get("keepdim"))
     op = Mean(axes, keep) if what == "mean" else Reduce("sum", axes, keep)
     return walk.emit(op, (source,), walk.batchless(node))

@@ -2,6 +2,12 @@
  * blocks is computed in a row of its own. */
 #include "parts.h"
 
+#if defined(__GNUC__)
+#define NOINLINE __attribute__((noinline)) /* three times inlined it takes the stack of all */
+#else
+#define NOINLINE
+#endif
+
 /* Scratch is given out in whole pieces of this many bytes. */
 static uint32_t rounded(uint32_t size) {
     return (size + 15u) & ~15u;
@@ -14,8 +20,8 @@ typedef uint32_t
     word;
 
 /* `count` runs of n bytes. */
-static void copy_runs(int8_t *out, uint32_t out_step, const int8_t *in, uint32_t in_step,
-                      uint32_t n, uint32_t count) {
+NOINLINE static void copy_runs(int8_t *out, uint32_t out_step, const int8_t *in, uint32_t in_step,
+                               uint32_t n, uint32_t count) {
     const uintptr_t together = (uintptr_t)in | (uintptr_t)out | in_step | out_step | n;
     for (; count > 0; count--, in += in_step, out += out_step) {
         if (together % 4 == 0) {
