@@ -27,7 +27,7 @@ from nanotool.backends import tflite as writer
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import convert, file
 from nanotool.frontends.tflite.importers import IMPORTERS
-from nanotool.frontends.tflite.instead import INSTEAD
+from nanotool.frontends.tflite.instead import INSTEAD, way_out
 from nanotool.ir import Conv2D, Dense, QGraph, Quantize, Reshape, Slice, Unary
 from nanotool.simulate import simulate
 
@@ -153,11 +153,12 @@ def _convert(net: Net, inputs: Sequence[int], outputs: Sequence[int]) -> QGraph:
 
 
 def _refused(net: Net, inputs: Sequence[int], outputs: Sequence[int]) -> str:
-    """The message with which the file is refused; it names the operator and carries a way out."""
+    """The message with which the file is refused; it names the operator and carries a way out. It
+    is short but for the list of the known operators."""
     with pytest.raises((InvalidModel, UnsupportedOp)) as caught:
         _convert(net, inputs, outputs)
     assert caught.value.hint
-    assert len(str(caught.value)) < 640
+    assert len(str(caught.value).replace(way_out("NONE OF THEM"), "")) < 320
     return str(caught.value)
 
 

@@ -313,6 +313,32 @@ def _binary(opcode: str, *, same: bool = False) -> Case:
     return case
 
 
+def quotient(net: Net) -> tuple[int, int]:
+    """By constants other than 0, or by what a maximum keeps above it: by 0 TFLite Micro shifts by
+    32 bits, as it does where the scales' ratio is below 64."""
+    source, height, width, depth = _image(net)
+    full = (1, height, width, depth)
+    zero_point = net.between(-128, 126)
+    divisor_scale, ratio = net.scale(), 70 * 10 ** net.rng.uniform(0, 1)
+    given = quantization(divisor_scale, zero_points=(zero_point,))
+    if net.chance():
+        dividend = source
+        data = net.rng.integers(-128, 127, net.pick(full, (depth,), (1, 1, 1, depth), (), (1,)))
+        divisor = net.constant((data + (data >= zero_point)).astype(np.int8), Quantization=given)
+    else:
+        wide, divisor = (net.tensor(full, Quantization=given) for _ in range(2))
+        least = net.constant(
+            np.array(net.between(zero_point + 1, 127), np.int8), Quantization=given
+        )
+        dividend = net.pick(source, net.operand((depth,)))
+        net.add("QUANTIZE", [source], [wide])
+        net.add("MAXIMUM", [wide, least], [divisor])
+    (dividend_scale,) = net.tensors[dividend][1]["Quantization"][1][SCALE_FIELDS[0]]
+    target = net.tensor(full, scale=float(dividend_scale) / (divisor_scale * ratio))
+    net.add("DIV", [dividend, divisor], [target], FusedActivationFunction=net.pick(*ACTIVATIONS))
+    return source, target
+
+
 def residual(net: Net) -> tuple[int, int]:
     """Two branches with scales of their own, and what they share."""
     source, height, width, depth = _image(net)
@@ -624,6 +650,7 @@ CASES: dict[str, Case] = {
     "CONV_2D dilated": dilated_conv2d,
     "DEPTHWISE_CONV_2D": depthwise_conv2d,
     "DEQUANTIZE": to_float,
+    "DIV": quotient,
     "ELU": unary_case("ELU"),
     "EXPAND_DIMS": expand_dims,
     "FULLY_CONNECTED": fully_connected,
