@@ -52,7 +52,7 @@ BASIC = (
     *("unary", "softmax", "reshape", "transpose"),
 )
 KINDS = ALL  # by default
-_OFTEN = {"conv2d": 3, "dense": 3, "unary": 4, "binary": 3, "fork": 4}
+_OFTEN = {"conv2d": 3, "conv_transpose2d": 2, "dense": 3, "unary": 4, "binary": 3, "fork": 4}
 _SPATIAL = {
     *("conv2d", "depthwise_conv2d", "conv_transpose2d"),
     *("max_pool", "average_pool", "resize"),

@@ -12,6 +12,7 @@ from nanotool.ir import (
     ArgMax,
     Binary,
     Concat,
+    MatMul,
     PRelu,
     QTensor,
     Quantize,
@@ -119,6 +120,43 @@ def _prelu(b: Builder) -> bool:
     return _undone_unless(b, make)
 
 
+def _matmul(b: Builder) -> bool:
+    """The end times something, or something times the end: a constant, or a tensor that fits, which
+    may be the end itself."""
+    shape = b.tensor.shape
+    if len(shape) < 2:
+        return False
+    op, first = MatMul(b.chance(0.4), b.chance(0.4)), b.chance(0.5)
+    turned, other = (op.adj_x, op.adj_y) if first else (op.adj_y, op.adj_x)
+    ours = -2 if turned == first else -1  # the axis of the end that is summed over
+    theirs = -1 if other == first else -2
+
+    def fits(name: str) -> bool:
+        one = b.tensors[name]
+        return (
+            (one.dtype, len(one.shape)) == ("int8", len(shape))
+            and one.shape[theirs] == shape[ours]
+            and _broadcast(one.shape[:-2], shape[:-2]) is not None
+        )
+
+    def make(b: Builder) -> bool:
+        earlier = sorted(filter(fits, b.tensors))
+        if earlier and b.chance(0.6):
+            name = str(b.rng.choice(earlier))
+        else:
+            sizes = [*(1 if b.chance(0.3) else n for n in shape[:-2]), *[b.between(1, 8)] * 2]
+            sizes[theirs] = shape[ours]
+            name = b.constant(tuple(sizes), b.scale(), b.zero_point())
+        inputs = (b.end, name) if first else (name, b.end)
+        x, y = (b.real(one) for one in inputs)
+        with np.errstate(all="ignore"):
+            real = (x.swapaxes(-1, -2) if op.adj_x else x) @ (y.swapaxes(-1, -2) if op.adj_y else y)
+        target = b.fitting(real, real.shape[1:])
+        return b.plain(op, target, b.clamp(target), inputs)
+
+    return _undone_unless(b, make)
+
+
 def _concat_of(b: Builder, names: list[str], axis: int) -> bool:
     """The tensors one behind the other, brought to the quantization of the first."""
     like = b.tensors[names[0]]
@@ -211,6 +249,7 @@ JOINS: dict[str, Callable[[Builder], bool]] = {
     "binary": _binary,
     "prelu": _prelu,
     "concat": _concat,
+    "matmul": _matmul,
     "fork": _fork,
 }
 

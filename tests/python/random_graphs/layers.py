@@ -14,8 +14,11 @@ from nanotool.ir import (
     ConvTranspose2D,
     CumSum,
     Dense,
+    Gather,
+    GroupNorm,
     Int8Array,
     Int32Array,
+    LayerNorm,
     LogSoftmax,
     MaxPool2D,
     Mean,
@@ -24,11 +27,13 @@ from nanotool.ir import (
     QOp,
     QTensor,
     Quantize,
+    Reduce,
     Reshape,
     Resize,
     Shape,
     Slice,
     Softmax,
+    Table,
     Transpose,
     Unary,
     Window,
@@ -211,19 +216,66 @@ def _average_pool(b: Builder) -> bool:
     return _pool(b, AveragePool2D)
 
 
-def _mean(b: Builder) -> bool:
+def _reduced(b: Builder) -> tuple[tuple[int, ...], bool, Shape]:
+    """Some axes, whether they are kept as 1, and what is left."""
     shape = b.tensor.shape
-    if not shape:
-        return False
     count = b.between(1, len(shape))
     axes = tuple(sorted(int(axis) for axis in b.rng.permutation(len(shape))[:count]))
     keep = b.chance(0.5)
-    kept = tuple(
-        1 if axis in axes else n for axis, n in enumerate(shape) if keep or axis not in axes
-    )
-    real = b.real(b.end).mean(axis=tuple(1 + axis for axis in axes))
-    target = b.fitting(real, kept)
+    kept = (1 if axis in axes else n for axis, n in enumerate(shape) if keep or axis not in axes)
+    return axes, keep, tuple(kept)
+
+
+def _mean(b: Builder) -> bool:
+    if not b.tensor.shape:
+        return False
+    axes, keep, shape = _reduced(b)
+    target = b.fitting(b.real(b.end).mean(axis=tuple(1 + axis for axis in axes)), shape)
     return b.plain(Mean(axes, keep), target, b.clamp(target))
+
+
+def _reduce(b: Builder) -> bool:
+    if not b.tensor.shape:
+        return False
+    axes, keep, shape = _reduced(b)
+    function = str(b.rng.choice(["sum", "max", "min"]))
+    target = b.same_quantization(shape)
+    if function == "sum":
+        target = b.fitting(b.real(b.end).sum(axis=tuple(1 + axis for axis in axes)), shape)
+    return b.plain(Reduce(function, axes, keep), target, b.clamp(target))
+
+
+def _norm(b: Builder, op: LayerNorm | GroupNorm) -> bool:
+    """Normalized elements are hardly ever above 3."""
+    if b.tflite:
+        return False
+    channels = b.tensor.shape[-1]
+    weight = _weights(b, (channels,))
+    scales = b.rng.uniform(0.5, 2, channels if b.chance(0.7) else 1) * 10.0 ** b.rng.uniform(-4, -1)
+    bias: Int32Array | None = None
+    if b.chance(0.8):
+        width = round(127 / numerics.NORMALIZED_SCALE)
+        bias = b.rng.integers(-width, width + 1, channels).astype(np.int32)
+    scale = 3 * float(scales.mean()) * 2.0 ** b.rng.uniform(-1, 1)
+    target = QTensor(b.next_name(), b.tensor.shape, scale, b.zero_point())
+    fields = (weight, scales.astype(np.float32), bias, b.clamp(target))
+    return b.append(QOp(target.name, op, (b.end,), *fields), target)
+
+
+def _epsilon(b: Builder) -> float:
+    return float(b.rng.choice([0, 1e-5, 1e-5, 1.0]))
+
+
+def _layer_norm(b: Builder) -> bool:
+    return bool(b.tensor.shape) and _norm(b, LayerNorm(_epsilon(b), b.chance(0.7)))
+
+
+def _group_norm(b: Builder) -> bool:
+    if len(b.tensor.shape) != 3:
+        return False
+    channels = b.tensor.shape[2]
+    groups = int(b.rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
+    return _norm(b, GroupNorm(groups, _epsilon(b)))
 
 
 def _unary(b: Builder) -> bool:
@@ -249,6 +301,16 @@ def _unary(b: Builder) -> bool:
     if b.tflite and not _defined(function, source.scale, target.scale):
         return False
     return b.plain(Unary(function), target, clamp)
+
+
+def _table(b: Builder) -> bool:
+    """A function without a name: any values, or a curve with a step."""
+    entries = b.rng.integers(-128, 128, 256)
+    if b.chance(0.5):
+        entries = np.roll(np.sort(entries), b.between(0, 255))
+    target = QTensor(b.next_name(), b.tensor.shape, b.scale(), b.zero_point())
+    op = Table("own", tuple(int(entry) for entry in entries))
+    return b.plain(op, target, b.clamp(target) if b.chance(0.3) else FULL)
 
 
 def _defined(function: str, source: float, target: float) -> bool:
@@ -325,6 +387,16 @@ def _slice(b: Builder) -> bool:
     return b.plain(Slice(begin, stride), b.same_quantization(count))
 
 
+def _gather(b: Builder) -> bool:
+    shape = b.tensor.shape
+    if not shape:
+        return False
+    axis = b.between(0, len(shape) - 1)
+    indices = tuple(int(i) for i in b.rng.integers(0, shape[axis], b.between(1, shape[axis] + 2)))
+    taken = (*shape[:axis], len(indices), *shape[axis + 1 :])
+    return b.plain(Gather(axis, indices), b.same_quantization(taken))
+
+
 def _pad(b: Builder) -> bool:
     shape = b.tensor.shape
     before, after = (
@@ -379,4 +451,9 @@ PLAIN: dict[str, Callable[[Builder], bool]] = {
     "pad": _pad,
     "resize": _resize,
     "quantize": _requantize,
+    "reduce": _reduce,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "table": _table,
+    "gather": _gather,
 }
