@@ -20,7 +20,7 @@ import pytest
 import tflite
 from hypothesis import given
 from hypothesis import strategies as st
-from random_graphs import ALL, BASIC, examples, graphs, random_graph, random_inputs
+from random_graphs import ALL, BASIC, TFLITE, examples, graphs, random_graph, random_inputs
 
 from nanotool import numerics, validate
 from nanotool.backends import tflite as backend
@@ -62,7 +62,7 @@ def assert_equal_to_tflm(graph: QGraph, x: Int8Array) -> None:
 # --- Against TFLite Micro -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "fork"])
+@pytest.mark.parametrize("kind", [kind for kind in TFLITE if kind != "fork"])
 def test_every_kernel(kind: str) -> None:
     @examples(150)
     @given(graphs((kind,), 1, tflite=True), st.integers(0, 2**16))

@@ -37,6 +37,7 @@ __all__ = [
     "KINDS",
     "MAX_TENSOR",
     "MAX_WEIGHTS",
+    "TFLITE",
     "examples",
     "graphs",
     "random_graph",
@@ -52,6 +53,7 @@ BASIC = (
     *("unary", "softmax", "reshape", "transpose"),
 )
 KINDS = ALL  # by default
+TFLITE = tuple(kind for kind in ALL if kind not in {"layer_norm", "group_norm"})  # can express
 _OFTEN = {"conv2d": 3, "conv_transpose2d": 2, "dense": 3, "unary": 4, "binary": 3, "fork": 4}
 _SPATIAL = {
     *("conv2d", "depthwise_conv2d", "conv_transpose2d"),
