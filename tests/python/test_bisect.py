@@ -116,7 +116,7 @@ def test_a_cut_graph_holds_what_it_needs_and_no_more() -> None:
         for op in graph.ops:
             part = bisect.before(graph, op.name)
             assert set(part.tensors) == {
-                *(part.input,), *part.constants, *(one.name for one in part.ops)
+                *part.inputs, *part.constants, *(one.name for one in part.ops)
             }  # fmt: skip
             assert part.ops[-1] is op
         assert np.array_equal(simulate(bisect.before(graph, graph.output), x), simulate(graph, x))
