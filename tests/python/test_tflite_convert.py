@@ -133,7 +133,12 @@ def test_layers_keep_their_names() -> None:
 def test_what_our_writer_made_comes_back(seed: int) -> None:
     graph = random_graph(seed, tflite=True)
     model = file.read(writer.write(graph))
-    if any(operator.code.name == "CAST" for operator in model.operators):
+    written = {operator.code.name for operator in model.operators}
+    if "BATCH_MATMUL" in written:  # of two activations: written, and not read yet
+        with pytest.raises(UnsupportedOp, match="BATCH_MATMUL"):
+            convert.convert(model)
+        return
+    if written & {"CAST", "GATHER"}:
         with pytest.raises(UnsupportedOp, match=r"use the \.nano file"):
             convert.convert(model)
         return
