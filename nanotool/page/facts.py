@@ -131,7 +131,6 @@ def _stream(graph: QGraph, stream: StreamRule) -> dict[str, Any]:
         "frames": frames_of(graph),
         "seconds": float(step_seconds(stream)),  # from one step of the model to the next
         "window": stream.rule.window,
-        "vote": stream.rule.vote,
         "classes": [
             {"index": rule.index, "threshold": rule.threshold, "sum": whole.threshold}
             for rule, whole in zip(stream.rule.classes, class_integers(graph), strict=True)

@@ -27,7 +27,7 @@ class ListenCard {
   begin() {
     this.stopMicrophone();
     this.model.forget();
-    Object.assign(this, { frames: [], sums: [], scores: [], made: [], steps: 0 });
+    Object.assign(this, { frames: [], sums: [], made: [], steps: 0 });
     this.said.replaceChildren(make("li", { class: "dim" }, "none yet"));
     this.draw();
   }
@@ -45,20 +45,11 @@ class ListenCard {
 
   step(count) {
     const result = this.model.result(0);
-    const [output] = result.outputs, [tensor] = this.model.facts.outputs;
-    this.scores.push(this.rule.classes.map(({ index }) => this.score(output, index, tensor)));
-    if (this.scores.length > this.rule.window) this.scores.shift();
-    const sums = this.rule.classes.map((_, place) => this.scores.reduce((sum, row) => sum + row[place], 0));
-    this.sums.push(sums);
+    this.sums.push(this.model.sums());
     if (this.sums.length > PICTURE_FRAMES) this.sums.shift();
     this.steps++;
     for (const decision of this.model.decisions(count)) this.decide(decision);
     this.newest = result;
-  }
-
-  score(output, index, tensor) {
-    if (!this.rule.vote) return output[index] - tensor.zero;
-    return output.every((value, other) => value < output[index] || (value === output[index] && other >= index)) ? 1 : 0;
   }
 
   decide({ step, index, sum }) {
@@ -80,8 +71,7 @@ class ListenCard {
   draw() {
     const { features, classes } = this.rule;
     const values = new Float32Array(features * PICTURE_FRAMES);
-    const [, high] = this.frames.length ? extremes(this.frames.flatMap((frame) => Array.from(frame))) : [0, 1];
-    const low = this.frames.length ? extremes(this.frames.flatMap((frame) => Array.from(frame)))[0] : 0;
+    const [low, high] = this.frames.length ? extremes(this.frames.flatMap((frame) => Array.from(frame))) : [0, 1];
     values.fill(low);
     this.frames.forEach((frame, index) => {
       const column = PICTURE_FRAMES - this.frames.length + index;

@@ -110,6 +110,12 @@ class Model {
     }
   }
 
+  /** What the rule compared in the newest step, one a class. */
+  sums() {
+    const count = this.facts.stream.classes.length;
+    return Array.from(new Int32Array(this.c.memory.buffer, this.c.sums(), count));
+  }
+
   /** The newest step's `count` decisions: {step, index, sum}. */
   decisions(count) {
     const view = new DataView(this.c.memory.buffer, this.c.decisions(), 12 * count);

@@ -61,9 +61,13 @@ EXPORT(feed) void feed(uint32_t n) {
     nano_stream_feed(&stream, sound, n);
 }
 
-/* The newest frame's features, and the newest step's decisions. */
+/* The newest frame's features; the newest step's sums, one a class of the rule, and decisions. */
 EXPORT(frame) const uint16_t *frame(void) {
     return stream.frame;
+}
+
+EXPORT(sums) const int32_t *sums(void) {
+    return stream.decider.sums;
 }
 
 EXPORT(decisions) const nano_decision *decisions(void) {

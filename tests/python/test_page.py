@@ -37,6 +37,7 @@ from nanotool.page.facts import input_kind
 from nanotool.page.serve import PageServer
 from nanotool.page.wasm import compile_model
 from nanotool.pipeline import prepare
+from nanotool.sensing.rule import stream_of
 from nanotool.sensing.stream import Stream
 from nanotool.simulate import simulate, simulate_steps
 from nanotool.sources import default_model_dir
@@ -283,6 +284,10 @@ def test_a_wake_word_is_heard(page: Page, tmp_path: Path) -> None:
     assert ear["steps"] == len(heard.outputs)
     assert [d["step"] for d in ear["made"]] == [d.step for d in heard.decisions]
     assert [d["sum"] for d in ear["made"]] == [d.sum for d in heard.decisions]
+    shown = page.evaluate("window.page.ear.sums.map(([sum]) => sum)")
+    scores = heard.outputs.reshape(-1).astype(int) - graph.output_tensor.zero_point
+    window = stream_of(graph).rule.window
+    assert shown[-50:] == [int(scores[: n + 1][-window:].sum()) for n in range(len(scores))][-50:]
     last = zlib.crc32(heard.outputs[-1].tobytes())
     page.wait_for_function(f"document.getElementById('crc').textContent === '{last:08x}'")
 
