@@ -16,6 +16,7 @@ from nanotool.boards import Board
 from nanotool.build import BuildResult
 from nanotool.datasets import Dataset
 from nanotool.run import RunResult
+from nanotool.scores import confusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,8 @@ class Outcome:
     def confusion(self) -> NDArray[np.int64]:
         """[true class, int8 answer]: how many test samples, over all folds."""
         count = len(self.folds[0].data.labels)
-        table = np.zeros((count, count), np.int64)
-        for fold in self.folds:
-            np.add.at(table, (fold.data.test_y, fold.int8_answers), 1)
-        return table
+        folds = [confusion(f.data.test_y, f.int8_answers, count) for f in self.folds]
+        return np.asarray(np.sum(folds, axis=0), np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """The figures, for bench/tasks."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from examples.show import confusion_svg
+from nanotool.scores import confusion
 
 if TYPE_CHECKING:
-    from examples.transfer import Draw, Outcome
+    from examples.transfer import Outcome
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -35,6 +35,7 @@ def render(outcome: Outcome) -> str:
         for b in outcome.boards
     )
     last = outcome.of(outcome.trials()[-1])[0]
+    matrix = confusion(outcome.lab.data.test_y, last.answers, 10)
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>8 and 9 on the board</title>"
         f"<style>{STYLE}</style><h1>8 and 9, learned on the board</h1>"
@@ -44,15 +45,8 @@ def render(outcome: Outcome) -> str:
         f"buffer, a class<th>draws<th>new right<th>points lost on the old</tr>{rows}</table>"
         f"<ul>{boards}</ul><h2>While it rehearses</h2>{curve_svg(outcome)}"
         f"<h2>Confusion matrix: {last.trial.samples} samples a class, one draw</h2>"
-        f"{confusion_svg(confusion(outcome, last), tuple(map(str, range(10))))}</html>\n"
+        f"{confusion_svg(matrix, tuple(map(str, range(10))))}</html>\n"
     )
-
-
-def confusion(outcome: Outcome, draw: Draw) -> NDArray[np.int64]:
-    """[truth, answer] counts over the test part."""
-    matrix = np.zeros((10, 10), np.int64)
-    np.add.at(matrix, (outcome.lab.data.test_y, draw.answers), 1)
-    return matrix
 
 
 def curve_svg(outcome: Outcome) -> str:

@@ -92,10 +92,15 @@ def scores(outputs: NDArray[Any], labels: Any, names: Sequence[str] = ()) -> Sco
     truth = _checked(labels, len(rows), rows.shape[1])
     answers = (rows[:, 0] > 0).astype(int) if rows.shape[1] == 1 else rows.argmax(axis=1)
     classes = max(2, rows.shape[1])
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (truth, answers), 1)
     named = tuple(names) if len(names) == classes else tuple(map(str, range(classes)))
-    return Scores(confusion, named)
+    return Scores(confusion(truth, answers, classes), named)
+
+
+def confusion(truth: Any, answers: Any, classes: int) -> NDArray[np.int64]:
+    """[true class, answer]: how many samples; both are classes from 0."""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (truth, answers), 1)
+    return table
 
 
 def check_labels(graph: QGraph, labels: Any, count: int) -> None:
