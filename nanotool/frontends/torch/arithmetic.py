@@ -40,17 +40,21 @@ def scaled(walk: Walk, source: str, factor: float) -> str:
     return affine(walk, source, factor, 0.0)
 
 
+def fixed_values(walk: Walk, argument: Any) -> NDArray[np.float64] | None:
+    """A number's value, or a constant tensor's; None for what depends on the batch."""
+    value = walk.values.get(argument) if isinstance(argument, fx.Node) else argument
+    if isinstance(value, torch.Tensor):
+        return np.asarray(value.detach().to("cpu", torch.float64).numpy())
+    return np.array(float(value)) if isinstance(value, (int, float)) else None
+
+
 def _constant(walk: Walk, argument: Any, rank: int) -> NDArray[np.float64] | None:
     """An operand that is a number or a constant, without batch and with ``rank`` axes; None for
     an activation."""
     if walk.is_activation(argument):
         return None
-    value = walk.values.get(argument) if isinstance(argument, fx.Node) else argument
-    if isinstance(value, torch.Tensor):
-        array = value.detach().to("cpu", torch.float64).numpy()
-    elif isinstance(value, (int, float)):
-        array = np.array(float(value))
-    else:
+    array = fixed_values(walk, argument)
+    if array is None:
         walk.refuse("arithmetic with a number that depends on the batch", "Use a fixed number.")
     walk.check_finite(array, "constant")
     array = array.reshape(*(1,) * (rank + 1 - array.ndim), *array.shape)

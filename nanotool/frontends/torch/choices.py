@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import fx
 
-from nanotool.frontends.torch.arithmetic import affine, weighted_sum
+from nanotool.frontends.torch.arithmetic import affine, fixed_values, weighted_sum
 from nanotool.frontends.torch.functions import TorchFunction, table_of_one
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Walk, handles
@@ -120,12 +120,8 @@ def _mask(walk: Walk, argument: Any, rank: int) -> NDArray[np.float64]:
 
 def _values(walk: Walk, argument: Any, rank: int) -> NDArray[np.float64]:
     """A constant without batch, of ``rank`` axes or of none, infinities `HIDDEN`."""
-    value = walk.values.get(argument) if isinstance(argument, fx.Node) else argument
-    if isinstance(value, torch.Tensor):
-        array = value.detach().to("cpu", torch.float64).numpy()
-    elif isinstance(value, (int, float)):
-        array = np.array(float(value))
-    else:
+    array = fixed_values(walk, argument)
+    if array is None:
         walk.refuse("a choice by what depends on the batch", "Use fixed numbers.")
     array = finite(array)
     if array.ndim == 0:
