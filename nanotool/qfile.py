@@ -26,7 +26,7 @@ import json
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, get_type_hints
 
@@ -98,9 +98,9 @@ def load(path: Path | str) -> QGraph:
 
 
 def graph_hash(graph: QGraph) -> str:
-    """16 hex digits that identify what ``graph`` computes: SHA-256 over its canonical bytes without
-    name, labels, quality, trials, samples, source and stream."""
-    header, arrays = _pack(replace(graph, stream=None), identity=True)
+    """16 hex digits that identify what ``graph`` computes, its stream included: SHA-256 over its
+    canonical bytes without name, labels, quality, trials, samples and source."""
+    header, arrays = _pack(graph, identity=True)
     return hashlib.sha256(header + arrays).hexdigest()[:16]
 
 
@@ -164,7 +164,8 @@ class _Writer:
 
 
 def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
-    """(header, arrays); with ``identity`` only what matters to the result of an inference."""
+    """(header, arrays); with ``identity`` only what matters to the result of an inference or a
+    stream."""
     writer = _Writer()
     simple = _version(graph) == SIMPLE
     # float.hex() is exact and the same everywhere, unlike a decimal.
@@ -189,6 +190,8 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
         header["constants"] = [
             [name, writer.array(data)] for name, data in sorted(graph.constants.items())
         ]
+    if graph.stream is not None:
+        header["stream"] = _described(graph.stream)
     if not identity:
         header |= {
             "name": graph.name,
@@ -211,8 +214,6 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
             ]
         if graph.output_names:
             header["output_names"] = list(graph.output_names)
-        if graph.stream is not None:
-            header["stream"] = _described(graph.stream)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode(), b"".join(writer.chunks)
 

@@ -83,7 +83,24 @@ def test_any_rule_in_c_and_numpy(
     assert_equal(c.feed(sound), whole)
     content = qfile.to_bytes(graph)
     assert qfile.from_bytes(content).stream == graph.stream
-    assert qfile.graph_hash(graph) == qfile.graph_hash(replace(graph, stream=None))
+
+
+def test_the_hash_is_of_the_stream_too() -> None:
+    """A board with another rule, scaling or front end is another board."""
+    graph = listener(Rule((one_class(5.0),)))
+    stream = graph.stream
+    assert stream is not None
+    others = [
+        replace(stream, hop=1),
+        replace(stream, scaling=Scaling(3, -500, 8)),
+        replace(stream, rule=replace(stream.rule, window=2)),
+        replace(stream, front_end=replace(EARS, lower_hz=200.0)),
+        replace(stream, front_end=MEL_EARS),
+        None,
+    ]
+    graphs = [graph, *(replace(graph, stream=other) for other in others)]
+    assert len({qfile.graph_hash(one) for one in graphs}) == len(graphs)
+    assert qfile.graph_hash(qfile.from_bytes(qfile.to_bytes(graph))) == qfile.graph_hash(graph)
 
 
 def decisions(rule: Rule, scores: list[list[int]]) -> list[tuple[int, int]]:
