@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import gc
 import itertools
+import logging
+import os
 import random
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -215,7 +219,19 @@ RANDOM = {
 }
 ANSWERS = {
     "iterator": lambda m, x: x + next(m.numbers),
-    "clock": lambda m, x: x + time.perf_counter() % 1,
+    "address": lambda m, x: x + id(x + 1) % 4096,
+}
+OUTSIDE: dict[str, Any] = {  # small changes of large numbers, or none that two calls could show
+    "time.time": lambda m, x: x * time.time(),
+    "time.perf_counter": lambda m, x: x + time.perf_counter() % 1,
+    "time.localtime": lambda m, x: x * time.localtime().tm_hour,
+    "datetime.date.today": lambda m, x: x * datetime.date.today().day,
+    "datetime.datetime.now": lambda m, x: x * datetime.datetime.now().hour,
+    "os.environ": lambda m, x: x * len(os.getenv("HOME", "")),
+    "os.stat": lambda m, x: x * (2 if Path(__file__).exists() else 1),
+    "open": lambda m, x: x * len(Path(__file__).read_text()),
+    "torch.load": lambda m, x: x * torch.load(m.file),
+    "os.getpid": lambda m, x: x * os.getpid(),
 }
 WRITES = {
     "state": _attribute,
@@ -314,6 +330,24 @@ def test_a_random_forward_is_refused_with_its_line(name: str) -> None:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_that_differ_are_refused(name: str) -> None:
     assert "differently" in refused(Kept(ANSWERS[name])).message
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_is_read_outside_is_refused_with_its_line(name: str, tmp_path: Path) -> None:
+    model: Any = Kept(OUTSIDE[name])
+    model.file = str(tmp_path / "gain.pt")
+    torch.save(torch.ones(4), model.file)
+    error = refused(model)
+    assert f": {name} (test_effects.py, line" in error.message
+    assert "give it as an input" in error.hint
+
+
+def test_a_forward_may_log() -> None:
+    def forward(m: Any, x: torch.Tensor) -> Any:
+        logging.getLogger("test").error("a record holds its time")
+        return m.linear(x)
+
+    capture(Kept(forward), torch.randn(8, 4))
 
 
 def test_the_module_and_the_line_are_named() -> None:

@@ -2,8 +2,9 @@
 
 The forward is run on a copy of the module, operator by operator and with a look at all that it can
 reach before and behind. Found are writes into buffers, parameters, attributes, lists, globals,
-closures and the input; random operators and generators; and, whatever the cause, answers that
-differ between two calls with the same input. The user's module stays as it was, and so does all
+closures and the input; random operators and generators; what is read outside of the program (clock,
+environment, files); and, whatever the cause, answers that differ between two calls with the same
+input. The user's module stays as it was, and so does all
 that its code can reach: `apart` puts it back.
 """
 
@@ -21,12 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from nanotool.errors import NanoError, UnsupportedOp
+from nanotool.frontends.torch import outside
 from nanotool.frontends.torch.ends import Call, call_of, is_tensor
 from nanotool.frontends.torch.fx_nodes import (
     Arguments,
@@ -38,6 +41,7 @@ from nanotool.frontends.torch.snapshot import Cell, Snapshot, storage
 
 SAME = 1e-6  # of the largest output, between two calls
 TORCH = str(Path(torch.__file__).parent)
+NUMPY = str(Path(np.__file__).parent)
 OURS = str(Path(__file__).parent)
 STANDARD = str(Path(contextlib.__file__).parent)
 # Their running statistics are marked as written, also where `training` is off.
@@ -61,8 +65,9 @@ class Place:
 class Effect:
     """One thing that the forward does besides computing its result."""
 
-    kind: str  # "random", "input", "answer", or what is written: "buffer", "parameter", ...
-    name: str  # of what is written, "cell.past"; of the random operator
+    # "random", "input", "answer", one of `outside.KINDS`, or what is written: "buffer", ...
+    kind: str
+    name: str  # of what is written, "cell.past"; of the random operator; of what is called
     place: Place
     once: bool = False  # the first call does it, a second one does not
 
@@ -112,6 +117,8 @@ def watch(model: nn.Module, given: Mapping[str, Any]) -> Watched:
         between = Snapshot(model, call.tensors)
         repeated = _run(model, call, second)
         lasting = _found(second, between)
+        for key in [key for key in found if key[0] in outside.KINDS and key not in lasting]:
+            del found[key]  # something was made ready, once
     finally:
         second.restore()
         first.restore()
@@ -141,32 +148,40 @@ def refuse(name: str, effects: tuple[Effect, ...]) -> NoReturn:
     raise UnsupportedOp(node, f"{_what(worst)}{also}{where}", _way_out(worst))
 
 
+_DOES = {  # what a forward does, by the kind of its effect; of others that is a variable
+    "random": "draws random numbers: {}",
+    "answer": "answers the same input differently, call by call,",
+    "input": "writes into its input",
+    "tensor": "writes into a tensor from outside",
+    **dict.fromkeys(("attribute", "buffer", "parameter", "module"), "writes the {kind} self.{}"),
+    **{kind: f"{verb}: {{}}" for kind, verb in outside.KINDS.items()},
+}
+
+
 def _what(effect: Effect) -> str:
-    match effect.kind:
-        case "random":
-            return f"a forward that draws random numbers: {effect.name}"
-        case "answer":
-            return "a forward that answers the same input differently, call by call,"
-        case "input":
-            return "a forward that writes into its input"
-        case "attribute" | "buffer" | "parameter" | "module":
-            return f"a forward that writes the {effect.kind} self.{effect.name}"
-        case "tensor":
-            return "a forward that writes into a tensor from outside"
-    return f"a forward that writes the {effect.kind} variable {effect.name}"
+    said = _DOES.get(effect.kind, "writes the {kind} variable {}")
+    return f"a forward that {said.format(effect.name, kind=effect.kind)}"
+
+
+_KNOWN_WAYS = {
+    "random": (
+        "Leave it out in eval mode (if self.training: ..., F.dropout(x, training="
+        "self.training)); what is drawn once and stays is a buffer, made in __init__."
+    ),
+    "answer": "Something that lasts from call to call is in it: compute from the input alone.",
+    "input": "Make a new tensor: x = x + 1 for x += 1, relu(x) for relu_(x), inplace=False.",
+    **dict.fromkeys(
+        outside.KINDS,
+        "What it says now would stay in the model for ever: give it as an input, or read it once, "
+        "in __init__.",
+    ),
+}
 
 
 def _way_out(effect: Effect) -> str:
     statistics = ("running_mean", "running_var", "num_batches_tracked")
-    if effect.kind == "random":
-        return (
-            "Leave it out in eval mode (if self.training: ..., F.dropout(x, training="
-            "self.training)); what is drawn once and stays is a buffer, made in __init__."
-        )
-    if effect.kind == "answer":
-        return "Something that lasts from call to call is in it: compute from the input alone."
-    if effect.kind == "input":
-        return "Make a new tensor: x = x + 1 for x += 1, relu(x) for relu_(x), inplace=False."
+    if effect.kind in _KNOWN_WAYS:
+        return _KNOWN_WAYS[effect.kind]
     if effect.name.endswith(statistics):
         return "Its batch norm trains in eval mode too: pass training=self.training to it."
     if effect.once:
@@ -308,8 +323,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kind, name = self.storages.get(key, ("tensor", ""))
             self._note(kind, name)
 
-    def _note(self, kind: str, name: str) -> None:
-        self.found.setdefault((kind, name), (_place(sys._getframe(1), self.paths), None))
+    def _note(self, kind: str, name: str, frame: types.FrameType | None = None) -> None:
+        place = _place(frame or sys._getframe(1), self.paths)
+        self.found.setdefault((kind, name), (place, None))
+
+    def listening(self) -> contextlib.AbstractContextManager[None]:
+        """Notes what is asked outside of the program, too."""
+        return outside.listening(self._note, _is_user, OURS)
 
     def restore(self) -> None:
         """Give foreign memory its values back."""
@@ -325,7 +345,7 @@ def _tensors(value: Any) -> list[torch.Tensor]:
 
 def _run(model: nn.Module, call: Call, recorder: _Recorder) -> tuple[torch.Tensor, ...]:
     try:
-        with recorder:
+        with recorder, recorder.listening():
             outputs = model(*call.args, **call.kwargs)
     except NanoError:
         raise
@@ -368,8 +388,8 @@ def _agree(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) ->
 
 
 def _is_user(file: str) -> bool:
-    """Whether a line is the user's: neither PyTorch's, nor the standard library's, nor ours."""
-    if file.startswith((TORCH, OURS, "<frozen")) or not file:
+    """Whether a line is the user's: not PyTorch's, NumPy's, the standard library's, nor ours."""
+    if file.startswith((TORCH, NUMPY, OURS, "<frozen")) or not file:
         return False
     return not file.startswith(STANDARD) or "site-packages" in file
 

@@ -1,0 +1,94 @@
+"""What a forward asks of the world around it: the clock, the environment, files, the process.
+
+None of it is there on a device; what it was at capture would stay in the model as a constant.
+Python tells of every call while a profile function is set, of built-in functions too.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+KINDS = {  # and what a forward does with it
+    "clock": "reads the clock",
+    "environment": "reads or sets the environment",
+    "file": "opens or looks for a file",
+    "process": "asks who runs it",
+}
+_CLOCKS = ("time", "perf_counter", "monotonic", "process_time", "thread_time")
+_BUILT_IN: dict[Any, tuple[str, str]] = {
+    **{getattr(time, f"{name}{ns}"): ("clock", f"time.{name}{ns}")
+       for name in _CLOCKS for ns in ("", "_ns")},
+    **{getattr(time, name): ("clock", f"time.{name}")
+       for name in ("localtime", "gmtime", "ctime", "strftime")},
+    **{getattr(os, name): ("file", f"os.{name}")
+       for name in ("open", "stat", "lstat", "listdir", "scandir")},
+    open: ("file", "open"),
+    np.fromfile: ("file", "numpy.fromfile"),
+    input: ("process", "input"),
+    os.getpid: ("process", "os.getpid"),
+    os.urandom: ("random", "os.urandom"),
+}  # fmt: skip
+_PYTHON: dict[types.CodeType, tuple[str, str]] = {
+    type(os.environ).__getitem__.__code__: ("environment", "os.environ"),
+    type(os.environ).__setitem__.__code__: ("environment", "os.environ"),
+    torch.load.__code__: ("file", "torch.load"),
+}
+_DATES = frozenset({"now", "utcnow", "today"})
+# They note the time and read sources on their own account.
+_APART = (os.path.dirname(logging.__file__), warnings.__file__, "<frozen importlib")  # noqa: PTH120
+
+
+@contextmanager
+def listening(
+    note: Callable[[str, str, types.FrameType], None], is_user: Callable[[str], bool], end: str
+) -> Iterator[None]:
+    """Call ``note`` with kind, name and frame of whatever the user's code (``is_user`` of a file)
+    asks from here on, itself or through libraries. What PyTorch asks, and frames of files whose
+    path begins with ``end``, are no one's business."""
+    stops = (os.path.dirname(torch.__file__), end, *_APART)  # noqa: PTH120
+
+    def asked_by_user(frame: types.FrameType | None) -> bool:
+        while frame is not None and not is_user(frame.f_code.co_filename):
+            if frame.f_code.co_filename.startswith(stops):
+                return False
+            frame = frame.f_back
+        return frame is not None
+
+    def look(frame: types.FrameType, event: str, argument: Any) -> None:
+        if event == "c_call":
+            found, asker = _built_in(argument), frame
+        elif event == "call" and frame.f_back is not None:
+            found, asker = _PYTHON.get(frame.f_code), frame.f_back
+        else:
+            return
+        if found is not None and asked_by_user(asker):
+            note(*found, asker)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def _built_in(called: Any) -> tuple[str, str] | None:
+    owner = getattr(called, "__self__", None)
+    if isinstance(owner, type):  # a class method
+        if called.__name__ in _DATES and issubclass(owner, datetime.date):
+            return "clock", f"{owner.__module__}.{owner.__name__}.{called.__name__}"
+        return None
+    # A method hashes its object, which may have no hash: a module's functions only.
+    return _BUILT_IN.get(called) if owner is None or isinstance(owner, types.ModuleType) else None
