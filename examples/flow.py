@@ -43,7 +43,7 @@ from nanotool.files import write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import Int8Array
 from nanotool.plan import svg
-from nanotool.report import collect, render, sample_rows, with_bench
+from nanotool.report import collect, link_to, render, sample_rows, with_bench
 from nanotool.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,7 +164,8 @@ def proven(task: Task, fold: FoldOutcome, samples: int, steps: Steps) -> list[Bo
 
 
 def write_report(outcome: Outcome) -> None:
-    """The confusion matrix, and one HTML page measured on the last board."""
+    """The confusion matrix, and one HTML page measured on the last board, with a link to the one in
+    which the model runs."""
     last, fold = outcome.boards[-1], outcome.folds[0]
     firmware = last.firmware
     picture = show.confusion_svg(outcome.confusion(), fold.data.labels)
@@ -185,6 +186,7 @@ def write_report(outcome: Outcome) -> None:
             [data.labels[int(y)] for y in data.test_y],
         ),
         pictures=(("Confusion matrix, test part, int8", picture),),
+        page=link_to(outcome.page, outcome.report) if isinstance(outcome.page, Path) else "",
     )
     write_atomic(outcome.report, render(page))
 
@@ -202,10 +204,11 @@ def perform(task: Task, settings: Settings, steps: Steps) -> Outcome:
         folds[0].model.export(folder(task) / task.name)
     boards = proven(task, folds[0], settings.samples, steps)
     outcome = Outcome(task, tuple(folds), tuple(boards), folder(task) / "report.html")
+    with steps.step("Page"):
+        outcome = replace(outcome, page=write_page(outcome))
     with steps.step("Confusion matrix, report"):
         write_report(outcome)
-    with steps.step("Page"):
-        return replace(outcome, page=write_page(outcome))
+    return outcome
 
 
 def write_page(outcome: Outcome) -> Path | str:

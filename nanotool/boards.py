@@ -119,6 +119,11 @@ class Board:
     # The same where PlatformIO's registry, and so ESP-IDF, is in reach; (): no other.
     registry_parts: tuple[Region, ...] = ()
 
+    @property
+    def esp_chip(self) -> str:
+        """The chip's name for ESP-IDF ("esp32s3"); "" where it is none of Espressif's."""
+        return self.firmware_name if self.firmware_name.startswith("esp") else ""
+
     def regions(self, *, registry: bool = False) -> tuple[Region, ...]:
         """What its linker script has to fill; () for a board whose memory is no limit.
         ``registry``: built with what PlatformIO's registry has, not with the stand-ins."""

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from nanotool import fit, mlperf, models, sources
+from nanotool import esp_image, fit, mlperf, models, sources
 from nanotool.backends import c
 from nanotool.boards import Board, check_flashable
 from nanotool.cache import cache_dir, is_sealed, locked, room, seal, unfailing
@@ -48,7 +48,6 @@ Echo: TypeAlias = Callable[[str], None]  # called with each line that PlatformIO
 _ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
 _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (the package|one of)"
 _PROGRAMS = ("firmware.elf", "program")  # PlatformIO's names of what it links
-_IMAGE = "firmware.bin"  # ... and of what it makes of that, for a flash
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
 _SOURCE_PARTS = (
     *("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline"),
@@ -264,7 +263,7 @@ def _fitting(order: _Order, project: Path, echo: Echo | None) -> tuple[Path, boo
 
 def _result(order: _Order, kept: Path, rebuilt: bool) -> BuildResult:
     """What the entry ``kept`` of the cache holds."""
-    program, image, linker_map = kept / "firmware.elf", kept / _IMAGE, kept / "firmware.map"
+    program, image, linker_map = kept / "firmware.elf", kept / esp_image.APP, kept / "firmware.map"
     return BuildResult(
         board=order.board,
         models=order.models,
@@ -473,7 +472,7 @@ def _compile(project: Path, board: Board, work: Path, weights: str, echo: Echo |
     power failure may have cut short."""
     built = work / "build" / board.env
     warm = built.is_dir()
-    for name in (*_PROGRAMS, _IMAGE):
+    for name in (*_PROGRAMS, esp_image.APP):
         (built / name).unlink(missing_ok=True)  # made again from objects, whatever is there
     try:
         _platformio(project, board, work, [], weights=weights, echo=echo)
@@ -635,8 +634,9 @@ def _keep(board: Board, work: Path, folder: Path) -> None:
         )
     with scratch(folder.parent, ".new-") as new:
         shutil.copy2(programs[0], new / "firmware.elf")
-        if (image := built / _IMAGE).is_file() and board.emulator.flash_size:
-            shutil.copy2(image, new / _IMAGE)
+        for name in esp_image.FILES if board.esp_chip else ():
+            if (built / name).is_file():
+                shutil.copy2(built / name, new / name)
         shutil.copytree(work / "model", new / "model")
         maps = sorted(built.glob("*.map"))
         if maps:

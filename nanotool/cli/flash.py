@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ from nanotool.cli.common import (
 EPILOG = examples(
     "nanotool flash digits.nano --board stm32",
     "nanotool flash digits.nano --board esp32 --port /dev/ttyUSB0",
+    "nanotool flash digits.nano --board esp32 --web -o flash.html",
 )
 
 
@@ -46,15 +48,43 @@ def command(
     weights: Weights = "",
     layers: TrainableLayers = "",
     head: HeadText = "",
+    web: Annotated[
+        bool,
+        typer.Option(
+            "--web", show_default=False,
+            help="Write a page instead, from which a browser flashes an ESP32 (Web Serial).",
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="PAGE.html", help="Where that page goes.", show_default=False
+        ),
+    ] = None,
 ) -> None:  # fmt: skip
-    """Write the firmware of a model, or of several, to the real board that is attached."""
+    """Write the firmware of a model, or of several, to the real board that is attached, or to a
+    page that anybody can flash an ESP32 from."""
     from nanotool.boards import check_flashable
     from nanotool.build import flash
+    from nanotool.files import write_atomic
+    from nanotool.page.flasher import check_web_flashable, render_flasher
 
-    check_flashable(find_board(board), port or "")
+    if web != (output is not None):
+        raise typer.BadParameter("--web and --output PAGE.html go together.")
+    if web and port:
+        raise typer.BadParameter("With --web, the browser asks for the port.")
+    if web:
+        check_web_flashable(find_board(board))
+    else:
+        check_flashable(find_board(board), port or "")
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
     built = build_firmware(models, board, optimize, task, weights, trainable)
+    if output is not None:
+        text = render_flasher(built)
+        write_atomic(output, text)
+        note(f"Wrote {output} ({len(text.encode()):,} B).")
+        return
     with status(f"Flashing {built.board.title} …") as show:
         flash(built, port or "", show)
     names = " or ".join(model.graph.name for model in built.models)

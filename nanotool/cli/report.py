@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,11 +25,16 @@ from nanotool.cli.common import (
     out,
     progress,
     serial_port,
+    status,
 )
+
+if TYPE_CHECKING:
+    from nanotool.ir import QGraph
+    from nanotool.report import ReportData
 
 EPILOG = examples(
     "nanotool report digits.nano -o report.html",
-    "nanotool report digits.nano --board stm32 -o report.html",
+    "nanotool report digits.nano --board stm32 -o report.html --page page.html",
     "nanotool report digits.nano --board esp32 --weights flash -o report.html",
 )
 
@@ -45,7 +51,14 @@ def command(
     rts: Rts = None,
     optimize: Goal = "balanced",
     weights: Weights = "",
-) -> None:
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--page", metavar="PAGE.html", show_default=False,
+            help="Write the page in which the model runs, too (`nanotool page`), and link to it.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """Write one HTML page about a model; with a board, measured on it.
 
     A board that is neither attached nor emulated here is not measured; its memory is told. So is
@@ -77,5 +90,20 @@ def command(
                 note(f"No emulator for {built.board.name} and no --port: nothing is measured.")
             if data.budgets:
                 out().print(budget_table(data.budgets))
+    if page is not None:
+        data = _with_page(data, graph, output, page)
     write_atomic(output, render(data))
     note(f"Wrote {output}.")
+
+
+def _with_page(data: ReportData, graph: QGraph, report: Path, page: Path) -> ReportData:
+    from nanotool.files import write_atomic
+    from nanotool.page import render
+    from nanotool.report import link_to
+
+    if page.resolve() == report.resolve():
+        raise typer.BadParameter("--page and --output are one file.")
+    with status("Compiling the model for browsers …"):
+        write_atomic(page, render(graph))
+    note(f"Wrote {page}.")
+    return replace(data, page=link_to(page, report))

@@ -7,6 +7,7 @@ import json
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
@@ -30,10 +31,9 @@ def render(graph: QGraph, optimize: str = "balanced") -> str:
 def page_text(lowered: Lowered, plan: Plan, module: bytes) -> str:
     """The page of a model that was compiled to ``module``. Deterministic."""
     known = facts(lowered, plan)
-    # Inside of <script> only "<" could end it or begin a comment.
-    return _template().render(
+    return template("page.html.j2").render(
         facts=known,
-        json=json.dumps(known, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        json=as_json(known),
         wasm=base64.b64encode(module).decode("ascii"),
         script="\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
     )
@@ -44,8 +44,14 @@ def message_page(text: str) -> str:
     return f'<!doctype html><meta charset="utf-8"><title>nanotool</title><pre>{escape(text)}</pre>'
 
 
+def as_json(facts: dict[str, Any]) -> str:
+    """``facts`` for a <script>, inside of which only "<" could end it or begin a comment."""
+    return json.dumps(facts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """The template ``name`` of this room, with the report's styles in reach."""
     environment = Environment(
         loader=ChoiceLoader(
             [PackageLoader("nanotool.page", "."), PackageLoader("nanotool.report", ".")]
@@ -56,4 +62,4 @@ def _template() -> Template:
         undefined=StrictUndefined,
     )
     environment.filters.update(number=number, size=size)
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)

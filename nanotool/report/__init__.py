@@ -14,7 +14,7 @@ from nanotool.report.collect import (
     with_ticks,
 )
 from nanotool.report.data import Budget, GoalRow, LayerRow, ReportData, Sample
-from nanotool.report.html import render
+from nanotool.report.html import link_to, render
 
 __all__ = [
     "Budget",
@@ -25,6 +25,7 @@ __all__ = [
     "budgets",
     "collect",
     "layer_rows",
+    "link_to",
     "render",
     "sample_rows",
     "with_bench",

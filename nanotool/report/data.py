@@ -98,6 +98,7 @@ class ReportData:
     goals: tuple[GoalRow, ...] = ()
     peers: tuple[Peer, ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()  # (heading, an <svg> element)
+    page: str = ""  # where the model itself runs, from where the report is: "page.html"
 
     @property
     def counted(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,14 @@ def _template() -> Template:
         worst=worst_layer,
     )
     return environment.get_template("page.html.j2")
+
+
+def link_to(page: Path, report: Path) -> str:
+    """Where ``page`` is for a browser that shows ``report``."""
+    try:
+        return Path(os.path.relpath(page.resolve(), report.resolve().parent)).as_posix()
+    except ValueError:  # another drive
+        return page.resolve().as_uri()
 
 
 def worst_layer(data: ReportData) -> str:

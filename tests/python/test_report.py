@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ from nanotool.report import (
     Sample,
     collect,
     graph_svg,
+    link_to,
     peers,
     render,
 )
@@ -103,6 +105,15 @@ def full() -> ReportData:
         passes=(("fold", "2 batch norms"),),
         samples=(Sample(np.eye(28, dtype=np.int8), "7", 0.9, "7"),),
     )
+
+
+def test_the_way_to_the_models_page(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    where = link_to(tmp_path / "a b" / "page.html", tmp_path / "report.html")
+    assert where == "a b/page.html"
+    text = render(ReportData("m", "1", (), page=where))
+    assert '<a href="a%20b/page.html">' in text
+    assert "<a " not in render(ReportData("m", "1", ()))
 
 
 def test_everything_given_is_on_the_page() -> None:
