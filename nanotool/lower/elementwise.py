@@ -11,6 +11,8 @@ from nanotool import numerics, unary
 from nanotool.errors import InvalidModel
 from nanotool.ir import (
     DTYPES,
+    INT8_MAX,
+    INT8_MIN,
     LIMITS,
     Binary,
     Int8Array,
@@ -235,14 +237,24 @@ def _axes(layer: TargetLayer[Op]) -> tuple[list[int], list[list[int]]]:
     return merge_axes(layer.output.shape, *strides)
 
 
+def largest_product(layer: TargetLayer[Op]) -> int:
+    """The largest magnitude of a product of two operands less their zero points."""
+    first, second = (
+        max(INT8_MAX - one.zero_point, one.zero_point - INT8_MIN) for one in layer.inputs
+    )
+    return first * second
+
+
 def arithmetic(
     layer: TargetLayer[Binary],
     add: Callable[[TargetLayer[Binary], bool], Call | None],
     mul: Callable[[TargetLayer[Binary]], Call | None],
+    *,
+    rows: bool = True,
 ) -> Call | None:
-    """What ``add`` (layer, whether to subtract) or ``mul`` makes of a sum, difference or product of
-    rows; None for other functions, and for operands that are not read as rows."""
-    if not _runs_on(layer):
+    """What ``add`` (layer, whether to subtract) or ``mul`` makes of a sum, difference or product;
+    None for other functions, and with ``rows`` for operands that are not read as rows."""
+    if rows and not _runs_on(layer):
         return None
     function = layer.op.function
     if function in ("add", "sub"):

@@ -14,7 +14,7 @@ from nanotool.ir import INT8_MAX, INT8_MIN, Binary, QGraph, QOp, QTensor
 
 ALL = np.arange(INT8_MIN, INT8_MAX + 1).astype(np.int8)
 TARGET = "armv7em"
-
+ENDINGS = {TARGET: "dsp", "armv81m": "mve", "scalar": "scalar"}  # of the targets' own kernels
 
 Three = tuple[int, int, int]
 
@@ -37,7 +37,7 @@ def every_pair(
     return differ(QGraph("pairs", tensors, (op,), ("a",), ("y",), constants={"b": b[0]}), a, target)
 
 
-@pytest.mark.parametrize("target", [TARGET, "armv81m"])
+@pytest.mark.parametrize("target", [*ENDINGS])
 @pytest.mark.parametrize("function", ["add", "sub", "mul"])
 def test_every_pair_of_bytes(function: str, target: str) -> None:
     """Zero points anywhere; scales alike and not; with and without a ReLU."""
@@ -52,15 +52,22 @@ def test_every_pair_of_bytes(function: str, target: str) -> None:
         clamp = (-128, 127) if case % 3 else (zero_point, 127)
         ran += every_pair(function, (a, b, scale), (za, zb, zero_point), clamp, target)
     kernel = f"nano_{'add' if function == 'sub' else function}"
-    assert ran[f"{kernel}_dsp" if target == TARGET else f"{kernel}_mve"] >= 21, ran
+    assert ran[f"{kernel}_{ENDINGS[target]}"] >= 23, ran
 
 
-def test_sums_that_no_constant_gives() -> None:
-    """Halves that are rounded away from zero on both sides take the portable kernel."""
-    assert every_pair("add", (0.5, 0.5, 1.0), (0, 0, 0)) == {"nano_add": 1}
+@pytest.mark.parametrize("target", [*ENDINGS])
+def test_halves_on_both_sides_of_zero(target: str) -> None:
+    """They are rounded away from it, whatever the clamp."""
+    kernel = f"nano_add_{ENDINGS[target]}"
+    for scales in ((0.5, 0.5, 1.0), (0.05, 0.05, 0.08), (0.5, 0.25, 1.0)):
+        for zero_points in ((0, 0, 0), (-5, 7, 3), (-128, -128, -128), (127, -128, 127)):
+            low = zero_points[2]
+            for clamp in ((-128, 127), (low, min(low + 90, 127))):
+                ran = every_pair("add", scales, zero_points, clamp, target)
+                assert ran == {kernel: 1}, (scales, zero_points)
 
 
-@pytest.mark.parametrize("target", [TARGET, "armv81m"])
+@pytest.mark.parametrize("target", [*ENDINGS])
 @pytest.mark.parametrize("function", ["add", "sub", "mul"])
 def test_random_operands(function: str, target: str) -> None:
     """Operands that stretch, constants, rows of every length."""
@@ -69,6 +76,6 @@ def test_random_operands(function: str, target: str) -> None:
         graph = operator_graph(function, seed)
         x = inputs_of(graph, 5, seed)
         kernels = differ(graph, x, target)
-        fast += any(kernel.endswith(("_dsp", "_mve")) for kernel in kernels)
+        fast += any(kernel.endswith(tuple(ENDINGS.values())) for kernel in kernels)
         check(graph, x, target)
     assert fast >= 7

@@ -157,6 +157,10 @@ static inline nano_words nano_add4_all(nano_words a, int32_t b) {
 static inline nano_words nano_mul4_all(nano_words a, int32_t b) {
     return vmulq_n_s32(a, b);
 }
+/* sum + a * b */
+static inline nano_words nano_mla4_all(nano_words sum, nano_words a, int32_t b) {
+    return vmlaq_n_s32(sum, a, b);
+}
 /* floor(a * 2^s), s within -31..0 */
 static inline nano_words nano_shift4_all(nano_words a, int32_t s) {
     return vshlq_r_s32(a, s);
@@ -302,6 +306,9 @@ static inline nano_words nano_add4_all(nano_words a, int32_t b) {
 }
 static inline nano_words nano_mul4_all(nano_words a, int32_t b) {
     return nano_mul4(a, nano_fill4(b));
+}
+static inline nano_words nano_mla4_all(nano_words sum, nano_words a, int32_t b) {
+    return nano_add4(sum, nano_mul4_all(a, b));
 }
 static inline nano_words nano_shift4_all(nano_words a, int32_t s) {
     NANO_LANES(nano_words, 4, a.lane[i] >> -s);

@@ -6,14 +6,12 @@ from dataclasses import replace
 
 from nanotool import numerics
 from nanotool.ir import Binary, MaxPool2D, Op, Struct
-from nanotool.lower import pack
-from nanotool.lower.armv7em.elementwise import ALL, every_sum, largest_product, sum_offset
-from nanotool.lower.elementwise import arithmetic, broadcast, operands
+from nanotool.lower import pack, sums
+from nanotool.lower.elementwise import arithmetic, broadcast, largest_product, operands
 from nanotool.lower.layer import Call, TargetLayer, factor, portable_calls, store, variant
 
 TARGET = "armv81m"
 CHANNELS = 4  # of a pool, at least
-_FRACTIONS = range(24, 15, -1)  # bits of a sum behind the point
 
 
 @variant(TARGET, Binary)
@@ -23,30 +21,13 @@ def _binary(layer: TargetLayer[Binary]) -> Call | None:
 
 
 def _add(layer: TargetLayer[Op], subtract: bool) -> Call | None:
-    """Two products and a constant, with as many bits behind the point as all pairs of int8 have
-    the reference's results with."""
-    a, b = layer.inputs
-    results = every_sum(layer, subtract=subtract)
-    ratios = [
-        a.scale / layer.output.scale,
-        (-b.scale if subtract else b.scale) / layer.output.scale,
-    ]
+    """Two products and a constant."""
+    found = sums.linear(layer, subtract=subtract)
+    if found is None:
+        return None
     low, high = layer.clamp
-    for fraction in _FRACTIONS:
-        scales = [round(2**fraction * ratio) for ratio in ratios]
-        offset = sum_offset(layer, [ALL * scale for scale in scales], results, fraction)
-        if offset is not None:
-            fields = (
-                operands(layer)[0],
-                ("a_scale", scales[0]),
-                ("b_scale", scales[1]),
-                ("offset", offset),
-                ("right", fraction),
-                ("min", low),
-                ("max", high),
-            )
-            return broadcast("nano_add_mve", Struct("nano_add_mve_params", fields), layer)
-    return None
+    fields = (operands(layer)[0], *found.fields, ("min", low), ("max", high))
+    return broadcast("nano_add_mve", Struct("nano_add_mve_params", fields), layer)
 
 
 def _mul(layer: TargetLayer[Op]) -> Call | None:

@@ -6,4 +6,4 @@ kernel with its packed arrays and its scratch; or None, and the layer takes the 
 which it does wherever memory is to be small.
 """
 
-from nanotool.lower.scalar import depthwise, linear  # noqa: F401  (register)
+from nanotool.lower.scalar import depthwise, elementwise, linear  # noqa: F401  (register)

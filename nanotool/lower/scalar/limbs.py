@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MIN, Array, Int8Array, Op
+from nanotool.ir import INT8_MIN, Array, Int8Array, Op, Value
 from nanotool.lower.layer import TargetLayer
 from nanotool.lower.pack import Int64Array, Scaled, reach, scaled
+from nanotool.numerics import Multiplier
 
 _OFFSET = 128  # the kernels see inputs that are so much larger
 _HALF_LIMIT = 2**23  # of a packed bias
@@ -21,6 +22,7 @@ _WIDE_LIMIT, _WIDE_UNIT = 2**23, 2**7  # of an accumulator with four limbs; one,
 _LIMIT, _LIMB = 2**20, 12  # of an accumulator with two limbs; bits of the lower one, a signed one
 _MOST_SHIFT = 24  # the clamp of a sum, so much to the left, is within int32
 _MOST_UNIT = 15  # bits behind the point with two limbs, so that the higher limb fits 16 bits
+_PRODUCT_UNIT = 14  # of a product, whose factor so is below 2^26
 _NEAR = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # factors beside the nearest one that are tried
 
 
@@ -57,7 +59,7 @@ def packed(layer: TargetLayer[Op]) -> Packed | None:
     if np.abs(bias).max() >= _HALF_LIMIT:
         return None
     channels = _Channels.of(common, layer)
-    if (words := channels.words()) is not None:
+    if (words := channels.words(_MOST_UNIT)) is not None:
         unit, factor, rounding = words
         low = (factor + 2 ** (_LIMB - 1)) % 2**_LIMB - 2 ** (_LIMB - 1)
         limbs = ((factor - low) >> _LIMB) * 2**16 + low % 2**16
@@ -68,6 +70,28 @@ def packed(layer: TargetLayer[Op]) -> Packed | None:
         return None
     scales = np.stack([bias * 256 + common.right - 1, common.multiplier], axis=1)
     return Packed(common.weight, scales.astype(np.int32), True, 0)
+
+
+def product(
+    layer: TargetLayer[Op], largest: int, ratio: Multiplier
+) -> tuple[tuple[str, Value], ...] | None:
+    """Fields of nano_mul_scalar_params that scale products of magnitude ``largest`` at most; None
+    if that would be wrong for some."""
+    multiplier, shift = ratio
+    if shift > -1:
+        return None
+    numbers = (np.array([[number]], np.int64) for number in (-largest, largest, multiplier, -shift))
+    channels = _Channels.between(layer, *numbers)
+    if (words := channels.words(_PRODUCT_UNIT)) is None:
+        return None
+    unit, factor, rounding = (int(one[0]) for one in words)
+    below = 0 if channels.relu else 1 << unit
+    return (
+        ("factor", factor),
+        ("round", rounding),
+        ("below", below),
+        ("shift", unit - shift),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +112,19 @@ class _Channels:
         """The channels of ``layer``, packed as ``common``."""
         low, high = (end + common.bias for end in reach(common.weight))
         multiplier, right = common.multiplier.astype(np.int64), common.right.astype(np.int64)
+        return cls.between(layer, *(one[:, None] for one in (low, high, multiplier, right)))
+
+    @classmethod
+    def between(
+        cls,
+        layer: TargetLayer[Op],
+        low: Int64Array,
+        high: Int64Array,
+        multiplier: Int64Array,
+        right: Int64Array,
+    ) -> _Channels:
+        """Channels [out, 1] of sums within ``low``..``high`` that become outputs of ``layer``."""
         zero_point, (least, most) = layer.output.zero_point, layer.clamp
-        low, high, multiplier, right = (one[:, None] for one in (low, high, multiplier, right))
         answers = np.arange(least + 1, most + 1)[None]
         # acc * M + 2^30 - (acc < 0) * 2^31 >= 2^31 * 2^(e-1) * (2 (q - zero_point) - 1)
         halves = (2 * (answers - zero_point) - 1) << (right - 1)
@@ -106,12 +141,12 @@ class _Channels:
         """Whether all negative sums give the least output."""
         return self.zero_point == INT8_MIN
 
-    def units(self) -> Int64Array:
-        """[out, 1]: the most bits behind the point with which nothing leaves int32 in two limbs;
-        the same in all channels, unless negative sums are all the same."""
+    def units(self, largest: int) -> Int64Array:
+        """[out, 1]: the most bits behind the point, ``largest`` or fewer, with which nothing leaves
+        int32 in two limbs; the same in all channels, unless negative sums are all the same."""
         answer = (self.largest() * self.multiplier >> (31 + self.right)) + abs(self.zero_point) + 3
         bits = np.frexp(answer.astype(np.float64))[1]
-        units = np.minimum(np.minimum(_MOST_SHIFT, 31 - bits) - self.right, _MOST_UNIT)
+        units = np.minimum(np.minimum(_MOST_SHIFT, 31 - bits) - self.right, largest)
         return np.asarray(units if self.relu else np.full_like(units, units.min()), np.int64)
 
     def fit_wide(self) -> bool:
@@ -121,10 +156,10 @@ class _Channels:
         fits = (largest + rounding) * _WIDE_UNIT < _INT32_LIMIT
         return bool((fits & (largest < _WIDE_LIMIT)).all())
 
-    def words(self) -> tuple[Int64Array, Int64Array, Int64Array] | None:
+    def words(self, most_unit: int) -> tuple[Int64Array, Int64Array, Int64Array] | None:
         """(unit, factor, rounding) [out] with which two limbs give every output; None if some
         channel has none."""
-        units = self.units()
+        units = self.units(most_unit)
         if int(self.largest().max()) >= _LIMIT or int(units.min()) < 1:
             return None
         drop = 31 - _LIMB - units

@@ -57,14 +57,16 @@ typedef struct {
 void nano_div(const void *params, const nano_io *io);
 
 /* add, sub and mul with the DSP instructions of Armv7E-M, where lowering proved that they give the
- * same bytes (nanotool/lower/armv7em/elementwise.py) and both operands run on along the last axis
- * (stride 1).
- * add: out = clamp((floor(a * a_scale / 2^8) + floor(b * b_scale / 2^8) + offset) / 2^20, rounded
- * down); sub has a negative b_scale. The sum stays within int32. */
+ * same bytes (nanotool/lower/sums.py, armv7em/elementwise.py) and both operands run on along the
+ * last axis (stride 1).
+ * add: with s = floor(a * a_scale / 2^8) + floor(b * b_scale / 2^8) + offset, less `below` where
+ * that is less than `zero`: out = clamp(s / 2^20, rounded down); sub has a negative b_scale. The
+ * sum stays within int32. */
 typedef struct {
     nano_operands operands;
     int32_t a_scale, b_scale; /* 2^28 * scale / scale(out) */
     int32_t offset;           /* 2^20 * (rounding + zero points) */
+    int32_t zero, below;      /* below: 0 where all sums are rounded alike */
     int16_t min, max;         /* clamp, -128..127 */
 } nano_add_dsp_params;
 void nano_add_dsp(const void *params, const nano_io *io);
@@ -77,6 +79,34 @@ typedef struct {
     nano_store store;
 } nano_mul_dsp_params;
 void nano_mul_dsp(const void *params, const nano_io *io);
+
+/* add, sub and mul for 32-bit cores without SIMD instructions, where lowering proved that they give
+ * the same bytes (nanotool/lower/scalar/elementwise.py).
+ * add: with s = a * a_scale + b * b_scale + offset, less `below` where that is less than `zero`:
+ * out = clamp(floor(s / 2^right)); sub has a negative b_scale. Nothing leaves int32, and
+ * min <= zero_point(out) <= max. */
+typedef struct {
+    nano_operands operands;
+    int32_t a_scale, b_scale; /* 2^right * scale / scale(out) */
+    int32_t offset;           /* 2^right * (rounding + zero points) */
+    int32_t zero, below;      /* below: 0 where all sums are rounded alike */
+    int16_t right;            /* 0..31 */
+    int16_t min, max;         /* clamp, -128..127 */
+} nano_add_scalar_params;
+void nano_add_scalar(const void *params, const nano_io *io);
+
+/* With p = (a - a_zero_point) * (b - b_zero_point), s = floor(p * factor / 2^12) + round, less
+ * `below` where p < 0: out = clamp(floor(s / 2^shift)); min <= zero_point(out) <= max. */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    int32_t factor; /* 2^12 * 2^shift * scale(a) * scale(b) / scale(out), below 2^26 */
+    int32_t round;  /* 2^shift * (rounding + zero point) */
+    int32_t below;
+    int16_t shift;    /* 0..31 */
+    int16_t min, max; /* clamp, -128..127 */
+} nano_mul_scalar_params;
+void nano_mul_scalar(const void *params, const nano_io *io);
 
 /* out = clamp(max(a, b)), clamp(min(a, b)); all three share scale and zero point. */
 typedef struct {

@@ -12,12 +12,13 @@
 extern "C" {
 #endif
 
-/* add: out = clamp(floor((a * a_scale + b * b_scale + offset) / 2^right)); sub has a negative
- * b_scale. The sum stays within int32. */
+/* add: with s = a * a_scale + b * b_scale + offset, less `below` where that is less than `zero`:
+ * out = clamp(floor(s / 2^right)); sub has a negative b_scale. The sum stays within int32. */
 typedef struct {
     nano_operands operands;
     int32_t a_scale, b_scale; /* 2^right * scale / scale(out) */
     int32_t offset;           /* 2^right * (rounding + zero points) */
+    int32_t zero, below;      /* below: 0 where all sums are rounded alike */
     int16_t right;            /* 0..31 */
     int16_t min, max;         /* clamp, -128..127 */
 } nano_add_mve_params;

@@ -6,27 +6,34 @@
 
 #if NANO_MVE
 
-static void add_row(const void *params, const nano_run_of_pairs *row) {
-    const nano_add_mve_params *const p = (const nano_add_mve_params *)params;
-    const int32_t a_scale = p->a_scale, b_scale = p->b_scale, offset = p->offset;
-    const int32_t shift = -p->right;
+static inline nano_words sum_of(const nano_add_mve_params *p, nano_words a, nano_words b,
+                                int split) {
+    const nano_words first = nano_add4_all(nano_mul4_all(a, p->a_scale), p->offset);
+    nano_words sum = nano_mla4_all(first, b, p->b_scale);
+    if (split)
+        sum = nano_mla4_all(sum, nano_sign4(nano_add4_all(sum, -p->zero)), p->below);
+    return nano_saturate4(nano_shift4_all(sum, -p->right));
+}
+
+static inline void add_all(const nano_add_mve_params *p, const nano_run_of_pairs *row, int split) {
     const int8_t *a = row->a, *b = row->b;
     int8_t *out = row->out;
-    uint32_t n = row->n;
-    for (uint32_t fours = n / 4; fours > 0; fours--, a += 4, b += 4, out += 4) {
-        const nano_words first = nano_add4_all(nano_mul4_all(nano_load4(a), a_scale), offset);
-        const nano_words sum = nano_add4(first, nano_mul4_all(nano_load4(b), b_scale));
-        nano_store4(out, nano_saturate4(nano_shift4_all(sum, shift)));
-    }
-    n %= 4;
-    if (n > 0) {
-        const nano_words first =
-            nano_add4_all(nano_mul4_all(nano_load4_few(a, n), a_scale), offset);
-        const nano_words sum = nano_add4(first, nano_mul4_all(nano_load4_few(b, n), b_scale));
-        nano_store4_few(out, nano_saturate4(nano_shift4_all(sum, shift)), n);
-    }
-    if (p->min > -128 || p->max < 127)
-        nano_clamp_mve(row->out, row->n, p->min, p->max);
+    for (uint32_t fours = row->n / 4; fours > 0; fours--, a += 4, b += 4, out += 4)
+        nano_store4(out, sum_of(p, nano_load4(a), nano_load4(b), split));
+    const uint32_t rest = row->n % 4;
+    if (rest > 0)
+        nano_store4_few(out, sum_of(p, nano_load4_few(a, rest), nano_load4_few(b, rest), split),
+                        rest);
+}
+
+static void add_row(const void *params, const nano_run_of_pairs *row) {
+    const nano_add_mve_params copy = *(const nano_add_mve_params *)params; /* no store changes it */
+    if (copy.below != 0)
+        add_all(&copy, row, 1);
+    else
+        add_all(&copy, row, 0);
+    if (copy.min > -128 || copy.max < 127)
+        nano_clamp_mve(row->out, row->n, copy.min, copy.max);
 }
 
 void nano_add_mve(const void *params, const nano_io *io) {
