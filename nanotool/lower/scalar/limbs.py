@@ -22,7 +22,7 @@ _WIDE_LIMIT, _WIDE_UNIT = 2**23, 2**7  # of an accumulator with four limbs; one,
 _LIMIT, _LIMB = 2**20, 12  # of an accumulator with two limbs; bits of the lower one, a signed one
 _MOST_SHIFT = 24  # the clamp of a sum, so much to the left, is within int32
 _MOST_UNIT = 15  # bits behind the point with two limbs, so that the higher limb fits 16 bits
-_PRODUCT_UNIT = 14  # of a product, whose factor so is below 2^26
+_PRODUCT_UNIT, _PRODUCT_FACTOR = 14, 2**26  # the most of a product
 _NEAR = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # factors beside the nearest one that are tried
 
 
@@ -85,6 +85,9 @@ def product(
     if (words := channels.words(_PRODUCT_UNIT)) is None:
         return None
     unit, factor, rounding = (int(one[0]) for one in words)
+    low, high = layer.clamp  # a product of 0 is within it, so one comparison does for the others
+    if not low <= rounding >> (unit - shift) <= high or factor >= _PRODUCT_FACTOR:
+        return None
     below = 0 if channels.relu else 1 << unit
     return (
         ("factor", factor),

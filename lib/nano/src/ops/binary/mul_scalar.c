@@ -17,15 +17,15 @@ static inline int32_t scaled(int32_t product, int32_t factor) {
 #endif
 }
 
-static inline int8_t product_of(const nano_mul_scalar_params *p, int32_t a, int32_t b) {
+static inline int32_t product_of(const nano_mul_scalar_params *p, int32_t a, int32_t b) {
     const int32_t product = (a - p->a_zero_point) * (b - p->b_zero_point);
     const int32_t sum = scaled(product, p->factor) + p->round;
     if (product < 0) {
         const int32_t q = (sum - p->below) >> p->shift;
-        return (int8_t)(q < p->min ? p->min : q);
+        return q < p->min ? p->min : q;
     }
     const int32_t q = sum >> p->shift;
-    return (int8_t)(q > p->max ? p->max : q);
+    return q > p->max ? p->max : q;
 }
 
 static void mul_row(const void *params, const nano_run_of_pairs *row) {
@@ -36,14 +36,14 @@ static void mul_row(const void *params, const nano_run_of_pairs *row) {
     int8_t *out = row->out, *const end = out + row->n;
     if (a_step == 1 && b_step == 1) {
         for (; end - out >= 4; a += 4, b += 4, out += 4) {
-            out[0] = product_of(p, a[0], b[0]);
-            out[1] = product_of(p, a[1], b[1]);
-            out[2] = product_of(p, a[2], b[2]);
-            out[3] = product_of(p, a[3], b[3]);
+            out[0] = (int8_t)product_of(p, a[0], b[0]);
+            out[1] = (int8_t)product_of(p, a[1], b[1]);
+            out[2] = (int8_t)product_of(p, a[2], b[2]);
+            out[3] = (int8_t)product_of(p, a[3], b[3]);
         }
     }
     for (; out != end; a += a_step, b += b_step)
-        *out++ = product_of(p, *a, *b);
+        *out++ = (int8_t)product_of(p, *a, *b);
 }
 
 void nano_mul_scalar(const void *params, const nano_io *io) {
