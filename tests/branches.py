@@ -36,7 +36,8 @@ import app_in_process
 plain = app_in_process.compile_sources
 app_in_process.compile_sources = lambda *words: plain(*words, "-O0", "--coverage")
 import pytest
-sys.exit(pytest.main(["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *sys.argv[2:]]))
+options = ["-q", "-x", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider"]
+sys.exit(pytest.main([*options, *sys.argv[2:]]))
 """
 
 Branch = tuple[str, int, int]  # file, line, number

@@ -10,9 +10,10 @@ operator asks for an order (`nanotool.passes.layout`). Axes of one element have 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 from nanotool.ir import Shape
@@ -116,8 +117,8 @@ class View:
 
     def borders(self, axis: int) -> set[int]:
         """Where atoms of an axis meet: elements from the axis' end."""
-        atoms = self.axes[axis]
-        return {size_of(atoms[i:]) for i in range(len(atoms) + 1)}
+        sizes = (atom.size for atom in reversed(self.axes[axis]))
+        return set(accumulate(sizes, operator.mul, initial=1))
 
 
 def common(views: Sequence[View]) -> list[View] | None:

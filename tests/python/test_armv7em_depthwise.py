@@ -121,6 +121,12 @@ def test_large_images_are_computed_in_bands() -> None:
         assert sizes["size"] < sizes["balanced"] == sizes["speed"] <= 4096
 
 
+def test_pixels_behind_the_last_window_stay_out_of_the_planes() -> None:
+    """There is no room for them: they would go over the next channel's first line."""
+    graph = depthwise((5, 30, 4), Window((3, 3), (1, 7)))
+    assert kernel(graph, random_inputs(graph, 3)) != PORTABLE
+
+
 @pytest.mark.parametrize("fill", [-128, 127])
 def test_the_ends_of_all_ranges(fill: int) -> None:
     graph = depthwise((6, 7, 6), Window((3, 3), padding=(1, 1, 1, 1)), relu=fill > 0)

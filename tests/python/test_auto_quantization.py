@@ -17,7 +17,8 @@ from nanotool.ir import FloatArray, Graph
 from nanotool.passes import canonicalize
 from nanotool.qfile import from_bytes, to_bytes
 from nanotool.quantization import quantize
-from nanotool.quantization.auto.search import signal_to_noise
+from nanotool.quantization.auto.search import Data, Judge, signal_to_noise
+from nanotool.quantization.auto.statistics import BINS, Statistics
 from nanotool.quantization.evaluate import evaluate
 from nanotool.simulate import simulate
 
@@ -82,6 +83,31 @@ def test_bias_correction_takes_the_mean_error_away(graph: Graph) -> None:
     q = simulate(best, best.input_tensor.quantize(x.transpose(0, 2, 3, 1)))
     mean = (best.output_tensor.dequantize(q) - real).mean(axis=0)
     assert np.abs(mean).max() < best.output_tensor.scale / 4
+
+
+def test_the_judge_counts_right_answers(graph: Graph) -> None:
+    x = inputs(20)
+    real = evaluate(graph, x)[graph.output]
+    classes = real.argmax(axis=1)
+    classes[:5] = (classes[:5] + 1) % 4
+    score = Judge(graph, Data((x.transpose(0, 2, 3, 1).copy(),), classes)).score([real + 0.25])
+    assert score.accuracy == 0.75
+    assert score.sqnr_db == pytest.approx(10 * np.log10((real.astype(np.float64) ** 2).mean() * 16))
+
+
+def test_bins_for_wider_extremes_hold_the_same_values() -> None:
+    counts, weights = np.zeros((2, BINS))
+    counts[[0, BINS // 4, BINS - 1]], weights[BINS - 1] = (3, 5, 7), 2
+    seen = Statistics(-1.0, 1.0, counts, weights)
+    assert seen.within((0.0, 1.0)) is seen
+    wide = seen.within((-2.0, 6.0))
+    assert (wide.low, wide.high) == (-2.0, 6.0)
+    for values, total in ((wide.counts, 15), (wide.weights, 2)):
+        (places,) = values.nonzero()
+        assert values.sum() == total
+        held = np.repeat(wide.centers[places], values[places].astype(int))
+        was = [-1.0] * 3 + [-0.5] * 5 + [1.0] * 7 if total == 15 else [1.0] * 2
+        assert held == pytest.approx(was, abs=8 / BINS)
 
 
 def test_accuracy_counts_where_targets_are_given() -> None:

@@ -96,6 +96,15 @@ def test_row_pairs_give_both_sums(seed: int, outputs: int, terms: int) -> None:
         assert np.array_equal((apart >> 8)[: len(odd)], odd @ x)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_blocks_have_two_pairs_of_rows_side_by_side(count: int) -> None:
+    rows = np.arange(5 * 3 * 4, dtype=np.int16).reshape(5, 3, 4)  # [pairs][quads][4]
+    expected = [rows[2 * block + pair, quad] for block in range(count)
+                for quad in range(3) for pair in (0, 1)]  # fmt: skip
+    expected += [row for pair in rows[2 * count :] for row in pair]
+    assert np.array_equal(pack.blocks(rows, count), np.concatenate(expected))
+
+
 def test_minus_128_above_a_negative_number_does_not_fit() -> None:
     assert pack.row_pairs(np.array([[-1], [-128]], np.int8)) is None
     assert pack.row_pairs(np.array([[0], [-128]], np.int8)) is not None

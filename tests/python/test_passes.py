@@ -20,6 +20,7 @@ from nanotool.ir import (
     UNCLAMPED,
     AveragePool2D,
     BatchNorm,
+    Binary,
     Clamp,
     Conv2D,
     Dense,
@@ -232,6 +233,36 @@ def test_fold_a_lonely_norm_of_a_vector() -> None:
     graph = folded(nn.Sequential(nn.BatchNorm1d(5), nn.Tanh()), 5)
     assert kinds(graph) == [Reshape, Conv2D, Reshape, Unary]
     check(settle(nn.Sequential(nn.BatchNorm1d(5), nn.Tanh())), 5)
+
+
+class Numbers(nn.Module):
+    """Twice a product and a sum with numbers, of a matrix."""
+
+    def __init__(self, first: tuple[float, float], second: tuple[float, float]) -> None:
+        super().__init__()
+        self.numbers = (*first, *second)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b, c, d = self.numbers
+        return torch.tanh((a * x + b) * c + d)
+
+
+@pytest.mark.parametrize(
+    ("second", "functions"),
+    [
+        ((0.5, 1.5), ["add"]),
+        ((1.0, 0.25), ["mul", "add"]),
+        ((-0.5, 1.0), ["sub"]),
+        ((0.25, -0.1875), ["mul"]),
+    ],
+)
+def test_fold_numbers_of_a_matrix_into_one_product_and_one_sum(
+    second: tuple[float, float], functions: list[str]
+) -> None:
+    graph = folded(Numbers((2.0, 0.75), second), 3, 4)
+    binary = [node.op.function for node in graph.nodes if isinstance(node.op, Binary)]
+    assert binary == functions
+    check(settle(Numbers((2.0, 0.75), second)), 3, 4)
 
 
 # --- fuse -----------------------------------------------------------------------------------------

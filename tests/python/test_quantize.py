@@ -27,6 +27,7 @@ from nanotool.quantization import OBSERVERS, evaluate, measure, quantize, worst_
 from nanotool.quantization.calibrate import Steps, calibrate
 from nanotool.quantization.observers import Histogram, mean_squared_error, percentile
 from nanotool.quantization.ranges import HEADROOM, activation, useful_range
+from nanotool.quantization.sharing import share
 from nanotool.simulate import simulate, simulate_all
 from nanotool.validate import validate
 
@@ -397,6 +398,15 @@ def test_pools_and_moves_keep_the_scale() -> None:
     conv, *others = [quantized.tensors[node.name] for node in graph.nodes[:-1]]
     assert len(others) == 3
     assert {(t.scale, t.zero_point) for t in others} == {(conv.scale, conv.zero_point)}
+
+
+def test_a_pools_own_range_does_not_widen_its_inputs() -> None:
+    """It is among the input's values, however it was cut off."""
+    graph = graph_of(nn.Sequential(nn.Conv2d(1, 1, 1), nn.MaxPool2d(2)), 1, 4, 4)
+    conv, pool = (node.name for node in graph.nodes)
+    seen = {graph.input: (-1.0, 1.0), conv: (-1.0, 1.0), pool: (-1.0, 3.0)}
+    groups = share(graph, seen, {}, headroom=False).groups
+    assert groups[pool] is groups[conv] and groups[conv].bounds == (-1.0, 1.0)
 
 
 def test_prescribed_outputs() -> None:

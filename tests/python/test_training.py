@@ -577,6 +577,7 @@ def test_what_does_not_fit_is_not_restored() -> None:
         2: 64,  # size
         6: 6,  # classes
         7: 21,  # slots in use
+        8: 19,  # samples seen, of which 20 are kept
         weights + 3: 0x7FC00000,  # NaN
         counts: 2**19 + 1,
         counts - 1: 0x7FFFFFFF,  # a sum

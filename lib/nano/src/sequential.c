@@ -360,15 +360,16 @@ static uint32_t normalize(uint32_t bits, int *exponent) {
 }
 
 /* Q31 multiplier and shift with beta * scale * 2^26 = multiplier * 2^(left_shift - 31), rounded,
- * halves up; capped just below 2^31. Exact integer arithmetic on the floats' bits. */
+ * halves up; capped just below 2^31. Exact integer arithmetic on the floats' bits; `scale` is a
+ * tensor's: positive and finite. */
 static nano_status scale_softmax(nano_softmax_params *p, float beta, float scale) {
     int beta_exponent, scale_exponent;
     uint32_t high, low;
-    const uint32_t beta_bits = positive_bits(beta), scale_bits = positive_bits(scale);
-    if (beta_bits == 0 || scale_bits == 0)
+    const uint32_t beta_bits = positive_bits(beta);
+    if (beta_bits == 0)
         return NANO_ERR_RANGE;
-    nano_wide_product(normalize(beta_bits, &beta_exponent), normalize(scale_bits, &scale_exponent),
-                      &high, &low);
+    nano_wide_product(normalize(beta_bits, &beta_exponent),
+                      normalize(positive_bits(scale), &scale_exponent), &high, &low);
     int left = 64 + 26 + beta_exponent + scale_exponent; /* product = high:low / 2^64 * 2^left */
     if (high < 0x80000000u) {
         high = (high << 1) | (low >> 31);

@@ -127,7 +127,7 @@ def _plain(layer: TargetLayer[Conv2D], pad: bool = True) -> Call | None:
         ("window", window_struct(op.window, layer)),
         ("quads", quads),
         ("pitch", pitch),
-        ("padded", int(padded > 0)),
+        ("padded", int(bool(padded))),
         ("in_zero_point", layer.input.zero_point),
         ("store", store(layer)),
     )

@@ -234,9 +234,5 @@ def _square_sum(values: Int64Array) -> Factor:
     """Of whole numbers; of each the highest 16 bits of the largest count."""
     flat = np.abs(values.ravel())
     shift = max(int(np.bitwise_or.reduce(flat, initial=0)).bit_length() - 16, 0)
-    total = Factor(0, 0)
-    for begin in range(0, len(flat), 65536):
-        part = int(((flat[begin : begin + 65536] >> shift) ** 2).sum())
-        total = total + Factor.of(part >> 32, 32)
-        total = total + Factor.of(part & 0xFFFFFFFF)
-    return total.shifted(2 * shift)
+    total = int(((flat >> shift) ** 2).sum())
+    return (Factor.of(total >> 32, 32) + Factor.of(total & 0xFFFFFFFF)).shifted(2 * shift)

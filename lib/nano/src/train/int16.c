@@ -263,18 +263,14 @@ static nano_train_factor square_sum(const int32_t *values, uint32_t count) {
         any |= (uint32_t)(values[i] < 0 ? -values[i] : values[i]);
     while (any >> shift > 0xFFFFu)
         shift++;
-    nano_train_factor total = {0, 0};
-    for (uint32_t i = 0; i < count;) {
-        uint32_t high = 0, low = 0; /* 64 bits; the parts of 2^32 and 1 */
-        const uint32_t end = count - i > 65536u ? i + 65536u : count;
-        for (; i < end; i++) {
-            const uint32_t m = (uint32_t)(values[i] < 0 ? -values[i] : values[i]) >> shift;
-            low += m * m;
-            high += low < m * m;
-        }
-        total = nano_train_plus(total, nano_train_factor_of(high, 32));
-        total = nano_train_plus(total, nano_train_factor_of(low, 0));
+    uint32_t high = 0, low = 0; /* 64 bits; the parts of 2^32 and 1 */
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t m = (uint32_t)(values[i] < 0 ? -values[i] : values[i]) >> shift;
+        low += m * m;
+        high += low < m * m;
     }
+    const nano_train_factor total =
+        nano_train_plus(nano_train_factor_of(high, 32), nano_train_factor_of(low, 0));
     return nano_train_shifted(total, 2 * (int32_t)shift);
 }
 

@@ -93,7 +93,8 @@ static float weight_scale(const nano_train *head, uint32_t l, uint32_t o, grid i
 /* --- Integers ----------------------------------------------------------------------------------
  */
 
-/* |number| / scale to nearest, ties to even, at most 127: long division of 24-bit mantissas. */
+/* |number| / scale to nearest, ties to even: long division of 24-bit mantissas. At most 127: no
+ * number is larger than the one that the scale was made for. */
 static int8_t quantized_weight(nano_train_number number, float scale) {
     const uint32_t bits = nano_train_float_bits(scale);
     const uint32_t divisor = (bits & 0x007FFFFFu) | 0x00800000u;
@@ -111,12 +112,11 @@ static int8_t quantized_weight(nano_train_number number, float scale) {
         for (;; rest <<= 1, shift--) {
             quotient = quotient << 1 | (rest >= divisor);
             rest -= rest >= divisor ? divisor : 0;
-            if (shift == 0 || quotient > 127)
+            if (shift == 0)
                 break;
         }
         quotient += 2 * rest > divisor || (2 * rest == divisor && (quotient & 1u) != 0);
     }
-    quotient = quotient > 127 ? 127 : quotient;
     return (int8_t)(number.negative ? -(int32_t)quotient : (int32_t)quotient);
 }
 
