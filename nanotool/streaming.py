@@ -37,31 +37,24 @@ from numpy.typing import NDArray
 from nanotool.errors import NanoError
 from nanotool.graphs import unused
 from nanotool.ir import (
-    ArgMax,
     AveragePool2D,
-    Binary,
     Concat,
     Conv2D,
-    CumSum,
     Dense,
     LogSoftmax,
     MaxPool2D,
     Mean,
     Op,
     Pad,
-    PRelu,
     QGraph,
     QOp,
     QTensor,
-    Quantize,
     Reshape,
     Shape,
     Slice,
     Softmax,
     State,
-    Table,
     Transpose,
-    Unary,
     Window,
 )
 from nanotool.ops import Layer, Registry, layer_of
@@ -110,9 +103,9 @@ def _whole(_layer: Layer[Any], _axes: Axes, _frames: int) -> Along | None:
     return None
 
 
-Rule: TypeAlias = Callable[[Layer[Any], Axes, int], "Along | None"]
+TimeRule: TypeAlias = Callable[[Layer[Any], Axes, int], "Along | None"]
 # An operator along time, its output's number of frames in a step given; None: it needs all frames.
-along = Registry[Rule]("streaming.py", default=_whole)
+along = Registry[TimeRule]("streaming.py", default=_whole)
 
 
 @along(Conv2D, MaxPool2D, AveragePool2D)
@@ -151,13 +144,13 @@ def _pad(layer: Layer[Pad], axes: Axes, _frames: int) -> Along | None:
     return Along(axis, replace(layer.op, before=tuple(before), after=tuple(after)), first)
 
 
-@along(Unary, Table, Quantize)
+@along.where(lambda what: what.is_table)
 def _elementwise(layer: Layer[Op], axes: Axes, _frames: int) -> Along | None:
     axis = axes[0]
     return None if axis is None else Along(axis, layer.op)
 
 
-@along(Binary, PRelu)
+@along.where(lambda what: what.elementwise and not what.is_table)
 def _broadcast(layer: Layer[Op], axes: Axes, _frames: int) -> Along | None:
     """Whatever broadcasts has one element along time."""
     rank = len(layer.output.shape)
@@ -191,12 +184,12 @@ def _over_last_axis(layer: Layer[Op], axes: Axes, _frames: int) -> Along | None:
     return None if axis is None or axis == len(layer.input.shape) - 1 else Along(axis, layer.op)
 
 
-@along(CumSum, ArgMax)
-def _over_axis(layer: Layer[CumSum | ArgMax], axes: Axes, _frames: int) -> Along | None:
+@along.where(lambda what: what.along_axis)
+def _over_axis(layer: Layer[Any], axes: Axes, _frames: int) -> Along | None:
     axis, over = axes[0], layer.op.axis
     if axis is None or axis == over:
         return None
-    gone = isinstance(layer.op, ArgMax) and over < axis
+    gone = len(layer.input.shape) - len(layer.output.shape) if over < axis else 0
     return Along(axis - gone, layer.op)
 
 

@@ -83,6 +83,8 @@ class Facts:
     rises: float = 1.0
     elementwise: bool = False  # each output is a function of the element(s) in its place
     moves: bool = False  # it computes nothing: elements go elsewhere, some may come or go
+    # It works along its ``axis``, alike wherever the others lie.
+    along_axis: bool = False
     indices: bool = False  # it yields numbers of elements, which have no scale
     # Its output, in an int8 graph, has its first input's scale and zero point.
     keeps_quantization: bool = False
@@ -145,8 +147,8 @@ FACTS: Mapping[type[Op], Facts] = {
     # Along an axis
     Softmax: Facts("Softmax", types=True, prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)),
     LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
-    ArgMax: Facts("ArgMax", types=True, indices=True),
-    CumSum: replace(_SUM, tag="CumSum"),
+    ArgMax: Facts("ArgMax", types=True, along_axis=True, indices=True),
+    CumSum: replace(_SUM, tag="CumSum", along_axis=True),
     # Along a sequence
     Lstm: replace(_GATED, tag="Lstm", inputs=(3, 3), more=1, gates=4, biases=4, rises=2.0),
     Gru: replace(_GATED, tag="Gru", inputs=(2, 2), more=1, gates=3, biases=4),
@@ -156,7 +158,7 @@ FACTS: Mapping[type[Op], Facts] = {
     Reshape: replace(_MOVE, tag="Reshape", types=True),
     Transpose: replace(_MOVE, tag="Transpose"),
     Slice: replace(_MOVE, tag="Slice"),
-    Gather: replace(_MOVE, tag="Gather"),
+    Gather: replace(_MOVE, tag="Gather", along_axis=True),
     Pad: replace(_MOVE, tag="Pad", chooses=False, fills=True),
     Concat: Facts("Concat", (1, MANY), moves=True, joins_quantizations=True, chooses=True),
     Resize: Facts("Resize", keeps_quantization=True),

@@ -5,6 +5,9 @@
     @room(Conv2D, Dense)
     def _products(layer: Layer[Conv2D | Dense]) -> int: ...
 
+    @room.where(lambda what: what.moves)
+    def _nothing(layer: Layer[Any]) -> int: ...
+
     room.complete()  # behind the last entry
 
 An operator that a room lacks is found at its import, unless the room says with a ``default`` what
@@ -20,7 +23,7 @@ from typing import Any, Generic, TypeVar
 
 from nanotool.errors import InvalidModel
 from nanotool.ir import Op
-from nanotool.ops.facts import INT8_OPERATORS
+from nanotool.ops.facts import FACTS, INT8_OPERATORS, Facts
 
 Key = TypeVar("Key")
 Handler = TypeVar("Handler")
@@ -90,6 +93,11 @@ class Registry(Room[type[Op], Handler]):
             return handler
 
         return register
+
+    def where(self, trait: Callable[[Facts], bool]) -> Callable[[Handler], Handler]:
+        """Register the function below for the operators that come here of whose facts ``trait``
+        holds: the next one with such facts has its function at once."""
+        return self(*(operator for operator in self.expected if trait(FACTS[operator])))
 
     def covered(self) -> Collection[type[Op]]:
         """All, where there is a default."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 from nanotool.ir import (
-    ArgMax,
     AveragePool2D,
     Binary,
-    Concat,
     Conv2D,
     ConvTranspose2D,
-    CumSum,
     Function,
     Gather,
     GroupNorm,
@@ -42,11 +40,14 @@ from nanotool.ops.registry import Registry
 Words: TypeAlias = Callable[[Any], str]
 
 
-def _name(op: Op) -> str:
-    return type(op).__name__.lower()
+def _plain(op: Op) -> str:
+    """What is set, the name, the axis: exclusive cumsum along axis 1."""
+    flags = (field.name for field in fields(op) if getattr(op, field.name) is True)
+    along = [f"along axis {op.axis}"] if hasattr(op, "axis") else []
+    return " ".join([*flags, type(op).__name__.lower(), *along])
 
 
-_words = Registry[Words]("ops/words.py", default=_name, operators=OPERATORS)
+_words = Registry[Words]("ops/words.py", default=_plain, operators=OPERATORS)
 
 
 def words(op: Op) -> str:
@@ -142,19 +143,6 @@ def _softmax(op: Softmax) -> str:
 @_words(LogSoftmax)
 def _log_softmax(_op: LogSoftmax) -> str:
     return "log-softmax"
-
-
-@_words(ArgMax, Concat)
-def _along_axis(op: ArgMax | Concat) -> str:
-    return f"{_name(op)} along axis {op.axis}"
-
-
-@_words(CumSum)
-def _cumsum(op: CumSum) -> str:
-    kinds = [
-        word for word, is_so in (("exclusive", op.exclusive), ("reverse", op.reverse)) if is_so
-    ]
-    return " ".join([*kinds, f"cumulative sum along axis {op.axis}"])
 
 
 @_words(Lstm)

@@ -24,11 +24,9 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
-    CumSum,
     Dense,
     FloatArray,
     Function,
-    Gather,
     Graph,
     GroupNorm,
     Gru,
@@ -53,9 +51,8 @@ from nanotool.ir import (
     Svdf,
     Table,
     Transpose,
-    Unary,
 )
-from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry, float_layer_of
+from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry, facts, float_layer_of
 from nanotool.passes.rewrite import frozen, names, rebuilt, unique
 from nanotool.passes.views import (
     Atom,
@@ -314,8 +311,8 @@ def _image(
     return View(layer.name, canonical(axes), axes)
 
 
-@_turns(Unary, Function)
-def _in_any_order(turner: _Turner, layer: FloatLayer[Unary | Function]) -> View:
+@_turns.where(lambda what: what.is_table)
+def _in_any_order(turner: _Turner, layer: FloatLayer[Op]) -> View:
     view = turner.view(layer)
     turner.emit(layer, [view.tensor], view.dims)
     return replace(view, tensor=layer.name, label="")
@@ -401,14 +398,16 @@ def _matmul(turner: _Turner, layer: FloatLayer[MatMul]) -> View:
     return View(layer.name, axes, axes)
 
 
-@_turns(Gather)
-def _gather(turner: _Turner, layer: FloatLayer[Gather]) -> View:
-    view = turner.view(layer)
+@_turns.where(lambda what: what.along_axis and not what.indices)
+def _along_axis(turner: _Turner, layer: FloatLayer[Any]) -> View:
+    """Along one axis of the device's, wherever it lies."""
+    view, axis = turner.view(layer), layer.op.axis
     source, order = turner.per_axis(view, layer.name)
     axes = list(view.axes)
-    axes[layer.op.axis] = fresh(len(layer.op.indices))
+    if facts(layer.op).moves:  # other elements than the input's
+        axes[axis] = fresh(layer.shape[axis])
     dims = tuple(axes[i] for i in order)
-    turner.emit(layer, [source], dims, op=replace(layer.op, axis=order.index(layer.op.axis)))
+    turner.emit(layer, [source], dims, op=replace(layer.op, axis=order.index(axis)))
     return View(layer.name, dims, tuple(axes))
 
 
@@ -444,16 +443,6 @@ def _in_order(turner: _Turner, layer: FloatLayer[Lstm | Gru | Rnn | Svdf]) -> Vi
         beside = fresh_axes(layer.shape[-1:])
         turner.views[name] = View(name, beside, beside)
     return View(layer.name, axes, axes)
-
-
-@_turns(CumSum)
-def _cumsum(turner: _Turner, layer: FloatLayer[CumSum]) -> View:
-    """Along one axis of the device's, wherever it lies."""
-    view = turner.view(layer)
-    source, order = turner.per_axis(view, layer.name)
-    dims = tuple(view.axes[i] for i in order)
-    turner.emit(layer, [source], dims, op=replace(layer.op, axis=order.index(layer.op.axis)))
-    return View(layer.name, dims, view.axes)
 
 
 @_turns(Mean, Reduce)

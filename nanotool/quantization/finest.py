@@ -9,7 +9,6 @@ from nanotool.ir import (
     Binary,
     Conv2D,
     ConvTranspose2D,
-    CumSum,
     Dense,
     GroupNorm,
     LayerNorm,
@@ -68,9 +67,10 @@ def _binary(layer: FloatLayer[Binary], scales: Sequence[float]) -> float:
     return FINEST_SUM * max(scales)
 
 
-@finest_output(CumSum)
-def _cumsum(layer: FloatLayer[CumSum], scales: Sequence[float]) -> float:
-    """Twice what `running_sum` can bear, whatever the zero point."""
+@finest_output.where(lambda what: what.along_axis and what.scales_output)
+def _running_sum(layer: FloatLayer[Any], scales: Sequence[float]) -> float:
+    """What is made along an axis adds its elements: twice what `running_sum` can bear, whatever the
+    zero point."""
     return 2 * scales[0] / 2.0 ** running_sum_bits(256 * layer.shape[layer.op.axis])
 
 

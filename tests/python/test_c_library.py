@@ -246,11 +246,6 @@ def test_the_front_door_brings_no_kernels() -> None:
     assert brought == ["arena", "config", "model", "status"]
 
 
-def test_cmake_lists_every_source() -> None:
-    listed = re.findall(r"^\s+(src/\S+\.c)\b", (LIBRARY / "CMakeLists.txt").read_text(), re.M)
-    assert sorted(listed) == [path.relative_to(LIBRARY).as_posix() for path in SOURCES]
-
-
 def test_versions_agree() -> None:
     config = (INCLUDE / "nano" / "config.h").read_text()
     version = ".".join(re.findall(r"#define NANO_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import nanotool
 from bench import operator_tables
 from nanotool.errors import InvalidModel
-from nanotool.ir import BatchNorm, Binary, Dense, Op, Resize, Unary
+from nanotool.ir import BatchNorm, Binary, Dense, Op, Reshape, Resize, Unary
 from nanotool.ops import FACTS, INT8_OPERATORS, OPERATORS, ROOMS, Reads, Registry, facts
 
 
@@ -91,6 +92,14 @@ def test_operators_are_told_apart_by_registries_and_facts() -> None:
     assert sum(found.values()) <= MOST_PLACES, found
 
 
+def test_an_operator_takes_few_files() -> None:
+    """docs/adding-an-operator.md counts them for CumSum."""
+    root = Path(nanotool.__file__).parent
+    paths = [*root.rglob("*.py"), *(root.parent / "lib" / "nano").rglob("*.[ch]")]
+    naming = [path for path in paths if re.search(r"CumSum|Cumsum|nano_cumsum", path.read_text())]
+    assert len(naming) <= 13, naming
+
+
 def test_a_room_has_one_function_an_operator() -> None:
     ahead = len(ROOMS)
     try:
@@ -101,6 +110,10 @@ def test_a_room_has_one_function_an_operator() -> None:
         with pytest.raises(TypeError, match="Dense"):
             room(Dense)(_other)
         assert (room.of(Dense())(), room.of(Unary("relu"))()) == (2, 1)
+        with pytest.raises(TypeError, match="Dense is there"):
+            room.where(lambda what: what.weighted)(_other)
+        room.where(lambda what: what.moves)(_other)
+        assert room.of(Reshape((4,)))() == 2
         with pytest.raises(InvalidModel, match="BatchNorm has no int8 form"):
             Registry[Callable[[], int]]("another").of(BatchNorm())
         reads = Reads[Callable[[], int]]("a front end", operators=(Dense, Resize))
