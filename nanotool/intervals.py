@@ -44,7 +44,7 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.numerics import Int64Array
-from nanotool.ops import Layer, Registry, layer_of
+from nanotool.ops import Layer, Registry, group_count, layer_of
 from nanotool.ops.shape import averaged, entries_of
 from nanotool.ops.taps import Masks, transpose_taps, window_taps
 from nanotool.simulate import run_layer
@@ -181,7 +181,7 @@ def accumulator_range(layer: Layer[Op], source: Range) -> tuple[Int64Array, Int6
     """The least and the greatest accumulator of each output channel, bias included."""
     weight = as_kernel(layer)
     outputs, depth = len(weight), weight.shape[-1]
-    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
+    groups = group_count(layer.op)
     first = np.arange(outputs) // (outputs // groups) * depth
     channel = first[:, None] + np.arange(depth)
     zero_point = layer.input.zero_point

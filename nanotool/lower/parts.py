@@ -89,14 +89,19 @@ def joined(structs: Sequence[Struct]) -> Struct:
     return replace(first, fields=fields)
 
 
-def grouped(layer: TargetLayer[Conv2D], calls: Sequence[Call | None]) -> Call | None:
-    """The call for all groups, given those of `group_layers`. All of them run on the kernel of the
-    first one that is not the plainest, as all rows may."""
-    made = [call for call in calls if call is not None]
-    if len(made) < len(calls) or layer.optimize == "size":
+def grouped(layer: TargetLayer[Conv2D], plain: Plain) -> Call | None:
+    """The call for all groups, given what the kernel makes of each. All of them run on the kernel
+    of the first one that is not the plainest, as all rows may."""
+    count, channels = layer.op.groups, layer.output.shape[2]
+    few = layer.input.shape[2] == count and channels < _MULTIPLIER * count
+    if few or layer.optimize == "size":
         return None
-    if layer.input.shape[2] == layer.op.groups and layer.output.shape[2] < _MULTIPLIER * len(calls):
-        return None
+    made: list[Call] = []
+    for part in group_layers(layer):
+        call = plain(part)
+        if call is None:
+            return None
+        made.append(call)
     kernel = max((call.kernel for call in made), key=len)  # ..._long is longer
     params = joined([call.params for call in made])
     ctype = params.ctype.replace("conv2d_", "conv2d_grouped_")

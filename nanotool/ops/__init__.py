@@ -16,12 +16,22 @@ from nanotool.ops.facts import (
     OPERATORS,
     Facts,
     facts,
+    group_count,
     is_single_element,
     keeps_bytes,
     moves_nothing,
+    together,
     yields_input,
 )
-from nanotool.ops.layer import FloatLayer, Layer, OpT_co, float_layer_of, layer_of
+from nanotool.ops.layer import (
+    FloatLayer,
+    Layer,
+    OpT_co,
+    float_layer_of,
+    float_layers_of,
+    layer_of,
+    layers_of,
+)
 from nanotool.ops.registry import ROOMS, Reads, Registry, Room
 from nanotool.ops.taps import macs
 
@@ -39,10 +49,14 @@ __all__ = [
     "Room",
     "facts",
     "float_layer_of",
+    "float_layers_of",
+    "group_count",
     "is_single_element",
     "keeps_bytes",
     "layer_of",
+    "layers_of",
     "macs",
     "moves_nothing",
+    "together",
     "yields_input",
 ]

@@ -199,6 +199,28 @@ def is_single_element(op: Op) -> bool:
     return isinstance(op, (MaxPool2D, AveragePool2D)) and op.window == Window((1, 1))
 
 
+def group_count(op: Op) -> int:
+    """Of channels, of which a sum of products keeps each to itself: 1 is all of them."""
+    return op.groups if isinstance(op, Conv2D) else 1
+
+
+def together(first: Op, second: Op) -> Op | None:
+    """The one move that is ``first`` and then ``second``; None if there is none of their kind."""
+    match first, second:
+        case Reshape(), Reshape():
+            return second
+        case Transpose(inner), Transpose(outer):
+            return Transpose(tuple(inner[axis] for axis in outer))
+        case Slice(begin, stride), Slice(offset, step):
+            starts = zip(begin, stride, offset, strict=True)
+            return Slice(
+                tuple(first + gap * more for first, gap, more in starts),
+                tuple(gap * more for gap, more in zip(stride, step, strict=True)),
+            )
+        case _:
+            return None
+
+
 # --- What depends on shapes, too ------------------------------------------------------------------
 
 

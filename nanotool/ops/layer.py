@@ -6,7 +6,7 @@ Both views are generic over the operator, so that a function registered for `Con
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
@@ -31,6 +31,7 @@ from nanotool.ir import (
 from nanotool.ops.facts import facts
 
 OpT_co = TypeVar("OpT_co", bound=Op, covariant=True)
+_AnOp = TypeVar("_AnOp", bound=Op)
 _T = TypeVar("_T")
 
 
@@ -123,6 +124,11 @@ def layer_of(graph: QGraph, op: QOp) -> Layer[Any]:
     )
 
 
+def layers_of(graph: QGraph, operator: type[_AnOp]) -> Iterator[Layer[_AnOp]]:
+    """The layers of one operator, in order."""
+    return (layer_of(graph, op) for op in graph.ops if isinstance(op.op, operator))
+
+
 @dataclass(frozen=True, slots=True)
 class FloatLayer(Generic[OpT_co]):
     """One node of a Graph: the float twin of a `Layer`."""
@@ -163,3 +169,8 @@ def float_layer_of(graph: Graph, node: Node) -> FloatLayer[Any]:
     """``node``, one of ``graph``'s, with its tensors."""
     shapes = tuple(graph.shape(name) for name in node.inputs)
     return FloatLayer(node, shapes, graph.channels_last)
+
+
+def float_layers_of(graph: Graph, operator: type[_AnOp]) -> Iterator[FloatLayer[_AnOp]]:
+    """The layers of one operator, in order."""
+    return (float_layer_of(graph, node) for node in graph.nodes if isinstance(node.op, operator))

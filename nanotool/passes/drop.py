@@ -12,11 +12,10 @@ from nanotool.ir import (
     Node,
     Reshape,
     Resize,
-    Slice,
     Transpose,
     Unary,
 )
-from nanotool.ops import moves_nothing, yields_input
+from nanotool.ops import moves_nothing, together, yields_input
 from nanotool.passes.rewrite import rebuilt, sole_consumer
 
 
@@ -81,21 +80,8 @@ def _is_reshape(graph: Graph, node: Node) -> bool:
 
 def _merged(first: Node, second: Node) -> Node | None:
     """One node in place of two, named like the second; None where that cannot be."""
-    match first.op, second.op:
-        case Reshape(), Reshape():
-            return replace(second, inputs=first.inputs)
-        case Transpose(inner), Transpose(outer):
-            permutation = tuple(inner[axis] for axis in outer)
-            return replace(second, op=Transpose(permutation), inputs=first.inputs)
-        case Slice(begin, stride), Slice(offset, step):
-            starts = zip(begin, stride, offset, strict=True)
-            op = Slice(
-                tuple(first + gap * more for first, gap, more in starts),
-                tuple(gap * more for gap, more in zip(stride, step, strict=True)),
-            )
-            return replace(second, op=op, inputs=first.inputs)
-        case _:
-            return None
+    op = together(first.op, second.op)
+    return None if op is None else replace(second, op=op, inputs=first.inputs)
 
 
 def _drop_dead(graph: Graph) -> Graph:

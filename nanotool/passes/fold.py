@@ -38,7 +38,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.ops import OPERATORS, FloatLayer, Registry, facts, float_layer_of
+from nanotool.ops import OPERATORS, FloatLayer, Registry, facts, float_layer_of, group_count
 from nanotool.passes.rewrite import frozen, names, producer, rebuilt, sole_consumer, unique
 
 
@@ -327,7 +327,7 @@ def _kernel_channels(
     """Gain and offset for weights O, C/groups, KH, KW: output channel o reads the input channels of
     its own group only."""
     outputs, width = layer.weight.shape[:2]
-    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
+    groups = group_count(layer.op)
     group = np.arange(outputs) // (outputs // groups)
     channel = group[:, None] * width + np.arange(width)[None, :]
     gains, offsets = channels.gain[channel], channels.offset[channel]

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from nanotool.ir import UNCLAMPED, Clamp, Graph, Node, Unary
-from nanotool.ops import facts
+from nanotool.ops import FloatLayer, facts, float_layers_of
 from nanotool.passes.rewrite import producer, rebuilt, sole_consumer
 
 # Clamps that are unary functions by name; each then has an output scale of its own.
@@ -22,7 +22,7 @@ def fuse(graph: Graph) -> Graph:
     identity with that clamp.
     """
     while True:
-        clamp = next((node for node in graph.nodes if isinstance(node.op, Clamp)), None)
+        clamp = next(float_layers_of(graph, Clamp), None)
         if clamp is None:
             return graph
         graph = _fused(graph, clamp) or _stand_alone(graph, clamp)
@@ -34,13 +34,12 @@ def compose(first: tuple[float, float], second: tuple[float, float]) -> tuple[fl
     return min(max(first[0], low), high), max(min(first[1], high), low)
 
 
-def _target(graph: Graph, clamp: Node) -> Node | None:
+def _target(graph: Graph, clamp: FloatLayer[Clamp]) -> Node | None:
     """The layer that takes ``clamp``: one with an output scale of its own if it can be reached
     through max pools and moves (its range then shrinks), else the nearest that can clamp."""
-    assert isinstance(clamp.op, Clamp)
     bounds = (clamp.op.low, clamp.op.high)
     nearest: Node | None = None
-    reader, layer = clamp, producer(graph, clamp.inputs[0])
+    reader, layer = clamp.node, producer(graph, clamp.node.inputs[0])
     while layer is not None and sole_consumer(graph, layer.name) is reader:
         what = facts(layer.op)
         if what.scales_output:
@@ -60,21 +59,19 @@ def _passes(node: Node, bounds: tuple[float, float]) -> bool:
     return len(node.inputs) == 1 and not what.joins_quantizations and (what.chooses or fills)
 
 
-def _fused(graph: Graph, clamp: Node) -> Graph | None:
+def _fused(graph: Graph, clamp: FloatLayer[Clamp]) -> Graph | None:
     layer = _target(graph, clamp)
     if layer is None:
         return None
-    assert isinstance(clamp.op, Clamp)
     fused = replace(layer, clamp=compose(layer.clamp, (clamp.op.low, clamp.op.high)))
-    nodes = [fused if node is layer else node for node in graph.nodes if node is not clamp]
-    return rebuilt(graph, nodes, {clamp.name: clamp.inputs[0]})
+    nodes = [fused if node is layer else node for node in graph.nodes if node is not clamp.node]
+    return rebuilt(graph, nodes, {clamp.name: clamp.node.inputs[0]})
 
 
-def _stand_alone(graph: Graph, clamp: Node) -> Graph:
-    assert isinstance(clamp.op, Clamp)
+def _stand_alone(graph: Graph, clamp: FloatLayer[Clamp]) -> Graph:
     bounds = (clamp.op.low, clamp.op.high)
     if bounds in NAMED:
-        alone = replace(clamp, op=Unary(NAMED[bounds]))
+        alone = replace(clamp.node, op=Unary(NAMED[bounds]))
     else:
-        alone = replace(clamp, op=Unary("identity"), clamp=bounds)
-    return rebuilt(graph, (alone if node is clamp else node for node in graph.nodes), {})
+        alone = replace(clamp.node, op=Unary("identity"), clamp=bounds)
+    return rebuilt(graph, (alone if node is clamp.node else node for node in graph.nodes), {})

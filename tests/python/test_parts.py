@@ -14,7 +14,7 @@ from test_overlap import check
 
 from nanotool import simulate
 from nanotool.ir import Conv2D, ConvTranspose2D, QGraph, Shape, Window
-from nanotool.lower import lower
+from nanotool.lower import lower, pack
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
 
@@ -70,6 +70,17 @@ def test_groups(target: str) -> None:
             graph = grouped((5, 6, groups * n), groups, groups * m, window)
             kernel = answers(graph, target, m)
             assert n == 1 or kernel == f"nano_conv2d_grouped_{ENDING[target]}"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_not_taken_is_not_packed(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel for all groups does not take a channel each: none of them is packed to find out."""
+    packed: list[str] = []
+    for name in ("scaled", "scaled_wide"):
+        one = getattr(pack, name)
+        monkeypatch.setattr(pack, name, lambda layer, one=one: packed.append("") or one(layer))
+    lower(grouped((5, 6, 12), 12, 24, Window((3, 3))), target)
+    assert len(packed) <= 2
 
 
 @pytest.mark.parametrize("target", TARGETS)

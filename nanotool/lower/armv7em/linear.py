@@ -88,7 +88,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Three pixels at a time; groups one by one. One pixel of all of the input is a dense layer,
     and goes its way: where memory is to be small to the portable kernel."""
     if layer.op.groups != 1:
-        return parts.grouped(layer, [_plain(part) for part in parts.group_layers(layer)])
+        return parts.grouped(layer, _plain)
     if _sees_all(layer):
         return None if layer.optimize == "size" else _rows(layer, 1, layer.input.size)
     return _plain(layer)

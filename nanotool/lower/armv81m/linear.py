@@ -52,7 +52,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels at a time; groups one by one."""
     if layer.op.groups == 1:
         return _plain(layer)
-    return parts.grouped(layer, [_plain(part) for part in parts.group_layers(layer)])
+    return parts.grouped(layer, _plain)
 
 
 @variant(TARGET, ConvTranspose2D)

@@ -52,14 +52,13 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels by four outputs at a time; groups one by one."""
-    packed = limbs.packed(layer)
-    if packed is None or layer.optimize == "size":
+    packed = None if layer.optimize == "size" else limbs.packed(layer)
+    if packed is None:
         return None
     if layer.op.groups == 1:
         return _plain(layer, packed)
-    each = parts.group_layers(layer)
-    scaled = packed.split(len(each))
-    return parts.grouped(layer, [_plain(*one) for one in zip(each, scaled, strict=True)])
+    each = iter(packed.split(layer.op.groups))
+    return parts.grouped(layer, lambda part: _plain(part, next(each)))
 
 
 @variant(TARGET, ConvTranspose2D)

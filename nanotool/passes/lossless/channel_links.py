@@ -34,7 +34,7 @@ from nanotool.ir import (
     Transpose,
     Unary,
 )
-from nanotool.ops import Layer, Registry, layer_of
+from nanotool.ops import Layer, Registry, group_count, layer_of
 
 Indices = NDArray[np.intp]
 
@@ -116,7 +116,7 @@ def _weighted(
 ) -> bool:
     """Output channels go as they like. A group, which depthwise is one channel and what is made of
     it, goes as a whole."""
-    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
+    groups = group_count(layer.op)
     if groups == 1:
         links.need(inputs[0][~foldable(layer, links.found)])
     else:

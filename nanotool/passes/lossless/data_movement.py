@@ -13,7 +13,7 @@ from nanotool.ir import (
     Reshape,
     Transpose,
 )
-from nanotool.ops import moves_nothing, yields_input
+from nanotool.ops import moves_nothing, together, yields_input
 from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 
 
@@ -61,12 +61,10 @@ def merge_moves(graph: QGraph) -> QGraph:
 
 def _merged(graph: QGraph, first: QOp, second: QOp) -> QOp | None:
     """One op that does what two do; None where that cannot be."""
+    op = together(first.op, second.op)
+    if op is not None:
+        return replace(second, op=op, inputs=first.inputs)
     match first.op, second.op:
-        case Reshape(), Reshape():
-            return replace(second, inputs=first.inputs)
-        case Transpose(inner), Transpose(outer):
-            together = Transpose(tuple(inner[axis] for axis in outer))
-            return replace(second, op=together, inputs=first.inputs)
         case Pad(before, after, value), Pad(before_2, after_2, value_2):
             zero_point = graph.tensors[second.name].zero_point
             fill = zero_point if value is None else value

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nanotool.intervals import Range, pad_value, ranges
 from nanotool.ir import Conv2D, MaxPool2D, Pad, QGraph, QOp, Shape, Window
-from nanotool.ops import layer_of
+from nanotool.ops import Layer, layers_of
 from nanotool.ops.taps import window_taps
 from nanotool.passes.lossless.rewrite import consumers, rebuilt
 
@@ -23,14 +23,14 @@ def pad_into_windows(graph: QGraph) -> QGraph:
     readers = consumers(graph)
     gone: dict[str, str] = {}
     changed: dict[str, QOp] = {}
-    for pad in graph.ops:
-        if not isinstance(pad.op, Pad) or pad.name in graph.results or len(pad.op.before) != 3:
+    for pad in layers_of(graph, Pad):
+        if pad.name in graph.results or len(pad.op.before) != 3:
             continue
         if found is None:
             found = ranges(graph)
         wider = [_absorbed(graph, found, pad, changed.get(r.name, r)) for r in readers[pad.name]]
         if wider and all(op is not None for op in wider):
-            gone[pad.name] = pad.inputs[0]
+            gone[pad.name] = pad.input.name
             changed.update((op.name, op) for op in wider if op is not None)
     if not gone:
         return graph
@@ -38,18 +38,19 @@ def pad_into_windows(graph: QGraph) -> QGraph:
     return rebuilt(graph, ops, renamed=gone)
 
 
-def _absorbed(graph: QGraph, found: Mapping[str, Range], pad: QOp, reader: QOp) -> QOp | None:
+def _absorbed(
+    graph: QGraph, found: Mapping[str, Range], pad: Layer[Pad], reader: QOp
+) -> QOp | None:
     """``reader`` reading what ``pad`` reads; None if that were not the same."""
-    assert isinstance(pad.op, Pad)
     if not isinstance(reader.op, (Conv2D, MaxPool2D)) or pad.op.before[2] or pad.op.after[2]:
         return None
-    value = pad_value(layer_of(graph, pad))
+    value = pad_value(pad)
     if isinstance(reader.op, Conv2D):
-        exact = value == graph.tensors[pad.name].zero_point
+        exact = value == pad.output.zero_point
     else:
-        exact = value <= max(found[pad.inputs[0]].hull[0], reader.clamp[0])
+        exact = value <= max(found[pad.input.name].hull[0], reader.clamp[0])
     window = _wider(reader.op.window, pad.op)
-    source, target = graph.tensors[pad.inputs[0]].shape, graph.tensors[reader.name].shape
+    source, target = pad.input.shape, graph.tensors[reader.name].shape
     if not exact or not _covers(window, source, target):
         return None
     return replace(reader, op=replace(reader.op, window=window))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from nanotool.graphs import frozen, unused
 from nanotool.ir import Int8Array, QGraph, QOp, QTensor, Transpose
-from nanotool.ops import facts
+from nanotool.ops import Layer, facts, layers_of
 from nanotool.passes.lossless.rewrite import consumers, rebuilt
 
 Permutation = tuple[int, ...]
@@ -20,11 +20,10 @@ def sink_transposes(graph: QGraph) -> QGraph:
     goes into transposes, the former go: the ops work on the elements in their old order, and the
     latter make up for both. Tensors between them then hold the same elements in that order.
     """
-    for op in graph.ops:
-        if isinstance(op.op, Transpose):
-            region = _region(graph, op)
-            if region is not None and region.inner and region.sinks:
-                return sink_transposes(region.rewritten(graph))
+    for start in layers_of(graph, Transpose):
+        region = _region(graph, start)
+        if region is not None and region.inner and region.sinks:
+            return sink_transposes(region.rewritten(graph))
     return graph
 
 
@@ -35,7 +34,7 @@ class _Region:
     permutation: Permutation  # of every source
     sources: dict[str, QOp] = field(default_factory=dict)
     inner: dict[str, QOp] = field(default_factory=dict)
-    sinks: dict[str, QOp] = field(default_factory=dict)
+    sinks: dict[str, Permutation] = field(default_factory=dict)
 
     def rewritten(self, graph: QGraph) -> QGraph:
         """``graph`` with the sources gone."""
@@ -46,7 +45,7 @@ class _Region:
             if op.name in self.sources:
                 continue
             if op.name in self.sinks:
-                ops.append(replace(op, op=Transpose(self._together(op))))
+                ops.append(replace(op, op=Transpose(self._after(self.sinks[op.name]))))
             elif op.name in self.inner:
                 shape = self._unmoved(graph, op.name)
                 tensors[op.name] = replace(graph.tensors[op.name], shape=shape)
@@ -67,9 +66,9 @@ class _Region:
         shape = graph.tensors[tensor].shape
         return tuple(shape[self.permutation.index(axis)] for axis in range(len(shape)))
 
-    def _together(self, sink: QOp) -> Permutation:
-        assert isinstance(sink.op, Transpose)
-        return tuple(self.permutation[axis] for axis in sink.op.permutation)
+    def _after(self, sink: Permutation) -> Permutation:
+        """What a sink has to do without the sources."""
+        return tuple(self.permutation[axis] for axis in sink)
 
     def _turned(
         self,
@@ -92,13 +91,12 @@ class _Region:
         return new
 
 
-def _region(graph: QGraph, start: QOp) -> _Region | None:
+def _region(graph: QGraph, start: Layer[Transpose]) -> _Region | None:
     """All that must change together if the transpose ``start`` goes; None if it cannot."""
-    assert isinstance(start.op, Transpose)
     writers = {name: op for op in graph.ops for name in op.outputs}
     readers = consumers(graph)
     region = _Region(start.op.permutation)
-    pending = [start]
+    pending = [start.qop]
     while pending:
         op = pending.pop()
         if op.name in region.sources or op.name in region.inner:
@@ -117,7 +115,7 @@ def _region(graph: QGraph, start: QOp) -> _Region | None:
             return None
         for reader in readers[op.name]:
             if isinstance(reader.op, Transpose):
-                region.sinks[reader.name] = reader
+                region.sinks[reader.name] = reader.op.permutation
             else:
                 pending.append(reader)
     # A transpose may read another one of the region: `merge_moves` is to join the two first.
