@@ -1,7 +1,7 @@
 """The parts of the build that pyproject.toml cannot say: the C extension and the C sources.
 
-A wheel carries lib/nano, firmware, offline and the project's files under nanotool/_sources, so that
-`nanotool build` needs no checkout.
+A wheel carries lib/nano, firmware, offline, the project's files and the peers' figures under
+nanotool/_sources, so that nanotool needs no checkout.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 SOURCES = (
     *("lib/nano", "firmware", "offline", "platformio.ini", "CMakeLists.txt", "partitions.csv"),
+    "bench/peers.json",  # which `nanotool report` shows
     *(path.name for path in sorted(ROOT.glob("sdkconfig.defaults*"))),
 )
 IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*")

@@ -28,7 +28,7 @@ from nanotool.boards import find_board
 from nanotool.build import build
 from nanotool.errors import NanoError
 from nanotool.files import write_atomic
-from nanotool.report import peers
+from nanotool.report.peers import figures as peer_figures
 
 RESULTS = Path(__file__).parent / "results.json"
 TOLERANCE = 0.01
@@ -116,19 +116,20 @@ def compare(board: str, measured: dict[str, Any], recorded: dict[str, Any] | Non
 def markdown(results: Results) -> str:
     """The tables of docs: one of the Cortex-M4 with the peers, one of all boards."""
     lines = ["<!-- made by nox -s bench -- --record -->", "", "### Cortex-M4, with others", ""]
-    engines = list(peers.INSTRUCTIONS)
+    peers = peer_figures()
+    engines = list(peers.instructions)
     lines.append(f"| | MACs | **nano** | {' | '.join(engines)} | arena | code |")
     lines.append("|---|" + "---:|" * (len(engines) + 4))
     for model, now in results["stm32"]["models"].items():
-        cells = [f"{peers.INSTRUCTIONS[name].get(model, 0):,}" for name in engines]
+        cells = [f"{peers.instructions[name].get(model, 0):,}" for name in engines]
         cells = [f"{now['macs']:,}", f"**{now['instructions']:,}**", *cells]
         cells += [f"{now['arena_bytes']:,}", f"{now['code_bytes']:,}"]
         told = " | ".join("–" if cell == "0" else cell for cell in cells)
         lines.append(f"| {suite.TITLES[model]} | {told} |")
     lines += ["", "### Cortex-M4, in cycles: a model of ours beside what was published", ""]
     lines += ["| | **nano**, modelled | published | ratio |", "|---|---:|---:|---:|"]
-    for model, published in peers.PUBLISHED_CYCLES.items():
-        ours = peers.MODEL_CYCLES[model]
+    for model, published in peers.published_cycles.items():
+        ours = peers.model_cycles[model]
         row = f"**{ours:,}** | {published:,} | {published / ours:.1f}"
         lines.append(f"| {suite.TITLES[model]} | {row} |")
     lines += ["", "### All boards: instructions (a MAC)", ""]

@@ -1,4 +1,4 @@
-"""What is measured: six models. What others need for the same work is in nanotool.report.peers."""
+"""What is measured: six models. What others need for the same work is in peers.json."""
 
 from __future__ import annotations
 

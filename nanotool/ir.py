@@ -449,8 +449,44 @@ class Node:
         return (self.name, *self.more)
 
 
+class _Step:
+    """A graph, float or int8, as a step: from inputs and states to outputs and next states."""
+
+    __slots__ = ()
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    states: tuple[State, ...]
+    input_permutations: tuple[tuple[int, ...], ...]
+
+    @property
+    def input(self) -> str:
+        """The one input; InvalidModel where there are several."""
+        return str(_only(self.inputs, self.name, "input"))
+
+    @property
+    def output(self) -> str:
+        """The one output; InvalidModel where there are several."""
+        return str(_only(self.outputs, self.name, "output"))
+
+    @property
+    def permutations(self) -> tuple[tuple[int, ...], ...]:
+        """One permutation an input."""
+        return self.input_permutations or ((),) * len(self.inputs)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tensors that stand there before a step: inputs, then states."""
+        return (*self.inputs, *(state.read for state in self.states))
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The tensors for which a step is run: outputs, then the next states."""
+        return (*self.outputs, *(state.next for state in self.states))
+
+
 @dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(_Step):
     """A float graph in execution order.
 
     ``channels_last`` is False as captured (C, H, W like PyTorch) and True after the layout pass.
@@ -474,35 +510,10 @@ class Graph:
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
 
     @property
-    def input(self) -> str:
-        """The one input; InvalidModel where there are several."""
-        return str(_only(self.inputs, self.name, "input"))
-
-    @property
-    def output(self) -> str:
-        """The one output; InvalidModel where there are several."""
-        return str(_only(self.outputs, self.name, "output"))
-
-    @property
     def input_shape(self) -> Shape:
         """The one input's shape."""
         shape: Shape = _only(self.input_shapes, self.name, "input")
         return shape
-
-    @property
-    def permutations(self) -> tuple[tuple[int, ...], ...]:
-        """One permutation an input."""
-        return self.input_permutations or ((),) * len(self.inputs)
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The tensors that stand there before a step: inputs, then states."""
-        return (*self.inputs, *(state.read for state in self.states))
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """The tensors for which a step is run: outputs, then the next states."""
-        return (*self.outputs, *(state.next for state in self.states))
 
     def shape(self, tensor: str) -> Shape:
         """The shape of ``tensor``: an input, a state, a constant, or a node's output."""
@@ -625,7 +636,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class QGraph:
+class QGraph(_Step):
     """An int8 graph in execution order: canonical weights, no target."""
 
     name: str  # a C identifier
@@ -661,16 +672,6 @@ class QGraph:
         raise KeyError(name)
 
     @property
-    def input(self) -> str:
-        """The one input; InvalidModel where there are several."""
-        return str(_only(self.inputs, self.name, "input"))
-
-    @property
-    def output(self) -> str:
-        """The one output; InvalidModel where there are several."""
-        return str(_only(self.outputs, self.name, "output"))
-
-    @property
     def input_tensor(self) -> QTensor:
         """The tensor that the caller fills, where it is one."""
         return self.tensors[self.input]
@@ -696,25 +697,10 @@ class QGraph:
         )
 
     @property
-    def permutations(self) -> tuple[tuple[int, ...], ...]:
-        """One permutation an input."""
-        return self.input_permutations or ((),) * len(self.inputs)
-
-    @property
     def input_permutation(self) -> tuple[int, ...]:
         """How the one input is turned."""
         permutation: tuple[int, ...] = _only(self.permutations, self.name, "input")
         return permutation
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The tensors that stand there before a step: inputs, then states."""
-        return (*self.inputs, *(state.read for state in self.states))
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """The tensors for which a step is run: outputs, then the next states."""
-        return (*self.outputs, *(state.next for state in self.states))
 
 
 # --- Lowered: one target --------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from nanotool.plan import svg
 from nanotool.progress import Progress
 from nanotool.report.collect import collect, with_bench, with_memory
 from nanotool.report.data import Budget, GoalRow, ReportData
-from nanotool.report.peers import BOARD, peers_of
+from nanotool.report.peers import figures, peers_of
 from nanotool.targets import GOALS, TARGETS
 
 
@@ -61,7 +61,7 @@ def about_firmware(
     return replace(
         data,
         goals=_built_goals(data, built, measured=not port and can_emulate(board)),
-        peers=peers_of(graph) if board.name == BOARD else (),
+        peers=peers_of(graph) if board.name == figures().board else (),
     )
 
 

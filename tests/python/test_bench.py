@@ -13,7 +13,7 @@ from bench import picture, record, suite
 from nanotool.bench import BenchResult, LayerBench, advice
 from nanotool.describe import label
 from nanotool.lower import lower
-from nanotool.report import peers
+from nanotool.report.peers import figures as peer_figures
 from nanotool.report.tables import bench_advice, bench_layers, tensors_table
 
 
@@ -125,16 +125,17 @@ def test_the_pages_tell_what_was_recorded(model: str) -> None:
     readme = (suite.ROOT / "README.md").read_text().splitlines()
     page = (suite.ROOT / "docs" / "performance.md").read_text().splitlines()
     stm32 = figures.pop("stm32")
-    ours, *modelled, others = (
+    ours, *modelled, cores = (
         line for line in readme if line.startswith(f"| {suite.TITLES[model]} |")
     )
-    if model in peers.PUBLISHED_CYCLES:  # a table of its own: another unit
-        cycles = peers.MODEL_CYCLES[model], peers.PUBLISHED_CYCLES[model]
+    others = peer_figures()
+    if model in others.published_cycles:  # a table of its own: another unit
+        cycles = others.model_cycles[model], others.published_cycles[model]
         assert f"| {cycles[0]:,} | {cycles[1]:,} | {cycles[1] / cycles[0]:.1f} |" in modelled[0]
     assert f"**{stm32['instructions']:,}**" in ours
     assert f"| {stm32['arena_bytes']:,} |" in ours
     for row in figures.values():
-        assert f"| {row['instructions']:,} ({row['instructions'] / row['macs']:.2f}) |" in others
+        assert f"| {row['instructions']:,} ({row['instructions'] / row['macs']:.2f}) |" in cores
     name = "MLP" if model == "mlp" else model
     told = next(line for line in page if line.startswith(f"| {name} |"))  # the first table's
     for what in ("instructions", "arena_bytes", "code_bytes", "weight_bytes"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from test_overlap import check
 from nanotool import simulate
 from nanotool.ir import Conv2D, ConvTranspose2D, QGraph, Shape, Window
 from nanotool.lower import lower, pack
+from nanotool.ops import Layer
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
 
@@ -75,10 +78,17 @@ def test_groups(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_not_taken_is_not_packed(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel for all groups does not take a channel each: none of them is packed to find out."""
-    packed: list[str] = []
+    packed: list[Layer[Any]] = []
+
+    def counted(pack_one: Callable[[Layer[Any]], Any]) -> Callable[[Layer[Any]], Any]:
+        def one(layer: Layer[Any]) -> Any:
+            packed.append(layer)
+            return pack_one(layer)
+
+        return one
+
     for name in ("scaled", "scaled_wide"):
-        one = getattr(pack, name)
-        monkeypatch.setattr(pack, name, lambda layer, one=one: packed.append("") or one(layer))
+        monkeypatch.setattr(pack, name, counted(getattr(pack, name)))
     lower(grouped((5, 6, 12), 12, 24, Window((3, 3))), target)
     assert len(packed) <= 2
 

@@ -41,13 +41,12 @@ from nanotool.report import (
     collect,
     graph_svg,
     link_to,
-    peers,
     render,
 )
 from nanotool.report.about import about_firmware, about_model
 from nanotool.report.collect import sample_rows, with_ticks
 from nanotool.report.html import picture, worst_layer
-from nanotool.report.peers import peers_of
+from nanotool.report.peers import figures, peers_of
 from nanotool.report.tables import answers_table, tensors_table
 from nanotool.report.text import bar, decibel, number, percent, size
 from nanotool.targets import GOALS, TARGETS
@@ -326,7 +325,7 @@ def test_bars(share: float, blocks: str) -> None:
 def test_the_networks_of_the_suite_are_known() -> None:
     known = {model: peers_of(load()) for model, load in MODELS.items()}
     assert all(known.values())
-    assert {peer.engine for peer in known["mlp"]} == {*peers.INSTRUCTIONS}
+    assert {peer.engine for peer in known["mlp"]} == {*figures().instructions}
     assert [peer.cycles for peer in known["ic"]] == [None, 19_800_000]
     assert known["vww"][1].arena_bytes == 60_728
     trained_anew = replace(digits_cnn(), name="mine")

@@ -17,7 +17,7 @@ from nanotool.models import load_model
 from nanotool.report import GoalRow, ReportData, Sample, render
 from nanotool.report.about import about_model
 from nanotool.report.collect import with_ticks
-from nanotool.report.peers import BOARD
+from nanotool.report.peers import figures
 
 KWS = Path(__file__).resolve().parents[1] / "models" / "kws.tflite"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -49,7 +49,9 @@ def everything() -> ReportData:
         for goal in ("balanced", "speed", "size")
     )
     samples = tuple(Sample(np.eye(9), "a class", 0.5, "another") for _ in range(6))
-    return replace(data, board=BOARD, goals=goals, mismatches=0, compared=4, samples=samples)
+    return replace(
+        data, board=figures().board, goals=goals, mismatches=0, compared=4, samples=samples
+    )
 
 
 @pytest.mark.parametrize("width", [360, 1100], ids=["phone", "desk"])

@@ -10,6 +10,7 @@
 #include "console.h"
 #include "crc32.h"
 #include "fake_board.h"
+#include "fake_head.h"
 #include "frame.h"
 #include "head.h"
 #include "inference.h"
@@ -46,28 +47,7 @@ const nano_model halves_model = {
     .output_count = 1,
 };
 
-static const nano_train_layer layers[] = {
-    {.outputs = 5, .weight_bits = 12, .activation_bits = 8},
-    {.outputs = 4, .weight_bits = 12},
-};
-
-const nano_train_config halves_train = {
-    .backbone = "0123456789abcdef",
-    .features = HALVES_SIZE,
-    .feature_zero_point = 0,
-    .feature_scale = 0.0625f,
-    .arithmetic = &nano_train_int16,
-    .loss = NANO_TRAIN_CROSS_ENTROPY,
-    .optimizer = NANO_TRAIN_MOMENTUM,
-    .replay = NANO_TRAIN_BALANCED,
-    .replay_slots = 6,
-    .class_means = 1,
-    .layer_count = 2,
-    .classes = 3,
-    .layers = layers,
-    .seed = 7,
-    .recipe = {.rate = 0.05f, .momentum = 0.9f, .schedule = NANO_TRAIN_CONSTANT, .batch = 4},
-};
+const nano_train_config halves_train = FAKE_HEAD(HALVES_SIZE);
 
 static void say(const char *text) {
     fake_clear();

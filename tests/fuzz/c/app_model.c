@@ -1,5 +1,6 @@
 /* app_model.c - see app_model.h. */
 #include "app_model.h"
+#include "fake_head.h"
 
 static void features(const void *params, const nano_io *io) {
     (void)params;
@@ -102,25 +103,4 @@ const nano_stream_params fuzz_stream = {
     .divisor = 256,
 };
 
-static const nano_train_layer layers[] = {
-    {.outputs = 5, .weight_bits = 12, .activation_bits = 8},
-    {.outputs = 4, .weight_bits = 12},
-};
-
-const nano_train_config fuzz_train = {
-    .backbone = "0123456789abcdef",
-    .features = APP_OUTPUT_SIZE,
-    .feature_zero_point = 0,
-    .feature_scale = 0.0625f,
-    .arithmetic = &nano_train_int16,
-    .loss = NANO_TRAIN_CROSS_ENTROPY,
-    .optimizer = NANO_TRAIN_MOMENTUM,
-    .replay = NANO_TRAIN_BALANCED,
-    .replay_slots = 6,
-    .class_means = 1,
-    .layer_count = 2,
-    .classes = 3,
-    .layers = layers,
-    .seed = 7,
-    .recipe = {.rate = 0.05f, .momentum = 0.9f, .schedule = NANO_TRAIN_CONSTANT, .batch = 4},
-};
+const nano_train_config fuzz_train = FAKE_HEAD(APP_OUTPUT_SIZE);
