@@ -198,7 +198,9 @@ def kept_copy(
     beginning of output ``writes``. It is call ``call`` of the layer."""
     size, data = layer.inputs[number].nbytes, layer.constants[number]
     if data is None:
-        return Call("nano_copy", _copy_to(size, offset), (0,), (number,), writes=writes, macs=0)
+        # A rising copy: what is written must not lie behind what is still to be read.
+        copy = _copy_to(size, offset)
+        return Call("nano_copy", copy, (offset,), (number,), writes=writes, macs=0)
     bytes_ = np.frombuffer(data.astype(data.dtype.newbyteorder("<")).tobytes(), np.int8)
     constant = layer.array("constant", bytes_, "what is remembered at first, in bytes", call)
     return Call("nano_copy", _copy_to(size, offset, constant), (), (), writes=writes, macs=0)

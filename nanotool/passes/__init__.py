@@ -1,7 +1,7 @@
 """Passes: pure functions from a float `Graph` to another one that computes the same.
 
-`canonicalize` runs them all: loops rolled, no-ops dropped, functions joined, batch norm folded,
-clamps fused, C, H, W turned to H, W, C.
+`canonicalize` runs them all: loops rolled, states in parts, no-ops dropped, functions joined, batch
+norm folded, clamps fused, C, H, W turned to H, W, C.
 Those from a `QGraph` to another one are in `nanotool.passes.lossless`.
 """
 
@@ -14,6 +14,7 @@ from nanotool.passes.fuse import fuse
 from nanotool.passes.layout import layout
 from nanotool.passes.record import Change, PassRecord
 from nanotool.passes.roll import roll
+from nanotool.passes.states import narrow, split
 from nanotool.passes.tabulate import tabulate
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "fold",
     "fuse",
     "layout",
+    "narrow",
     "roll",
+    "split",
     "tabulate",
 ]
 
@@ -36,8 +39,9 @@ def canonicalize(graph: Graph, log: list[PassRecord] | None = None) -> Graph:
     producer's. The tensors of rank 3, and so the graph's input and output, are H, W, C afterwards.
     """
     steps = [
-        *(("roll", roll), ("drop", drop), ("tabulate", tabulate), ("fold", fold)),
-        *(("fuse", fuse), ("layout", layout), ("tidy", drop)),
+        *(("narrow", narrow), ("roll", roll), ("split", split), ("drop", drop)),
+        *(("tabulate", tabulate), ("fold", fold), ("fuse", fuse), ("layout", layout)),
+        ("tidy", drop),
     ]
     for name, step in steps:
         result = step(graph)

@@ -77,10 +77,12 @@ def share(
     sharing = Sharing()
     for source in graph.inputs:
         sharing.add(source, Group([], own(source)))
+    remembered = _wide_states(graph)
     for state in graph.states:
         bounds, fixed = own(state.read), _prescribed(graph, state.next)
         fits = fixed is not None and _fits(bounds, fixed)
-        sharing.add(state.read, Group([], bounds, fixed if fits else None))
+        group = Group([], bounds, fixed if fits else None, wide=state.read in remembered)
+        sharing.add(state.read, group)
     _close(graph, sharing, graph.sources)  # what becomes an input, or what another state was
     for node in graph.nodes:
         what = facts(node.op)
@@ -114,20 +116,28 @@ def _prescribed(graph: Graph, tensor: str) -> tuple[float, int] | None:
 
 def _close(graph: Graph, sharing: Sharing, tensors: Sequence[str]) -> None:
     """What a state becomes, if it is one of ``tensors``, gets its quantization. Where one of them
-    is prescribed and the other is another, or one cannot be int16 as the other is, it stays, and
-    what the state becomes is requantized."""
+    is prescribed and the other is another it stays, and what the state becomes is requantized."""
     for state in graph.states:
         if state.next in tensors:
             read, following = sharing.groups[state.read], sharing.groups[state.next]
-            fits = not following.wide or all(_holds_wide(graph, name) for name in read.members)
-            if read.fixed is None and following.fixed is None and fits:
+            if read.fixed is None and following.fixed is None:
                 sharing.merge(following, read)
 
 
-def _holds_wide(graph: Graph, tensor: str) -> bool:
-    """Whether ``tensor`` may be int16: it is a state, or one in another shape."""
-    node = producer(graph, tensor)
-    return node is None or (facts(node.op).moves and facts(node.op).types)
+def _wide_states(graph: Graph) -> set[str]:
+    """What is read of the states that are int16: of those that become what recurrent layers
+    remember, in another shape perhaps, or what another such state was."""
+    wide = {name for node in graph.nodes for name in node.more}
+    origins: dict[str, str] = {}
+    for node in graph.nodes:
+        if facts(node.op).moves and facts(node.op).types:
+            origins[node.name] = origins.get(node.inputs[0], node.inputs[0])
+    found: set[str] = set()
+    while True:
+        held = {s.read for s in graph.states if origins.get(s.next, s.next) in wide | found}
+        if held == found:
+            return found
+        found = held
 
 
 def _fits(bounds: Range, fixed: tuple[float, int]) -> bool:

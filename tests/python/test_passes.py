@@ -411,7 +411,7 @@ def test_canonicalize_logs_what_each_pass_did() -> None:
     model = nn.Sequential(nn.Identity(), nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.ReLU())
     log: list[PassRecord] = []
     result = canonicalize(capture(settle(model), torch.zeros(1, 2, 5, 6)), log)
-    names = ["roll", "drop", "tabulate", "fold", "fuse", "layout", "tidy"]
+    names = ["narrow", "roll", "split", "drop", "tabulate", "fold", "fuse", "layout", "tidy"]
     assert [record.name for record in log] == names
     removed = {record.name: record.removed for record in log if record.removed}
     assert removed == {"fold": ("2",), "fuse": ("3",)}

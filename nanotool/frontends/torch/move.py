@@ -102,8 +102,9 @@ def _cat(walk: Walk, args: Arguments, node: fx.Node) -> str:
 
 @handles("stack", makes=Concat, anywhere=True)
 def _stack(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    shape, axis = walk.batchless(node), int(args["dim"]) % node.meta["val"].ndim
+    shape = walk.batchless(node)
     place = walk.batch_place(node.meta["val"]) or 0
+    axis = int(args["dim"]) % (len(shape) + 1)
     axis -= axis > place
     one = (*shape[:axis], 1, *shape[axis + 1 :])
     parts = [walk.reshaped(part, one, suffix="part") for part in _parts(walk, args["tensors"])]

@@ -132,7 +132,7 @@ def _layers(walk: Walk, args: Arguments, node: fx.Node) -> Value:
             source = walk.emit(Concat(1), tuple(sequences), joined, suffix=f"l{layer}_both")
     used = {user.args[1] for user in node.users if user.users}
     results: list[Value] = [source]
-    wide = walk.memory and len(lasts[0]) == len(first) == FACTS[type(kind)].more
+    wide = walk.memory and len(first) == FACTS[type(kind)].more
     row = _beside if wide else _last  # a GRU's state is as wide as the layer keeps it
     results.append(_stacked(walk, [row(walk, one) for one in lasts[0]]) if 1 in used else None)
     if len(first) == 2:

@@ -235,7 +235,10 @@ class Walk:
         return tuple(int(size) for size in rest)
 
     def batch_place(self, value: Any) -> int | None:
-        """Which axis of a result is the batch's; None: none is."""
+        """Which axis of a result is the batch's; None: none is. Of whole tensors it is one more in
+        front of all that they have."""
+        if self.whole:
+            return 0
         sizes = [str(size) for size in value.shape]
         return sizes.index(str(self.batch)) if str(self.batch) in sizes else None
 
