@@ -78,21 +78,22 @@ def _origins(graph: Graph) -> _Origins:
 
 def _moved(node: Node, inputs: Sequence[Elements]) -> Elements | None:
     """What a node that moves elements gives; None of another one."""
+    moved: Elements
     match node.op:
         case Reshape():
-            return inputs[0].reshape(node.shape)
+            moved = inputs[0].reshape(node.shape)
         case Transpose(permutation):
-            return inputs[0].transpose(permutation)
+            moved = inputs[0].transpose(permutation)
         case Slice(begin, stride):
             ends = zip(begin, stride, node.shape, strict=True)
-            cut: Elements = inputs[0][tuple(slice(b, b + s * n, s) for b, s, n in ends)]
-            return cut
+            moved = inputs[0][tuple(slice(b, b + s * n, s) for b, s, n in ends)]
         case Concat(axis):
-            return np.concatenate(inputs, axis)
+            moved = np.concatenate(inputs, axis)
         case Gather(axis, indices):
-            return inputs[0].take(indices, axis)
+            moved = inputs[0].take(indices, axis)
         case _:
             return None
+    return moved
 
 
 def _readers(graph: Graph) -> Iterator[tuple[Node, int]]:
