@@ -1,4 +1,4 @@
-"""Sound streamed to a board, and compared with what the same samples bring on this computer."""
+"""Samples streamed to a board, and compared with what the same samples bring on this computer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Listened:
     outputs: NDArray[Any]  # [steps, *the first output's shape]: the model's integers
     decisions: tuple[Decision, ...]
     differing: tuple[int, ...]  # steps whose output or decisions are not this computer's
-    samples: int
+    samples: int  # of a sensor with several channels each value counts
     ticks: int  # of the board, for front end, model and rule, modulo 2^32
 
     def to_json(self) -> dict[str, Any]:
@@ -139,4 +139,5 @@ class _Run:
 
 def _piece(stream: StreamRule, device: Device) -> int:
     """Samples that are sent at once: at most one step is completed by them."""
-    return max(1, min(device.info().frame_bytes // 2, stream.hop * stream.front_end.step))
+    ears = stream.front_end
+    return max(1, min(device.info().frame_bytes // 2, stream.hop * ears.step * ears.values))

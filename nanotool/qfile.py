@@ -26,9 +26,9 @@ import json
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, get_type_hints
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ from nanotool.sensing.description import (
     MicroFrontendSettings,
     Rule,
     Scaling,
+    SensorSettings,
     StreamRule,
 )
 from nanotool.validate import validate
@@ -218,16 +219,19 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
     return text.encode(), b"".join(writer.chunks)
 
 
-def _described(value: Any) -> Json:
-    """A part of nanotool.sensing.description: objects by their fields' names, floats in hex."""
+def _described(value: Any, kind: Any = None) -> Json:
+    """A part of nanotool.sensing.description: objects by their fields' names, floats in hex.
+    ``kind``: its field's type; a whole number may be given for a float."""
     if isinstance(value, tuple):
-        return [_described(item) for item in value]
-    if isinstance(value, float):
-        return value.hex()
+        inner = get_args(kind)[0] if kind else None
+        return [_described(item, inner) for item in value]
+    if isinstance(value, float) or (kind in {float, float | None} and isinstance(value, int)):
+        return float(value).hex()
     if is_dataclass(value):
-        parts = {one.name: _described(getattr(value, one.name)) for one in fields(value)}
-        kind = FRONT_ENDS_BY_TYPE.get(type(value))
-        return parts if kind is None else {"type": kind, **parts}
+        kinds = get_type_hints(type(value))
+        parts = {name: _described(getattr(value, name), kinds[name]) for name in kinds}
+        name = FRONT_ENDS_BY_TYPE.get(type(value))
+        return parts if name is None else {"type": name, **parts}
     return value
 
 
@@ -442,9 +446,10 @@ def _classes(value: Json, what: str) -> tuple[ClassRule, ...]:
     return tuple(_part(ClassRule, item, "a class") for item in items)
 
 
-FRONT_ENDS: dict[str, type[MicroFrontendSettings | MelSettings]] = {
+FRONT_ENDS: dict[str, type[FrontEnd]] = {
     "micro_frontend": MicroFrontendSettings,
     "mel": MelSettings,
+    "sensor": SensorSettings,
 }
 FRONT_ENDS_BY_TYPE: dict[type, str] = {kind: name for name, kind in FRONT_ENDS.items()}
 
@@ -463,6 +468,10 @@ def _part(kind: type[_Part], value: Json, what: str) -> _Part:
     return kind(**{name: STREAM_READERS[kinds[name]](item, name) for name, item in values.items()})
 
 
+def _floats(value: Json, what: str) -> tuple[float, ...]:
+    return tuple(_float(item, what) for item in _list(value, what))
+
+
 STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {
     bool: _bool,
     int: _int,
@@ -471,6 +480,11 @@ STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {
     tuple[ClassRule, ...]: _classes,
     str: _text,
     Literal["htk", "slaney"]: _text,
+    Literal["none", "constant", "linear"]: _text,
+    tuple[float, ...]: _floats,
+    tuple[tuple[int, ...], ...]: lambda value, what: tuple(
+        _ints(item, what) for item in _list(value, what)
+    ),
     FrontEnd: _front_end,
     Scaling: lambda value, what: _part(Scaling, value, what),
     Rule: lambda value, what: _part(Rule, value, what),

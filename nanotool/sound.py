@@ -18,9 +18,13 @@ MICROPHONE_PIECE = 0.02  # seconds
 _WAITING = 100  # pieces that may wait to be taken, before some are left out
 
 
-def read_wav(path: Path, rate: int) -> Int16Array:
-    """The samples in a .wav file of 16 bits, one channel, ``rate`` a second; else `NanoError`."""
-    again = f"Convert it: ffmpeg -i {path.name} -ar {rate} -ac 1 -c:a pcm_s16le {path.stem}_.wav"
+def read_wav(path: Path, rate: int, channels: int = 1) -> Int16Array:
+    """The samples in a .wav file of 16 bits, ``rate`` a second, its ``channels`` in turn; else
+    `NanoError`."""
+    again = (
+        f"Convert it: ffmpeg -i {path.name} -ar {rate} -ac {channels} -c:a pcm_s16le "
+        f"{path.stem}_.wav"
+    )
     try:
         with wave.open(str(path), "rb") as file:
             found = (file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
@@ -29,22 +33,14 @@ def read_wav(path: Path, rate: int) -> Int16Array:
         raise NanoError(f"Cannot read {path}: {error.strerror or error}.", "Check path.") from error
     except (wave.Error, EOFError) as error:
         raise NanoError(f"{path} is no .wav file of plain samples: {error}.", again) from error
-    if found != (rate, 1, 16):
+    if found != (rate, channels, 16):
         raise NanoError(
             f"{path} has {found[1]} channels of {found[2]} bits at {found[0]:,} Hz; the model "
-            f"hears one of 16 bits at {rate:,} Hz.",
+            f"hears {'one' if channels == 1 else channels} of 16 bits at {rate:,} Hz.",
             again,
         )
-    return np.frombuffer(content[: len(content) // 2 * 2], "<i2").astype(np.int16)
-
-
-def read_wavs(folder: Path, rate: int) -> list[Int16Array]:
-    """Every .wav file of a folder and its folders, by name; or the one file. `NanoError` if there
-    is none."""
-    paths = [folder] if folder.is_file() else sorted(folder.rglob("*.wav"))
-    if not paths:
-        raise NanoError(f"{folder} holds no .wav file.", "Name a folder of recordings.")
-    return [read_wav(path, rate) for path in paths]
+    whole = len(content) // (2 * channels) * 2 * channels
+    return np.frombuffer(content[:whole], "<i2").astype(np.int16)
 
 
 def microphone(rate: int) -> Iterator[Int16Array | None]:

@@ -86,7 +86,8 @@ def tune(
             progress(number + 1, len(sounds))
     if min(len(outputs) for outputs in heard) == 0:
         raise NanoError("A recording is shorter than a step of the model.", "Leave it out.")
-    hours = sum(len(sound) for sound in negatives) / stream.front_end.sample_rate / 3600
+    ears = stream.front_end
+    hours = sum(len(sound) for sound in negatives) / ears.values / ears.sample_rate / 3600
     trial = _Trial(graph, heard[: len(positives)], heard[len(positives) :], hours, place)
     chosen = sorted(set(windows)) or [stream.rule.window]
     points = tuple(

@@ -33,17 +33,19 @@ EPILOG = examples(
     "nanotool listen alexa.tflite --board stm32 --wav alexa.wav",
     "nanotool listen alexa.tflite --board native --wav alexa.wav --json",
     "nanotool listen alexa.tflite --board stm32 --port /dev/ttyUSB0 --microphone",
+    "nanotool listen motion.nano --board stm32 --samples walk.npy",
 )
 
 
 def command(
     model: Model,
     board: BoardName,
-    wav: Annotated[
+    recording: Annotated[
         Path | None,
         typer.Option(
-            "--wav", metavar="F.wav", show_default=False,
-            help="A recording of 16 bits, one channel, at the model's rate.",
+            "--wav", "--samples", metavar="FILE", show_default=False,
+            help="A recording: .wav of 16 bits, one channel, at the model's rate; of a sensor "
+            "whole numbers, .npy [samples, channels] or .csv, a line each.",
         ),
     ] = None,
     microphone: Annotated[
@@ -60,24 +62,29 @@ def command(
     optimize: Goal = "balanced",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Stream sound to a board: its front end, model and rule decide; the PC computes the same.
+    """Stream samples to a board: its front end, model and rule decide; the PC computes the same.
 
     A microWakeWord .tflite with its .json beside it needs nothing else.
 
     Exit code 1 if the board's outputs or decisions differ from the PC's.
     """
     from nanotool.bench import connect
+    from nanotool.errors import NanoError
     from nanotool.listen import listen
     from nanotool.listen_view import View, decision_line, pace, verdict
+    from nanotool.recordings import read_recording
+    from nanotool.sensing.description import SensorSettings
     from nanotool.sensing.rule import stream_of
     from nanotool.sound import microphone as hear
-    from nanotool.sound import read_wav
 
-    if (wav is None) is not microphone:
-        raise typer.BadParameter("Give --wav F.wav or --microphone.")
+    if (recording is None) is not microphone:
+        raise typer.BadParameter("Give --wav F.wav, --samples F.npy or --microphone.")
     graph, found = load(model), find_board(board)
-    rate = stream_of(graph).front_end.sample_rate
-    sound = hear(rate) if wav is None else iter([read_wav(wav, rate)])
+    ears = stream_of(graph).front_end
+    if microphone and isinstance(ears, SensorSettings):
+        raise NanoError(f"{graph.name} hears no sound but a sensor.", "Give --samples F.npy.")
+    rate = ears.sample_rate
+    sound = hear(rate) if recording is None else iter([read_recording(recording, ears)])
     at = serial_port(port, found, baud, dtr, rts)
     firmware = firmware_for(model, board, at, optimize)
     lowered, _ = plan_model(graph, found.target, optimize)
@@ -92,6 +99,6 @@ def command(
             out().print(decision_line(graph, made), soft_wrap=True)
         where = f"{found.name}{', emulated' if at is None else ''}"
         out().print(f"{where}: {verdict(result)}", soft_wrap=True)
-    note(pace(result.samples / rate, seconds))
+    note(pace(result.samples / ears.values / rate, seconds))
     if result.differing:
         raise typer.Exit(1)

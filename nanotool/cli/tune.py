@@ -22,14 +22,15 @@ def command(
         Path,
         typer.Option(
             "--with", metavar="FOLDER", show_default=False,
-            help="Recordings (.wav) that each hold the word.",
+            help="Recordings (.wav; of a sensor .npy or .csv) that each hold the word.",
         ),
     ],
     negative: Annotated[
         Path,
         typer.Option(
             "--without", metavar="FOLDER", show_default=False,
-            help="Recordings (.wav) that do not: the more hours, the better.",
+            help="Recordings (.wav; of a sensor .npy or .csv) that do not: the more hours, the "
+            "better.",
         ),
     ],
     output: Annotated[
@@ -64,16 +65,16 @@ def command(
     from nanotool.files import write_atomic
     from nanotool.listen_view import label_of
     from nanotool.models import check_output
+    from nanotool.recordings import read_recordings
     from nanotool.sensing.rule import stream_of
-    from nanotool.sound import read_wavs
     from nanotool.tune import tune, with_point
     from nanotool.tune_picture import curve_svg
 
     if output is not None:
         check_output(output)
     graph = load(model)
-    rate = stream_of(graph).front_end.sample_rate
-    sounds = read_wavs(positive, rate), read_wavs(negative, rate)
+    ears = stream_of(graph).front_end
+    sounds = read_recordings(positive, ears), read_recordings(negative, ears)
     with progress("Listening") as show:
         tuned = tune(graph, *sounds, windows=windows or (), most=most, place=place, progress=show)
     best = tuned.best

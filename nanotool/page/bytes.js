@@ -36,7 +36,7 @@ const bytesOf = (array) => new Uint8Array(array.buffer, array.byteOffset, array.
 /** An aligned typed array of `type` with a copy of `bytes`. */
 const typed = (type, bytes) => new ARRAYS[type](Uint8Array.from(bytes).buffer);
 
-/** {values, raw}: the first `count` numbers of a .npy file; raw: they are of `type`, quantized. */
+/** {values, raw}: the first `count` numbers of a .npy file, or all if it is null; raw: they are of `type`, quantized. */
 function readNpy(buffer, count, type) {
   const head = new Uint8Array(buffer, 0, Math.min(10, buffer.byteLength));
   if (String.fromCharCode(...head.slice(1, 6)) !== "NUMPY") throw Error("This is no .npy file.");
@@ -50,18 +50,19 @@ function readNpy(buffer, count, type) {
       "float32, C order.");
   }
   const values = new NPY[kind](buffer.slice(start));
+  count ??= values.length;
   if (values.length < count) throw Error(`The file holds ${values.length} values, not ${count}.`);
   return { values: Array.from(values.subarray(0, count)), raw: NPY[kind] === ARRAYS[type] };
 }
 
-/** The numbers in a text, parted by commas, semicolons or blanks; words (a heading) are refused. */
+/** The numbers in a text, parted by commas, semicolons or blanks, `count` of them unless it is null. */
 function readNumbers(text, count) {
   const lines = text.trim().split(/\r?\n/);
   if (lines.length > 1 && /[a-z]/i.test(lines[0].replace(/\d(\.\d*)?e[-+]?\d+/gi, ""))) lines.shift();
   const values = lines.join(" ").split(/[\s,;]+/).filter(Boolean).map(Number);
   const wrong = values.findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0) throw Error(`Value ${wrong + 1} is no number.`);
-  if (values.length !== count) throw Error(`There are ${values.length} numbers; the input has ${count}.`);
+  if (values.length !== (count ?? values.length)) throw Error(`There are ${values.length} numbers; the input has ${count}.`);
   return values;
 }
 

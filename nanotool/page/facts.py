@@ -16,8 +16,9 @@ from nanotool.ir import Lowered, Plan, QGraph, QTensor, Shape
 from nanotool.plan import svg
 from nanotool.qfile import graph_hash
 from nanotool.report import layer_rows
-from nanotool.sensing.description import MelSettings, StreamRule
+from nanotool.sensing.description import SensorSettings, StreamRule
 from nanotool.sensing.rule import class_integers, frames_of, step_seconds
+from nanotool.signal.frontend import kind_of
 from nanotool.simulate import simulate_steps
 from nanotool.version import __version__
 
@@ -125,9 +126,10 @@ def _stream(graph: QGraph, stream: StreamRule) -> dict[str, Any]:
     ears = stream.front_end
     return {
         "rate": ears.sample_rate,
+        "channels": ears.values if isinstance(ears, SensorSettings) else 0,  # 0: sound
         "step": ears.step,  # samples from one frame of features to the next
         "features": ears.features,
-        "signed": isinstance(ears, MelSettings),
+        "signed": kind_of(ears).features is np.int16,
         "frames": frames_of(graph),
         "seconds": float(step_seconds(stream)),  # from one step of the model to the next
         "window": stream.rule.window,

@@ -12,12 +12,19 @@ class ListenCard {
     this.said = make("ol", { "aria-label": "decisions", "aria-live": "polite" });
     this.progress = make("span", { class: "dim" });
     this.micButton = make("button", { type: "button", onclick: () => report(() => this.microphone()) }, "Microphone");
-    this.element = make("section", { "aria-label": "Sound" }, make("h2", {}, "Sound"), this.features,
+    const { channels, rate } = this.rule;
+    const sensor = channels > 0;
+    const title = sensor ? "Sensor" : "Sound";
+    const sources = sensor
+      ? [fileButton("Samples…", ".npy,.csv,.txt", (file) => this.samples(file))]
+      : [this.micButton, fileButton("Recording…", "audio/*,.wav", (file) => this.file(file))];
+    this.element = make("section", { "aria-label": title }, make("h2", {}, title), this.features,
       make("p", { class: "note" }, "Features, newest to the right."), this.curve,
       make("p", { class: "note" }, `Mean of ${this.rule.window} steps; the red line is the threshold.`),
       make("div", { class: "gauge", "aria-label": "level" }, this.level),
-      make("div", { class: "tools" }, this.micButton,
-        fileButton("Recording…", "audio/*,.wav", (file) => this.file(file)),
+      make("p", { class: "note" }, sensor ? `A row has the ${channels} channels of a sample, as the sensor's own ` +
+        `whole numbers, ${rate} a second.` : ""),
+      make("div", { class: "tools" }, ...sources,
         make("button", { type: "button", onclick: () => this.begin() }, "Forget"), this.progress),
       make("h2", {}, "Decisions"), this.said);
     model.onStep = (decisions) => this.step(decisions);
@@ -101,14 +108,31 @@ class ListenCard {
   async file(file) {
     const buffer = await file.arrayBuffer();
     const samples = readWav(buffer, this.rule.rate) ?? (await this.decoded(buffer, file.name));
+    await this.play(samples, file);
+  }
+
+  /** A sensor's samples: rows of whole numbers. */
+  async samples(file) {
+    const numbers = file.name.endsWith(".npy") ? readNpy(await file.arrayBuffer(), null, "int16").values
+      : readNumbers(await file.text(), null);
+    if (numbers.length % this.rule.channels) {
+      throw Error(`${file.name} holds ${numbers.length} numbers, not rows of ${this.rule.channels}.`);
+    }
+    const wrong = numbers.find((value) => !Number.isInteger(value) || value < -32768 || value > 32767);
+    if (wrong !== undefined) throw Error(`${wrong} is no whole number from -32768 to 32767.`);
+    await this.play(Int16Array.from(numbers), file);
+  }
+
+  async play(samples, file) {
     this.begin();
-    const piece = Math.round(this.rule.rate / 10);
+    const values = this.rule.rate * Math.max(1, this.rule.channels); // in a second
+    const piece = Math.max(1, Math.round(values / 10));
     for (let start = 0; start < samples.length; start += piece) {
       this.feed(samples.subarray(start, start + piece));
-      this.progress.textContent = `${((start + piece) / this.rule.rate).toFixed(1)} s`;
+      this.progress.textContent = `${((start + piece) / values).toFixed(1)} s`;
       await new Promise((resolve) => setTimeout(resolve));
     }
-    const seconds = (samples.length / this.rule.rate).toFixed(2);
+    const seconds = (samples.length / values).toFixed(2);
     this.progress.textContent = `${file.name}: ${seconds} s, ${this.steps} steps, ${this.made.length} decisions`;
   }
 

@@ -99,8 +99,8 @@ class Model {
 
   /** Feed int16 `samples`; `onFrame(features)` for each piece that may have completed a frame. */
   feed(samples, onFrame) {
-    const { step, features, signed } = this.facts.stream;
-    const piece = Math.min(step, 1024);
+    const { step, features, signed, channels } = this.facts.stream;
+    const piece = Math.min(step * Math.max(1, channels), 1024);
     for (let start = 0; start < samples.length; start += piece) {
       const part = samples.subarray(start, start + piece);
       new Int16Array(this.c.memory.buffer, this.c.samples(), part.length).set(part);

@@ -3,40 +3,29 @@
 
 #include <string.h>
 
-size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const int16_t *samples,
-                               uint16_t *frames) {
-    size_t count = 0;
-    while (n > 0) {
-        int ready;
-        const size_t taken = nano_micro_frontend_feed(
-            frontend, samples, n, frames + count * frontend->params->channels, &ready);
-        samples += taken;
-        n -= taken;
-        count += ready ? 1 : 0;
-    }
-    return count;
-}
-
-size_t nanotool_mel(nano_mel *mel, size_t n, const int16_t *samples, int16_t *frames) {
-    const nano_mel_params *const p = mel->params;
-    const size_t features = p->coefficients != 0 ? p->coefficients : p->bands;
-    size_t count = 0;
-    while (n > 0) {
-        int ready;
-        const size_t taken = nano_mel_feed(mel, samples, n, frames + count * features, &ready);
-        samples += taken;
-        n -= taken;
-        count += ready ? 1 : 0;
-    }
-    return count;
-}
-
 const nano_front_end *nanotool_micro_front_end(void) {
     return &nano_micro_front_end;
 }
 
 const nano_front_end *nanotool_mel_front_end(void) {
     return &nano_mel_front_end;
+}
+
+const nano_front_end *nanotool_sensor_front_end(void) {
+    return &nano_sensor_front_end;
+}
+
+size_t nanotool_features(const nano_front_end *kind, void *front_end, size_t features, size_t n,
+                         const int16_t *samples, uint16_t *frames) {
+    size_t count = 0;
+    while (n > 0) {
+        int ready;
+        const size_t taken = kind->feed(front_end, samples, n, frames + count * features, &ready);
+        samples += taken;
+        n -= taken;
+        count += ready ? 1 : 0;
+    }
+    return count;
 }
 
 typedef struct {

@@ -7,19 +7,18 @@
 
 #include "nano/signal/mel.h"
 #include "nano/signal/micro_frontend.h"
+#include "nano/signal/sensor.h"
 #include "nano/stream.h"
 
-/* Feed `n` samples; `frames` gets params->channels values for every window that they complete, of
- * which there are at most n / step + 1. Returns how many. */
-size_t nanotool_micro_frontend(nano_micro_frontend *frontend, size_t n, const int16_t *samples,
-                               uint16_t *frames);
-
-/* The same with params->coefficients, or params->bands, values a window. */
-size_t nanotool_mel(nano_mel *mel, size_t n, const int16_t *samples, int16_t *frames);
-
-/* The stream's kind of front end for params of that type. */
+/* The kinds of front end. */
 const nano_front_end *nanotool_micro_front_end(void);
 const nano_front_end *nanotool_mel_front_end(void);
+const nano_front_end *nanotool_sensor_front_end(void);
+
+/* Feed `n` samples; `frames` gets `features` values for every window that they complete. Returns
+ * how many windows. */
+size_t nanotool_features(const nano_front_end *kind, void *front_end, size_t features, size_t n,
+                         const int16_t *samples, uint16_t *frames);
 
 /* Feed `n` samples to a stream. Of every step that they complete `outputs` gets the first output's
  * bytes, and `decisions` [top a step] what it brings: `*made` in all. Returns how many steps. */

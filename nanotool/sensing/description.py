@@ -8,6 +8,8 @@ formulas.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
@@ -64,6 +66,11 @@ class MicroFrontendSettings:
     def features(self) -> int:
         """Of a frame."""
         return self.channels
+
+    @property
+    def values(self) -> int:
+        """Of a sample: sound has one."""
+        return 1
 
     @property
     def window(self) -> int:
@@ -138,12 +145,153 @@ class MelSettings:
         return self.coefficients or self.bands
 
     @property
+    def values(self) -> int:
+        """Of a sample: sound has one."""
+        return 1
+
+    @property
     def fraction(self) -> int:
         """Fractional bits of a feature: its real value is x / 2^fraction."""
         return 6 if self.coefficients else 8
 
 
-FrontEnd: TypeAlias = MicroFrontendSettings | MelSettings
+@dataclass(frozen=True, slots=True)
+class SensorSettings:
+    """Windows of a sensor with several channels, as an accelerometer's axes: its samples, or with
+    ``fft_size`` logarithms of the energies at its frequencies.
+
+    A real value is a sample times its channel's ``scale``; the device keeps 16 bits of it, up to
+    ``limit``. Windows come out as [window or bands][channels, then magnitudes].
+    """
+
+    sample_rate: int = 100  # samples a second, each of all channels
+    channels: int = 3
+    window: int = 1  # samples of a window
+    step: int = 1  # samples from one window to the next
+    scale: tuple[float, ...] = ()  # of each channel: what a sample of 1 is in reality; none: 1
+    limit: float = 0.0  # the largest real value that is not clipped; 0: that of the samples
+    magnitudes: tuple[tuple[int, ...], ...] = ()  # channels whose vector's length is one more
+    magnitudes_only: bool = False  # without the channels themselves
+    detrend: Literal["none", "constant", "linear"] = "none"  # what each window's channels lose
+    fft_size: int = 0  # points; 0: the samples come out
+    bands: tuple[float, ...] = ()  # with an FFT: edges in Hz, one more than bands; none: each bin
+    floor: float = 1e-9  # what an energy is at least, for the logarithm
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sample_rate <= 1_000_000 or not 1 <= self.channels <= 32:
+            raise NanoError(
+                f"{self.channels} channels at {self.sample_rate} Hz cannot be.",
+                "1 to 32 channels at 1 to 1,000,000 Hz.",
+            )
+        if not 1 <= self.step <= self.window <= 1024:
+            raise NanoError(
+                f"A window of {self.window} samples every {self.step} does not fit.",
+                "A window has at most 1024 samples, a step at most a window's.",
+            )
+        self._check_values()
+        self._check_bands()
+        if self.features > 65535:
+            raise NanoError(f"A window of {self.features:,} values is larger than 65,535.")
+
+    def _check_values(self) -> None:
+        if self.scale and len(self.scale) != self.channels:
+            raise NanoError(
+                f"{len(self.scale)} scales are not those of {self.channels} channels.",
+                "Give one for each channel.",
+            )
+        if not all(1e-9 <= one <= 1e9 for one in self.scales) or not 0 <= self.limit <= 1e9:
+            raise NanoError("A scale is 1e-9 to 1e9, a limit at most 1e9.")
+        factors = [math.log2(one) + self.fraction for one in self.scales]
+        if not all(-15 <= factor < 16 for factor in factors):
+            raise NanoError(
+                f"Values up to {self.reach:g} in 16 bits do not fit samples of scale "
+                f"{min(self.scales):g} to {max(self.scales):g}.",
+                "The limit is about the largest value of each channel: choose scales by which "
+                "the channels are of one size.",
+            )
+        known = all(
+            group and list(group) == sorted(set(group)) and group[-1] < self.channels
+            for group in self.magnitudes
+        )
+        if not known or any(min(group) < 0 for group in self.magnitudes):
+            raise NanoError(
+                f"The magnitudes {self.magnitudes} are not of channels 0 to {self.channels - 1}.",
+                "Each is a tuple of channels' numbers, rising: ((0, 1, 2), (3, 4, 5)).",
+            )
+        if len(self.magnitudes) > 32 or (self.magnitudes_only and not self.magnitudes):
+            raise NanoError("Of a sensor's values 1 to 32 channels and magnitudes are kept.")
+        least = {"none": 1, "constant": 2, "linear": 3}.get(self.detrend)
+        if least is None:
+            raise NanoError(
+                f"There is no detrend {self.detrend!r}.", "There are none, constant and linear."
+            )
+        if self.window < least:
+            raise NanoError(
+                f"A window of {self.window} samples has no {self.detrend} trend to lose.",
+                f"It has at least {least} samples.",
+            )
+
+    def _check_bands(self) -> None:
+        if self.fft_size == 0:
+            if self.bands:
+                raise NanoError("Bands need an FFT.", "Give its size: fft_size=64.")
+            return
+        if self.fft_size not in (64, 128, 256, 512, 1024) or self.window > self.fft_size:
+            raise NanoError(
+                f"There is no FFT of {self.fft_size} points for a window of {self.window}.",
+                "64 to 1024, by twos, and at least the window.",
+            )
+        if not 1e-15 <= self.floor <= 1e9:
+            raise NanoError(f"A floor of {self.floor} is not between 1e-15 and 1e9.")
+        edges, nyquist = self.bands, self.sample_rate / 2
+        rising = all(low < high for low, high in itertools.pairwise(edges))
+        if len(edges) == 1 or not rising or (edges and not 0 <= edges[0] < edges[-1] <= nyquist):
+            raise NanoError(
+                f"The edges {edges} are not those of bands.",
+                f"They rise from 0 to {nyquist:g} Hz at most, one more than there are bands.",
+            )
+        if len(edges) > self.fft_size // 2 + 2:
+            raise NanoError(f"{len(edges) - 1} bands are more than the FFT's bins.")
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """`scale`, of every channel."""
+        return self.scale or (1.0,) * self.channels
+
+    @property
+    def reach(self) -> float:
+        """The limit, also where it is that of the samples."""
+        return self.limit or 32768 * max(self.scales)
+
+    @property
+    def fraction(self) -> int:
+        """Fractional bits of a value on the device; below 0: of its unit."""
+        return math.floor(math.log2(32768 / self.reach))
+
+    @property
+    def width(self) -> int:
+        """Channels that are kept, magnitudes among them."""
+        return len(self.magnitudes) + (0 if self.magnitudes_only else self.channels)
+
+    @property
+    def features(self) -> int:
+        """Of a frame, which is a window."""
+        return self.width * (self.band_count or self.window)
+
+    @property
+    def band_count(self) -> int:
+        """Of each channel; 0 where the samples come out."""
+        if not self.fft_size:
+            return 0
+        return len(self.bands) - 1 if self.bands else self.fft_size // 2
+
+    @property
+    def values(self) -> int:
+        """Of a sample: one a channel."""
+        return self.channels
+
+
+FrontEnd: TypeAlias = MicroFrontendSettings | MelSettings | SensorSettings
 
 
 @dataclass(frozen=True, slots=True)

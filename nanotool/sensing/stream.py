@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nanotool.errors import NanoError
 from nanotool.ir import DTYPES, QGraph
 from nanotool.pipeline import prepare
-from nanotool.sensing.description import MelSettings, Rule, Scaling, StreamRule
+from nanotool.sensing.description import Rule, Scaling, StreamRule
 from nanotool.sensing.rule import (
     Decider,
     Decision,
@@ -21,7 +21,14 @@ from nanotool.sensing.rule import (
     frames_of,
     stream_of,
 )
-from nanotool.signal.frontend import ENGINES, as_struct, check_samples, front_end, room
+from nanotool.signal.frontend import (
+    ENGINES,
+    as_struct,
+    compiled_kind,
+    front_end,
+    in_turn,
+    room,
+)
 from nanotool.simulate import simulate_steps
 
 
@@ -51,9 +58,9 @@ class Stream:
         self._engine = _Compiled(graph) if engine == "c" else _Twin(graph)
 
     def feed(self, samples: NDArray[np.int16]) -> Heard:
-        """What ``samples``, int16 of any number, bring; those that make no whole step wait."""
-        check_samples(samples)
-        return self._engine.feed(samples)
+        """What ``samples``, int16 of any number, bring; those that make no whole step wait. Of a
+        sensor with several channels they are [n, channels], or a row with the channels in turn."""
+        return self._engine.feed(in_turn(stream_of(self.graph).front_end, samples))
 
     def reset(self) -> None:
         """Forget everything: samples, features, states, decisions."""
@@ -122,12 +129,10 @@ class _Compiled:
             raise NanoError(f"{graph.name} cannot listen: {text}.")
 
     def _params(self, stream: StreamRule) -> dict[str, Any]:
-        mel = isinstance(stream.front_end, MelSettings)
-        kind = self._lib.nanotool_mel_front_end if mel else self._lib.nanotool_micro_front_end
         scaling = stream.scaling
         return {
             "model": self._runtime.model,
-            "front_end": kind(),
+            "front_end": compiled_kind(self._lib, stream.front_end),
             "front_end_params": self._structs.of(as_struct(stream.front_end)),
             "rule": _rule(self._structs, self._graph),
             "features": stream.front_end.features,
@@ -149,7 +154,8 @@ class _Compiled:
 
     def feed(self, samples: NDArray[np.int16]) -> Heard:
         output, stream = self._graph.output_tensors[0], self._stream
-        most = math.ceil((len(samples) // stream.front_end.step + 1) / stream.hop) + 1
+        ears = stream.front_end
+        most = math.ceil((len(samples) // (ears.step * ears.values) + 2) / stream.hop) + 1
         outputs = np.empty((most, *output.shape), DTYPES[output.dtype])
         decisions = self._ffi.new("nano_decision[]", most * stream.rule.top)
         made = self._ffi.new("size_t *")

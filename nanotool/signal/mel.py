@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.sensing.description import MelSettings
+from nanotool.signal.energy import LN_BITS, block_fft, log_energy, narrow
 from nanotool.signal.fft import Int16Array
-from nanotool.signal.fft32 import fft32_table, real_fft32
-from nanotool.signal.micro_frontend import bit_length, log_table
+from nanotool.signal.fft32 import fft32_table
+from nanotool.signal.micro_frontend import log_table
 
-ROOM_BITS, SAMPLE_BITS, DROPPED_BITS, LOG_BITS = 29, 30, 14, 10
-LN_2 = 1488522236  # at 2^31
+SAMPLE_BITS, DROPPED_BITS, LOG_BITS = 30, 14, 10
 ONE = 32767  # in Q15
 
 
@@ -53,10 +53,9 @@ def mel_tables(settings: MelSettings) -> MelTables:
     whole = np.floor(bank * 2.0**weight_bits + 0.5).astype(np.uint16)
     rows = [np.flatnonzero(row) for row in whole]
     parts = [whole[band, row[0] : row[-1] + 1] for band, row in enumerate(rows)]
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(settings.window) / settings.window)
     return MelTables(
         turns=fft32_table(settings.fft_size),
-        window=np.floor(hann * ONE + 0.5).astype(np.int16),
+        window=hann_table(settings.window),
         first=np.array([row[0] for row in rows], np.uint16),
         bins=np.array([len(part) for part in parts], np.uint16),
         weights=np.concatenate(parts),
@@ -66,6 +65,17 @@ def mel_tables(settings: MelSettings) -> MelTables:
         preemphasis=min(ONE, round(settings.preemphasis * 32768)),
         cosines=None if not settings.coefficients else _q15(cosine_matrix(settings)),
     )
+
+
+def hann(samples: int) -> NDArray[np.float64]:
+    """Hann's window, periodic."""
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples))
+
+
+def hann_table(samples: int) -> Int16Array:
+    """Hann's window in Q15."""
+    table: Int16Array = np.floor(hann(samples) * ONE + 0.5).astype(np.int16)
+    return table
 
 
 def _q15(matrix: NDArray[np.float64]) -> Int16Array:
@@ -111,9 +121,8 @@ def mel_reference(settings: MelSettings, samples: Int16Array) -> NDArray[np.floa
     """[frames, features] in float64: what the integers approximate."""
     x = samples / 32768
     x = x - settings.preemphasis * np.concatenate([[0], x[:-1]])
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(settings.window) / settings.window)
     frames = np.lib.stride_tricks.sliding_window_view(x, settings.window)[:: settings.step]
-    power = np.abs(np.fft.rfft(frames * hann, settings.fft_size)) ** 2
+    power = np.abs(np.fft.rfft(frames * hann(settings.window), settings.fft_size)) ** 2
     logs: NDArray[np.float64] = np.log(np.maximum(power @ mel_filters(settings).T, settings.floor))
     return np.asarray(logs @ cosine_matrix(settings).T) if settings.coefficients else logs
 
@@ -145,9 +154,9 @@ class MelTwin:
         views = np.lib.stride_tricks.sliding_window_view(whole, s.window + 1)
         logs = self._logs_of(views[:: s.step][:count].astype(np.int64))
         if self.tables.cosines is None:
-            return _narrow(logs, 24, s.fraction)
-        products = _narrow(logs, 24, LOG_BITS).astype(np.int64)[:, None] * self.tables.cosines
-        return _narrow(((products + (1 << 6)) >> 7).sum(axis=2), LOG_BITS + 8, s.fraction)
+            return narrow(logs, LN_BITS, s.fraction)
+        products = narrow(logs, LN_BITS, LOG_BITS).astype(np.int64)[:, None] * self.tables.cosines
+        return narrow(((products + (1 << 6)) >> 7).sum(axis=2), LOG_BITS + 8, s.fraction)
 
     def _logs_of(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
         """ln of every band with 24 fractional bits."""
@@ -157,11 +166,7 @@ class MelTwin:
         y[:, : self.settings.window] = (
             sharp * (tables.window.astype(np.int64) << 16) + 2**30
         ) >> 31
-        bits = bit_length(np.bitwise_or.reduce(np.abs(y), axis=1))
-        left = ROOM_BITS - (size.bit_length() - 1) - bits[:, None]
-        half = (1 << (-left).clip(0)) >> 1
-        v = np.where(left >= 0, y << left.clip(0), (y + half) >> (-left).clip(0))
-        spectrum = real_fft32(v.astype(np.int32))
+        spectrum, left = block_fft(y)
         energy = (spectrum**2).sum(axis=2)
         ends = np.cumsum(tables.bins, dtype=np.intp)
         found = np.empty((len(frames), len(ends)), np.int64)
@@ -170,23 +175,4 @@ class MelTwin:
             weights = tables.weights[end - count : end].astype(np.int64)
             found[:, band] = ((energy[:, first : first + count] >> DROPPED_BITS) * weights).sum(1)
         scale = tables.weight_bits + 2 * (SAMPLE_BITS + left) - DROPPED_BITS
-        log2 = np.where(found > 0, _log2(tables.logs, found) - (scale << 16), tables.floor)
-        return (np.maximum(log2, tables.floor) * 256 * LN_2 + (1 << 30)) >> 31
-
-
-def _narrow(x: NDArray[np.int64], before: int, after: int) -> Int16Array:
-    rounded = (x + (1 << (before - after - 1))) >> (before - after)
-    narrow: Int16Array = rounded.clip(-32768, 32767).astype(np.int16)
-    return narrow
-
-
-def _log2(table: NDArray[np.uint16], x: NDArray[np.int64]) -> NDArray[np.int64]:
-    """log2 x with 16 fractional bits; of 0 nothing that counts."""
-    high = x >> 31  # in two parts: a float64 holds 53 bits
-    length = np.where(high > 0, 31 + bit_length(high), bit_length(x & 0x7FFFFFFF))
-    exponent = (length - 1).clip(0)
-    fraction = (x << (16 - exponent).clip(0)) >> (exponent - 16).clip(0) & 0xFFFF
-    segment = fraction >> 9
-    lower, upper = (table.astype(np.int64)[segment + i] for i in (0, 1))
-    bend = ((upper - lower) * (fraction & 511)) >> 16
-    return np.asarray((exponent << 16) + fraction + lower + bend)
+        return log_energy(tables.logs, found, scale, tables.floor)

@@ -175,7 +175,7 @@ class MicroFrontendTwin:
         ends = np.cumsum(tables.bands, dtype=np.intp)
         own, other = (_sums(bins * tables.weights[:, i].astype(np.int64), ends) for i in (0, 1))
         total = own[:, 1:] + other[:, :-1]
-        return _root(total) >> shift[:, None]
+        return root(total) >> shift[:, None]
 
     def _reduced(self, signal: NDArray[np.int64]) -> NDArray[np.int64]:
         """Less the noise, and beside it the estimate after each frame: [frames, 2, channels]."""
@@ -217,7 +217,7 @@ def bit_length(x: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.frexp(x.astype(np.float64))[1].astype(np.int64)
 
 
-def _root(x: NDArray[np.int64]) -> NDArray[np.int64]:
+def root(x: NDArray[np.int64]) -> NDArray[np.int64]:
     """The square root, rounded; of a number below 2^32 at most 0xFFFF."""
     root = np.sqrt(x.astype(np.float64)).astype(np.int64)
     root -= root * root > x

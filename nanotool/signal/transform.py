@@ -6,17 +6,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from nanotool.sensing.description import FrontEnd, MelSettings
-from nanotool.signal.frontend import front_end
-
-_MICRO_UNIT = 0.0390625  # as pymicro-features and ESPHome count the micro frontend's
+from nanotool.sensing.description import FrontEnd, SensorSettings
+from nanotool.signal.frontend import front_end, unit_of
 
 
 class FrontEndTransform(nn.Module):
     """Waveforms [..., samples] to features [..., frames, features], float32, real values.
 
     Each waveform is heard by itself, from a reset on. Floats are -1..1, as torchaudio loads them;
-    int16 is taken as it is. No gradient goes through.
+    int16 is taken as it is. Of a sensor: [..., channels, samples] in the sensor's own numbers,
+    int16, or floats, which are rounded. No gradient goes through.
     """
 
     def __init__(self, settings: FrontEnd) -> None:
@@ -27,19 +26,21 @@ class FrontEndTransform(nn.Module):
     @property
     def unit(self) -> float:
         """A feature's real value is the device's integer times this: for `Scaling.of`."""
-        if isinstance(self.settings, MelSettings):
-            return float(2.0**-self.settings.fraction)
-        return _MICRO_UNIT
+        return unit_of(self.settings)
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """See the class."""
         sound = waveforms.detach().cpu().numpy()
+        sensor = isinstance(self.settings, SensorSettings)
         if sound.dtype != np.int16:
-            sound = np.clip(np.round(sound * 32768.0), -32768, 32767).astype(np.int16)
+            whole = np.round(sound * (1.0 if sensor else 32768.0))
+            sound = np.clip(whole, -32768, 32767).astype(np.int16)
+        if sensor:  # channels in turn
+            sound = sound.swapaxes(-1, -2).reshape(*sound.shape[:-2], -1)
         rows = []
         for row in sound.reshape(-1, sound.shape[-1]):
             self._front_end.reset()
             rows.append(self._front_end.process(np.ascontiguousarray(row)))
         features = torch.from_numpy(np.stack(rows).astype(np.float32)) * self.unit
-        shape = (*waveforms.shape[:-1], *features.shape[1:])
+        shape = (*sound.shape[:-1], *features.shape[1:])
         return features.reshape(shape).to(waveforms.device)

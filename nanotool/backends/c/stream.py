@@ -6,7 +6,7 @@ from nanotool.backends.c import text
 from nanotool.backends.c.describe import arrays_of
 from nanotool.identifiers import c_comment
 from nanotool.ir import Array, QGraph
-from nanotool.sensing.description import FrontEnd, MelSettings
+from nanotool.sensing.description import FrontEnd
 from nanotool.sensing.rule import (
     INT32_MAX,
     class_integers,
@@ -14,7 +14,7 @@ from nanotool.sensing.rule import (
     step_seconds,
     stream_of,
 )
-from nanotool.signal.frontend import as_struct
+from nanotool.signal.frontend import as_struct, kind_of
 
 
 def facts(graph: QGraph) -> list[str]:
@@ -22,9 +22,10 @@ def facts(graph: QGraph) -> list[str]:
     stream = stream_of(graph)
     ears, rule = stream.front_end, stream.rule
     way = "votes" if rule.vote else "mean"
+    channels = f" of {ears.values} channels" if ears.values > 1 else ""
     return [
-        f"hears    {ears.sample_rate:,} samples a second: {ears.features} features of "
-        f"{ears.window} samples, every {ears.step}",
+        f"hears    {ears.sample_rate:,} samples a second{channels}: {ears.features} features of "
+        f"{ears.window} sample{'s' * (ears.window > 1)}, every {ears.step}",
         f"step     {frames_of(graph)} frames, every {1000 * float(step_seconds(stream)):g} ms",
         *(
             f"decides  {_name(graph, one.index)}: {way} of {rule.window} steps above "
@@ -43,21 +44,23 @@ def declaration(graph: QGraph, name: str) -> list[str]:
     """The body of NAME_stream.h."""
     stream, macro = stream_of(graph), name.upper()
     ears, rule = stream.front_end, stream.rule
-    header = "mel" if isinstance(ears, MelSettings) else "micro_frontend"
     return [
         f'#include "{name}.h"',
-        f'#include "nano/signal/{header}.h"',
+        f'#include "nano/signal/{kind_of(ears).header}.h"',
         '#include "nano/stream.h"',
         "",
         "/* Samples a second. */",
         f"#define {macro}_SAMPLE_RATE {ears.sample_rate}u",
+        "",
+        "/* Values of a sample, which are fed one behind the other. */",
+        f"#define {macro}_SAMPLE_VALUES {ears.values}u",
         "",
         "/* Bytes of arena that the stream takes, the model's among them. */",
         f"#define {macro}_STREAM_ARENA_SIZE \\",
         f"    ({macro}_ARENA_SIZE + \\",
         f"     NANO_DECIDER_ROOM({len(rule.classes)}u, {rule.window}u, {rule.top}u) + \\",
         f"     NANO_STREAM_ROOM({stream.front_end.features}u, {frames_of(graph)}u) + \\",
-        f"     {_room(ears)})",
+        f"     {kind_of(ears).room(ears)})",
         "",
         "#ifdef __cplusplus",
         'extern "C" {',
@@ -69,14 +72,6 @@ def declaration(graph: QGraph, name: str) -> list[str]:
         "}",
         "#endif",
     ]
-
-
-def _room(ears: FrontEnd) -> str:
-    """The macro of what the front end takes."""
-    sizes = f"{ears.window}u, {ears.fft_size}u"
-    if isinstance(ears, MelSettings):
-        return f"NANO_MEL_ROOM({sizes}, {ears.bands}u)"
-    return f"NANO_MICRO_FRONTEND_ROOM({sizes}, {ears.channels}u)"
 
 
 def definition(graph: QGraph, name: str) -> list[str]:
@@ -135,11 +130,11 @@ def _rule(graph: QGraph, name: str) -> list[str]:
 def _params(graph: QGraph, name: str) -> list[str]:
     stream = stream_of(graph)
     scaling = stream.scaling
-    kind = "mel" if isinstance(stream.front_end, MelSettings) else "micro"
+    symbol = kind_of(stream.front_end).symbol
     return [
         f"const nano_stream_params {name}_stream = {{",
         f"    .model = &{name}_model,",
-        f"    .front_end = &nano_{kind}_front_end, .front_end_params = &{name}_stream_front_end,",
+        f"    .front_end = &{symbol}, .front_end_params = &{name}_stream_front_end,",
         f"    .rule = &{name}_stream_rule,",
         f"    .features = {stream.front_end.features}, .frames = {frames_of(graph)}, "
         f".hop = {stream.hop},",

@@ -5,6 +5,7 @@
 
 #include "nano/nano.h"
 #include "nano/signal/micro_frontend.h"
+#include "nano/signal/sensor.h"
 
 /* --- FFT: 64 points are stages 4, 4, 2 of a complex 32; 128 are 4, 4, 4 ----------------------- */
 
@@ -209,6 +210,68 @@ static void test_bad_numbers_are_refused(void) {
     CHECK_EQUAL(0, (int32_t)arena.used);
 }
 
+/* --- A sensor: 2 channels and their vector's length, 8 samples every 5, without their lines -----
+ */
+
+static const uint32_t groups[] = {3};
+static const int32_t multipliers[] = {1 << 30, 1 << 30};
+static const int8_t shifts[] = {-14, -15};
+static const nano_sensor_params sensing = {.channels = 2,
+                                           .magnitudes = 1,
+                                           .groups = groups,
+                                           .window_size = 8,
+                                           .step = 5,
+                                           .multipliers = multipliers,
+                                           .shifts = shifts,
+                                           .fraction = 2,
+                                           .detrend = NANO_DETREND_LINEAR,
+                                           .mean = {1 << 30, 6},
+                                           .slope = {1636178018, 7}};
+static const int16_t straightened[] = {
+    24,    525,  505,   -473,  -150, 552,   -582,  -825, 266,  -303,  600,  -409,
+    364,   -75,  -1590, 1419,  -750, -1540, 2861,  675,  1309, -3310, 0,    906,
+    24,    -525, -1011, 2099,  825,  1337,  -3440, 75,   433,  -589,  -675, -1629,
+    2650,  675,  1598,  -1725, -75,  -895,  2290,  -825, 402,  -1309, 525,  -235,
+    -1976, 0,    -580,  2671,  -675, 679,   -296,  750,  6,    -2875, 75,   628,
+    2936,  -600, -781,  1133,  825,  -35,   -282,  150,  -142, -1309, -525, 226};
+
+static void test_recorded_windows(void) {
+    enum { SAMPLES_OF_2 = 21, VALUES = 24 };
+    nano_sensor sensor;
+    int16_t samples[2 * SAMPLES_OF_2], window_of_3[VALUES];
+    for (int32_t i = 0; i < SAMPLES_OF_2; i++) {
+        samples[2 * i] = (int16_t)(i * i * 97 % 4001 - 2000);
+        samples[2 * i + 1] = (int16_t)(300 * i - i % 3 * 700);
+    }
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    CHECK_EQUAL(NANO_OK, nano_sensor_init(&sensor, &sensing, &arena));
+    for (size_t chunk = 1; chunk < 45; chunk++) { /* amid samples, too */
+        int windows = 0, ready;
+        nano_sensor_reset(&sensor);
+        for (size_t at = 0; at < 2 * SAMPLES_OF_2;) {
+            const size_t left = 2 * SAMPLES_OF_2 - at, n = left < chunk ? left : chunk;
+            at += nano_sensor_feed(&sensor, samples + at, n, window_of_3, &ready);
+            for (int i = 0; ready && i < VALUES; i++)
+                CHECK_EQUAL(straightened[windows * VALUES + i], window_of_3[i]);
+            windows += ready;
+        }
+        CHECK_EQUAL(3, windows);
+    }
+    const size_t need = arena.high;
+    for (size_t size = 0; size < need; size++) {
+        nano_arena_init(&arena, bytes, size);
+        CHECK_EQUAL(NANO_ERR_MEMORY, nano_sensor_init(&sensor, &sensing, &arena));
+        CHECK_EQUAL(0, (int32_t)arena.used);
+    }
+    nano_sensor_params bad = sensing;
+    bad.step = 9;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad = sensing;
+    bad.fft.size = 4; /* less than the window */
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(NULL, &sensing, &arena));
+}
+
 /* Of x = r^2 + d: r for d <= r, r + 1 above; of a number below 2^32 at most 0xFFFF. */
 static void test_roots_are_rounded(void) {
     uint32_t random = 1;
@@ -231,6 +294,7 @@ int main(void) {
     RUN(test_recorded_transforms);
     RUN(test_every_place_comes_once);
     RUN(test_recorded_features);
+    RUN(test_recorded_windows);
     RUN(test_memory_is_refused_and_given_back);
     RUN(test_bad_numbers_are_refused);
     return check_end();

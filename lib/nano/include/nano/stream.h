@@ -130,8 +130,11 @@ typedef struct {
     uint8_t is_signed; /* features are int16, not uint16 */
 } nano_front_end;
 
-extern const nano_front_end nano_micro_front_end; /* params: nano_micro_frontend_params */
-extern const nano_front_end nano_mel_front_end;   /* params: nano_mel_params */
+/* Params: nano_micro_frontend_params, nano_mel_params, nano_sensor_params; a sensor's samples are
+ * fed with their channels in turn. */
+extern const nano_front_end nano_micro_front_end;
+extern const nano_front_end nano_mel_front_end;
+extern const nano_front_end nano_sensor_front_end;
 
 /* Const data in flash; nanotool makes it. A feature x becomes the model's
  * q = floor((x multiplier + addend) / divisor) + zero point, clamped. */

@@ -5,12 +5,10 @@
 #include "nano/signal/mel.h"
 
 #include "../requant.h"
-#include "wide.h"
+#include "energy.h"
 
-#define ROOM_BITS 29    /* of magnitudes before the FFT, less log2 of its size */
 #define SAMPLE_BITS 30  /* a windowed sample is its real value times 2^30 */
 #define DROPPED_BITS 14 /* of energies, so that weighted sums fit 64 bits */
-#define LN_2 1488522236 /* at 2^31 */
 #define LOG_BITS 10     /* of the fraction of what the cosines take */
 
 nano_status nano_mel_init(nano_mel *mel, const nano_mel_params *params, nano_arena *arena) {
@@ -37,10 +35,6 @@ void nano_mel_reset(nano_mel *mel) {
     mel->samples[0] = 0;
 }
 
-static int log2_of(uint32_t power) {
-    return nano_bit_length(power) - 1;
-}
-
 /* Sample `i` of the window: 32 bits, of the real value times 2^30. */
 static int32_t windowed(const nano_mel *mel, uint32_t i) {
     const nano_mel_params *const p = mel->params;
@@ -50,50 +44,16 @@ static int32_t windowed(const nano_mel *mel, uint32_t i) {
     return nano_high_product(y, p->window[i] * 65536);
 }
 
-static int32_t shifted(int32_t x, int left) {
-    return left >= 0 ? x * (1 << left) : (x + (1 << (-1 - left))) >> -left;
-}
-
 /* The spectrum of the window, times 2^(SAMPLE_BITS + the shift that is returned). */
 static int transform(const nano_mel *mel) {
     const nano_fft32 *const fft = &mel->params->fft;
-    uint32_t bits = 0, place = 0;
-    for (uint32_t i = 0; i < fft->size; i++) {
-        const int32_t x = windowed(mel, i);
-        bits |= (uint32_t)(x < 0 ? -x : x);
-    }
-    const int left = ROOM_BITS - log2_of(fft->size) - nano_bit_length(bits);
+    uint32_t place = 0;
     for (uint32_t i = 0; i < fft->size; i += 2) {
-        mel->spectrum[2 * place] = shifted(windowed(mel, i), left);
-        mel->spectrum[2 * place + 1] = shifted(windowed(mel, i + 1), left);
+        mel->spectrum[2 * place] = windowed(mel, i);
+        mel->spectrum[2 * place + 1] = windowed(mel, i + 1);
         place = nano_fft32_next(fft, place);
     }
-    nano_real_fft32(fft, mel->spectrum);
-    return left;
-}
-
-static uint64_t square(int32_t x) {
-    const uint32_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
-    return nano_product(magnitude, magnitude);
-}
-
-/* log2 x with 16 fractional bits, x > 0. */
-static int32_t log2_q16(const uint16_t *logs, uint64_t x) {
-    const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
-    const int exponent =
-        high != 0 ? 31 + nano_bit_length(high) : nano_bit_length(low) - 1; /* 0..63 */
-    uint32_t fraction; /* the 16 bits below the top one */
-    if (exponent > 47)
-        fraction = high >> (exponent - 48);
-    else if (exponent > 16)
-        fraction = nano_shift_down(x, exponent - 16);
-    else
-        fraction = low << (16 - exponent);
-    fraction &= 0xFFFFu;
-    const uint32_t segment = fraction >> 9;
-    const int32_t slope = (int32_t)logs[segment + 1] - (int32_t)logs[segment];
-    const int32_t bend = (slope * (int32_t)(fraction & 511u)) >> 16;
-    return exponent * 65536 + (int32_t)fraction + (int32_t)logs[segment] + bend;
+    return nano_block_fft(fft, mel->spectrum);
 }
 
 /* ln of band `b`'s energy with 24 fractional bits; `weights` are its own. */
@@ -102,23 +62,13 @@ static int32_t band(const nano_mel *mel, uint16_t b, const uint16_t *weights, in
     const int32_t *bin = mel->spectrum + 2 * p->first[b];
     uint64_t sum = 0;
     for (uint16_t i = 0; i < p->bins[b]; i++, bin += 2) {
-        const uint64_t energy = square(bin[0]) + square(bin[1]);
+        const uint64_t energy = nano_bin_energy(bin);
         const uint32_t high = (uint32_t)(energy >> 32) >> DROPPED_BITS;
         sum += nano_product(nano_shift_down(energy, DROPPED_BITS), weights[i]);
         sum += (uint64_t)(high * weights[i]) << 32;
     }
-    int32_t log2 = p->floor;
-    if (sum != 0) {
-        const int32_t scale = p->weight_bits + 2 * (SAMPLE_BITS + left) - DROPPED_BITS;
-        const int32_t found = log2_q16(p->logs, sum) - scale * 65536;
-        log2 = found > log2 ? found : log2;
-    }
-    return nano_high_product(log2 * 256, LN_2);
-}
-
-static int16_t narrow(int32_t x, int from, int to) {
-    const int32_t rounded = (x + (1 << (from - to - 1))) >> (from - to);
-    return (int16_t)(rounded > INT16_MAX ? INT16_MAX : rounded < INT16_MIN ? INT16_MIN : rounded);
+    const int scale = p->weight_bits + 2 * (SAMPLE_BITS + left) - DROPPED_BITS;
+    return nano_log_energy(p->logs, sum, scale, p->floor);
 }
 
 /* Products with 25 fractional bits are summed with 18. */
@@ -129,7 +79,7 @@ static void cosines(const nano_mel *mel, int16_t *features) {
         int32_t sum = 0;
         for (uint16_t b = 0; b < p->bands; b++)
             sum += (mel->logs[b] * *cosine++ + (1 << 6)) >> 7;
-        features[c] = narrow(sum, LOG_BITS + 8, p->fraction);
+        features[c] = nano_narrow(sum, LOG_BITS + 8, p->fraction);
     }
 }
 
@@ -141,9 +91,9 @@ static void bands(const nano_mel *mel, int16_t *features) {
         const int32_t log = band(mel, b, weights, left);
         weights += p->bins[b];
         if (p->coefficients != 0)
-            mel->logs[b] = narrow(log, 24, LOG_BITS);
+            mel->logs[b] = nano_narrow(log, NANO_LN_BITS, LOG_BITS);
         else
-            features[b] = narrow(log, 24, p->fraction);
+            features[b] = nano_narrow(log, NANO_LN_BITS, p->fraction);
     }
     cosines(mel, features);
 }
