@@ -32,6 +32,8 @@ C_SOURCES = (
 )
 # Where test_hil runs without a board, and which of its tests; the longest first.
 BYTES_AND_TICKS = ("test_hil/test_outputs.py", "test_hil/test_timing.py")
+# About half the time of a board that runs all: a run of their own, beside the others.
+HALF = ("test_hil/test_tasks.py", "test_hil/test_random_models.py")
 EMULATED = {
     **dict.fromkeys(("stm32", "native", "xtensa_sim"), ("test_hil",)),
     **dict.fromkeys(("riscv_virt", "mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
@@ -281,7 +283,14 @@ def hil(session: nox.Session) -> None:
         pytest(session, "test_hil", "-m", "not slow", *session.posargs)
         return
     command = ("-m", "pytest", *NO_HANGING, "-m", "not slow", *session.posargs)
-    runs = {b: (*command, f"--board={b}", *tests) for b, tests in EMULATED.items()}
+    runs = {}
+    for board, tests in EMULATED.items():
+        run = (*command, f"--board={board}")
+        if tests == ("test_hil",):
+            runs[f"{board}, tasks"] = (*run, *HALF)
+            runs[board] = (*run, *tests, *(f"--ignore={file}" for file in HALF))
+        else:
+            runs[board] = (*run, *tests)
     side_by_side(session, runs, TOGETHER)
 
 
