@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from nanotool.cli.common import (
     progress,
     warn,
 )
+
+if TYPE_CHECKING:
+    from nanotool.ir import QGraph
 
 EPILOG = examples(
     "nanotool quantize digits.py -o digits.nano",
@@ -100,24 +103,12 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Quantize a PyTorch model to int8, and tell what that cost layer by layer."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        from nanotool.errors import MissingTool
-
-        raise MissingTool(
-            "`nanotool quantize` needs PyTorch, which is not installed.",
-            "Run: pip install 'nanotool[torch]'",
-        ) from error
+    _check_torch()
     import warnings
 
     from nanotool import project, qfile
-    from nanotool.describe import label
     from nanotool.errors import NanoWarning
     from nanotool.models import check_output
-    from nanotool.quantization import worst_layer
-    from nanotool.report.tables import quality_table, trials_table
-    from nanotool.report.text import decibel
 
     check_output(output)
     loaded = project.load_source(
@@ -136,35 +127,56 @@ def command(
     for doubt in doubts:
         warn(doubt)
     qfile.save(graph, output)
-    worst = worst_layer(graph)
     if as_json:
-        print_json(
-            {
-                "model": str(output),
-                "name": graph.name,
-                "warnings": doubts,
-                "hash": qfile.graph_hash(graph),
-                "worst": None if worst is None else worst.tensor,
-                "layers": [
-                    {"tensor": q.tensor, "sqnr_db": q.sqnr_db, "saturation": q.saturation}
-                    for q in graph.quality
-                ],
-                "trials": [
-                    {
-                        "name": t.name,
-                        "sqnr_db": t.sqnr_db,
-                        "accuracy": t.accuracy,
-                        "chosen": t.chosen,
-                    }
-                    for t in graph.trials
-                ],
-            }
-        )
+        print_json({"model": str(output), "warnings": doubts} | _json(graph))
         return
+    _print_quality(graph)
+    note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")
+
+
+def _check_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        from nanotool.errors import MissingTool
+
+        raise MissingTool(
+            "`nanotool quantize` needs PyTorch, which is not installed.",
+            "Run: pip install 'nanotool[torch]'",
+        ) from error
+
+
+def _json(graph: QGraph) -> dict[str, Any]:
+    from nanotool import qfile
+    from nanotool.quantization import worst_layer
+
+    worst = worst_layer(graph)
+    return {
+        "name": graph.name,
+        "hash": qfile.graph_hash(graph),
+        "worst": None if worst is None else worst.tensor,
+        "layers": [
+            {"tensor": q.tensor, "sqnr_db": q.sqnr_db, "saturation": q.saturation}
+            for q in graph.quality
+        ],
+        "trials": [
+            {"name": t.name, "sqnr_db": t.sqnr_db, "accuracy": t.accuracy, "chosen": t.chosen}
+            for t in graph.trials
+        ],
+    }
+
+
+def _print_quality(graph: QGraph) -> None:
+    """Layer by layer, what was tried, and where it is worst."""
+    from nanotool.describe import label
+    from nanotool.quantization import worst_layer
+    from nanotool.report.tables import quality_table, trials_table
+    from nanotool.report.text import decibel
+
+    worst = worst_layer(graph)
     out().print(quality_table(graph))
     if graph.trials:
         out().print()
         out().print(trials_table(graph))
     if worst is not None:
         out().print(f"\nWorst layer: {label(graph, worst.tensor)}, {decibel(worst.sqnr_db)}")
-    note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")

@@ -364,6 +364,11 @@ def parse_crcs(lines: Sequence[str]) -> Crcs:
     return Crcs(image, given, outputs)
 
 
+def parse_uptime(lines: Sequence[str]) -> int:
+    """Microseconds since start-up, of `timestamp`."""
+    return integer(one_line(lines, r"m-lap-us-(\d{1,10})")[0])
+
+
 def parse_lap(lines: Sequence[str]) -> Lap:
     """The answer to `infer` or `time`."""
     laps = [line for line in lines if line.startswith("m-lap-us-")]
@@ -413,6 +418,27 @@ def parse_state(lines: Sequence[str], word: str = "") -> Saved:
     """`m-state-[SIZE CRC]`, or with a word behind `state`."""
     size, crc = one_line(lines, rf"m-state{word and '-' + word}-\[(\d{{1,10}}) ([0-9a-f]{{8}})\]")
     return Saved(integer(size), integer(crc, 16))
+
+
+def check_state_put(lines: Sequence[str]) -> None:
+    """DeviceGarbled if that is not the answer to `state put`."""
+    one_line(lines, r"m-state-put-\[\d+\]")
+
+
+def check_piece(lines: Sequence[str], offset: int, size: int) -> None:
+    """DeviceGarbled if the board did not take a frame's ``size`` bytes for that offset."""
+    if f"m-frame-[{offset} {size}]" not in lines:
+        raise DeviceGarbled(f"The board took another piece than that at {offset}: {list(lines)}.")
+
+
+def is_loaded(lines: Sequence[str]) -> bool:
+    """Whether the last piece made a whole."""
+    return "m-load-done" in lines
+
+
+def check_loaded(lines: Sequence[str]) -> None:
+    """DeviceGarbled if it did not."""
+    one_line(lines, "m-load-done")
 
 
 def parse_stream_counts(lines: Sequence[str], word: str = "") -> StreamCounts:
@@ -468,6 +494,17 @@ def train_numbers(lines: Sequence[str], word: str, count: int) -> tuple[int, ...
     """The numbers of the line `m-train-WORD-[…]`."""
     pattern = " ".join([r"(\d{1,10})"] * count)
     return tuple(integer(text) for text in one_line(lines, rf"m-train-{word}-\[{pattern}\]"))
+
+
+def parse_part(part: Part, lines: Sequence[str], got: Sequence[Frame]) -> bytes:
+    """The bytes that `train fetch` announced, and sent."""
+    announced = one_line(lines, rf"m-train-fetch-\[{part} (\d{{1,10}}) ([0-9a-f]{{8}})\]")
+    return join_frames(f"train fetch {part}", announced, got)
+
+
+def check_set(lines: Sequence[str], name: str) -> None:
+    """DeviceGarbled if `train set` did not set this number."""
+    one_line(lines, rf"m-train-set-\[{name} ([0-9a-f]{{8}})\]")
 
 
 def parse_eval(lines: Sequence[str]) -> Evaluation:
@@ -561,7 +598,7 @@ Block: TypeAlias = (
 
 def _read_laps(lines: Sequence[str]) -> Block:
     if len(lines) == 1:
-        return Uptime(integer(one_line(lines, r"m-lap-us-(\d{1,10})")[0]))
+        return Uptime(parse_uptime(lines))
     return parse_lap(lines)
 
 

@@ -8,7 +8,6 @@ that says what was expected and what was heard.
 from __future__ import annotations
 
 import contextlib
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -182,10 +181,7 @@ class Device:
 
     def timestamp(self) -> int:
         """Microseconds since start-up, modulo 2^32."""
-        return self.ask(
-            "timestamp",
-            lambda lines, _: answers.integer(answers.one_line(lines, r"m-lap-us-(\d{1,10})")[0]),
-        )
+        return self.ask("timestamp", lambda lines, _: answers.parse_uptime(lines))
 
     def output(self) -> Int8Array:
         """The newest output, flat: its bytes, whatever type it has. Of a model with one output."""
@@ -265,7 +261,7 @@ class Device:
         self._load(self._encode(x, tensor), begin, frames.MAX_DATA)
 
     def _load(self, raw: bytes, begin: int, frame_bytes: int) -> None:
-        if "m-load-done" not in self.send_all(frames.INPUT, raw, frame_bytes, begin):
+        if not answers.is_loaded(self.send_all(frames.INPUT, raw, frame_bytes, begin)):
             raise DeviceError(
                 f"The board did not take {len(raw)} bytes for a whole input: no `m-load-done`.",
                 "Compare with `info`: is this the model's input size?",
@@ -281,8 +277,7 @@ class Device:
         for start in range(0, len(data), step):
             offset, chunk = begin + start, data[start : start + step]
             lines = self.send(Frame(kind, offset, chunk))
-            if f"m-frame-[{offset} {len(chunk)}]" not in lines:
-                raise DeviceGarbled(f"The board took another piece than that at {offset}: {lines}.")
+            answers.check_piece(lines, offset, len(chunk))
         return lines
 
     def infer(self, n: int = 1, warmup: int = 0, *, timeout: float | None = None) -> int:
@@ -324,8 +319,8 @@ class Device:
         """Put back what `save_states` gave: the next step is the one that would have followed then.
         `DeviceRefused`, and no change, for bytes of another model, or damaged ones."""
         command = f"state put {len(saved)}"
-        self.ask(command, lambda lines, _: answers.one_line(lines, r"m-state-put-\[\d+\]"))
-        answers.one_line(self.send_all(frames.STATES, saved), "m-load-done")
+        self.ask(command, lambda lines, _: answers.check_state_put(lines))
+        answers.check_loaded(self.send_all(frames.STATES, saved))
 
     def states(self) -> dict[str, NDArray[Any]]:
         """What the next step reads, by the states' names, or by number where names were left out:
@@ -353,7 +348,7 @@ class Device:
         data = np.ascontiguousarray(samples, "<i2").tobytes()
         offset = 2 * at % _OFFSETS
         lines = self.send(Frame(frames.SAMPLES, offset, data))
-        answers.one_line(lines, re.escape(f"m-frame-[{offset} {len(data)}]"))
+        answers.check_piece(lines, offset, len(data))
         return answers.parse_stream_counts(lines)
 
     def stream_step(self) -> StreamStep:

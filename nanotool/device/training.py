@@ -56,11 +56,8 @@ class Trainer:
 
     def fetch(self, part: Part = "head") -> bytes:
         """The bytes of that part, as `put` takes them: a nano_train_record and what follows."""
-        pattern = rf"m-train-fetch-\[{part} (\d{{1,10}}) ([0-9a-f]{{8}})\]"
-        command = f"train fetch {part}"
         return self.device.ask(
-            command,
-            lambda lines, got: answers.join_frames(command, answers.one_line(lines, pattern), got),
+            f"train fetch {part}", lambda lines, got: answers.parse_part(part, lines, got)
         )
 
     def evaluate(self, x: bytes | NDArray[Any], label: int) -> Evaluation:
@@ -84,9 +81,8 @@ class Trainer:
 
     def set(self, name: Setting, value: float) -> None:
         """Set one number of the recipe."""
-        pattern = rf"m-train-set-\[{name} ([0-9a-f]{{8}})\]"
         command = f"train set {name} {_decimal(value)}"
-        self.device.ask(command, lambda lines, _: answers.one_line(lines, pattern))
+        self.device.ask(command, lambda lines, _: answers.check_set(lines, name))
 
     def sample(self, x: bytes | NDArray[Any], label: int) -> Outcome:
         """Load `x` and learn that it is `label`; it also goes to the replay buffer and the class
@@ -125,7 +121,7 @@ class Trainer:
     def put(self, data: bytes) -> None:
         """Make `data`, which `fetch` gave, the head. While it is on its way there is none."""
         self._numbers(f"train put {len(data)}", "put", 1)
-        answers.one_line(self.device.send_all(frames.HEAD, data), "m-load-done")
+        answers.check_loaded(self.device.send_all(frames.HEAD, data))
 
     def _stored(self, command: str, word: str, part: Part) -> Saved:
         """The answer `m-train-WORD-[PART SIZE CRC]`."""
