@@ -33,7 +33,7 @@ def run(first: int, count: int, samples: int, steps: int = 0) -> int:
     sys.path.insert(0, str(ROOT / "tests" / "python"))  # generators and oracle belong to the tests
     from differential import differences, step_differences  # noqa: PLC0415
     from random_graphs import (  # noqa: PLC0415
-        READ,
+        TFLITE,
         random_graph,
         random_inputs,
         random_sequence,
@@ -51,7 +51,7 @@ def run(first: int, count: int, samples: int, steps: int = 0) -> int:
                 graph = random_steps(number)
                 found: object = step_differences(graph, random_sequence(graph, steps, number))
             else:
-                graph = random_graph(number, kinds=READ, tflite=True, borders=True)
+                graph = random_graph(number, kinds=TFLITE, tflite=True, borders=True)
                 found = differences(graph, random_inputs(graph, samples, number))
         except NanoError as error:
             found = error

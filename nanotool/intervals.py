@@ -272,10 +272,12 @@ def _quantize(layer: Layer[Quantize], source: Range) -> Range:
 
 @_interval(Binary)
 def _binary(layer: Layer[Binary], a: Range, b: Range) -> Range:
-    """Each function is monotone in one operand if the other is fixed: extremes are in corners. A
-    quotient is not."""
+    """Most functions are monotone in one operand if the other is fixed: extremes are in corners."""
     (first, second), target = layer.inputs, layer.output
-    if layer.op.function == "div":
+    if layer.op.function in numerics.COMPARISONS:
+        low, high = np.clip((0, 1), *layer.clamp)
+        return Range(np.full(channels(target), low), np.full(channels(target), high))
+    if layer.op.function in ("div", "squared_difference"):
         return whole(target, layer.clamp)
     if layer.op.function == "mul":
         multiplier = numerics.mul_multiplier(first.scale, second.scale, target.scale)

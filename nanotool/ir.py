@@ -138,9 +138,10 @@ class ConvTranspose2D:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Element-wise function of two tensors: "add", "sub", "mul", "div", "maximum" or "minimum".
-    Shapes broadcast as in NumPy: aligned at the last axis, a 1 stretches. In a QGraph a divisor of
-    0 counts as one step."""
+    """Element-wise function of two tensors: "add", "sub", "mul", "div", "maximum", "minimum",
+    "squared_difference", or a comparison ("equal", "not_equal", "greater", "greater_equal"), whose
+    answer is 1 or 0. Shapes broadcast as in NumPy: aligned at the last axis, a 1 stretches. In a
+    QGraph a divisor of 0 counts as one step."""
 
     function: str
 

@@ -343,14 +343,20 @@ def _square_root(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 _REAL_ONLY: dict[str, RealFunction] = {
+    "ceil": lambda x: np.ceil(np.float32(x)),  # in float32, as it jumps
+    "cos": np.cos,
     "exp": np.exp,
+    "floor": lambda x: np.floor(np.float32(x)),
     "gelu": _gelu,
     "gelu_tanh": _gelu_tanh,
     "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
     "log": _log,
     "neg": np.negative,
     "relu_n1_to_1": lambda x: np.clip(x, -1, 1),
+    "round": lambda x: np.rint(np.float32(x)),
+    "sign": np.sign,
     "silu": _silu,
+    "sin": np.sin,
     "sqrt": _square_root,
     "square": np.square,
 }

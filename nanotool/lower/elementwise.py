@@ -133,24 +133,28 @@ def _as_int8(tensor: QTensor) -> QTensor:
 
 @lowers(Binary)
 def _binary(layer: TargetLayer[Binary]) -> Call:
-    """add, sub, mul, div, maximum, minimum."""
+    """Sums, products, extrema, comparisons."""
     op = layer.op
     lowering = {
-        **dict.fromkeys(("add", "sub"), _add),
+        **dict.fromkeys(("add", "sub", "squared_difference"), _add),
         **{"mul": _mul, "div": _div},
         **dict.fromkeys(("maximum", "minimum"), _extremum),
+        **dict.fromkeys(numerics.COMPARISONS, _compare),
     }
     try:
         params = lowering[op.function](op.function, layer)
     except KeyError:
         hint = f"Known are: {', '.join(sorted(lowering))}."
         raise InvalidModel(f"{layer.name}: no function {op.function!r}.", hint) from None
-    return broadcast(f"nano_{op.function}", params, layer)
+    kernel = "compare" if op.function in numerics.COMPARISONS else op.function
+    return broadcast(f"nano_{kernel}", params, layer)
 
 
-def _add(_function: str, layer: TargetLayer[Op]) -> Struct:
+def _add(function: str, layer: TargetLayer[Op]) -> Struct:
     a, b = layer.inputs
-    factors = numerics.add_parameters(a.scale, b.scale, layer.output.scale)
+    squares = function == "squared_difference"
+    parameters = numerics.squared_difference_parameters if squares else numerics.add_parameters
+    factors = parameters(a.scale, b.scale, layer.output.scale)
     fields = (
         *operands(layer),
         ("a_factor", factor(factors.input1)),
@@ -173,6 +177,18 @@ def _div(_function: str, layer: TargetLayer[Op]) -> Struct:
     ratio = numerics.div_multiplier(a.scale, b.scale, layer.output.scale)
     fields = (*operands(layer), ("factor", factor(ratio)), ("store", store(layer)))
     return Struct("nano_div_params", fields)
+
+
+def _compare(function: str, layer: TargetLayer[Op]) -> Struct:
+    first, second = numerics.compare_multipliers(*(tensor.scale for tensor in layer.inputs))
+    answers = tuple(int(np.clip(one, *layer.clamp)) for one in numerics.COMPARISONS[function])
+    fields = (
+        *operands(layer),
+        ("a_factor", factor(first)),
+        ("b_factor", factor(second)),
+        ("answers", answers),
+    )
+    return Struct("nano_compare_params", fields)
 
 
 def _extremum(_function: str, layer: TargetLayer[Op]) -> Struct:

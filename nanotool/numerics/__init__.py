@@ -16,11 +16,14 @@ accumulator could wrap.
 
 from nanotool.numerics.elementwise import (
     ADD_LEFT_SHIFT,
+    COMPARISONS,
     MEAN_MAX_COUNT,
     AddParameters,
     PReluParameters,
     add,
     add_parameters,
+    compare,
+    compare_multipliers,
     div,
     div_multiplier,
     mean,
@@ -28,6 +31,8 @@ from nanotool.numerics.elementwise import (
     mul_multiplier,
     prelu,
     prelu_parameters,
+    squared_difference,
+    squared_difference_parameters,
 )
 from nanotool.numerics.fixed_point import (
     exp_on_negative_values,
@@ -101,6 +106,7 @@ from nanotool.numerics.rounding import (
 __all__ = [
     "ADD_LEFT_SHIFT",
     "BILINEAR_BITS",
+    "COMPARISONS",
     "GATE_SCALE",
     "INT32_MAX",
     "INT32_MIN",
@@ -131,6 +137,8 @@ __all__ = [
     "bilinear_positions",
     "bilinear_scale",
     "blend",
+    "compare",
+    "compare_multipliers",
     "conv_multipliers",
     "dense_multipliers",
     "div",
@@ -166,6 +174,8 @@ __all__ = [
     "sigmoid_of_thirds",
     "softmax",
     "softmax_parameters",
+    "squared_difference",
+    "squared_difference_parameters",
     "svdf_multipliers",
     "tanh",
     "tanh_of_thirds",

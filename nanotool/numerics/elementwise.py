@@ -5,6 +5,7 @@ The C kernels do the same with the multipliers that the ``..._parameters`` funct
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,7 @@ def _shrinking(real: float) -> Multiplier:
     multiplier, shift = quantize_multiplier(real)
     if shift > 0:
         raise InvalidModel(
-            f"A sum cannot be scaled up by {real:g}: its output's scale is 2^19 times smaller than "
-            "an input's.",
+            f"A sum cannot be scaled up by {real:g}: its output's scale is too fine.",
             "Calibrate it on real data.",
         )
     return multiplier, shift
@@ -88,6 +88,79 @@ def add(
     )
     total = first - second if subtract else first + second
     return requantize(total, *parameters.output, zero_point, *clamp)
+
+
+# --- Squared difference ---------------------------------------------------------------------------
+
+SQUARED_DIFFERENCE_LEFT_SHIFT = 7
+
+
+def squared_difference_parameters(
+    scale1: float, scale2: float, output_scale: float
+) -> AddParameters:
+    """Of a squared difference: both inputs go to twice the larger scale, the square of their
+    difference to the output's."""
+    first, second, output = _float32(scale1, scale2, output_scale)
+    twice = 2 * max(first, second)
+    return AddParameters(
+        _shrinking(first / twice),
+        _shrinking(second / twice),
+        _shrinking(twice * twice / (2 ** (2 * SQUARED_DIFFERENCE_LEFT_SHIFT) * output)),
+    )
+
+
+def squared_difference(
+    difference1: NDArray[Any],
+    difference2: NDArray[Any],
+    parameters: AddParameters,
+    zero_point: int,
+    clamp: Clamp = (INT8_MIN, INT8_MAX),
+) -> Int8Array:
+    """(a - b)² of two inputs less their zero points, as the output's int8."""
+    first, second = (
+        multiply_by_quantized_multiplier(
+            np.asarray(q, np.int64) << SQUARED_DIFFERENCE_LEFT_SHIFT, *multiplier
+        )
+        for q, multiplier in (
+            (difference1, parameters.input1),
+            (difference2, parameters.input2),
+        )
+    )
+    return requantize((first - second) ** 2, *parameters.output, zero_point, *clamp)
+
+
+# --- Comparisons ----------------------------------------------------------------------------------
+
+COMPARE_LEFT_SHIFT = 8
+# What a comparison answers where its first operand is less, equal, greater.
+COMPARISONS: dict[str, tuple[int, int, int]] = {
+    "equal": (0, 1, 0),
+    "not_equal": (1, 0, 1),
+    "greater": (0, 0, 1),
+    "greater_equal": (0, 1, 1),
+}
+
+
+def compare_multipliers(scale1: float, scale2: float) -> tuple[Multiplier, Multiplier]:
+    """Of both operands, their scales as they are; a power of two less where one is 1 or more, which
+    TensorFlow Lite does not take."""
+    scales = _float32(scale1, scale2)
+    larger = max(0, math.frexp(max(scales))[1])
+    first, second = (quantize_multiplier(scale / 2.0**larger) for scale in scales)
+    return first, second
+
+
+def compare(
+    difference1: NDArray[Any],
+    difference2: NDArray[Any],
+    multipliers: tuple[Multiplier, Multiplier],
+) -> NDArray[np.int64]:
+    """The sign of a - b for two inputs less their zero points: -1, 0 or 1."""
+    first, second = (
+        multiply_by_quantized_multiplier(np.asarray(q, np.int64) << COMPARE_LEFT_SHIFT, *multiplier)
+        for q, multiplier in zip((difference1, difference2), multipliers, strict=True)
+    )
+    return np.asarray(np.sign(first - second), np.int64)
 
 
 # --- Multiply -------------------------------------------------------------------------------------

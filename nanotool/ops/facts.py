@@ -51,6 +51,7 @@ from nanotool.ir import (
     Window,
 )
 from nanotool.numerics import (
+    COMPARISONS,
     LOG_SOFTMAX_SCALE,
     LOG_SOFTMAX_ZERO_POINT,
     NORMALIZED_SCALE,
@@ -59,6 +60,7 @@ from nanotool.numerics import (
 )
 
 MANY = 65535  # inputs of a concat
+TRUTH = (1.0, 0)  # scale and zero point of what is 1 where it is true, else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ def facts(op: Op) -> Facts:
             )
         case Binary("maximum" | "minimum"):
             return replace(general, scales_output=False, joins_quantizations=True, chooses=True)
+        case Binary(function) if function in COMPARISONS:
+            return replace(general, scales_output=False, prescribed_output=TRUTH)
         case Reduce("max" | "min"):
             return replace(general, scales_output=False, keeps_quantization=True, chooses=True)
         case Resize("nearest"):

@@ -65,7 +65,10 @@ NEARLY = 1e-3  # so far TensorFlow Lite lets the scale of a softmax in int16 dif
 MAX_SIZE = 65535  # of a window's or resize's numbers
 REDUCTIONS = ("sum", "max", "min")
 MATMUL_DEPTH = 2**15  # products of 255 · 255 that fit int32
-BINARY_FUNCTIONS = ("add", "sub", "mul", "div", "maximum", "minimum")
+BINARY_FUNCTIONS = (
+    *("add", "sub", "mul", "div", "maximum", "minimum", "squared_difference"),
+    *numerics.COMPARISONS,
+)
 QUANTIZATIONS = {  # (from, to)
     *(("int8", "int8"), ("uint8", "int8"), ("float32", "int8")),
     *(("int8", "uint8"), ("int8", "float32")),
@@ -356,6 +359,10 @@ def _binary(layer: Layer[Binary]) -> Shape:
         layer.computes(numerics.mul_multiplier, *scales)
     elif op.function == "div":
         layer.computes(numerics.div_multiplier, *scales)
+    elif op.function == "squared_difference":
+        layer.computes(numerics.squared_difference_parameters, *scales)
+    elif op.function in numerics.COMPARISONS:
+        layer.computes(numerics.compare_multipliers, *scales[:2])
     return _broadcast(layer)
 
 

@@ -64,6 +64,8 @@ def _binary(layer: FloatLayer[Binary], scales: Sequence[float]) -> float:
         return FINEST_ONE * scales[0] / scales[1]
     if layer.op.function == "mul":
         return FINEST_PRODUCT * scales[0] * scales[1]
+    if layer.op.function == "squared_difference":
+        return 2 * FINEST_PRODUCT * max(scales) ** 2
     return FINEST_SUM * max(scales)
 
 

@@ -259,6 +259,11 @@ _BINARY: dict[str, Callable[[Data, Data], Data]] = {
     "div": np.divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
+    "squared_difference": lambda a, b: np.square(a - b),
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
 }
 
 

@@ -65,6 +65,14 @@ def binary(layer: Layer[Binary], a: Int8Array, b: Int8Array) -> Int8Array:
     if function in ("add", "sub"):
         sums, subtract = numerics.add_parameters(*scales), function == "sub"
         return numerics.add(x, y, sums, target.zero_point, layer.clamp, subtract=subtract)
+    if function == "squared_difference":
+        squares = numerics.squared_difference_parameters(*scales)
+        return numerics.squared_difference(x, y, squares, target.zero_point, layer.clamp)
+    if function in numerics.COMPARISONS:
+        signs = numerics.compare(x, y, numerics.compare_multipliers(*scales[:2]))
+        answers = np.clip(numerics.COMPARISONS[function], *layer.clamp).astype(np.int8)
+        chosen: Int8Array = answers[1 + signs]
+        return chosen
     raise InvalidModel(f"{layer.name}: there is no binary function {function!r}.")
 
 

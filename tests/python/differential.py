@@ -8,11 +8,10 @@ import numpy as np
 import oracle
 from numpy.typing import NDArray
 
-from nanotool import unary
 from nanotool.backends import tflite as writer
 from nanotool.frontends.tflite import convert, file
 from nanotool.frontends.tflite.builder import MAX_SCALE
-from nanotool.ir import QGraph, Unary
+from nanotool.ir import QGraph
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
@@ -80,14 +79,5 @@ def _run(graph: QGraph, x: NDArray[Any], target: str) -> NDArray[Any]:
 
 
 def _imports(graph: QGraph) -> bool:
-    """Whether the importer takes it: every function is written as an operator (a look-up table is
-    not read back), every scale is one that real data may have."""
-    real = all(1 / MAX_SCALE <= tensor.scale <= MAX_SCALE for tensor in graph.tensors.values())
-    return real and not any(
-        isinstance(op.op, Unary)
-        and (
-            not unary.definition(op.op.function).in_tflm
-            or (op.op.function == "rsqrt" and graph.tensors[op.inputs[0]].zero_point != -128)
-        )
-        for op in graph.ops
-    )
+    """Whether the importer takes it: every scale is one that real data may have."""
+    return all(1 / MAX_SCALE <= tensor.scale <= MAX_SCALE for tensor in graph.tensors.values())

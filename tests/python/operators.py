@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import unary
+from nanotool import numerics, unary
 from nanotool.ir import (
     DTYPES,
     LIMITS,
@@ -439,6 +439,11 @@ def _binary(draw: Draw, function: str) -> None:
     if function == "div":
         scale = draw.scale(a.scale / b.scale)
         target = QTensor("output", target.shape, scale, target.zero_point)
+    if function == "squared_difference":
+        scale = max(a.scale, b.scale) ** 2 * 10 ** draw.rng.uniform(-1, 3)
+        target = QTensor("output", target.shape, scale, target.zero_point)
+    if function in numerics.COMPARISONS:
+        target = QTensor("output", target.shape, 1.0, 0)
     if function in ("maximum", "minimum"):
         b, target = (QTensor(t.name, t.shape, a.scale, a.zero_point) for t in (b, target))
     order = ("a", "b") if draw.chance(0.5) else ("b", "a")
@@ -470,6 +475,16 @@ def mul(draw: Draw) -> None:
 @maker
 def div(draw: Draw) -> None:
     _binary(draw, "div")
+
+
+@maker
+def squared_difference(draw: Draw) -> None:
+    _binary(draw, "squared_difference")
+
+
+@maker
+def compare(draw: Draw) -> None:
+    _binary(draw, str(draw.rng.choice(sorted(numerics.COMPARISONS))))
 
 
 @maker

@@ -11,7 +11,7 @@ from differential import differences, step_differences
 from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import (
-    READ,
+    TFLITE,
     examples,
     graphs,
     random_inputs,
@@ -23,7 +23,7 @@ from nanotool.ir import QGraph
 
 
 @examples(100)
-@given(graphs(READ, 12, tflite=True, borders=True), st.integers(0, 2**16))
+@given(graphs(TFLITE, 12, tflite=True, borders=True), st.integers(0, 2**16))
 def test_random_graphs_answer_as_tflite_micro(graph: QGraph, seed: int) -> None:
     assert differences(graph, random_inputs(graph, 6, seed)) == {}
 

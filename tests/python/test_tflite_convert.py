@@ -19,13 +19,14 @@ import pytest
 import tflite
 from numpy.typing import NDArray
 from random_graphs import random_graph, random_inputs
-from tflite_files import quantization
+from tflite_files import ints, quantization
 from tflite_micro import runtime
 from tflite_operators import CASES, Net, drawn, unary_case
 
 from nanotool.backends import tflite as writer
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import convert, file
+from nanotool.frontends.tflite.builder import MAX_SCALE
 from nanotool.frontends.tflite.importers import IMPORTERS
 from nanotool.frontends.tflite.instead import INSTEAD, way_out
 from nanotool.ir import Conv2D, Dense, QGraph, Quantize, Reshape, Slice, Unary
@@ -40,7 +41,10 @@ ARENA_BYTES = 1 << 20
 # --- One operator at a time -----------------------------------------------------------------------
 
 # TFLite Micro has no int8 kernel for these: the graph's tests check their tables.
-WITHOUT_ORACLE = {"EXP", "GELU", "LOG", "NEG", "RELU_N1_TO_1", "SQRT", "SQUARE"}
+WITHOUT_ORACLE = {
+    *("CEIL", "COS", "EXP", "FLOOR", "GELU", "LOG", "NEG", "RELU_N1_TO_1"),
+    *("ROUND", "SIGN", "SIN", "SQRT", "SQUARE"),
+}
 
 
 def _tflm(data: bytes, x: NDArray[Any]) -> NDArray[Any]:
@@ -65,17 +69,18 @@ def test_every_operator_answers_as_tflite_micro(name: str, seed: int) -> None:
     data, x = drawn(CASES[name], seed)
     expected = _tflm(data, x)
     graph = convert.from_model(file.read(data), "case", "test")
-    for code in set(name.replace(",", "").split()) & set(IMPORTERS.makes):
-        made = {type(op.op) for op in graph.ops}
-        assert made & set(IMPORTERS.makes[code]) or made == {Quantize}  # a mean over the batch
+    made = {type(op.op) for op in graph.ops}
+    codes = set(name.replace(",", "").split()) & set(IMPORTERS.makes)
+    may = {operator for code in codes for operator in IMPORTERS.makes[code]}
+    assert not codes or made & may or made <= {Quantize, Reshape}  # what is idle may be left out
     actual = _simulated(graph, x)
-    assert actual.dtype == expected.dtype
+    assert actual.dtype == (np.int8 if expected.dtype == np.bool_ else expected.dtype)
     np.testing.assert_array_equal(actual.reshape(expected.shape), expected)
 
 
 def test_every_operator_has_a_case() -> None:
     named = {part for name in CASES for part in name.replace(",", "").split()}
-    assert set(IMPORTERS.handlers) <= named | WITHOUT_ORACLE
+    assert set(IMPORTERS.handlers) <= named | WITHOUT_ORACLE | {"TILE"}
     assert not set(INSTEAD) & set(IMPORTERS.handlers)
     assert all(hasattr(tflite.BuiltinOperator, name) for name in (*IMPORTERS.handlers, *INSTEAD))
 
@@ -133,13 +138,8 @@ def test_layers_keep_their_names() -> None:
 def test_what_our_writer_made_comes_back(seed: int) -> None:
     graph = random_graph(seed, tflite=True)
     model = file.read(writer.write(graph))
-    written = {operator.code.name for operator in model.operators}
-    if "BATCH_MATMUL" in written:  # of two activations: written, and not read yet
-        with pytest.raises(UnsupportedOp, match="BATCH_MATMUL"):
-            convert.convert(model)
-        return
-    if written & {"CAST", "GATHER"}:
-        with pytest.raises(UnsupportedOp, match=r"use the \.nano file"):
+    if min(tensor.scale for tensor in graph.tensors.values()) < 1 / MAX_SCALE:
+        with pytest.raises(InvalidModel, match="no real data"):
             convert.convert(model)
         return
     again = convert.from_model(model, "again", "test")
@@ -307,7 +307,7 @@ def test_variables_that_are_none_are_refused(net: Net, name: str) -> None:
         convert.from_model(file.read(net.serialize([source], [target]), convert.screen), "m", "t")
 
 
-@pytest.mark.parametrize("name", sorted({*INSTEAD, "ROUND", "RANK"}))
+@pytest.mark.parametrize("name", sorted({*INSTEAD, "RANK"}))
 def test_every_other_operator_is_refused(net: Net, name: str) -> None:
     source, target = net.tensor((1, 4, 6)), net.tensor((1, 8))
     net.add(name, [source], [target])
@@ -435,3 +435,78 @@ def test_more_than_one_row_in_a_dense_layer(net: Net) -> None:
     net.add("FULLY_CONNECTED", [source, net.weights((5, 12), 0)], [target])
     graph = _convert(net, [source], [target])
     assert [op.op for op in graph.ops] == [Reshape((2, 12)), Dense()]
+
+
+# --- What TensorFlow Lite Micro does not run, or not with an answer -------------------------------
+
+
+def test_tile(net: Net) -> None:
+    source = net.tensor((1, 2, 3))
+    target = net.tensor((1, 4, 9), like=source)
+    net.add("TILE", [source, net.integers(1, 2, 3)], [target])
+    graph = _convert(net, [source], [target])
+    x = net.rng.integers(-128, 128, (4, 2, 3)).astype(np.int8)
+    np.testing.assert_array_equal(simulate(graph, x), np.tile(x, (1, 2, 3)))
+
+
+@pytest.mark.parametrize("block", [(2, 3), (2,)])
+def test_a_dilated_convolution_that_was_taken_apart(block: tuple[int, ...]) -> None:
+    """The same as one operator with SAME; as with a free batch, the shapes in between are wrong."""
+    height, width = (7, 8) if len(block) == 2 else (1, 9)
+    answers = []
+    for whole in (True, False):
+        net = Net(np.random.default_rng(7))
+        source, target = net.tensor((1, height, width, 3)), net.tensor((1, height, width, 4))
+        kernel = (3, 3) if len(block) == 2 else (1, 3)
+        weights = net.weights((4, *kernel, 3), axis=0)
+        down, across = (1, *block)[-2:]
+        ones = {"StrideH": 1, "StrideW": 1}
+        if whole:
+            more = {"DilationHFactor": down, "DilationWFactor": across}
+            net.add(
+                "CONV_2D", [source, weights], [target], Padding=tflite.Padding.SAME, **ones, **more
+            )
+        else:
+            _apart(net, (source, weights, target), (down, across), block)
+        graph = _convert(net, [source], [target])
+        assert [type(op.op) for op in graph.ops if not isinstance(op.op, Reshape)] == [Conv2D]
+        x = np.random.default_rng(1).integers(-128, 128, (3, *graph.input_tensor.shape))
+        answers.append(simulate(graph, x.astype(np.int8)))
+    np.testing.assert_array_equal(answers[0], answers[1])
+
+
+def _apart(
+    net: Net, ends: tuple[int, int, int], steps: tuple[int, int], block: tuple[int, ...]
+) -> None:
+    source, weights, target = ends
+    (_, height, width, depth), (_, *kernel, _) = (
+        file.read(net.serialize([source], [source])).tensors[i].shape for i in (source, weights)
+    )
+    margins, cut = [], []
+    for size, taps, step in zip((height, width), kernel, steps, strict=True):
+        rest = -(size + step * (taps - 1)) % step
+        margins.append([step * (taps - 1) // 2, step * (taps - 1) // 2 + rest])
+        cut.append([0, rest])
+    signal = len(block) == 1
+    sizes = net.integers(*block)
+    flat = net.tensor((1, width, depth), like=source) if signal else source
+    apart = net.tensor((1, 5, depth) if signal else (1, 5, 5, depth), like=source)
+    image = net.tensor((1, 1, 5, depth), like=source) if signal else apart
+    middle = net.tensor((1, 1, 5, 4) if signal else (1, 5, 5, 4), like=target)
+    row = net.tensor((1, 5, 4), like=target) if signal else middle
+    result = net.tensor((1, width, 4), like=target) if signal else target
+    first = -len(block)
+    if signal:
+        net.add("RESHAPE", [source, net.integers(1, width, depth)], [flat])
+    around = net.constant(np.array(margins[first:], np.int32))
+    net.add("SPACE_TO_BATCH_ND", [flat, sizes, around], [apart])
+    if signal:
+        net.add("EXPAND_DIMS", [apart, net.integers(1)], [image])
+    ones = {"StrideH": 1, "StrideW": 1}
+    net.add("CONV_2D", [image, weights], [middle], Padding=tflite.Padding.VALID, **ones)
+    if signal:
+        net.add("SQUEEZE", [middle], [row], SqueezeDims=ints(1))
+    less = net.constant(np.array(cut[first:], np.int32))
+    net.add("BATCH_TO_SPACE_ND", [row, sizes, less], [result])
+    if signal:
+        net.add("RESHAPE", [result, net.integers(1, 1, width, 4)], [target])

@@ -160,7 +160,10 @@ def test_the_hard_swishs_quotient_is_in_double() -> None:
 # --- Functions that TFLite Micro has in float only ------------------------------------------------
 
 REAL: dict[str, Callable[[float], float]] = {
+    "ceil": math.ceil,
+    "cos": math.cos,
     "exp": lambda x: math.exp(x) if x < 700 else math.inf,
+    "floor": math.floor,
     "gelu": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
     "gelu_tanh": lambda x: (
         x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
@@ -169,6 +172,9 @@ REAL: dict[str, Callable[[float], float]] = {
     "log": lambda x: math.log(x) if x > 0 else -math.inf,
     "neg": lambda x: -x,
     "relu_n1_to_1": lambda x: min(max(x, -1), 1),
+    "round": round,
+    "sign": lambda x: math.copysign(1, x) if x else 0,
+    "sin": math.sin,
     "silu": lambda x: x / (1 + math.exp(-x)) if x > -700 else 0,
     "sqrt": lambda x: math.sqrt(x) if x > 0 else 0,
     "square": lambda x: x * x,

@@ -68,7 +68,7 @@ class Net:
                 zero_points=(self.zero_point() if zero_point is None else zero_point,),
             ),
         }
-        if kind == "FLOAT32" or (kind == "INT32" and scale is None):
+        if kind in {"FLOAT32", "BOOL"} or (kind == "INT32" and scale is None):
             del content["Quantization"]
         if like is not None:
             content["Quantization"] = self.tensors[like][1]["Quantization"]
@@ -279,13 +279,13 @@ def mean(net: Net, opcode: str = "MEAN") -> tuple[int, int]:
     return source, target
 
 
-def arg_max(net: Net) -> tuple[int, int]:
+def arg_max(net: Net, opcode: str = "ARG_MAX") -> tuple[int, int]:
     source, height, width, depth = _image(net)
     full = [1, height, width, depth]
     axis = net.pick(1, 2, 3, -1)
     del full[axis]
     target = net.tensor(full, kind="INT32")
-    net.add("ARG_MAX", [source, net.integers(axis)], [target], OutputType=tflite.TensorType.INT32)
+    net.add(opcode, [source, net.integers(axis)], [target], OutputType=tflite.TensorType.INT32)
     return source, target
 
 
@@ -336,6 +336,211 @@ def quotient(net: Net) -> tuple[int, int]:
     (dividend_scale,) = net.tensors[dividend][1]["Quantization"][1][SCALE_FIELDS[0]]
     target = net.tensor(full, scale=float(dividend_scale) / (divisor_scale * ratio))
     net.add("DIV", [dividend, divisor], [target], FusedActivationFunction=net.pick(*ACTIVATIONS))
+    return source, target
+
+
+def squared_difference(net: Net) -> tuple[int, int]:
+    """The scales' ratio as TFLite Micro bears it."""
+    source, height, width, depth = _image(net)
+    full = (1, height, width, depth)
+    other = net.pick(
+        lambda: net.operand(full),
+        lambda: net.operand((depth,)),
+        lambda: net.operand(()),
+    )()
+    scales = [net.tensors[i][1]["Quantization"][1]["Scale"][0] for i in (source, other)]
+    target = net.tensor(full, scale=float(max(scales)) ** 2 * 10 ** net.rng.uniform(-1, 3))
+    inputs = [source, other] if net.chance() else [other, source]
+    net.add("SQUARED_DIFFERENCE", inputs, [target])
+    return source, target
+
+
+def _truths(net: Net, source: int, shape: Sequence[int]) -> int:
+    """A BOOL tensor: where the source is larger than something."""
+    truths = net.tensor(shape, kind="BOOL")
+    net.add("GREATER", [source, net.operand((shape[-1],))], [truths])
+    return truths
+
+
+def _as_bytes(net: Net, truths: int, shape: Sequence[int]) -> int:
+    target = net.tensor(shape, scale=1.0, zero_point=0)
+    net.add("CAST", [truths], [target])
+    return target
+
+
+def _comparison(opcode: str) -> Case:
+    def case(net: Net) -> tuple[int, int]:
+        source, height, width, depth = _image(net)
+        full = (1, height, width, depth)
+        other = net.pick(
+            lambda: net.operand(full, net.pick(source, None)),
+            lambda: net.operand((depth,), net.pick(source, None)),
+            lambda: net.operand((1, 1, 1, depth)),
+            lambda: source,
+        )()
+        truths = net.tensor(full, kind="BOOL")
+        net.add(opcode, [source, other] if net.chance() else [other, source], [truths])
+        return source, net.pick(truths, _as_bytes(net, truths, full))
+
+    return case
+
+
+def logic(net: Net) -> tuple[int, int]:
+    source, height, width, depth = _image(net)
+    full = (1, height, width, depth)
+    one, two = (_truths(net, source, full) for _ in range(2))
+    both, either, result = (net.tensor(full, kind="BOOL") for _ in range(3))
+    net.add("LOGICAL_AND", [one, two], [both])
+    net.add("LOGICAL_OR", [both, two if net.chance() else one], [either])
+    net.add("LOGICAL_NOT", [either], [result])
+    return source, _as_bytes(net, result, full)
+
+
+def select(net: Net) -> tuple[int, int]:
+    source, height, width, depth = _image(net)
+    full = (1, height, width, depth)
+    other = net.operand(net.pick(full, (), (depth,)), like=net.pick(source, source, None))
+    inputs = [source, other] if net.chance() else [other, source]
+    target = net.tensor(full, like=net.pick(source, source, None))
+    net.add("SELECT_V2", [_truths(net, source, full), *inputs], [target])
+    return source, target
+
+
+def cast(net: Net) -> tuple[int, int]:
+    source = net.tensor((1, 60))
+    target = net.pick(
+        lambda: net.tensor((1, 60), kind="INT32"), lambda: net.tensor((1, 60), kind="FLOAT32")
+    )()
+    net.add("CAST", [source], [target])
+    return source, target
+
+
+def arg_min(net: Net) -> tuple[int, int]:
+    return arg_max(net, "ARG_MIN")
+
+
+def gather(net: Net) -> tuple[int, int]:
+    source, height, width, depth = _image(net)
+    full = (1, height, width, depth)
+    axis = net.pick(0, 1, 2, 3, -1)
+    shape = net.pick((5,), (2, 3), ())
+    places = np.asarray(net.rng.integers(0, full[axis], shape), np.int32)
+    at = axis % 4
+    target = net.tensor((*full[:at], *shape, *full[at + 1 :]), like=source)
+    if len(full) + len(shape) - 1 > 5:
+        return gather(net)
+    net.add("GATHER", [source, net.constant(places)], [target], Axis=axis)
+    return source, target
+
+
+def look_up(net: Net) -> tuple[int, int]:
+    """A table, as our writer has it."""
+    source = net.tensor((1, 60))
+    wide, index = (net.tensor((1, 60), kind="INT32") for _ in range(2))
+    target = net.tensor((1, 60))
+    net.add("CAST", [source], [wide])
+    net.add("ADD", [wide, net.integers(128)], [index])
+    net.add("GATHER", [net.operand((256,), like=target), index], [target])
+    return source, target
+
+
+def gather_nd(net: Net) -> tuple[int, int]:
+    source, height, width, depth = _image(net)
+    full = (1, height, width, depth)
+    count = net.between(1, 4)
+    places = net.rng.integers(0, full[:count], (5, count)).astype(np.int32)
+    target = net.tensor((5, *full[count:]), like=source)
+    net.add("GATHER_ND", [source, net.constant(places)], [target])
+    return source, target
+
+
+def reverse(net: Net) -> tuple[int, int]:
+    source, height, width, depth = _image(net)
+    target = net.tensor((1, height, width, depth), like=source)
+    net.add("REVERSE_V2", [source, net.integers(net.pick(1, 2, 3))], [target])
+    return source, target
+
+
+def mirror_pad(net: Net) -> tuple[int, int]:
+    source, height, width, depth = _image(net)
+    mode = net.pick(tflite.MirrorPadMode.REFLECT, tflite.MirrorPadMode.SYMMETRIC)
+    amounts = [net.between(0, 3) for _ in range(4)]
+    full = (1, height + sum(amounts[:2]), width + sum(amounts[2:]), depth)
+    target = net.tensor(full, like=source)
+    paddings = net.constant(np.array([0, 0, *amounts, 0, 0], np.int32).reshape(4, 2))
+    net.add("MIRROR_PAD", [source, paddings], [target], Mode=mode)
+    return source, target
+
+
+def broadcast_to(net: Net) -> tuple[int, int]:
+    shape = [1, net.pick(1, 3), net.pick(1, 4), net.pick(1, 5)]
+    wide = [1, *(net.between(2, 5) if size == 1 else size for size in shape[1:])]
+    source = net.tensor(shape)
+    target = net.tensor(wide, like=source)
+    net.add("BROADCAST_TO", [source, net.integers(*wide)], [target])
+    return source, target
+
+
+def space_to_depth(net: Net) -> tuple[int, int]:
+    block, rows, columns, depth = (net.between(1, 3) for _ in range(4))
+    source = net.tensor((1, rows * block, columns * block, depth))
+    target = net.tensor((1, rows, columns, depth * block * block), like=source)
+    net.add("SPACE_TO_DEPTH", [source], [target], BlockSize=block)
+    return source, target
+
+
+def depth_to_space(net: Net) -> tuple[int, int]:
+    block, rows, columns, depth = (net.between(1, 3) for _ in range(4))
+    source = net.tensor((1, rows, columns, depth * block * block))
+    target = net.tensor((1, rows * block, columns * block, depth), like=source)
+    net.add("DEPTH_TO_SPACE", [source], [target], BlockSize=block)
+    return source, target
+
+
+def blocks(net: Net, convolves: bool = False) -> tuple[int, int]:
+    """Apart and together again; in between a sum, or a convolution. What TFLite Micro pads with is
+    undefined: the padding is cut off again."""
+    down, across, depth = net.between(1, 3), net.between(1, 3), net.between(1, 4)
+    rows, columns = down * net.between(5, 6), across * net.between(5, 6)
+    top, left = net.between(0, down), net.between(0, across)
+    source = net.tensor((1, rows - top, columns - left, depth))
+    block = net.integers(down, across)
+    apart = net.tensor((down * across, rows // down, columns // across, depth), like=source)
+    around = net.constant(np.array([[top, 0], [left, 0]], np.int32))
+    net.add("SPACE_TO_BATCH_ND", [source, block, around], [apart])
+    kernel = (2, 3) if convolves else (1, 1)
+    y, x = (rows // down - kernel[0] + 1, columns // across - kernel[1] + 1)
+    middle = net.tensor((down * across, y, x, depth))
+    if convolves:
+        weights = net.weights((depth, *kernel, depth), axis=0)
+        inputs = [apart, weights, *net.bias(apart, weights, depth)]
+        activation = net.pick(*ACTIVATIONS)
+        options = {"StrideH": 1, "StrideW": 1, "FusedActivationFunction": activation}
+        net.add("CONV_2D", inputs, [middle], Padding=tflite.Padding.VALID, **options)
+    else:
+        net.add("ADD", [apart, net.operand((depth,))], [middle])
+    target = net.tensor((1, y * down - top, x * across - left, depth), like=middle)
+    margins = net.constant(np.array([[top, 0], [left, 0]], np.int32))
+    net.add("BATCH_TO_SPACE_ND", [middle, block, margins], [target])
+    return source, target
+
+
+def dilated(net: Net) -> tuple[int, int]:
+    return blocks(net, convolves=True)
+
+
+def batch_matmul(net: Net) -> tuple[int, int]:
+    rows, inner, columns, count = (net.between(1, 6) for _ in range(4))
+    adj_x, adj_y = net.chance(), net.chance()
+    x = (1, count, inner, rows) if adj_x else (1, count, rows, inner)
+    y = (columns, inner) if adj_y else (inner, columns)
+    source, target = net.tensor(x), net.tensor((1, count, rows, columns))
+    other = net.operand((1, count, *y))
+    if net.chance():
+        activation = net.tensor((1, count, *y))
+        net.add("QUANTIZE", [other], [activation])
+        other = activation
+    net.add("BATCH_MATMUL", [source, other], [target], AdjX=adj_x, AdjY=adj_y)
     return source, target
 
 
@@ -643,6 +848,28 @@ CASES: dict[str, Case] = {
     "ABS": unary_case("ABS"),
     "ADD": _binary("ADD"),
     "ARG_MAX": arg_max,
+    "ARG_MIN": arg_min,
+    "BATCH_MATMUL": batch_matmul,
+    "BROADCAST_TO": broadcast_to,
+    "CAST": cast,
+    "CAST, ADD, GATHER": look_up,
+    "DEPTH_TO_SPACE": depth_to_space,
+    "EQUAL": _comparison("EQUAL"),
+    "GATHER": gather,
+    "GATHER_ND": gather_nd,
+    "GREATER": _comparison("GREATER"),
+    "GREATER_EQUAL": _comparison("GREATER_EQUAL"),
+    "LESS": _comparison("LESS"),
+    "LESS_EQUAL": _comparison("LESS_EQUAL"),
+    "LOGICAL_AND, LOGICAL_OR, LOGICAL_NOT": logic,
+    "MIRROR_PAD": mirror_pad,
+    "NOT_EQUAL": _comparison("NOT_EQUAL"),
+    "REVERSE_V2": reverse,
+    "SELECT_V2": select,
+    "SPACE_TO_BATCH_ND, BATCH_TO_SPACE_ND": blocks,
+    "SPACE_TO_BATCH_ND around CONV_2D": dilated,
+    "SPACE_TO_DEPTH": space_to_depth,
+    "SQUARED_DIFFERENCE": squared_difference,
     "AVERAGE_POOL_2D": _pool("AVERAGE_POOL_2D"),
     "CONCATENATION": concatenation,
     "CUMSUM": cumsum,

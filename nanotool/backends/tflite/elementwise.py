@@ -10,7 +10,7 @@ import tflite
 from nanotool import numerics, unary
 from nanotool.backends.tflite.clamp import clamped
 from nanotool.backends.tflite.emitters import emits
-from nanotool.backends.tflite.file import Codes, File
+from nanotool.backends.tflite.file import Codes, File, Tensor
 from nanotool.errors import UnsupportedOp
 from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, Quantize, Table, Unary
 from nanotool.ops import Layer
@@ -96,14 +96,25 @@ _BINARY: dict[str, tuple[int, str, bool]] = {  # operator, options, whether it f
     "div": (Codes.DIV, "DivOptions", True),
     "maximum": (Codes.MAXIMUM, "MaximumMinimumOptions", False),
     "minimum": (Codes.MINIMUM, "MaximumMinimumOptions", False),
+    "squared_difference": (Codes.SQUARED_DIFFERENCE, "", False),
+    "equal": (Codes.EQUAL, "", False),
+    "not_equal": (Codes.NOT_EQUAL, "", False),
+    "greater": (Codes.GREATER, "", False),
+    "greater_equal": (Codes.GREATER_EQUAL, "", False),
 }
 
 
-@emits(Binary, writes=tuple(code for code, *_ in _BINARY.values()))
+@emits(Binary, writes=(*(code for code, *_ in _BINARY.values()), Codes.CAST))
 def _binary(file: File, layer: Layer[Binary]) -> None:
     op = layer.qop
     code, options, fuses = _BINARY[layer.op.function]
     scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
+    if layer.op.function in numerics.COMPARISONS and max(scales[:2]) >= 1:
+        raise UnsupportedOp(
+            op.name,
+            "a comparison of scales of 1 and more in a .tflite file",
+            "TensorFlow Lite Micro ends there: export C source.",
+        )
     if layer.op.function == "div" and numerics.div_multiplier(*scales)[1] < LEAST_DIV_SHIFT:
         raise UnsupportedOp(
             op.name,
@@ -113,7 +124,13 @@ def _binary(file: File, layer: Layer[Binary]) -> None:
 
     def write(output: int, activation: int) -> None:
         fields = {"FusedActivationFunction": activation} if fuses else {}
-        file.operator(code, file.inputs(op), output, options, **fields)
+        if layer.op.function not in numerics.COMPARISONS:
+            file.operator(code, file.inputs(op), output, options, **fields)
+            return
+        truth = file.add(Tensor(f"{op.name}/truth", file.tensors[output].shape, np.dtype(np.bool_)))
+        file.operator(code, file.inputs(op), truth)
+        types = {"InDataType": tflite.TensorType.BOOL, "OutDataType": tflite.TensorType.INT8}
+        file.operator(Codes.CAST, (truth,), output, "CastOptions", **types)
 
     clamped(file, op, write, fuses=fuses)
 

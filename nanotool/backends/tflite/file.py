@@ -16,6 +16,7 @@ Codes = tflite.BuiltinOperator
 Activations = tflite.ActivationFunctionType
 TYPES = {
     np.dtype(np.void): tflite.TensorType.RESOURCE,  # the handle of a variable
+    np.dtype(np.bool_): tflite.TensorType.BOOL,
     np.dtype(np.int8): tflite.TensorType.INT8,
     np.dtype(np.int16): tflite.TensorType.INT16,
     np.dtype(np.uint8): tflite.TensorType.UINT8,
@@ -35,8 +36,11 @@ VERSIONS = {
     Codes.CONV_2D: 3,
     Codes.DEPTHWISE_CONV_2D: 3,
     Codes.DEQUANTIZE: 2,
+    Codes.EQUAL: 2,
     Codes.FULLY_CONNECTED: 4,
     Codes.GATHER: 2,
+    Codes.GREATER: 2,
+    Codes.GREATER_EQUAL: 2,
     Codes.LOGISTIC: 2,
     Codes.LOG_SOFTMAX: 2,
     Codes.MAXIMUM: 2,
@@ -44,6 +48,7 @@ VERSIONS = {
     Codes.MEAN: 2,
     Codes.MINIMUM: 2,
     Codes.MUL: 2,
+    Codes.NOT_EQUAL: 2,
     Codes.PAD: 2,
     Codes.PADV2: 2,
     Codes.QUANTIZE: 2,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nanotool.frontends.tflite import schema
 from nanotool.frontends.tflite.builder import Call
 from nanotool.frontends.tflite.content import FULL_INTEGER
 from nanotool.frontends.tflite.importers import imports
-from nanotool.ir import ArgMax, CumSum, LogSoftmax, Softmax
+from nanotool.ir import INT8_MAX, INT8_MIN, ArgMax, CumSum, LogSoftmax, QOp, Softmax, Table
+
+TURNED = Table("turned", tuple(range(INT8_MAX, INT8_MIN - 1, -1)))
 
 
 def only(call: Call, values: Sequence[int]) -> int:
@@ -21,17 +24,32 @@ def only(call: Call, values: Sequence[int]) -> int:
 @imports("ARG_MAX", ArgMax, 2, 2, border=True)
 def _arg_max(call: Call) -> None:
     call.options(schema.ArgMaxOptions)
+    _largest(call, call.source(0))
+
+
+def _largest(call: Call, source: str) -> None:
     shape = call.given(0).shape
     axis = call.axis(only(call, call.integers(1, "axis")), len(shape))
     axis -= len(shape) - len(call.shape(0))
     if axis < 0:
-        call.unsupported("ARG_MAX over the batch", "Search along another axis.")
+        call.unsupported(f"{call.code} over the batch", "Search along another axis.")
     if call.result().type != "INT32":
         call.unsupported(
-            f"ARG_MAX with a result in {call.result().type}", "Use output_type=tf.int32."
+            f"{call.code} with a result in {call.result().type}", "Use output_type=tf.int32."
         )
     inner = call.shape(0)
-    call.emit(ArgMax(axis), [call.source(0)], inner[:axis] + inner[axis + 1 :])
+    call.emit(ArgMax(axis), [source], inner[:axis] + inner[axis + 1 :])
+
+
+@imports("ARG_MIN", ArgMax, 2, 2, border=True)
+def _arg_min(call: Call) -> None:
+    """The largest of -1 - q."""
+    call.options(schema.ArgMinOptions)
+    source = call.source(0)
+    name = call.builder.unique(f"{call.target().name}/turned")
+    call.builder.tensors[name] = replace(call.builder.tensors[source], name=name)
+    call.builder.ops.append(QOp(name, TURNED, (source,)))
+    _largest(call, name)
 
 
 @imports("SOFTMAX", Softmax, border=True)

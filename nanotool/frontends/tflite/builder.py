@@ -28,6 +28,7 @@ from nanotool.frontends.tflite.flatbuffer import HINT
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
+    Concat,
     FloatArray,
     Int8Array,
     Int32Array,
@@ -37,6 +38,7 @@ from nanotool.ir import (
     Reshape,
     Shape,
 )
+from nanotool.ops.facts import yields_input
 
 MAX_NAME = 120  # characters of a layer's name
 MAX_SCALE = 2.0**100  # of an activation: beyond it, and its inverse, float32 arithmetic ends
@@ -50,12 +52,18 @@ ACTIVATIONS = {
 TYPES = {
     name: name.lower() for name in ("INT8", "UINT8", "INT16", "INT32", "FLOAT32")
 }  # of activations
+TYPES["BOOL"] = "int8"  # 1 or 0
 Options = TypeVar("Options")
 
 
 def without_batch(shape: Shape) -> Shape:
     """The shape on the device: without a first axis of 1."""
     return shape[1:] if shape and shape[0] == 1 else shape
+
+
+def _times(op: Op, source: Shape, yields: Shape) -> int:
+    """How often a step reads its source: a Concat of copies, as often as it makes it longer."""
+    return yields[op.axis] // source[op.axis] if isinstance(op, Concat) else 1
 
 
 @dataclass
@@ -70,6 +78,8 @@ class Builder:
     placed: dict[tuple[int, Shape], str] = field(default_factory=dict)  # constants, likewise
     # Variable tensors of the file -> what they hold by now. The first one is in `activations`.
     remembered: dict[int, str] = field(default_factory=dict)
+    # INT32 tensors of the file that hold an int8 one's bytes plus a number: (its index, number).
+    counted: dict[int, tuple[int, int]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
     def unique(self, name: str) -> str:
@@ -98,7 +108,7 @@ class Builder:
         dtype = TYPES.get(given.type)
         if dtype is None:
             raise InvalidModel(f"Tensor {name[:SHOWN]}: it is {given.type}.", FULL_INTEGER)
-        if dtype in {"float32", "int32"}:
+        if dtype in {"float32", "int32"} or given.type == "BOOL":
             return QTensor(name, shape, 1.0, 0, dtype)
         quantization = given.quantization
         if quantization is None or len(quantization.scales) != 1:
@@ -119,14 +129,15 @@ class Builder:
         if (index, shape) in self.placed:
             return self.placed[index, shape]
         given = self.model.tensors[index]
-        if given.type not in {"INT8", "INT16"}:
+        if given.type not in {"INT8", "INT16", "BOOL"}:
             raise InvalidModel(
                 f"Tensor {(given.name or fallback)[:SHOWN]}: the constant is {given.type}.",
                 FULL_INTEGER,
             )
         name = self.unique(given.name.split(";")[0][:MAX_NAME] or fallback)
         self.tensors[name] = self._quantized(given, name, shape)
-        self.constants[name] = given.array().reshape(shape)
+        data = given.array().reshape(shape)
+        self.constants[name] = data.astype(np.int8) if given.type == "BOOL" else data
         self.placed[index, shape] = name
         return name
 
@@ -236,6 +247,26 @@ class Call:
         if tensor.shape != first.shape:
             name = self._reshaped(tensor, first.shape, "state")
         self.builder.remembered[self.index(i)] = name
+
+    def moved(self, source: str, steps: Sequence[tuple[Op, Shape]]) -> None:
+        """Emit what ``steps`` make of ``source``, each an operator that keeps its quantization and
+        the shape that it yields; those that change nothing are left out."""
+        shape = self.builder.tensors[source].shape
+        kept: list[tuple[Op, Shape]] = []
+        for op, yields in steps:
+            idle = isinstance(op, Reshape) and yields == shape
+            if not (idle or yields_input(op, shape, yields)):
+                kept.append((op, yields))
+            shape = yields
+        for op, yields in kept[:-1]:
+            name = self.builder.unique(f"{self.target().name}/step")
+            like = self.builder.tensors[source]
+            self.builder.tensors[name] = replace(like, name=name, shape=yields)
+            reads = _times(op, like.shape, yields)
+            self.builder.ops.append(QOp(name, op, (source,) * reads))
+            source = name
+        op, yields = kept[-1] if kept else (Reshape(shape), shape)
+        self.emit(op, [source] * _times(op, self.builder.tensors[source].shape, yields), yields)
 
     def _reshaped(self, tensor: QTensor, shape: Shape, what: str = "input") -> str:
         """A view of ``tensor`` as another tensor."""

@@ -92,6 +92,15 @@ class OperatorCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Dilated:
+    """What the operators around a convolution make of it."""
+
+    dilation: tuple[int, int]
+    padding: tuple[int, int, int, int]  # top, left, bottom, right
+    shape: tuple[int, ...]  # of the input, as an image 1, H, W, C
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """One operation."""
 
@@ -99,6 +108,8 @@ class Operator:
     inputs: tuple[int, ...]  # indices of tensors; NO_TENSOR: left out
     outputs: tuple[int, ...]  # at least one
     options: Options | None  # None: the operator has none, or none that we know
+    # Of a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which are gone.
+    dilated: Dilated | None = None
 
 
 @dataclass(frozen=True, slots=True)

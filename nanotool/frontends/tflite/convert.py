@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from nanotool.errors import InvalidModel, UnsupportedOp
 from nanotool.frontends.tflite import (  # noqa: F401  (register)
     axis,
+    choices,
+    dilation,
     elementwise,
     file,
     linear,
@@ -68,6 +70,7 @@ def from_model(model: Model, name: str, source: str) -> QGraph:
 
 def convert(model: Model, name: str = "model", source: str = "tflite") -> QGraph:
     """``model`` as a graph, which is still to be validated."""
+    model = dilation.fold(model)
     builder = Builder(model)
     several = len(model.inputs) > 1
     inputs = [
@@ -201,14 +204,14 @@ def _import(call: Call) -> None:
 
 
 def _check_types(call: Call, importer: Importer) -> None:
-    """Activations are INT8, but at the model's borders."""
+    """Activations are INT8, but for truth values and at the model's borders."""
     if importer.border:
         return
     tensors = call.builder.model.tensors
     given = [tensors[i] for i in _read(call.operator)]
     used = [t for t in given if t.data is None] + [tensors[i] for i in call.operator.outputs]
     for tensor in used:
-        if tensor.type != "INT8":
+        if tensor.type not in importer.types:
             call.unsupported(f"{call.code} on {tensor.type} {tensor.shape}", FULL_INTEGER)
 
 

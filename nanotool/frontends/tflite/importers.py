@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nanotool.frontends.tflite.builder import Call
-from nanotool.ir import Gather, GroupNorm, Gru, LayerNorm, MatMul, Op, Rnn, Table
+from nanotool.ir import GroupNorm, Gru, LayerNorm, Op, Rnn
 from nanotool.ops import Reads
 
 Import: TypeAlias = Callable[[Call], None]
@@ -28,11 +28,12 @@ class Importer:
     most: int = 1
     several: bool = False  # more than one output
     unread: frozenset[int] = frozenset()  # inputs that say what the output's shape says too
-    border: bool = False  # its tensors may be other than INT8
+    border: bool = False  # its tensors may be of any type
+    types: frozenset[str] = frozenset({"INT8"})  # of its activations
 
 
 IMPORTERS = Reads[Importer](
-    "frontends/tflite", without=(Gru, Rnn, Table, MatMul, LayerNorm, GroupNorm, Gather)
+    "frontends/tflite", without=(Gru, Rnn, LayerNorm, GroupNorm)
 )  # by the operator's name in the schema
 
 
@@ -45,11 +46,12 @@ def imports(
     several: bool = False,
     unread: frozenset[int] = frozenset(),
     border: bool = False,
+    types: frozenset[str] = Importer.types,
 ) -> Callable[[Import], Import]:
     """Register the function below for the operator ``code``, which becomes ``makes`` (`Reads`)."""
 
     def register(run: Import) -> Import:
-        IMPORTERS(code, makes=makes)(Importer(run, least, most, several, unread, border))
+        IMPORTERS(code, makes=makes)(Importer(run, least, most, several, unread, border, types))
         return run
 
     return register

@@ -6,40 +6,19 @@ from nanotool.frontends.tflite.importers import IMPORTERS
 
 _RECURRENT = "Use UNIDIRECTIONAL_SEQUENCE_LSTM, which Keras' LSTM becomes, or layers over a window."
 _BRANCHES = "What runs depends on the data: convert the one branch that is needed."
-_TABLE = "If nanotool wrote it, for a function that TensorFlow Lite lacks, use the .nano file."
 _ON_THE_HOST = "End the model before it, and compute it in your own code."
-_COMPARISON = "Use MAXIMUM, MINIMUM and multiplications, or compute it in your own code."
-_DILATION = (
-    "Convert the model with a batch of 1 that is fixed (an input of shape 1, ...): with a free one "
-    "the converter takes a dilated convolution apart."
-)
-_REDUCTION = "Use a max pool over the whole input."
 
 # By the operator's name in the schema.
 INSTEAD = {
-    "ARG_MIN": "Negate the input and use ARG_MAX.",
-    "BATCH_MATMUL": "Use a dense layer with constant weights.",
-    "BATCH_TO_SPACE_ND": _DILATION,
     "BIDIRECTIONAL_SEQUENCE_LSTM": _RECURRENT,
     "BIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "CALL": _BRANCHES,
-    "CAST": _TABLE,
     "CUSTOM": _ON_THE_HOST,
-    "DEPTH_TO_SPACE": "Use a transposed convolution or a resize.",
-    "EQUAL": _COMPARISON,
-    "GATHER": f"{_TABLE} For others, use slices with fixed places.",
-    "GREATER": _COMPARISON,
     "IF": _BRANCHES,
     "L2_NORMALIZATION": _ON_THE_HOST,
-    "LESS": _COMPARISON,
     "LSTM": _RECURRENT,
-    "MIRROR_PAD": "Pad with zeros (PAD).",
     "RNN": _RECURRENT,
-    "SELECT": _COMPARISON,
-    "SELECT_V2": _COMPARISON,
-    "SPACE_TO_BATCH_ND": _DILATION,
-    "SPACE_TO_DEPTH": "Use a convolution with a stride.",
-    "TILE": "Use a broadcast or a concatenation.",
+    "SELECT": "Use SELECT_V2, which tf.where becomes.",
     "UNIDIRECTIONAL_SEQUENCE_RNN": _RECURRENT,
     "WHILE": "Its loop has to be unrolled before conversion (unroll=True in Keras' layers).",
 }

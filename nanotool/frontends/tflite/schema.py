@@ -325,6 +325,36 @@ class StridedSliceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchMatMulOptions:
+    """Of BATCH_MATMUL."""
+
+    adj_x: bool = slot(0, BOOL, False)
+    adj_y: bool = slot(1, BOOL, False)
+
+
+@dataclass(frozen=True, slots=True)
+class GatherOptions:
+    """Of GATHER."""
+
+    axis: int = slot(0, INT, 0)
+    batch_dims: int = slot(1, INT, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceToDepthOptions:
+    """Of SPACE_TO_DEPTH."""
+
+    block_size: int = slot(0, INT, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DepthToSpaceOptions:
+    """Of DEPTH_TO_SPACE."""
+
+    block_size: int = slot(0, INT, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class MirrorPadOptions:
     """Of MIRROR_PAD."""
 
@@ -410,13 +440,16 @@ Options: TypeAlias = (
     AddOptions
     | ArgMaxOptions
     | ArgMinOptions
+    | BatchMatMulOptions
     | CallOnceOptions
     | ConcatenationOptions
     | Conv2DOptions
     | CumsumOptions
+    | DepthToSpaceOptions
     | DepthwiseConv2DOptions
     | DivOptions
     | FullyConnectedOptions
+    | GatherOptions
     | GeluOptions
     | LeakyReluOptions
     | MirrorPadOptions
@@ -429,6 +462,7 @@ Options: TypeAlias = (
     | ResizeNearestNeighborOptions
     | SoftmaxOptions
     | SVDFOptions
+    | SpaceToDepthOptions
     | SplitOptions
     | SplitVOptions
     | SqueezeOptions
@@ -446,13 +480,16 @@ OPTIONS: dict[str, type[Options]] = {
     "ARG_MAX": ArgMaxOptions,
     "ARG_MIN": ArgMinOptions,
     "AVERAGE_POOL_2D": Pool2DOptions,
+    "BATCH_MATMUL": BatchMatMulOptions,
     "CALL_ONCE": CallOnceOptions,
     "CONCATENATION": ConcatenationOptions,
     "CONV_2D": Conv2DOptions,
     "CUMSUM": CumsumOptions,
+    "DEPTH_TO_SPACE": DepthToSpaceOptions,
     "DEPTHWISE_CONV_2D": DepthwiseConv2DOptions,
     "DIV": DivOptions,
     "FULLY_CONNECTED": FullyConnectedOptions,
+    "GATHER": GatherOptions,
     "GELU": GeluOptions,
     "LEAKY_RELU": LeakyReluOptions,
     "MAX_POOL_2D": Pool2DOptions,
@@ -466,6 +503,7 @@ OPTIONS: dict[str, type[Options]] = {
     "RESIZE_BILINEAR": ResizeBilinearOptions,
     "RESIZE_NEAREST_NEIGHBOR": ResizeNearestNeighborOptions,
     "SOFTMAX": SoftmaxOptions,
+    "SPACE_TO_DEPTH": SpaceToDepthOptions,
     "SPLIT": SplitOptions,
     "SPLIT_V": SplitVOptions,
     "SQUEEZE": SqueezeOptions,

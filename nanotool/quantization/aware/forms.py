@@ -228,6 +228,11 @@ _BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "div": torch.div,
     "maximum": torch.maximum,
     "minimum": torch.minimum,
+    "squared_difference": lambda a, b: (a - b) ** 2,
+    "equal": lambda a, b: (a == b).to(a.dtype),
+    "not_equal": lambda a, b: (a != b).to(a.dtype),
+    "greater": lambda a, b: (a > b).to(a.dtype),
+    "greater_equal": lambda a, b: (a >= b).to(a.dtype),
 }
 
 

@@ -82,6 +82,29 @@ static void test_add_extremes(void) {
     CHECK_EQUAL(0, out);
 }
 
+static void test_squared_difference(void) {
+    static const int8_t a[6] = {1, -1, 3, 100, -128, 5}, b[6] = {2, 2, 0, -100, 127, 5};
+    static const int8_t squares[6] = {1, 9, 9, 127, 127, 0};
+    const nano_add_params p =
+        equal_scales(6, 1 << 30, -11); /* 2^-12: the square of scale / 2 * 2^7 */
+    int8_t out[6];
+    run(nano_squared_difference, &p, a, b, out);
+    CHECK_BYTES(squares, out, 6);
+}
+
+static void test_compare(void) {
+    static const int8_t a[5] = {-128, 127, 4, 5, 6}, b[5] = {127, -128, 2, 2, 2};
+    static const int8_t greater[5] = {0, 1, 0, 0, 1}, unequal[5] = {1, 1, 1, 0, 1};
+    nano_compare_params p = {vectors(5),   1,        0, {1 << 30, 0},
+                             {1 << 30, 1}, {0, 0, 1}}; /* b twice a */
+    int8_t out[5];
+    run(nano_compare, &p, a, b, out);
+    CHECK_BYTES(greater, out, 5);
+    p.answers[0] = 1;
+    run(nano_compare, &p, a, b, out);
+    CHECK_BYTES(unequal, out, 5);
+}
+
 static void test_mul(void) {
     static const int8_t a[6] = {2, -2, 100, -128, -128, 7}, b[6] = {3, 3, 100, -128, 127, 0};
     static const int8_t products[6] = {6, -6, 127, 127, -128, 0};
@@ -353,6 +376,8 @@ int main(void) {
     RUN(test_add_rounds_halves_away_from_zero);
     RUN(test_add_zero_points_and_clamp);
     RUN(test_add_extremes);
+    RUN(test_squared_difference);
+    RUN(test_compare);
     RUN(test_mul);
     RUN(test_maximum_and_minimum);
     RUN(test_prelu);

@@ -37,7 +37,6 @@ __all__ = [
     "KINDS",
     "MAX_TENSOR",
     "MAX_WEIGHTS",
-    "READ",
     "TFLITE",
     "examples",
     "graphs",
@@ -55,7 +54,6 @@ BASIC = (
 )
 KINDS = ALL  # by default
 TFLITE = tuple(kind for kind in ALL if kind not in {"layer_norm", "group_norm"})  # can express
-READ = tuple(kind for kind in TFLITE if kind not in {"gather", "matmul", "table"})  # and we read
 _OFTEN = {"conv2d": 3, "conv_transpose2d": 2, "dense": 3, "unary": 4, "binary": 3, "fork": 4}
 _SPATIAL = {
     *("conv2d", "depthwise_conv2d", "conv_transpose2d"),
@@ -120,8 +118,8 @@ def random_steps(seed: int) -> QGraph:
     rng = np.random.default_rng([seed, 4])
     while True:
         b = Builder(rng, True, 0)
-        b.makers = _urn(PLAIN, READ)
-        b.start(_input_shape(b, READ))
+        b.makers = _urn(PLAIN, TFLITE)
+        b.start(_input_shape(b, TFLITE))
         graph = grown(b, b.between(4, 14))
         if graph is not None:
             return graph

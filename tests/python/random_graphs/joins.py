@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool import numerics
 from nanotool.ir import (
     ZERO_POINTS,
     ArgMax,
@@ -28,6 +29,11 @@ REAL: dict[str, Callable[..., NDArray[np.float64]]] = {
     "div": np.divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
+    "squared_difference": lambda a, b: np.square(a - b),
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
 }
 
 
@@ -57,6 +63,10 @@ def binary_of(b: Builder, one: str, two: str) -> bool:
             return False
         two, like = other, b.tensors[one]
         target = QTensor(b.next_name(), shape, like.scale, like.zero_point)
+    elif function in numerics.COMPARISONS:
+        if b.tflite and max(b.tensors[one].scale, b.tensors[two].scale) >= 1:
+            return False  # TensorFlow Lite Micro ends there
+        target = QTensor(b.next_name(), shape, 1.0, 0)
     else:
         operands = (_aligned(b, name, len(shape)) for name in (one, two))
         with np.errstate(all="ignore"):

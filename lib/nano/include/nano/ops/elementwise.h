@@ -38,6 +38,21 @@ typedef struct {
 void nano_add(const void *params, const nano_io *io);
 void nano_sub(const void *params, const nano_io *io);
 
+/* out = store(out_factor * (a_factor * (a - a_zero_point) * 2^7
+ *                           - b_factor * (b - b_zero_point) * 2^7)^2), with nano_add_params whose
+ * out_factor is (2 * the larger scale)^2 / scale(out) / 2^14: shift <= 0. */
+void nano_squared_difference(const void *params, const nano_io *io);
+
+/* out = answers[1 + sign(a_factor * (a - a_zero_point) * 2^8 - b_factor * (b - b_zero_point) *
+ * 2^8)] */
+typedef struct {
+    nano_operands operands;
+    int16_t a_zero_point, b_zero_point;
+    nano_factor a_factor, b_factor; /* scale(a), scale(b): shift <= 0 */
+    int8_t answers[3];              /* where a is less, where they are equal, where a is greater */
+} nano_compare_params;
+void nano_compare(const void *params, const nano_io *io);
+
 /* out = store(factor * (a - a_zero_point) * (b - b_zero_point)) */
 typedef struct {
     nano_operands operands;
