@@ -28,7 +28,6 @@ from nanotool.frontends.tflite.flatbuffer import HINT
 from nanotool.ir import (
     INT8_MAX,
     INT8_MIN,
-    Concat,
     FloatArray,
     Int8Array,
     Int32Array,
@@ -38,7 +37,7 @@ from nanotool.ir import (
     Reshape,
     Shape,
 )
-from nanotool.ops.facts import yields_input
+from nanotool.ops.facts import facts, yields_input
 
 MAX_NAME = 120  # characters of a layer's name
 MAX_SCALE = 2.0**100  # of an activation: beyond it, and its inverse, float32 arithmetic ends
@@ -62,8 +61,8 @@ def without_batch(shape: Shape) -> Shape:
 
 
 def _times(op: Op, source: Shape, yields: Shape) -> int:
-    """How often a step reads its source: a Concat of copies, as often as it makes it longer."""
-    return yields[op.axis] // source[op.axis] if isinstance(op, Concat) else 1
+    """How often a step reads its source: what joins copies, as often as it makes it longer."""
+    return math.prod(yields) // math.prod(source) if facts(op).joins_quantizations else 1
 
 
 @dataclass
@@ -254,8 +253,7 @@ class Call:
         shape = self.builder.tensors[source].shape
         kept: list[tuple[Op, Shape]] = []
         for op, yields in steps:
-            idle = isinstance(op, Reshape) and yields == shape
-            if not (idle or yields_input(op, shape, yields)):
+            if not yields_input(op, shape, yields):
                 kept.append((op, yields))
             shape = yields
         for op, yields in kept[:-1]:
