@@ -121,6 +121,26 @@ def test_torch() -> None:
         np.testing.assert_array_equal(got[end - 1].ravel(), window.reshape(3, -1)[:, -1])
 
 
+class Shuffle(nn.Module):
+    """Along channels: what any frame does by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv1d(4, 6, 3), nn.Conv1d(6, 3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.b(self.a(x).flip(1).cumsum(1))
+        return y
+
+
+def test_what_works_along_another_axis_is_done_frame_by_frame() -> None:
+    graph = quantized(Shuffle(), 4, 12).graph
+    assert {"Gather", "CumSum"} <= {type(op.op).__name__ for op in graph.ops}
+    made = stream_graph(graph, 1, 1)  # the user's axis; the device has L, C
+    assert made.whole == ()
+    assert_same(graph, 0, made, sequence(graph, 0, made, 3))
+
+
 def test_a_model_that_listens_keeps_its_ears() -> None:
     """Where a step takes the frames by which it moved on: that is the default. Else it is told."""
     graph = listener(Rule((one_class(5.0),), window=2, warm_up=1), hop=2, frames=4)
