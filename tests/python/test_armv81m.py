@@ -22,7 +22,7 @@ from test_armv7em_depthwise import depthwise
 from test_overlap import check
 
 from nanotool.backends import c
-from nanotool.ir import MaxPool2D, Window
+from nanotool.ir import AveragePool2D, MaxPool2D, Window
 from nanotool.lower import lower
 from nanotool.plan import plan
 from nanotool.targets import TARGETS
@@ -69,6 +69,15 @@ def test_dense_layers_of_every_remainder() -> None:
             assert differ(graph, random_inputs(graph, 4), TARGET) == {kernel: 1}
 
 
+OTHERS = [
+    Window((1, 1)),
+    Window((3, 3), (2, 1)),
+    Window((3, 3), (3, 3), (1, 1, 1, 1)),
+    Window((5, 5), padding=(2, 2, 2, 2)),
+    Window((3, 1), padding=(1, 0, 1, 0)),
+    Window((1, 7), (1, 3), (0, 6, 0, 3)),
+    Window((2, 3), padding=(3, 4, 3, 4), dilation=(2, 2)),
+]
 DEPTHWISE = [
     Window((3, 3)),
     Window((3, 3), padding=(1, 1, 1, 1)),
@@ -95,8 +104,34 @@ def test_depthwise_convolutions_of_every_size(window: Window) -> None:
             x[0], x[1] = -128, 127
             for optimize in ("speed", "balanced", "size"):
                 seen += differ(graph, x, TARGET, optimize)
-    name = "nano_depthwise_conv2d_3x3"
-    assert set(seen) == {f"{name}_mve", f"{name}_relu_mve"}
+    name = "nano_depthwise_conv2d"
+    planes, pixels = f"{name}_3x3", f"{name}_pixel"
+    assert {f"{planes}_mve", f"{planes}_relu_mve"} <= set(seen)
+    assert set(seen) <= {f"{one}{relu}_mve" for one in (planes, pixels) for relu in ("", "_relu")}
+
+
+@pytest.mark.parametrize("window", [*DEPTHWISE, *OTHERS], ids=str)
+def test_depthwise_convolutions_of_every_window(window: Window) -> None:
+    """Outputs that are whole vectors and others, one a channel and several; gaps; windows of which
+    nothing is inside the image."""
+    for channels, multiplier in (
+        (1, 1),
+        (3, 1),
+        (16, 1),
+        (21, 1),
+        (2, 4),
+        (5, 3),
+        (1, 16),
+        (1, 33),
+    ):
+        graph = depthwise((9, 7, channels), window, channels % 2 == 0, 1, multiplier)
+        x = random_inputs(graph, 4)
+        x[0], x[1] = -128, 127
+        (kernel,) = differ(graph, x, TARGET)
+        shared = multiplier > 1 and channels > 3 and "3x3" in kernel
+        assert kernel.endswith("_dsp" if shared else "_mve"), kernel
+        if "pixel" in kernel:
+            check(graph, x, TARGET)
 
 
 @pytest.mark.parametrize("optimize", ["speed", "size"])
@@ -104,6 +139,8 @@ def test_a_depthwise_output_may_lie_anywhere_below_its_input(optimize: str) -> N
     for number, window in enumerate(DEPTHWISE):
         for shape in ((5, 6, 8), (14, 5, 11), (9, 16, 9)):
             graph = depthwise(shape, window, seed=number)
+            if "3x3" not in lower(graph, TARGET, optimize).ops[0].kernel:
+                continue
             lies_anywhere_below(graph, TARGET, (1, 2, 5, 16), number, optimize)
 
 
@@ -119,21 +156,30 @@ def test_depthwise_convolutions_with_large_biases() -> None:
 
 
 def test_other_layers_take_the_kernels_of_armv7em() -> None:
-    """Few channels; a kernel of another size."""
-    for shape, window in (((5, 6, 7), DEPTHWISE[1]), ((9, 9, 8), Window((3, 3), (2, 1)))):
-        graph = depthwise(shape, window)
-        (kernel,) = differ(graph, random_inputs(graph, 4), TARGET)
-        assert kernel.endswith("_dsp")
+    """A weight of -128 next to another, whose products' sum 16 bits cannot hold."""
+    graph = depthwise((9, 9, 8), Window((5, 5)))
+    weight = np.full_like(graph.ops[0].weight, -128)
+    weight[:, 3:] = 127
+    scale = np.full(8, 1e-4, np.float32)
+    graph = replace(graph, ops=(replace(graph.ops[0], weight=weight, weight_scale=scale),))
+    x = random_inputs(graph, 4)
+    x[0] = -128
+    (kernel,) = differ(graph, x, TARGET)
+    assert kernel.endswith("_dsp")
     assert TARGETS[TARGET].lineage == (TARGET, "armv7em")
 
 
-@pytest.mark.parametrize("channels", [3, 4, 6, 8, 16, 17, 37])
-def test_max_pools_of_every_remainder(channels: int) -> None:
-    for window in (Window((2, 2), (2, 2)), Window((3, 2), (1, 2), (1, 0, 1, 1))):
+@pytest.mark.parametrize("operator", [MaxPool2D, AveragePool2D])
+@pytest.mark.parametrize("channels", [1, 3, 4, 6, 8, 13, 16, 17, 37])
+def test_pools_of_every_remainder(operator: type[MaxPool2D | AveragePool2D], channels: int) -> None:
+    name = "max_pool" if operator is MaxPool2D else "average_pool"
+    for window in (Window((2, 2), (2, 2)), Window((3, 2), (1, 2), (1, 0, 1, 1)), Window((7, 8))):
         for clamp in ((-128, 127), (-20, 50)):
-            graph = pool(MaxPool2D(window), (7, 8, channels), clamp)
-            kernel = "nano_max_pool_mve" if channels > 3 else "nano_max_pool"
-            assert differ(graph, random_inputs(graph, 4), TARGET) == {kernel: 1}
+            graph = pool(operator(window), (7, 8, channels), clamp)
+            x = random_inputs(graph, 4)
+            x[0], x[1] = -128, 127
+            assert differ(graph, x, TARGET) == {f"nano_{name}_mve": 1}
+            check(graph, x, TARGET)
 
 
 @pytest.mark.parametrize("weight", [127, -127])
@@ -190,3 +236,16 @@ def test_exported_models_under_the_sanitizers(
         graph = depthwise((13, 10 - seed % 4, 8 + seed % 3), window, seed % 2 == 0, seed)
     x = random_inputs(graph, 8, seed)
     run_exported(library, tmp_path, lower(graph, TARGET), x)
+
+
+@pytest.mark.parametrize("target", ["portable", "armv7em", TARGET])
+@pytest.mark.parametrize("taps", [1, 2, 3, 7, 45, 63, 64, 90, 91, 256, 999, 1024, 1500])
+def test_means_of_every_sum(target: str, taps: int) -> None:
+    """Halves on both sides of zero; ways of dividing that few taps have, and many."""
+    sums = np.unique(np.linspace(-128 * taps, 127 * taps, 4001).astype(np.int64))
+    sums = np.concatenate([sums, np.arange(-300, 300) * taps // 2])
+    sums = sums[np.abs(2 * sums + taps) <= 255 * taps]
+    whole, rest = np.divmod(sums[:, None], taps)
+    x = (whole + (np.arange(taps) < rest)).astype(np.int8)[:, None, :, None]
+    graph = pool(AveragePool2D(Window((1, taps))), (1, taps, 1), (-128, 127))
+    differ(graph, x, target)

@@ -17,15 +17,20 @@
 
 #if NANO_MVE
 
-/* q, in the lowest byte of each word, of four sums without their biases. */
-static inline nano_words nano_requantize_mve(nano_words sums, const int32_t *scales,
-                                             int32_t zero_point, int relu) {
+/* What four sums without their biases become, less the zero point, before it is saturated. */
+static inline nano_words nano_scale_mve(nano_words sums, const int32_t *scales, int relu) {
     const nano_words shifts = nano_load_words(scales);
     const nano_words acc = nano_add4(sums, nano_asr8(shifts));
     nano_words h = nano_high4(acc, nano_load_words(scales + 4));
     if (!relu)
         h = nano_add4(h, nano_sign4(h));
-    return nano_saturate4(nano_add4_all(nano_round4(h, shifts), zero_point));
+    return nano_round4(h, shifts);
+}
+
+/* q, in the lowest byte of each word, of four sums without their biases. */
+static inline nano_words nano_requantize_mve(nano_words sums, const int32_t *scales,
+                                             int32_t zero_point, int relu) {
+    return nano_saturate4(nano_add4_all(nano_scale_mve(sums, scales, relu), zero_point));
 }
 
 #endif

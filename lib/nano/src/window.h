@@ -55,4 +55,18 @@ static inline nano_view nano_look(const nano_window *w, nano_taps rows, uint32_t
     return v;
 }
 
+/* The same in a row of pixels: where a window lies inside the image whole, as to its columns, and
+ * that of pixel x - 1, which `v` is, does too, it is that one moved on, and 1 is returned. */
+static inline int nano_look_next(const nano_window *w, nano_taps rows, uint32_t y, uint32_t x,
+                                 nano_view *v) {
+    const uint32_t column = x * w->stride_w, span = (w->kernel_w - 1u) * w->dilation_w + 1;
+    if (x > 0 && column - w->stride_w >= w->pad_left &&
+        column + span <= (uint32_t)w->pad_left + w->in_w) {
+        v->start += (uint32_t)w->stride_w * w->in_c;
+        return 1;
+    }
+    *v = nano_look(w, rows, y, x);
+    return 0;
+}
+
 #endif

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MIN, Conv2D, Int8Array, Op, Struct, Window
+from nanotool.ir import INT8_MIN, Array, Conv2D, Int8Array, Op, Struct, Window
 from nanotool.lower.armv81m import blocks
-from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, store, variant
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, overlap, store, variant
 from nanotool.lower.linear import is_depthwise
-from nanotool.lower.pack import scaled_wide
-from nanotool.lower.planes import behind
-from nanotool.lower.pooling import window_struct
+from nanotool.lower.pack import Scaled, scaled, scaled_wide
+from nanotool.lower.planes import PLANES, behind
+from nanotool.lower.pooling import window_needs, window_struct
 
 TARGET = "armv81m"
-CHANNELS = 8  # that are computed together
+CHANNELS = 8  # that are brought into planes together
+OUTPUTS = 16  # of a pixel that are computed together
 # Bytes of planes that bands are cut for; one band needs what it needs.
 ROOM = {"speed": 2**32, "balanced": 4096, "size": 1024}
 
@@ -126,9 +128,20 @@ def _weights(weight: Int8Array, columns: bool) -> NDArray[np.int8]:
 
 @variant(TARGET, Conv2D)
 def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Eight channels at a time, in planes; over the input if the output fits there."""
+    """Eight channels at a time, in planes, or 16 outputs of a pixel: what is less work."""
+    if not is_depthwise(layer):
+        return None
+    planes, pixels = _planes(layer), _pixels(layer)
+    if planes is None or pixels is None:
+        return planes[0] if planes is not None else pixels
+    call, work = planes
+    return call if work <= _pixel_work(layer) else pixels
+
+
+def _planes(layer: TargetLayer[Conv2D]) -> tuple[Call, int] | None:
+    """3 x 3, over the input if the output fits there; and about how many instructions it takes."""
     window, channels = layer.op.window, layer.output.shape[2]
-    if not is_depthwise(layer) or channels != layer.input.shape[2] or channels < CHANNELS:
+    if channels != layer.input.shape[2] or channels < CHANNELS:
         return None
     if window.dilation != (1, 1) or window.kernel != (3, 3) or max(window.padding[:2]) > 2:
         return None
@@ -152,9 +165,67 @@ def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
         ("store", store(layer)),
     )
     relu = "_relu" if layer.output.zero_point == INT8_MIN else ""
-    return Call(
+    call = Call(
         f"nano_depthwise_conv2d_3x3{relu}_mve",
         Struct("nano_depthwise_conv2d_mve_params", fields),
         (0 if in_place else None,),
         scratch=CHANNELS * lines.plane * bands,
     )
+    return call, channels * (lines.work + 130) + layer.input.size * 3 // 2
+
+
+def _pixel_work(layer: TargetLayer[Conv2D]) -> int:
+    """About how many instructions the kernel of 16 outputs takes."""
+    taps, (height, width, outputs) = math.prod(layer.op.window.kernel), layer.output.shape
+    block = 165 + 14 * taps
+    return int(height * width * -(-outputs // OUTPUTS) * block)
+
+
+def _pixels(layer: TargetLayer[Conv2D]) -> Call | None:
+    """16 outputs of a pixel at a time. Two products of a weight and an input fit 16 bits."""
+    packed, outputs = scaled(layer), layer.output.shape[2]
+    if _has_planes_of_armv7em(layer):
+        return None
+    if packed is None or packed.weight.min() == INT8_MIN:
+        return None
+    fill = -outputs % OUTPUTS
+    weights = np.pad(packed.weight, ((0, fill), (0, 0))).reshape(
+        -1, OUTPUTS, packed.weight.shape[1]
+    )
+    fields = (
+        (
+            "weights",
+            layer.array("weights", weights.transpose(0, 2, 1), "weights [o / 16][tap][16]"),
+        ),
+        ("scales", _pixel_scales(layer, packed)),
+        ("window", window_struct(layer.op.window, layer)),
+        ("in_zero_point", layer.input.zero_point),
+        ("store", store(layer)),
+    )
+    relu = "_relu" if layer.output.zero_point == INT8_MIN else ""
+    first = np.arange(outputs) // OUTPUTS * OUTPUTS * layer.input.shape[2] // outputs
+    return Call(
+        f"nano_depthwise_conv2d_pixel{relu}_mve",
+        Struct("nano_depthwise_conv2d_pixel_mve_params", fields),
+        (overlap(window_needs(layer.op.window, layer, first)),),
+        scratch=4 * packed.weight.shape[1] + (outputs + fill) * (outputs > layer.input.shape[2]),
+    )
+
+
+def _has_planes_of_armv7em(layer: TargetLayer[Conv2D]) -> bool:
+    """Whether several outputs a channel share a plane of its kernel for 3 x 3: less work."""
+    window, channels = layer.op.window, layer.input.shape[2]
+    plain = window.kernel == (3, 3) and window.dilation == (1, 1) and max(window.stride) <= 2
+    return plain and PLANES <= channels < layer.output.shape[2]
+
+
+def _pixel_scales(layer: TargetLayer[Op], packed: Scaled) -> Array:
+    """`blocks.scales` of every fourth output of a block."""
+    fill = -len(packed.weight) % OUTPUTS
+    order = np.arange(len(packed.weight) + fill).reshape(-1, OUTPUTS // 4, 4)
+    order = order.transpose(0, 2, 1).reshape(-1)
+    rows, *rest = (
+        np.pad(one, ((0, fill), *((0, 0),) * (one.ndim - 1)))[order]
+        for one in (packed.weight, packed.bias, packed.multiplier, packed.right)
+    )
+    return blocks.scales(layer, Scaled(rows, *rest))

@@ -1,17 +1,18 @@
-"""Sums, products and maxima: lib/nano/include/nano/ops/elementwise_mve.h."""
+"""Sums, products and pools: lib/nano/include/nano/ops/elementwise_mve.h."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from nanotool import numerics
-from nanotool.ir import Binary, MaxPool2D, Op, Struct
+from nanotool.ir import AveragePool2D, Binary, MaxPool2D, Op, Struct
 from nanotool.lower import pack, sums
 from nanotool.lower.elementwise import arithmetic, broadcast, largest_product, operands
 from nanotool.lower.layer import Call, TargetLayer, factor, portable_calls, store, variant
 
 TARGET = "armv81m"
-CHANNELS = 4  # of a pool, at least
+_MOST_TAPS = 1023  # of an average, which a factor divides
 
 
 @variant(TARGET, Binary)
@@ -40,9 +41,11 @@ def _mul(layer: TargetLayer[Op]) -> Call | None:
 
 
 @variant(TARGET, MaxPool2D)
-def _max_pool(layer: TargetLayer[MaxPool2D]) -> Call | None:
-    """With the portable kernel's parameters, as that of armv7em."""
-    if layer.output.shape[2] < CHANNELS:
+@variant(TARGET, AveragePool2D)
+def _pool(layer: TargetLayer[MaxPool2D | AveragePool2D]) -> Call | None:
+    """With the portable kernel's parameters, as those of armv7em."""
+    op = layer.op
+    if isinstance(op, AveragePool2D) and math.prod(op.window.kernel) > _MOST_TAPS:
         return None
     (call,) = portable_calls(layer)
     return replace(call, kernel=f"{call.kernel}_mve")

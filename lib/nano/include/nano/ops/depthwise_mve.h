@@ -3,9 +3,9 @@
  * Same results as nano_depthwise_conv2d (linear.h), where lowering proved it
  * (nanotool/lower/armv81m/depthwise.py).
  *
- * Order. Channels are computed eight at a time, in bands of lines. What a band needs is brought
- * into planes before its outputs are written: for each pair of lines a word for each place along
- * them, the bytes of which are four lines' inputs. */
+ * Order of 3 x 3. Channels are computed eight at a time, in bands of lines. What a band needs is
+ * brought into planes before its outputs are written: for each pair of lines a word for each place
+ * along them, the bytes of which are four lines' inputs. */
 #ifndef NANO_OPS_DEPTHWISE_MVE_H
 #define NANO_OPS_DEPTHWISE_MVE_H
 
@@ -32,6 +32,21 @@ typedef struct {
 void nano_depthwise_conv2d_3x3_mve(const void *params, const nano_io *io);
 /* zero point of the output -128 only */
 void nano_depthwise_conv2d_3x3_relu_mve(const void *params, const nano_io *io);
+
+/* Any window, any number of outputs a channel. Pixels are computed in raster order, 16 outputs at a
+ * time; all that these need is read before any of them is written.
+ * scratch: 4 * kernel_h * kernel_w bytes; out_c, rounded up to 16, if that is more than in_c. */
+typedef struct {
+    const int8_t *weights; /* [o / 16, rounded up][kernel_h * kernel_w][16], -127..127; then 0 */
+    /* [o / 16, rounded up][4: outputs 4 k + i][2][4], of linear_mve.h; then 0 */
+    const int32_t *scales;
+    nano_window window;
+    int16_t in_zero_point; /* fills the padding */
+    nano_store store;
+} nano_depthwise_conv2d_pixel_mve_params;
+void nano_depthwise_conv2d_pixel_mve(const void *params, const nano_io *io);
+/* zero point of the output -128 only */
+void nano_depthwise_conv2d_pixel_relu_mve(const void *params, const nano_io *io);
 
 #ifdef __cplusplus
 }

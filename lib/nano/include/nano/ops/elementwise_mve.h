@@ -1,4 +1,4 @@
-/* nano/ops/elementwise_mve.h - add, sub, mul and max pool with the vectors of Armv8.1-M (MVE).
+/* nano/ops/elementwise_mve.h - add, sub, mul and pools with the vectors of Armv8.1-M (MVE).
  *
  * Same results as their portable forms in elementwise.h and pool.h, where lowering proved it
  * (nanotool/lower/armv81m). Both operands run on along the last axis (stride 1). */
@@ -33,8 +33,9 @@ typedef struct {
 } nano_mul_mve_params;
 void nano_mul_mve(const void *params, const nano_io *io);
 
-/* nano_max_pool of at least 4 channels; params: nano_pool_params */
+/* nano_max_pool, and nano_average_pool of at most 1,023 taps; params: nano_pool_params */
 void nano_max_pool_mve(const void *params, const nano_io *io);
+void nano_average_pool_mve(const void *params, const nano_io *io);
 
 #ifdef __cplusplus
 }

@@ -1,36 +1,47 @@
 /* out[y,x,c] = clamp(max_{i,j} in[y*sh + i*dh - pt, x*sw + j*dw - pl, c], min, max)
- * over the taps inside the image; in, out: H, W, C int8. */
-#include "nano/ops.h"
+ * over the taps inside the image; in, out: H, W, C int8. Four channels at a time keep theirs in
+ * registers. */
+#include "pool.h"
 
-#include "../../window.h"
+static inline int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
 
-/* The largest of one channel's inside taps, or `low` if that is larger. */
-static int32_t window_max(const nano_view *v, const int8_t *in, int32_t low) {
-    const uint32_t columns = v->columns.end - v->columns.begin;
-    int32_t best = low;
-    uint32_t at = v->start;
-    for (uint32_t i = v->rows.begin; i < v->rows.end; i++, at += v->row_step) {
-        for (uint32_t j = 0; j < columns; j++) {
-            const int32_t tap = in[at + j * v->step];
-            best = tap > best ? tap : best;
+static void four(const nano_pool_params *p, const nano_pool_taps *t, const int8_t *in,
+                 int8_t *out) {
+    int32_t a = p->min, b = a, c = a, d = a;
+    for (uint32_t i = t->rows; i > 0; i--, in += t->next_row) {
+        for (uint32_t j = t->columns; j > 0; j--, in += t->step) {
+            a = larger(a, in[0]);
+            b = larger(b, in[1]);
+            c = larger(c, in[2]);
+            d = larger(d, in[3]);
         }
     }
-    return best;
+    out[0] = (int8_t)nano_pool_clamp(p, a);
+    out[1] = (int8_t)nano_pool_clamp(p, b);
+    out[2] = (int8_t)nano_pool_clamp(p, c);
+    out[3] = (int8_t)nano_pool_clamp(p, d);
+}
+
+static void one(const nano_pool_params *p, const nano_pool_taps *t, const int8_t *in, int8_t *out) {
+    int32_t a = p->min;
+    for (uint32_t i = t->rows; i > 0; i--, in += t->next_row) {
+        for (uint32_t j = t->columns; j > 0; j--, in += t->step)
+            a = larger(a, *in);
+    }
+    *out = (int8_t)nano_pool_clamp(p, a);
+}
+
+static void channels(const nano_pool_params *p, const nano_view *v, const int8_t *in, int8_t *out) {
+    const nano_pool_taps t = nano_pool_look(v);
+    uint32_t left = p->window.out_c;
+    for (; left >= 4; left -= 4, in += 4, out += 4)
+        four(p, &t, in, out);
+    for (; left > 0; left--)
+        one(p, &t, in++, out++);
 }
 
 void nano_max_pool(const void *params, const nano_io *io) {
-    const nano_pool_params *const p = (const nano_pool_params *)params;
-    const nano_window *const window = &p->window;
-    const int8_t *const in = (const int8_t *)io->in[0];
-    int8_t *out = (int8_t *)io->out;
-    for (uint32_t y = 0; y < window->out_h; y++) {
-        const nano_taps rows = nano_clip_rows(window, y);
-        for (uint32_t x = 0; x < window->out_w; x++) {
-            const nano_view v = nano_look(window, rows, y, x);
-            for (uint32_t c = 0; c < window->out_c; c++) {
-                const int32_t q = window_max(&v, in + c, p->min);
-                *out++ = (int8_t)(q > p->max ? p->max : q);
-            }
-        }
-    }
+    nano_pool((const nano_pool_params *)params, io, channels);
 }
