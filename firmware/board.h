@@ -26,6 +26,10 @@ void board_putc(uint8_t byte);
 /* Push out what board_putc() may hold back. */
 void board_flush(void);
 
+/* Can the line have `baud` bits a second, within 2 %? 0 is the rate of the start, which it always
+ * can. `set`: it has it from the next byte on; called with nothing left to send. */
+bool board_baud(uint32_t baud, bool set);
+
 /* A free-running counter that wraps at 2^32: the finest the board has. */
 uint32_t board_ticks(void);
 

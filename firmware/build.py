@@ -35,7 +35,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 # In a suite the app's board is a fake: renamed, it stands beside the port that prints the results.
 BOARD_CALLS = (
     *("init", "name", "core_hz", "getc", "putc", "flush", "ticks", "tick_source", "tick_hz"),
-    *("micros", "memory", "image", "reset"),
+    *("micros", "memory", "image", "reset", "baud"),
     *("store", "store_read", "store_program", "store_erase"),
 )
 TEST_STACK = 16384  # bytes on a bare board: suites keep tensors on the stack, firmware does not

@@ -268,10 +268,21 @@ def read_array(path: Path) -> NDArray[Any]:
     return array
 
 
+def _is_archive(path: Path) -> bool:
+    """Whether ``path`` is to be read as a .npz file: by its content, and where that says nothing by
+    its name."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(NPY_MAGIC))
+    except OSError:  # told by whoever reads it
+        return False
+    return begin[:4] == b"PK\3\4" or (path.suffix == ".npz" and begin != NPY_MAGIC)
+
+
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of the .npz file ``path`` by name; a .npy file's one array is called "0". Numbers
     only, never pickled objects."""
-    if path.suffix != ".npz" or not path.is_file():
+    if not _is_archive(path):
         return {"0": read_array(path)}
     hint = "Save it with numpy.savez(path, name=array), as numbers."
     try:

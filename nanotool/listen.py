@@ -19,6 +19,9 @@ from nanotool.sensing.rule import Decision, stream_of
 from nanotool.sensing.stream import Stream
 from nanotool.sound import Int16Array
 
+RATES = (921600, 460800, 230400)  # bits a second, of a line that is too slow for the sound
+_OVERHEAD = 1.5  # bytes on the line for one of the sound: frames, answers, steps
+
 # Called after every step: the samples since the one before, the board's output, its decisions.
 OnStep = Callable[[Int16Array, NDArray[Any], tuple[Decision, ...]], None]
 
@@ -135,6 +138,16 @@ class _Run:
         ticks = self._device.stream_status().ticks
         differing = tuple(self._differing)
         return Listened(outputs, tuple(self._decisions), differing, self._samples, ticks)
+
+
+def hurry(device: Device, stream: StreamRule) -> int:
+    """Agree on a line that carries the sound as fast as it is spoken, if this one does not and
+    there is one; the rate, in bits a second."""
+    ears = stream.front_end
+    needed = 2 * 10 * _OVERHEAD * ears.sample_rate * ears.values
+    if device.line.baud < needed:
+        device.agree_baud(*RATES)
+    return device.line.baud
 
 
 def _piece(stream: StreamRule, device: Device) -> int:

@@ -61,6 +61,24 @@ class Source:
     reset_every: int = 0  # steps of the data from one reset to the next; 0: batch by batch
 
 
+_QUANTIZED = (
+    "is a model in integers already",
+    "It goes wherever a model goes: `nanotool info`, `run`, `bench`, `export`.",
+)
+_WEIGHTS = (
+    "holds weights, or pickled objects, no program",
+    "Write a Python file that makes the module, loads them (model.load_state_dict(torch.load(PATH, "
+    "weights_only=True))) and defines `model` and `calibration`; or save the program by "
+    "torch.export.save as .pt2.",
+)
+_OTHERS = {  # what people give, by its suffix
+    ".nano": _QUANTIZED,
+    ".tflite": _QUANTIZED,
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors"), _WEIGHTS),
+    ".onnx": ("is an ONNX file, which nanotool does not read", ACCEPTED),
+}
+
+
 def load_source(
     path: Path,
     calibration: Path | None = None,
@@ -81,7 +99,8 @@ def load_source(
     if path.is_dir() or not path.exists():
         raise NanoError(f"{path} {_missing(path)}.", ACCEPTED)
     if path.suffix not in {".py", ".pt2"}:
-        raise NanoError(f"{path} is neither a .py nor a .pt2 file.", ACCEPTED)
+        what, way = _OTHERS.get(path.suffix, ("is neither a .py nor a .pt2 file", ACCEPTED))
+        raise NanoError(f"{path} {what}.", way)
     data = None if calibration is None else _read(calibration)
     if path.suffix == ".py":
         source = _from_script(path, data, name, states, reset_every)

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "baud.h"
 #include "chosen.h"
 #include "format.h"
 #include "inference.h"
@@ -44,6 +45,10 @@ const command commands[] = {
 #endif
 #ifdef APP_TRAIN
     {"train", command_train, "train WORD ...", "train the head: train help", 4},
+#endif
+#ifdef APP_BAUD
+    {"baud", command_baud, "baud [RATE]", "the line's rate from the next answer on; 0: the first",
+     2},
 #endif
     {"reset", command_reset, "reset", "start over", 1},
     {NULL, NULL, NULL, NULL, 0},

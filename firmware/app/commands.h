@@ -42,6 +42,9 @@ bool command_dump(unsigned count, char *const words[]);
 bool command_crc(unsigned count, char *const words[]);
 bool command_reset(unsigned count, char *const words[]);
 
+/* baud.c; if baud.h defines APP_BAUD. */
+bool command_baud(unsigned count, char *const words[]);
+
 /* commands_model.c; if app_model.h defines APP_MODEL_COUNT. */
 bool command_model(unsigned count, char *const words[]);
 void put_models(const char *tag); /* a line of this tag for each: number, name, hash */

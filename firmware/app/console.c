@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "app_model.h"
+#include "baud.h"
 #include "board.h"
 #include "commands.h"
 #include "format.h"
@@ -44,6 +45,7 @@ static struct {
 static void ready(void) {
     put_text("m-ready\r\n");
     board_flush();
+    baud_settle();
 }
 
 void console_start(void) {
@@ -68,6 +70,8 @@ static bool execute(char *line, bool plain) {
     const command *c = commands;
     while (c->name != NULL && !same_text(c->name, words[0]))
         c++;
+    if (c->name != NULL)
+        baud_understood();
     if (c->name == NULL)
         refuse("Unknown command: ", words[0]);
     else if (count > c->max_words || !c->run(count, words))
@@ -99,6 +103,7 @@ static void ready_for(uint32_t number) {
     put_hex(told, 8);
     put_close();
     board_flush();
+    baud_settle();
 }
 
 /* A command of a program. Its text lies in our own bytes, the frame's CRC behind it. */
@@ -174,6 +179,8 @@ static void end_frame(frame_status status) {
     frame_view view;
     if (status == FRAME_OK)
         status = frame_end(&rx.decoder, &view);
+    if (status == FRAME_OK)
+        baud_understood();
     if (status == FRAME_OK && view.type == FRAME_COMMAND) {
         take_command(&view);
         return;
@@ -236,6 +243,7 @@ static void after_delimiter(uint8_t byte) {
 }
 
 void console_feed(uint8_t byte) {
+    baud_heard();
     if (byte == 0) {
         delimiter();
         return;

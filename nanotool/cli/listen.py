@@ -70,7 +70,7 @@ def command(
     """
     from nanotool.bench import connect
     from nanotool.errors import NanoError
-    from nanotool.listen import listen
+    from nanotool.listen import hurry, listen
     from nanotool.listen_view import View, decision_line, pace, verdict
     from nanotool.recordings import read_recording
     from nanotool.sensing.description import SensorSettings
@@ -89,6 +89,8 @@ def command(
     firmware = firmware_for(model, board, at, optimize)
     lowered, _ = plan_model(graph, found.target, optimize)
     with connect(found, firmware, at) as device, View(graph, err()) as view:
+        if at is not None and at.baud is None:  # an emulated line has no rate
+            note(f"The line has {hurry(device, stream_of(graph))} bits a second.")
         begin = time.monotonic()
         result = listen(device, graph, lowered, sound, view.step)
         seconds = time.monotonic() - begin

@@ -134,6 +134,14 @@ class Device:
         """Send one command; what `parse` makes of its answer's lines and frames."""
         return parse(*self.exchange(command, timeout))
 
+    def agree_baud(self, *rates: int) -> int:
+        """Talk at the first of these rates, in bits a second, that board, port and cable can; the
+        rate from here on. Where there is none it is the one of before."""
+        for baud in rates:
+            if baud == self.line.baud or self._conversation.agree(baud):
+                break
+        return self.line.baud
+
     def reset(self) -> None:
         """Have the board start over, as after power-on."""
         self.command("reset")

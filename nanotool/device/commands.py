@@ -27,6 +27,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Of every board."""
 
+BULK_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {"baud": "[RATE]: the line's rate from the next answer on; 0: the first one"}
+)
+"""Of a board whose model listens or learns."""
+
 MODEL_COMMANDS: Mapping[str, str] = MappingProxyType(
     {"model": "[MODEL]: the models; or choose one, by number or name, to begin anew with it"}
 )
@@ -73,5 +78,12 @@ TRAIN_COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Of a board with a trainable head."""
 
-BOARD_COMMANDS = (COMMANDS, MODEL_COMMANDS, STATE_COMMANDS, STREAM_COMMANDS, TRAIN_COMMANDS)
+BOARD_COMMANDS = (
+    COMMANDS,
+    BULK_COMMANDS,
+    MODEL_COMMANDS,
+    STATE_COMMANDS,
+    STREAM_COMMANDS,
+    TRAIN_COMMANDS,
+)
 """All of them, in the order in which they are told."""

@@ -51,6 +51,9 @@ class Stream(Protocol):
 class Line:
     """An open port. `DeviceError` if it cannot be opened, is in use, or breaks."""
 
+    first_baud: int = BAUD  # bits a second, as it was opened
+    baud: int = BAUD  # now
+
     def __init__(self, port: str | SerialPort | Stream) -> None:
         named = SerialPort(port) if isinstance(port, str) else port
         if isinstance(named, SerialPort):
@@ -60,6 +63,15 @@ class Line:
         else:
             self.name, self._stream, self._marked = "the line", named, False
         self._stream.timeout = POLL
+        self.first_baud = self.baud = getattr(self._stream, "baudrate", BAUD)
+
+    def set_baud(self, baud: int) -> None:
+        """Send and hear at another rate from here on. `DeviceError` if the port cannot."""
+        try:
+            setattr(self._stream, "baudrate", baud)  # noqa: B010  # not every stream has one
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise self._broke(error) from error
+        self.baud = baud
 
     def close(self) -> None:
         """Let go of the port."""

@@ -7,6 +7,7 @@ its answer was damaged or lost, is not done twice.
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import zlib
@@ -24,6 +25,10 @@ SILENT_TRIES = 2  # of them, how often nothing may come within the time-out
 MAX_ANSWER = 1 << 26  # bytes
 _NUMBERS = 1 << 24
 _SETTLE = 0.06  # s of quiet after which no more is expected of an answer that is damaged
+_SWITCH = 0.5  # s in which a command at another rate has to be answered
+# Delimiters at the first rate: more bytes, at any other, than a board takes without a whole frame.
+_HOME = bytes(2200)
+_HOMEWARD = (2, 5)  # tries of `bind` that begin with them
 _FAREWELL = 0.3  # s that a board may take to answer the last line, which nobody needs
 _HEARD = 6  # last lines quoted in an error
 
@@ -68,6 +73,8 @@ class Conversation:
     def __init__(self, line: Line) -> None:
         self.line = line
         self._next: int | None = None  # the next command's number; None: to be agreed anew
+        self._hurried = False  # the board may have left its first rate
+        self._switching = False  # the board may be at another rate already
 
     def bind(self, timeout: float) -> None:
         """Begin, whatever the line was left in the middle of, within ``timeout`` seconds.
@@ -76,7 +83,9 @@ class Conversation:
         self._next = None
         end = self.line.now() + timeout
         patience = 0.3
-        while True:
+        for attempt in itertools.count(1):
+            if attempt in _HOMEWARD:  # a program that was killed may have left it at another rate
+                patience += self._go_home()
             number = secrets.randbelow(_NUMBERS)
             command = Frame(frames.COMMAND, number, b"bind")
             try:
@@ -99,6 +108,8 @@ class Conversation:
     def close(self) -> None:
         """Leave the board to people: behind a delimiter it would take a key that is no character
         for a damaged frame, behind a line not."""
+        if self._hurried:
+            self._go_home()
         if self._next is None:
             return
         self._next = None
@@ -127,8 +138,36 @@ class Conversation:
                 raise DeviceRefused(what, line.removeprefix("e-[").removesuffix("]"))
         return lines, got
 
+    def agree(self, baud: int) -> bool:
+        """Go on at ``baud`` bits a second, if board and port can, and a command gets over then. If
+        not, the line is at its first rate again, and nothing is lost."""
+        command = f"baud {baud}"
+        self._hurried = self._switching = True
+        try:
+            self.exchange(command.encode(), command, _SWITCH)
+        except DeviceRefused:
+            return False
+        finally:
+            self._switching = False
+        try:
+            self.line.set_baud(baud)
+        except DeviceError:  # the port cannot
+            self._go_home()
+        self.exchange(b"name", "name", _SWITCH)  # where it does not get over, it goes home
+        return self.line.baud == baud
+
+    def _go_home(self) -> float:
+        """To the line's first rate; the board follows, if it was at another one. The seconds that
+        this takes on the line."""
+        if self.line.baud != self.line.first_baud:
+            self.line.set_baud(self.line.first_baud)
+        self.line.write(_HOME)
+        return 10 * len(_HOME) / self.line.baud
+
     def restart(self, timeout: float) -> list[str]:
         """`reset`: the board's first lines. Bound anew afterwards."""
+        if self._hurried:
+            self._go_home()
         if self._next is None:
             self.bind(timeout)
         assert self._next is not None
@@ -152,6 +191,9 @@ class Conversation:
                 return self._hear(command, what, timeout)
             except DeviceGarbled as error:
                 silent += isinstance(error, DeviceSilent)
+                if silent and (self._switching or self.line.baud != self.line.first_baud):
+                    self._go_home()
+                    self._switching, silent = False, 0
                 if attempt == TRIES or silent == SILENT_TRIES:
                     raise
         raise AssertionError("unreachable")

@@ -65,6 +65,8 @@ const nano_train_config small_train = {
 GLUE = """\
 #include <string.h>
 
+#include "../app/baud.h"
+#include "../app/commands.h"
 #include "../app/console.h"
 #include "../app/inference.h"
 #include "fake_board.h"
@@ -73,6 +75,11 @@ void app_start(void);
 void app_feed(const uint8_t *bytes, size_t size);
 
 void app_start(void) {
+#ifdef APP_BAUD
+    char *first[] = {"baud", "0"};
+    (void)command_baud(2, first); /* as memory that is cleared has it */
+    baud_settle();
+#endif
     fake_clear();
     (void)inference_init();
     console_start();
@@ -126,6 +133,11 @@ class App:
         ctypes.memset(store, 0xFF, 4096)
         self._library.app_start()
 
+    @property
+    def baud(self) -> int:
+        """The rate that the app gave its line, 0: that of the start."""
+        return ctypes.c_uint32.in_dll(self._library, "fake_baud").value
+
     def feed(self, data: bytes) -> bytes:
         """What the app answers to these bytes."""
         self._library.app_feed(data, len(data))
@@ -142,6 +154,7 @@ class SimulatedLine(Line):
 
     def __init__(self, app: App, to_board: Spoil = bytes, to_host: Spoil = bytes) -> None:
         self.name = "the simulated line"
+        self.cable = 10**9  # bits a second that it can
         self.app, self.to_board, self.to_host = app, to_board, to_host
         self._time = 0.0
         self._coming = b""
@@ -150,12 +163,24 @@ class SimulatedLine(Line):
         return self._time
 
     def write(self, data: bytes) -> None:
-        self._time += 10 * len(data) / BAUD
-        self._coming += self.to_host(self.app.feed(self.to_board(data)))
+        self._time += 10 * len(data) / self.baud
+        before = self.app.baud or BAUD
+        answer = self.app.feed(self._over(self.to_board, data, before))
+        self._coming += self._over(self.to_host, answer, before)
+
+    def set_baud(self, baud: int) -> None:
+        self.baud = baud
+
+    def _over(self, spoil: Spoil, data: bytes, theirs: int) -> bytes:
+        """What comes of bytes where the board has the rate ``theirs``: zeros, if the host has not
+        the same."""
+        if theirs == self.baud <= self.cable:
+            return spoil(data)
+        return bytes(len(data) * max(1, theirs // self.baud))
 
     def read(self) -> bytes:
         data, self._coming = self._coming[:512], self._coming[512:]
-        self._time += 10 * len(data) / BAUD if data else POLL
+        self._time += 10 * len(data) / self.baud if data else POLL
         return data
 
     def close(self) -> None:

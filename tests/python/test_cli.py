@@ -396,6 +396,9 @@ def test_wrong_sources(cli: Cli, tmp_path: Path) -> None:
     refused(cli("quantize", tmp_path / "none.py", "-o", output), "does not exist")
     refused(cli("quantize", tmp_path, "-o", output), "is a folder")
     refused(cli("quantize", inputs(tmp_path), "-o", output), "neither a .py nor a .pt2")
+    for name, said in (("w.pt", "holds weights"), ("m.tflite", "integers already")):
+        (tmp_path / name).touch()
+        refused(cli("quantize", tmp_path / name, "-o", output), said)
     program = tmp_path / "x.pt2"
     program.write_bytes(b"hello")
     refused(cli("quantize", program, "-o", output), "no calibration data", "--calibration")

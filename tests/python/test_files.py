@@ -335,3 +335,10 @@ def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
     write_atomic(tmp_path / "pipe", "hello")
     assert os.read(reader, 10) == b"hello"
     os.close(reader)
+
+
+def test_arrays_are_known_by_their_content(tmp_path: Path) -> None:
+    files.write_arrays(tmp_path / "a.npy", {"x": np.ones(2)})
+    files.write_array(tmp_path / "b.npz", np.ones(3))
+    assert files.read_arrays(tmp_path / "a.npy").keys() == {"x"}
+    assert files.read_arrays(tmp_path / "b.npz")["0"].size == 3

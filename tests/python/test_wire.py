@@ -6,6 +6,7 @@ that is reported to be done has the same bytes as on a clean line; none takes lo
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import shutil
@@ -41,7 +42,7 @@ from nanotool.device import (
     Trainer,
     protocol,
 )
-from nanotool.device.commands import COMMANDS, TRAIN_COMMANDS
+from nanotool.device.commands import BULK_COMMANDS, COMMANDS, TRAIN_COMMANDS
 
 BIT_AND_BYTE = (flip_bit, change_byte)
 FEW, MANY = 1500, 100_000  # faults a direction
@@ -180,6 +181,69 @@ def test_another_programs_line_is_noticed(wired: App, clean: list[list[Any]]) ->
     assert 20 < lost < 180
 
 
+def test_a_faster_line(wired: App, clean: list[list[Any]]) -> None:
+    """It is agreed, used, and left."""
+    line, times = SimulatedLine(wired), []
+    for rates in ([], [2_000_000, 921_600, 460_800]):  # the board cannot the first
+        with Device(line, timeout=TIMEOUT) as device:
+            assert device.agree_baud(*rates) == (921_600 if rates else 115_200)
+            begin = line.now()
+            assert lesson(device, 0) == clean[0]
+            times.append(line.now() - begin)
+        assert (line.baud, wired.baud) == (115_200, 0)
+    assert times[1] < times[0] / 3
+
+
+def test_a_damaged_agreement_ends_at_one_rate(wired: App, clean: list[list[Any]]) -> None:
+    """Whatever it is, lessons are right, and the line is left as it was found."""
+    line = SimulatedLine(wired)
+    there, back = Faults(BIT_AND_BYTE, 11, 0), Faults(BIT_AND_BYTE, 12, 0)
+    line.to_board, line.to_host = there, back
+    done = fast = 0
+    for number in range(40):
+        with Device(line, timeout=TIMEOUT) as device:
+            there.share = back.share = 0.3
+            with contextlib.suppress(DeviceGarbled):
+                fast += device.agree_baud(921_600) == 921_600
+                there.share = back.share = 0.05
+                assert lesson(device, number % len(clean)) == clean[number % len(clean)]
+                done += 1
+            there.share = back.share = 0
+        assert (line.baud, wired.baud) == (115_200, 0)
+    assert done > 25
+    assert fast > 20
+
+
+def test_a_rate_that_the_cable_cannot_is_given_up(wired: App, clean: list[list[Any]]) -> None:
+    line = SimulatedLine(wired)
+    line.cable = 500_000
+    with Device(line, timeout=TIMEOUT) as device:
+        begin = line.now()
+        device.load(picture(1))
+        assert device.agree_baud(921_600, 460_800) == 460_800
+        assert line.now() - begin < 3
+        device.infer()  # what was loaded is still there
+        line.cable = 115200  # a worse one from here on
+        device.infer(3)
+        assert line.baud == 115200
+        assert lesson(device, 0) == clean[0]
+
+
+def test_a_board_left_at_another_rate_is_found(wired: App) -> None:
+    line = SimulatedLine(wired)
+    assert Device(line, timeout=TIMEOUT).agree_baud(921_600) == 921_600
+    line.set_baud(115200)  # that program was killed
+    begin = line.now()
+    with Device(line, timeout=TIMEOUT) as device:
+        assert device.command("baud") == ["m-baud-[0]"]
+    assert line.now() - begin < 2
+    device = Device(line, timeout=TIMEOUT)
+    assert device.agree_baud(460_800, 921_600) == 460_800
+    device.reset()
+    assert (line.baud, wired.baud) == (115200, 0)
+    device.close()
+
+
 def test_two_programs_never_take_each_others_answers(wired: App) -> None:
     """On one port, in turns: each output is that of one's own input, or there is an error."""
     devices = [Device(SimulatedLine(wired), timeout=TIMEOUT) for _ in range(2)]
@@ -246,6 +310,7 @@ def test_faults_at_a_pseudo_terminal(native_port: str, wanted: int) -> None:
     with Timed(SpoiledLine(native_port, there, back), timeout=TIMEOUT) as device:
         clean = [timeless(lesson(device, seed)) for seed in range(3)]
         there.share = back.share = 0.2
+        assert device.agree_baud(921_600) == 921_600
         done = number = 0
         while min(there.count, back.count) < wanted:
             seed = number % len(clean)
@@ -275,4 +340,4 @@ def test_the_table_of_commands_is_the_firmwares(wired: App) -> None:
                 match = re.match(r"[a-z]+(?: [a-z]+(?=$| ))?", one)
                 assert match is not None
                 names.add(match[0])
-    assert names == {*COMMANDS, *TRAIN_COMMANDS, "train"}
+    assert names == {*COMMANDS, *BULK_COMMANDS, *TRAIN_COMMANDS, "train"}

@@ -94,6 +94,14 @@ void board_flush(void) {
     (void)uart_wait_tx_done(LINE, portMAX_DELAY);
 }
 
+/* From the ESP32's 80 MHz, with sixteenths of a clock, every rate up to 5 Mbit/s is near enough. */
+bool board_baud(uint32_t baud, bool set) {
+    const uint32_t rate = baud == 0 ? BAUD : baud;
+    if (rate < 1200 || rate > 5000000)
+        return false;
+    return !set || uart_set_baudrate(LINE, rate) == ESP_OK;
+}
+
 uint32_t board_ticks(void) {
     return (uint32_t)esp_cpu_get_cycle_count();
 }

@@ -85,6 +85,16 @@ void board_flush(void) {
     }
 }
 
+/* With sixteenths of a clock every rate up to a sixteenth of it is near enough. */
+bool board_baud(uint32_t baud, bool set) {
+    const uint32_t rate = baud == 0 ? CLOCK_BAUD : baud;
+    if (rate < 1200 || rate > CLOCK_APB_HZ / 16u)
+        return false;
+    if (set)
+        UART_CLKDIV = clock_uart(rate);
+    return true;
+}
+
 uint32_t board_ticks(void) {
     return core_ccount();
 }

@@ -5,6 +5,11 @@
 #include "core.h"
 #include "registers.h"
 
+uint32_t clock_uart(uint32_t baud) {
+    const uint32_t sixteenths = 16u * (CLOCK_APB_HZ / baud) + 16u * (CLOCK_APB_HZ % baud) / baud;
+    return sixteenths >> 4 | (sixteenths & 15u) << 20;
+}
+
 #if NANO_CPU_MHZ == 40
 
 void clock_start(void) {
@@ -13,8 +18,6 @@ void clock_start(void) {
 #else
 
 #define CRYSTAL_MHZ 40u
-#define BAUD 115200u
-#define APB_HZ 80000000u
 
 /* The PLL is set over an internal I2C bus that only the ROM knows how to use (entry.S). */
 void rom_i2c_write(uint32_t block, uint32_t host, uint32_t address, uint32_t value);
@@ -47,12 +50,11 @@ void clock_start(void) {
         rom_i2c_write(PLL_BLOCK, PLL_HOST, pll_480[i].address, pll_480[i].value);
     wait_micros(200); /* until it is locked: 160 at most */
     CPU_PERIOD = CPU_PERIOD_240;
-    PLL_TICK = APB_HZ / 1000000u - 1u;
+    PLL_TICK = CLOCK_APB_HZ / 1000000u - 1u;
     RTC_CLK_CONF = (RTC_CLK_CONF & ~RTC_CLK_SOURCE_MASK) | RTC_CLK_SOURCE_PLL;
     wait_micros(200);
     /* The APB clock went from the crystal's 40 MHz to 80 MHz, and the UART with it. */
-    const uint32_t sixteenths = (16u * (APB_HZ / BAUD)) + 16u * (APB_HZ % BAUD) / BAUD;
-    UART_CLKDIV = sixteenths >> 4 | (sixteenths & 15u) << 20;
+    UART_CLKDIV = clock_uart(CLOCK_BAUD);
 }
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef ESP32_BARE_CLOCK_H
 #define ESP32_BARE_CLOCK_H
 
+#include <stdint.h>
+
 #ifndef NANO_CPU_MHZ
 #define NANO_CPU_MHZ 40
 #endif
@@ -15,5 +17,12 @@
 
 /* Bring the core to NANO_CPU_MHZ, and keep the line at its baud rate. Called once. */
 void clock_start(void);
+
+/* UART_CLKDIV for `baud` bits a second: less than the clock by 16 at least. */
+uint32_t clock_uart(uint32_t baud);
+
+/* Of the UART. */
+#define CLOCK_APB_HZ (NANO_CPU_MHZ == 240 ? 80000000u : 40000000u)
+#define CLOCK_BAUD 115200u /* of the start */
 
 #endif

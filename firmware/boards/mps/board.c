@@ -60,6 +60,12 @@ int board_getc(void) {
     return uart_take();
 }
 
+/* An emulated line has no rate. */
+bool board_baud(uint32_t baud, bool set) {
+    (void)set;
+    return baud == 0;
+}
+
 uint32_t board_ticks(void) {
     return counter_instructions(&executed, FPGAIO_COUNTER, 1000u / FPGAIO_MHZ, ICOUNT_SHIFT);
 }

@@ -148,6 +148,12 @@ void board_flush(void) {
     board.sent_size = 0;
 }
 
+/* A pseudo-terminal has no rate: any will do that ports have. */
+bool board_baud(uint32_t baud, bool set) {
+    (void)set;
+    return baud == 0 || (baud >= 1200 && baud <= 4000000);
+}
+
 uint32_t board_ticks(void) {
     return (uint32_t)now();
 }

@@ -70,6 +70,12 @@ int board_getc(void) {
     return uart_take();
 }
 
+/* An emulated line has no rate. */
+bool board_baud(uint32_t baud, bool set) {
+    (void)set;
+    return baud == 0;
+}
+
 uint32_t board_ticks(void) {
     uint32_t count;
     __asm__ volatile(CONTROL("csrr %0, minstret") : "=r"(count));

@@ -92,6 +92,21 @@ void board_flush(void) {
     wait_for_line(USART_SR_TC);
 }
 
+/* Sixteen samples a bit, so at least 16 clocks (RM0090, 30.3.4). Of 16 and more the nearest whole
+ * number is off by 3 % at most; what is off by more than 2 is refused. */
+bool board_baud(uint32_t baud, bool set) {
+    const uint32_t rate = baud == 0 ? BAUD : baud;
+    const uint32_t clocks = rate > rates.apb2 ? 0 : (rates.apb2 + rate / 2) / rate;
+    if (clocks < 16 || clocks > 0xFFFF)
+        return false;
+    const uint32_t real = rates.apb2 / clocks;
+    if ((real > rate ? real - rate : rate - real) > rate / 50)
+        return false;
+    if (set)
+        USART1_BRR = clocks;
+    return true;
+}
+
 uint32_t board_ticks(void) {
     return *ticks;
 }

@@ -59,6 +59,12 @@ int board_getc(void) {
     }
 }
 
+/* An emulated line has no rate. */
+bool board_baud(uint32_t baud, bool set) {
+    (void)set;
+    return baud == 0;
+}
+
 /* Exact if asked at least once in 3.3e9 instructions, which the emulator needs a minute for. */
 uint32_t board_ticks(void) {
     return counter_instructions(&executed, core_ccount(), 1000u / COUNT_MHZ, ICOUNT_SHIFT);

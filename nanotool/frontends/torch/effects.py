@@ -343,6 +343,12 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     return [tensor for tensor in found if tensor.layout == torch.strided]
 
 
+_WRONG_NAMES = (
+    "The data hold several arrays by names that the forward has not: it got one dictionary. Name "
+    "them as its arguments, or give one array."
+)
+
+
 def _run(model: nn.Module, call: Call, recorder: _Recorder) -> tuple[torch.Tensor, ...]:
     try:
         with recorder, recorder.listening():
@@ -357,7 +363,9 @@ def _run(model: nn.Module, call: Call, recorder: _Recorder) -> tuple[torch.Tenso
         raise NanoError(
             f"The model fails on a batch of inputs of shape {shapes}, in "
             f"{place.module or type(model).__name__}{where}: {type(error).__name__}: {reason}",
-            "Check the shape of the calibration data, N x what one input has, and that "
+            _WRONG_NAMES
+            if any(isinstance(value, dict) for value in call.args)
+            else "Check the shape of the calibration data, N x what one input has, and that "
             "model(batch) runs.",
         ) from error
     return tuple(tensor.detach().clone() for tensor in _tensors(outputs))

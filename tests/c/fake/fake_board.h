@@ -17,6 +17,9 @@ void fake_clear(void);
 /* How often the app has asked for a reset. */
 extern unsigned fake_resets;
 
+/* The line's rate; 0: that of the start. */
+extern uint32_t fake_baud;
+
 /* The board's store, until fake_store_shape() of no bytes: sectors of a size, programmed by units.
  */
 #define FAKE_STORE_MAX 4096u
