@@ -6,6 +6,7 @@ What is done with operators stays in the rooms that do it; they ask here.
     layer      one op with its tensors, as every room sees it; its float twin
     registry   one function an operator: what a room forgets is found when it is imported
     shape      what each operator accepts, and the shape that it yields
+    moves      what operators that only move elements do to an array
     taps       which taps of a window lie over the input; multiply-accumulates
     words      an operator in words
 """

@@ -38,7 +38,15 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.ops import OPERATORS, FloatLayer, Registry, facts, float_layer_of, group_count
+from nanotool.ops import (
+    OPERATORS,
+    FloatLayer,
+    Registry,
+    facts,
+    float_layer_of,
+    float_layers_of,
+    group_count,
+)
 from nanotool.passes.rewrite import frozen, names, producer, rebuilt, sole_consumer, unique
 
 
@@ -49,7 +57,7 @@ def fold(graph: Graph) -> Graph:
     nobody else reads; into all layers behind it (no offset into a padded convolution, whose border
     would see the wrong zero); into an operator of its own. Pools and moves may lie between.
     """
-    while norms := [node for node in graph.nodes if isinstance(node.op, BatchNorm)]:
+    while norms := [layer.node for layer in float_layers_of(graph, BatchNorm)]:
         ways = (way(graph, norm) for norm in norms for way in (_drop, _fold_back, _fold_forward))
         graph = next((way for way in ways if way is not None), None) or _stand_alone(
             graph, norms[0]

@@ -18,8 +18,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import Concat, Gather, Graph, Gru, Node, Reshape, Shape, Slice, State, Transpose
-from nanotool.ops import facts
+from nanotool.ir import Concat, Graph, Gru, Node, Reshape, Shape, State
+from nanotool.ops import facts, float_layers_of
+from nanotool.ops.moves import moved, only_moves
 from nanotool.passes.rewrite import names, rebuilt, unique
 
 MOST_PARTS = 64  # of one state
@@ -66,40 +67,20 @@ def _origins(graph: Graph) -> _Origins:
     for tensor in (*graph.sources, *graph.constants):
         add(tensor, graph.shape(tensor))
     for node in graph.nodes:
-        moved = _moved(node, [found[name] for name in node.inputs])
-        if moved is None:
+        turned = moved(node.op, [found[name] for name in node.inputs], node.shape)
+        if turned is None:
             add(node.name, node.shape)
         else:
-            found[node.name] = moved
+            found[node.name] = turned
         for name in node.more:
             add(name, node.shape[-1:])
     return _Origins(found, tuple(bases))
 
 
-def _moved(node: Node, inputs: Sequence[Elements]) -> Elements | None:
-    """What a node that moves elements gives; None of another one."""
-    moved: Elements
-    match node.op:
-        case Reshape():
-            moved = inputs[0].reshape(node.shape)
-        case Transpose(permutation):
-            moved = inputs[0].transpose(permutation)
-        case Slice(begin, stride):
-            ends = zip(begin, stride, node.shape, strict=True)
-            moved = inputs[0][tuple(slice(b, b + s * n, s) for b, s, n in ends)]
-        case Concat(axis):
-            moved = np.concatenate(inputs, axis)
-        case Gather(axis, indices):
-            moved = inputs[0].take(indices, axis)
-        case _:
-            return None
-    return moved
-
-
 def _readers(graph: Graph) -> Iterator[tuple[Node, int]]:
     """Nodes that do more than to move elements, each with the number of an input."""
     for node in graph.nodes:
-        if not isinstance(node.op, (Reshape, Transpose, Slice, Concat, Gather)):
+        if not only_moves(node.op):
             for number in range(len(node.inputs)):
                 yield node, number
 
@@ -123,9 +104,8 @@ def _with_inputs(graph: Graph, changed: dict[tuple[str, int], Node]) -> Graph:
 
 def narrow(graph: Graph) -> Graph:
     """``graph`` in which only what remembers a GRU's h reads it in 16 bits."""
-    wide = {
-        node.more[0]: node for node in graph.nodes if isinstance(node.op, Gru) and len(node.more)
-    }
+    layers = (layer.node for layer in float_layers_of(graph, Gru))
+    wide = {node.more[0]: node for node in layers if node.more}
     if not wide or not graph.states:
         return graph
     origins, taken = _origins(graph), names(graph)

@@ -32,6 +32,7 @@ from nanotool.ir import (
     Reshape,
     Softmax,
 )
+from nanotool.ops import layers_of
 from nanotool.passes.lossless import drop_dead_code, simplify
 from nanotool.qfile import graph_hash
 from nanotool.training.config import (
@@ -122,7 +123,7 @@ def cut(graph: QGraph, layers: Sequence[str], options: HeadOptions | None = None
 def _head_ops(graph: QGraph, layers: Sequence[str]) -> list[QOp]:
     """The named layers' ops, checked: dense, one behind the other, the model's last."""
     known = {op.name: op for op in graph.ops}
-    dense = [op.name for op in graph.ops if isinstance(op.op, Dense)]
+    dense = [layer.name for layer in layers_of(graph, Dense)]
     if not layers or len(layers) > MOST_LAYERS:
         raise NanoError(f"A head has 1 to {MOST_LAYERS} layers.", _last(dense))
     for name in layers:

@@ -59,7 +59,7 @@ def _other() -> int:
 
 # Places that tell operators apart by their class, outside of ops, ir.py, and the functions that are
 # registered for an operator. It only falls: ask `facts`, or register a function.
-MOST_PLACES = 38
+MOST_PLACES = 37
 
 
 def places(tree: ast.AST) -> Iterator[int]:
