@@ -107,6 +107,8 @@ def test_a_choice_begins_anew(device: Device) -> None:
     for wrong in ("3", "-1", "other", "Plain"):
         with pytest.raises(DeviceRefused, match=f"no such model: {wrong}"):
             device.choose(wrong)
+    with pytest.raises(DeviceRefused, match="Usage"):
+        device.command("model 1 2")
     assert device.info().model == "plain"  # a refused choice changes nothing
     x = GRAPHS[2].samples[0][0] if GRAPHS[2].samples else np.ones((5, 5, 2), np.int8)
     device.load(x)

@@ -155,7 +155,8 @@ def test_inputs_and_outputs_by_number_and_name(board: Device) -> None:
     assert board.outputs()[1].tobytes() == ALARM[0].tobytes()
     usage = next(line for line in board.command("help") if line.startswith("state"))
     assert all(word in usage for name in STATE_COMMANDS for word in name.split())
-    for wrong in ("db load 4 volume", "db load 4 2", "results 2", "state what"):
+    too_many = ("db load 4 gain 1", "results 0 1", "state put 1 2")
+    for wrong in ("db load 4 volume", "db load 4 2", "results 2", "state what", *too_many):
         with pytest.raises(DeviceRefused, match="Usage"):
             board.command(wrong)
     with pytest.raises(DeviceRefused, match="The input has 4 bytes"):

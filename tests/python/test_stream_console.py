@@ -71,8 +71,9 @@ def test_what_the_board_hears(app: App) -> None:
                 device.command(f"stream feed {wrong}")
         usage = next(line for line in device.command("help") if line.startswith("stream"))
         assert all(word in usage for name in STREAM_COMMANDS for word in name.split())
-        with pytest.raises(DeviceRefused, match="Usage"):
-            device.command("stream what")
+        for wrong in ("stream what", "stream feed 0000 0000"):
+            with pytest.raises(DeviceRefused, match="Usage"):
+                device.command(wrong)
 
 
 def test_whatever_else_runs_ends_the_stream(app: App) -> None:
