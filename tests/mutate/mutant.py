@@ -20,6 +20,7 @@ class Mutant:
     new: str
     operator: str  # what was done
     patch: Mapping[str, str] = field(default_factory=dict)  # path -> content, of all its files
+    before: int = 0  # mutants of the file that change another, equal line in the same way
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -45,7 +46,8 @@ class Mutant:
     @property
     def key(self) -> str:
         """8 hex digits from file and change, whatever line it is on."""
-        return hashlib.sha256("\0".join((self.path, *self.lines)).encode()).hexdigest()[:8]
+        words = (self.path, *self.lines, *([str(self.before)] if self.before else []))
+        return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
 
 
 def edited(path: str, text: str, span: tuple[int, int], new: str, operator: str) -> Mutant:

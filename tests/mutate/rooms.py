@@ -6,7 +6,9 @@ The C unit tests need no table: the linker says which of them a source ends up i
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from . import c_operators, python_operators
@@ -68,15 +70,15 @@ def sources() -> list[Path]:
 
 def mutants() -> Iterator[Mutant]:
     """All of all sources, each change of a line once."""
-    seen = set()
     for path in sources():
         name, text = path.relative_to(ROOT).as_posix(), path.read_text()
         operators = python_operators if path.suffix == ".py" else c_operators
+        seen, alike = set(), Counter[tuple[str, str]]()
         for mutant in operators.mutants(name, text):
             if (mutant.span, mutant.new) not in seen:
                 seen.add((mutant.span, mutant.new))
-                yield mutant
-        seen.clear()
+                yield replace(mutant, before=alike[mutant.lines])
+                alike[mutant.lines] += 1
 
 
 def killers(path: str) -> list[str]:
