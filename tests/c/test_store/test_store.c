@@ -93,6 +93,30 @@ static void test_what_is_refused(void) {
     CHECK_EQUAL(STORE_NONE, save(1, 50));
 }
 
+/* Payloads of less than a unit, of just one and of a little more, whatever lies behind them. */
+static void test_units(void) {
+    for (uint32_t unit = 1; unit <= 32; unit *= 2) {
+        start(256, 2, unit);
+        for (uint32_t size = 1; size <= 2 * unit + 1; size++) {
+            CHECK_EQUAL(STORE_OK, save(size, size));
+            CHECK(loads(size, size));
+        }
+    }
+}
+
+/* A header is read, its payload is not: that is no record, and a save finds out. */
+static void test_payloads_that_cannot_be_read(void) {
+    uint32_t size = 0;
+    start(512, 8, 4);
+    CHECK_EQUAL(STORE_OK, save(1, 100));
+    fake_store_longest_read = 32; /* a header */
+    CHECK_EQUAL(STORE_DAMAGED, store_load(KEY, before, 100, &size));
+    CHECK_EQUAL(STORE_FAILED, save(2, 100));
+    fake_store_longest_read = UINT32_MAX;
+    CHECK_EQUAL(STORE_OK, save(3, 100));
+    CHECK(loads(3, 100));
+}
+
 /* Change a word of the header in slot 1 (at 2048), whose CRC then fits it. */
 static void change_header(uint32_t word, uint32_t value) {
     uint8_t *const header = &fake_store_bytes[2048];
@@ -408,6 +432,8 @@ int main(void) {
     check_begin();
     RUN(test_newest_is_loaded);
     RUN(test_what_is_refused);
+    RUN(test_units);
+    RUN(test_payloads_that_cannot_be_read);
     RUN(test_sequence_wraps);
     RUN(test_impossible_sizes);
     RUN(test_power_cuts);

@@ -75,6 +75,15 @@ static bool begins(const char *command, const char *expected) {
            memcmp(&fake_sent[fake_sent_size - length], end, length) == 0;
 }
 
+/* Is this anywhere in what was sent? */
+static bool says(const char *text) {
+    const size_t length = strlen(text);
+    for (size_t i = 0; i + length <= fake_sent_size; i++)
+        if (memcmp(&fake_sent[i], text, length) == 0)
+            return true;
+    return false;
+}
+
 /* Does what was sent end like this? */
 static bool ends(const char *expected) {
     size_t length = 0;
@@ -150,6 +159,7 @@ static void test_start(void) {
     hash[0] = 'f'; /* another model of the same shape */
     CHECK_EQUAL(NANO_ERR_ABI, inference_init());
     CHECK(begins("train status%", "e-[Not done: "));
+    CHECK(begins("infer%", "e-[No model: ") && ends("]\r\nm-ready\r\n"));
     hash[0] = '0';
     CHECK_EQUAL(NANO_OK, inference_init());
     CHECK_EQUAL(HEAD_INITIAL, head_get_origin());
@@ -332,6 +342,11 @@ static void begin_put(uint32_t size) {
 }
 
 static void test_a_head_from_the_line(void) {
+    static const char *const wants_a_head[] = {
+        "train begin%",     "train set rate 0.1%", "train sample 0%", "train remember 0%",
+        "train step%",      "train eval 0%",       "train class%",    "train fetch%",
+        "train fetch all%", "train save%",
+    };
     static uint8_t saved[STATE_MAX];
     uint32_t noise = 1;
     size_t size;
@@ -345,13 +360,21 @@ static void test_a_head_from_the_line(void) {
     CHECK(answers("infer%", "e-[No input: 0 of 8 bytes loaded]\r\nm-ready\r\n") ||
           answers("infer%", "e-[No head: train put, train load or train reset]\r\nm-ready\r\n"));
     load(0, &noise);
-    CHECK(begins("train sample 0%", "e-[No head"));
-    CHECK(begins("train save%", "e-[No head"));
+    for (size_t i = 0; i < sizeof wants_a_head / sizeof wants_a_head[0]; i++)
+        CHECK(answers(wants_a_head[i],
+                      "e-[No head: train put, train load or train reset]\r\nm-ready\r\n"));
     send_frame('W', 199, saved, 20);
     CHECK(fake_sent[0] == 'e');
+    send_frame('W', 200, saved, (uint16_t)(size - 199)); /* a byte more than is missing */
+    CHECK(fake_sent[0] == 'e');
     CHECK(begins("train status%", "m-train-config-["));
-    put(saved, (uint32_t)size); /* from the beginning again */
+    CHECK(!says("m-train-part-[")); /* there is none */
+    put(saved, (uint32_t)size);     /* from the beginning again */
     CHECK(answer_ends("m-load-done\r\nm-ready\r\n"));
+    say("train status%");
+    CHECK(says("m-train-part-[head ") && says("m-train-part-[all "));
+    CHECK(answers("train set decay 0.5%", "m-train-set-[decay 3f000000]\r\nm-ready\r\n"));
+    CHECK(begins("train fetch all%", "") && says("m-train-fetch-[all "));
     CHECK(memcmp(head_net()->layer[0].weights,
                  &saved[(uint8_t *)head_net()->layer[0].weights - (uint8_t *)head_net()->record],
                  80) == 0);
