@@ -234,9 +234,10 @@ def firmware(session: nox.Session) -> None:
 
 @nox.session
 def ctest(session: nox.Session) -> None:
-    """The C unit tests, on the host under sanitizers and on the emulated STM32."""
-    runs = {name: ("-m", "platformio", "test", "-e", name) for name in ("native", "stm32")}
-    side_by_side(session, runs)
+    """The C unit tests, on the host under sanitizers and on the emulated STM32; the branches that
+    they take."""
+    tests = {name: ("-m", "platformio", "test", "-e", name) for name in ("native", "stm32")}
+    side_by_side(session, {**tests, "branches": ("tests/branches.py", "suites")})
 
 
 @nox.session
