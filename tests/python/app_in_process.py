@@ -136,7 +136,7 @@ class App:
     @property
     def baud(self) -> int:
         """The rate that the app gave its line, 0: that of the start."""
-        return ctypes.c_uint32.in_dll(self._library, "fake_baud").value
+        return ctypes.c_uint32.in_dll(self._library, "fake_line_baud").value
 
     def feed(self, data: bytes) -> bytes:
         """What the app answers to these bytes."""

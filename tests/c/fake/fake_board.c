@@ -44,13 +44,13 @@ void board_putc(uint8_t byte) {
 void board_flush(void) {
 }
 
-uint32_t fake_baud;
+uint32_t fake_line_baud;
 
 bool board_baud(uint32_t baud, bool set) {
     if (baud > 1000000)
         return false;
     if (set)
-        fake_baud = baud;
+        fake_line_baud = baud;
     return true;
 }
 

@@ -18,7 +18,7 @@ void fake_clear(void);
 extern unsigned fake_resets;
 
 /* The line's rate; 0: that of the start. */
-extern uint32_t fake_baud;
+extern uint32_t fake_line_baud;
 
 /* The board's store, until fake_store_shape() of no bytes: sectors of a size, programmed by units.
  */
