@@ -41,7 +41,8 @@ sys.meta_path.insert(0, _Finder({}, sys.argv[1]))
 sys.path[:0] = ["tests", "tests/python"]
 import app_in_process
 plain = app_in_process.compile_sources
-app_in_process.compile_sources = lambda *words: plain(*words, "-O0", "--coverage")
+counting = ("-O0", "--coverage")
+app_in_process.compile_sources = lambda *words, **more: plain(*words, *counting, **more)
 import pytest
 options = ["-q", "-x", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider"]
 sys.exit(pytest.main([*options, *sys.argv[2:]]))
