@@ -1,13 +1,13 @@
 """Random graphs of all operators, in every way there is, against TFLite Micro: count the bytes.
 
-    python -m bench.differential [--count 20000] [--first 0] [--samples 6]
+    python -m bench.differential [--count 20000] [--first 0] [--samples 6] [--int16]
     python -m bench.differential --steps 20 [--count 20000] [--first 0]
 
-The second form takes models with states, and with several inputs and outputs, over so many steps of
-a sequence. Graph number N depends on N alone: ``--first N --count 1`` makes it again. Compared with
-what TFLite Micro makes of the written .tflite file are the simulator, the C library, and the
-simulator on what the importer makes of that file. Ends with a table of the operators, and with 1 if
-any byte differed.
+``--int16``: graphs of activations in int16, with seams to int8. The second form takes models with
+states, and with several inputs and outputs, over so many steps of a sequence. Graph number N
+depends on N alone: ``--first N --count 1`` makes it again. Compared with what TFLite Micro makes of
+the written .tflite file are the simulator, the C library, and the simulator on what the importer
+makes of that file. Ends with a table of the operators, and with 1 if any byte differed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ REPORT_EVERY = 1000  # graphs
 PLANNING = (2_000, 500)  # the planner's work on each graph, as nanotool.plan counts it
 
 
-def run(first: int, count: int, samples: int, steps: int = 0) -> int:
+def run(first: int, count: int, samples: int, steps: int = 0, *, int16: bool = False) -> int:
     """Check the graphs, print what they held and what differed; how many did. ``steps``: models
-    with states, over so many."""
+    with states, over so many. ``int16``: graphs of int16."""
     sys.path.insert(0, str(ROOT / "tests" / "python"))  # generators and oracle belong to the tests
     from differential import differences, step_differences  # noqa: PLC0415
     from random_graphs import (  # noqa: PLC0415
+        INT16,
         TFLITE,
         random_graph,
         random_inputs,
@@ -51,7 +52,8 @@ def run(first: int, count: int, samples: int, steps: int = 0) -> int:
                 graph = random_steps(number)
                 found: object = step_differences(graph, random_sequence(graph, steps, number))
             else:
-                graph = random_graph(number, kinds=TFLITE, tflite=True, borders=True)
+                kinds = INT16 if int16 else TFLITE
+                graph = random_graph(number, kinds=kinds, tflite=True, borders=True, int16=int16)
                 found = differences(graph, random_inputs(graph, samples, number))
         except NanoError as error:
             found = error
@@ -94,8 +96,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first graph")
     parser.add_argument("--samples", type=int, default=6, help="inputs of each graph")
     parser.add_argument("--steps", type=int, default=0, help="of models with states")
-    arguments = parser.parse_args()
-    return int(run(arguments.first, arguments.count, arguments.samples, arguments.steps) > 0)
+    parser.add_argument("--int16", action="store_true", help="graphs of activations in int16")
+    given = parser.parse_args()
+    faults = run(given.first, given.count, given.samples, given.steps, int16=given.int16)
+    return int(faults > 0)
 
 
 if __name__ == "__main__":

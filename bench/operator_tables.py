@@ -19,8 +19,9 @@ from nanotool.backends.tflite import emits
 from nanotool.backends.tflite.file import Codes
 from nanotool.frontends.tflite.importers import IMPORTERS
 from nanotool.frontends.torch.walk import HANDLERS
-from nanotool.ir import Op
-from nanotool.ops import OPERATORS, ROOMS, Reads, Registry, Room
+from nanotool.ir import Binary, Op, Quantize, Reduce, Resize, Unary
+from nanotool.ops import INT16_OPERATORS, OPERATORS, ROOMS, Reads, Registry, Room, facts
+from nanotool.ops.shape import BINARY_FUNCTIONS, REDUCTIONS
 
 MAKER = "bench.operator_tables"
 CODES = {code: name for name, code in vars(Codes).items() if not name.startswith("_")}
@@ -34,12 +35,27 @@ def operators() -> str:
             listed(_read(HANDLERS, operator)),
             listed(name + _mark(name) for name in _read(IMPORTERS, operator)),
             listed(CODES[code] for code in emits.writes.get(operator, ())),
+            _in_int16(operator),
         )
         for operator in OPERATORS
     ]
     nothing = (name for name, makes in HANDLERS.makes.items() if not makes)
-    rows.append(("nothing", listed(nothing), "–", "–"))
-    return pages.markdown(("operator", "from PyTorch", "from .tflite", "to .tflite"), rows)
+    rows.append(("nothing", listed(nothing), "–", "–", "–"))
+    head = ("operator", "from PyTorch", "from .tflite", "to .tflite", "in int16")
+    return pages.markdown(head, rows)
+
+
+def _in_int16(operator: type[Op]) -> str:
+    """Whether it takes activations in int16; which of its functions do."""
+    words = {
+        Unary: (*unary.IN_INT16, "leaky_relu"),
+        Binary: [name for name in BINARY_FUNCTIONS if facts(Binary(name)).int16],
+        Reduce: [name for name in REDUCTIONS if facts(Reduce(name, (0,))).int16],
+        Resize: ["nearest"],
+    }
+    if operator in words:
+        return listed(words[operator])
+    return "yes" if operator in (*INT16_OPERATORS, Quantize) else "–"
 
 
 def _read(room: Reads[Any], operator: type[Op]) -> list[str]:

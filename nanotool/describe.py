@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from nanotool.ir import INT8_MAX, INT8_MIN, Conv2D, Lowered, Plan, QGraph, QOp
+from nanotool.ir import Conv2D, Lowered, Plan, QGraph, QOp, unclamped
 from nanotool.ops.words import title, window_words, words
 
 
 def describe(op: QOp) -> str:
     """``op`` in a few words: "conv2d 3x3 stride 2, clamp"."""
-    clamped = op.clamp != (INT8_MIN, INT8_MAX)
+    clamped = op.clamp not in {unclamped("int8"), unclamped("int16")}
     return (_depthwise(op) or words(op.op)) + (", clamp" if clamped else "")
 
 

@@ -44,7 +44,7 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.numerics import Int64Array
-from nanotool.ops import Layer, Registry, group_count, layer_of
+from nanotool.ops import Layer, Registry, facts, group_count, layer_of
 from nanotool.ops.shape import averaged, entries_of
 from nanotool.ops.taps import Masks, transpose_taps, window_taps
 from nanotool.simulate import run_layer
@@ -79,11 +79,10 @@ def ranges(graph: QGraph) -> dict[str, Range]:
     for name in graph.sources:
         found[name] = whole(graph.tensors[name])
     for op in graph.ops:
-        target = graph.tensors[op.name]
-        if target.dtype not in ZERO_POINTS:
+        target, layer = graph.tensors[op.name], layer_of(graph, op)
+        if target.dtype not in ZERO_POINTS or (layer.is_wide and not facts(op.op).moves):
             found[op.name] = whole(target)
         else:
-            layer = layer_of(graph, op)
             found[op.name] = _interval.of(op.op)(layer, *(found[name] for name in op.inputs))
         for name in op.more:
             found[name] = whole(graph.tensors[name])

@@ -27,6 +27,7 @@ Shape: TypeAlias = tuple[int, ...]
 FloatArray: TypeAlias = NDArray[np.float32]
 Int8Array: TypeAlias = NDArray[np.int8]
 Int32Array: TypeAlias = NDArray[np.int32]
+BiasArray: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 
 INT8_MIN, INT8_MAX = -128, 127
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -36,6 +37,11 @@ DTYPES: dict[str, np.dtype[Any]] = {
 ZERO_POINTS = {"int8": (INT8_MIN, INT8_MAX), "uint8": (0, 255), "int16": (-(2**15), 2**15 - 1)}
 LIMITS = {**ZERO_POINTS, "int32": (-(2**31), 2**31 - 1)}
 UNCLAMPED = (-math.inf, math.inf)
+
+
+def unclamped(dtype: str) -> tuple[int, int]:
+    """The clamp of an op that has none, and yields ``dtype``."""
+    return LIMITS["int16"] if dtype == "int16" else (INT8_MIN, INT8_MAX)
 
 
 # --- Operators: what a node computes. Shared by Graph and QGraph. --------------------------------
@@ -548,8 +554,9 @@ class QTensor:
     """An activation or a constant, real = scale * (q - zero_point), laid out H, W, C.
 
     int8, but for a graph's borders: there ``dtype`` may be "uint8", "int16" or "float32", and at an
-    output "int32" too; and int16 where an operator has it. Float tensors have scale 1 and zero
-    point 0, int32 tensors zero point 0, and scale 1 if they are numbers of elements.
+    output "int32" too; and int16 where an operator has it, with the zero point 0 where activations
+    are (`Layer.is_wide`). Float tensors have scale 1 and zero point 0, int32 tensors zero point 0,
+    and scale 1 if they are numbers of elements.
     """
 
     name: str
@@ -607,8 +614,10 @@ class QOp:
     inputs: tuple[str, ...]
     weight: Int8Array | None = None  # canonical layout, see the operator
     weight_scale: FloatArray | None = None  # [1] or [output channels]; the zero point is 0
-    bias: Int32Array | None = None  # at scale(in) * weight_scale; None: no bias
-    clamp: tuple[int, int] = (INT8_MIN, INT8_MAX)  # fused activation, in output units
+    # At scale(in) * weight_scale; None: no bias. int64 where the activations are int16.
+    bias: BiasArray | None = None
+    # Fused activation, in output units; of one that yields int16: within int16 (`unclamped`).
+    clamp: tuple[int, int] = (INT8_MIN, INT8_MAX)
     more: tuple[str, ...] = ()
 
     @property

@@ -60,6 +60,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "i2": np.dtype("<i2"),
     "u1": np.dtype("<u1"),
     "i4": np.dtype("<i4"),
+    "i8": np.dtype("<i8"),
     "f4": np.dtype("<f4"),
 }
 OPERATORS: dict[str, type[Op]] = {FACTS[one].tag: one for one in INT8_OPERATORS}
@@ -495,6 +496,11 @@ def _names(value: Json, what: str) -> tuple[str, ...]:
     return tuple(_text(item, "a name") for item in _list(value, what))
 
 
+def _bias_type(value: Json) -> str:
+    """That of an array that says it has 64 bits; else 32."""
+    return "i8" if isinstance(value, dict) and value.get("dtype") == "i8" else "i4"
+
+
 class _Reader:
     """Makes a graph of a parsed header and the bytes of the arrays."""
 
@@ -558,7 +564,7 @@ class _Reader:
             inputs=tuple(_text(item, "a name") for item in _list(inputs, "inputs")),
             weight=self.array(weight, "i1"),
             weight_scale=self.array(scale, "f4"),
-            bias=self.array(bias, "i4"),
+            bias=self.array(bias, _bias_type(bias)),
             clamp=(_int(low, "a clamp"), _int(high, "a clamp")),
             more=_names(more[0], "further outputs") if more else (),
         )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nanotool import numerics
 from nanotool.errors import InvalidModel
-from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, QTensor
+from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, QTensor, unclamped
 
 RealFunction: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 TableMaker: TypeAlias = Callable[[QTensor, QTensor], "NDArray[np.int64]"]
@@ -52,17 +52,28 @@ USEFUL_INPUT: Mapping[str, tuple[float, float]] = {
 }
 
 
+# Functions that have a form for int16, beside leaky ReLUs; those whose result lies within -1..1.
+IN_INT16 = ("abs", "identity", "relu", "relu6", "sigmoid", "tanh")
+UNIT_IN_INT16 = ("sigmoid", "tanh")
+
+
+def in_int16(function: str) -> bool:
+    """Whether ``function`` has a form for int16."""
+    return function in IN_INT16 or function.partition(":")[0] == "leaky_relu"
+
+
 def quantized_bound(bound: float, tensor: QTensor) -> int:
-    """A clamp's ``bound`` in units of ``tensor``, within int8; ±inf is the end of the range.
+    """A clamp's ``bound`` in units of ``tensor``, within its type; ±inf is the end of the range.
 
     zero point + round(bound / scale), the quotient in float32 as TFLite has it.
     """
+    least, most = unclamped(tensor.dtype)
     if math.isinf(bound):
-        return INT8_MIN if bound < 0 else INT8_MAX
-    with np.errstate(over="ignore"):  # beyond float32 is beyond int8
+        return least if bound < 0 else most
+    with np.errstate(over="ignore"):  # beyond float32 is beyond int16
         quotient = float(np.float32(bound) / np.float32(tensor.scale))
-    limited = max(-1024.0, min(1024.0, quotient))
-    return max(INT8_MIN, min(INT8_MAX, tensor.zero_point + numerics.round_half_away(limited)))
+    limited = max(-(2.0**17), min(2.0**17, quotient))
+    return max(least, min(most, tensor.zero_point + numerics.round_half_away(limited)))
 
 
 def _clamp(low: float, high: float) -> TableMaker:

@@ -20,6 +20,7 @@ from nanotool.lower import (  # noqa: F401  (register)
     armv81m,
     axis,
     elementwise,
+    int16,
     linear,
     move,
     pooling,
@@ -28,7 +29,7 @@ from nanotool.lower import (  # noqa: F401  (register)
 )
 from nanotool.lower.deduplicate import deduplicated
 from nanotool.lower.fuse import calls_of
-from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, TargetLayer, lowers
+from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, TargetLayer, lowers, lowers_int16
 from nanotool.lower.states import place_states
 from nanotool.ops import facts, layer_of, macs
 from nanotool.simulate import run_layer
@@ -36,6 +37,7 @@ from nanotool.targets import check_goal, find_target
 from nanotool.validate import validate
 
 lowers.complete()
+lowers_int16.complete()
 
 __all__ = ["ABI", "ARRAY_ENDINGS", "MODEL_SYMBOLS", "layer_names", "lower"]
 

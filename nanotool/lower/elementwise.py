@@ -65,6 +65,10 @@ def _quantize(layer: TargetLayer[Quantize]) -> Call:
             return _between_float("nano_quantize", layer, target)
         case "int8", "float32":
             return _between_float("nano_dequantize", layer, source)
+        case "float32", "int16":
+            return _between_float("nano_quantize_int16", layer, target)
+        case "int16", "float32":
+            return _between_float("nano_dequantize_int16", layer, source)
         case (("int8" | "uint8"), ("int8" | "uint8")):
             return _requantize(layer)
         case _:
@@ -93,15 +97,16 @@ def _requantize_wide(layer: TargetLayer[Quantize]) -> Call:
 
 
 def _between_float(kernel: str, layer: TargetLayer[Op], quantized: QTensor) -> Call:
-    """Floats are 4 bytes: an int8 needs its float's, a float's first byte its int8. (The other
-    three are written at once with it.)"""
+    """Floats are 4 bytes: an integer needs its float's, a float's first byte its integer's. (The
+    others are written at once with it.)"""
     fields: Fields = (
         ("scale", quantized.scale),
         ("zero_point", quantized.zero_point),
         ("size", quantized.size),
     )
     elements = np.arange(layer.output.size, dtype=np.int64)
-    needs = elements * 4 if kernel == "nano_quantize" else wide(elements, 4)
+    widths = [DTYPES[one.dtype].itemsize for one in (layer.input, layer.output)]
+    needs = wide(elements * widths[0], widths[1])
     return Call(kernel, Struct("nano_quantize_params", fields), (overlap(needs),))
 
 
@@ -228,7 +233,7 @@ def operands(layer: TargetLayer[Op]) -> Fields:
         raise InvalidModel(
             f"{layer.name}: both of its inputs are constants.", "Fold it into a constant."
         )
-    shape, (stride_a, stride_b) = _axes(layer)
+    shape, (stride_a, stride_b) = broadcast_axes(layer)
     struct = Struct(
         "nano_operands",
         (
@@ -247,7 +252,7 @@ def operands(layer: TargetLayer[Op]) -> Fields:
     )
 
 
-def _axes(layer: TargetLayer[Op]) -> tuple[list[int], list[list[int]]]:
+def broadcast_axes(layer: TargetLayer[Op]) -> tuple[list[int], list[list[int]]]:
     """(shape, strides of both operands) over as few axes as do."""
     strides = [_stretched(tensor, layer.output) for tensor in layer.inputs]
     return merge_axes(layer.output.shape, *strides)
@@ -280,7 +285,7 @@ def arithmetic(
 
 def _runs_on(layer: TargetLayer[Op]) -> bool:
     """Whether both operands are read element by element along the last axis."""
-    _, strides = _axes(layer)
+    _, strides = broadcast_axes(layer)
     return all(steps and steps[-1] == 1 for steps in strides)
 
 

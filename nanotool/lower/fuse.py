@@ -91,7 +91,7 @@ def _fused(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
 
     Where code is to be small additions stay by themselves: their kernel is there anyway.
     """
-    if not isinstance(first.op, Conv2D) or is_depthwise(first):
+    if not isinstance(first.op, Conv2D) or is_depthwise(first) or first.is_wide:
         return None
     match second.op:
         case MaxPool2D():

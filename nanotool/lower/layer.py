@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nanotool.ir import Array, Op, QTensor, Reshape, Struct, Value
 from nanotool.numerics import Multiplier
-from nanotool.ops import Layer, OpT_co, Registry
+from nanotool.ops import INT16_OPERATORS, Layer, OpT_co, Registry, facts
 from nanotool.targets import find_target
 
 UINT16_MAX = 2**16 - 1
@@ -75,13 +75,20 @@ class Call:
 # buffer.
 Lowering: TypeAlias = Callable[[TargetLayer[Any]], "Call | Sequence[Call]"]
 lowers = Registry[Lowering]("lower", without=(Reshape,))
+# Likewise of layers whose activations are int16.
+lowers_int16 = Registry[Lowering](
+    "lower/int16.py",
+    operators=INT16_OPERATORS,
+    without=(Reshape,),
+)
 
 Variant: TypeAlias = Callable[[TargetLayer[Any]], "Call | Sequence[Call] | None"]
-_VARIANTS: dict[tuple[str, type[Op]], list[Variant]] = {}
+_VARIANTS: dict[tuple[str, type[Op], bool], list[Variant]] = {}
 
 
-def variant(target: str, *operators: type[Op]) -> Callable[[Variant], Variant]:
-    """Register the decorated function(layer) for ``operators`` on ``target``. It answers the
+def variant(target: str, *operators: type[Op], int16: bool = False) -> Callable[[Variant], Variant]:
+    """Register the decorated function(layer) for ``operators`` on ``target``: for layers on int8,
+    or for those on ``int16``. It answers the
     `Call` of a faster kernel, with its packed arrays and its scratch, where it can prove from the
     layer's own numbers that the kernel gives the same bytes; else None, and the next one registered
     is asked, or the portable one runs.
@@ -89,7 +96,7 @@ def variant(target: str, *operators: type[Op]) -> Callable[[Variant], Variant]:
 
     def register(function: Variant) -> Variant:
         for operator in operators:
-            _VARIANTS.setdefault((target, operator), []).append(function)
+            _VARIANTS.setdefault((target, operator, int16), []).append(function)
         return function
 
     return register
@@ -99,7 +106,8 @@ def faster_calls(layer: TargetLayer[Op]) -> tuple[Call, ...] | None:
     """The calls of the target's own kernel for ``layer``, or of one of those targets whose kernels
     serve it; None if the portable one is to run."""
     targets = find_target(layer.target).lineage
-    variants = [one for name in targets for one in _VARIANTS.get((name, type(layer.op)), ())]
+    kind = (type(layer.op), layer.is_wide)
+    variants = [one for name in targets for one in _VARIANTS.get((name, *kind), ())]
     answers = (faster(layer) for faster in variants)
     answer = next((one for one in answers if one is not None), None)
     return answer if answer is None else _all(answer)
@@ -107,7 +115,8 @@ def faster_calls(layer: TargetLayer[Op]) -> tuple[Call, ...] | None:
 
 def portable_calls(layer: TargetLayer[Op]) -> tuple[Call, ...]:
     """The portable kernel's calls for ``layer``."""
-    return _all(lowers.of(layer.op)(layer))
+    by_type = lowers_int16 if layer.is_wide and facts(layer.op).int16 else lowers
+    return _all(by_type.of(layer.op)(layer))
 
 
 def _all(answer: Call | Sequence[Call]) -> tuple[Call, ...]:

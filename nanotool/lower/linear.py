@@ -90,11 +90,10 @@ def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call:
         ("window", window_struct(layer.op.window, layer)),
         ("in_zero_point", layer.input.zero_point),
     )
-    reach = [_reach(layer, axis) for axis in range(2)]
     return Call(
         "nano_conv_transpose2d",
         Struct("nano_conv_transpose2d_params", fields),
-        (overlap(_transpose_needs(layer, reach)),),
+        (overlap(transpose_needs(layer)),),
     )
 
 
@@ -107,8 +106,9 @@ def _reach(layer: TargetLayer[ConvTranspose2D], axis: int) -> list[tuple[int, in
     return [(max(0, -((kernel - 1 - at) // stride)), min(at // stride, size - 1)) for at in places]
 
 
-def _transpose_needs(layer: TargetLayer[Op], reach: list[list[tuple[int, int]]]) -> IndexArray:
-    """For each output byte the first input byte that it needs, or NOTHING."""
+def transpose_needs(layer: TargetLayer[ConvTranspose2D]) -> IndexArray:
+    """For each output element the first input element that it needs, or NOTHING."""
+    reach = [_reach(layer, axis) for axis in range(2)]
     in_h, in_w, in_c = layer.input.shape
     rows, columns = (
         np.array([first if first <= last else size for first, last in axis], np.int64)

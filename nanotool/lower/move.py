@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,12 +22,19 @@ from nanotool.lower.layer import (
     overlap,
     positions,
     row_major,
+    wide,
 )
 
 
 @lowers(Transpose)
 def _transpose(layer: TargetLayer[Transpose]) -> Call:
     """A transpose: an element needs the one that it is a copy of."""
+    needs = positions(layer.input).transpose(layer.op.permutation).reshape(-1)
+    return Call("nano_transpose", transpose_struct(layer), (overlap(needs),))
+
+
+def transpose_struct(layer: TargetLayer[Transpose]) -> Struct:
+    """nano_transpose_params."""
     op = layer.op
     strides = row_major(layer.input.shape)
     shape, (stride,) = merge_axes(
@@ -36,24 +44,29 @@ def _transpose(layer: TargetLayer[Transpose]) -> Call:
         ("shape", four([layer.uint16("an axis", size) for size in shape], 1)),
         ("stride", four(stride, 0)),
     )
-    needs = positions(layer.input).transpose(op.permutation).reshape(-1)
-    return Call("nano_transpose", Struct("nano_transpose_params", fields), (overlap(needs),))
+    return Struct("nano_transpose_params", fields)
 
 
 @lowers(Slice)
 def _slice(layer: TargetLayer[Slice]) -> Call:
     """A slice: an element needs the one that it is a copy of."""
+    offset, strides, needs = slice_places(layer)
+    target = row_major(layer.output.shape)
+    params = copy_struct(layer.output.shape, (offset, strides), (0, target))
+    return Call("nano_copy", params, (overlap(needs),))
+
+
+def slice_places(layer: TargetLayer[Slice]) -> tuple[int, list[int], IndexArray]:
+    """(first element, strides) in the input, and the element that each one is a copy of."""
     op = layer.op
     steps = row_major(layer.input.shape)
     offset = sum(begin * step for begin, step in zip(op.begin, steps, strict=True))
     strides = [stride * step for stride, step in zip(op.stride, steps, strict=True)]
-    target = row_major(layer.output.shape)
     needs = np.zeros(layer.output.shape, np.int64)
     for axis, (size, stride) in enumerate(zip(layer.output.shape, strides, strict=True)):
         along = (size, *(1,) * (len(strides) - axis - 1))
         needs += (np.arange(size) * stride).reshape(along)
-    params = _copy(layer.output.shape, (offset, strides), (0, target))
-    return Call("nano_copy", params, (overlap(offset + needs.reshape(-1)),))
+    return offset, strides, offset + needs.reshape(-1)
 
 
 @lowers(Gather)
@@ -73,7 +86,7 @@ def _gather(layer: TargetLayer[Gather]) -> Call:
     return Call("nano_gather", Struct("nano_gather_params", fields), (overlap(needs),))
 
 
-def _copy(
+def copy_struct(
     shape: tuple[int, ...],
     source: tuple[int, list[int]],
     target: tuple[int, list[int]],
@@ -96,27 +109,32 @@ def _copy(
 def _concat(layer: TargetLayer[Concat]) -> list[Call]:
     """One copy an input. An input may wait for its turn under the output where the copies before
     it do not write, and where it is read before it is written over: often in its very place."""
-    op = layer.op
-    places = positions(layer.output)
     strides = row_major(layer.output.shape)
     calls: list[Call] = []
-    begin, written = 0, 0  # along the axis; bytes up to which the output may hold something
-    for number, (tensor, data) in enumerate(zip(layer.inputs, layer.constants, strict=True)):
-        size = tensor.shape[op.axis]
-        targets = places.take(range(begin, begin + size), axis=op.axis).reshape(-1)
+    written = 0  # bytes up to which the output may hold something
+    for number, (begin, targets) in enumerate(concat_targets(layer)):
+        tensor, data = layer.inputs[number], layer.constants[number]
         constant = None if data is None else layer.array("constant", data, "constant", number)
-        source, target = (0, row_major(tensor.shape)), (begin * strides[op.axis], strides)
-        gap = max(written, _scattered_overlap(targets))
+        source, target = (0, row_major(tensor.shape)), (begin * strides[layer.op.axis], strides)
+        gap = max(written, scattered_overlap(targets))
         reads = (number,) if data is None else ()
         overlaps = (gap if gap < layer.output.size else None,) * len(reads)
-        params = _copy(tensor.shape, source, target, constant)
+        params = copy_struct(tensor.shape, source, target, constant)
         calls.append(Call("nano_copy", params, overlaps, reads))
-        begin += size
         written = max(written, int(targets[-1]) + 1)
     return calls
 
 
-def _scattered_overlap(targets: IndexArray) -> int:
+def concat_targets(layer: TargetLayer[Concat]) -> Iterator[tuple[int, IndexArray]]:
+    """Of each input where it begins along the axis, and to where in the output its elements go."""
+    axis, places, begin = layer.op.axis, positions(layer.output), 0
+    for tensor in layer.inputs:
+        end = begin + tensor.shape[axis]
+        yield begin, places.take(range(begin, end), axis=axis).reshape(-1)
+        begin = end
+
+
+def scattered_overlap(targets: IndexArray) -> int:
     """`overlap` of a copy that reads byte after byte and writes byte k to ``targets[k]``, rising:
     when it writes it, the bytes behind k must still be there."""
     return int((targets[:-1] - np.arange(targets.size - 1)).max(initial=0))
@@ -145,10 +163,11 @@ def _pad(layer: TargetLayer[Pad]) -> Call:
 @lowers(Resize)
 def _resize(layer: TargetLayer[Resize]) -> Call:
     """A resize: an element needs its pixel, or the pixels around it."""
-    return _nearest(layer) if layer.op.method == "nearest" else _bilinear(layer)
+    return nearest_call(layer) if layer.op.method == "nearest" else _bilinear(layer)
 
 
-def _nearest(layer: TargetLayer[Resize]) -> Call:
+def nearest_call(layer: TargetLayer[Resize], width: int = 1) -> Call:
+    """By the nearest pixel; elements of ``width`` bytes count as so many channels."""
     op = layer.op
     (in_h, in_w, channels), (out_h, out_w, _) = layer.input.shape, layer.output.shape
     flags = (op.align_corners, op.half_pixel_centers)
@@ -157,9 +176,9 @@ def _nearest(layer: TargetLayer[Resize]) -> Call:
     fields: Fields = (
         ("rows", layer.array("rows", rows.astype(np.uint16), "input row of each output row")),
         ("columns", layer.array("columns", columns.astype(np.uint16), "input column, likewise")),
-        *_sizes(layer, in_w=in_w, out_h=out_h, out_w=out_w, channels=channels),
+        *_sizes(layer, in_w=in_w, out_h=out_h, out_w=out_w, channels=width * channels),
     )
-    needs = overlap(_pixel_needs(layer, rows, columns))
+    needs = overlap(wide(_pixel_needs(layer, rows, columns) * width, width))
     return Call("nano_resize_nearest", Struct("nano_resize_nearest_params", fields), (needs,))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -123,13 +124,18 @@ def _mean(layer: TargetLayer[Mean]) -> Call:
 
 def _sum(layer: TargetLayer[Mean] | TargetLayer[Reduce]) -> Call:
     """A mean, or a sum."""
-    fields: Fields = (
+    params = Struct("nano_mean_params", mean_fields(layer))
+    return Call("nano_mean", params, (_reduced_overlap(layer),))
+
+
+def mean_fields(layer: TargetLayer[Any]) -> Fields:
+    """nano_mean_params."""
+    return (
         *_axes_of(layer),
         ("offset", -layer.input.zero_point * averaged(layer)),
         ("scale", factor(reduced_multiplier(layer))),
         ("store", store(layer)),
     )
-    return Call("nano_mean", Struct("nano_mean_params", fields), (_reduced_overlap(layer),))
 
 
 def _two(

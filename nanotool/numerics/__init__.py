@@ -12,6 +12,7 @@ accumulator could wrap.
     elementwise    add, subtract, multiply, PReLU; mean
     recurrent      gates in 16 bits; factors of LSTM, GRU, RNN and SVDF
     resize         positions for nearest and bilinear resizing
+    wide           activations in 16 bits beside weights in 8
 """
 
 from nanotool.numerics.elementwise import (
@@ -102,11 +103,28 @@ from nanotool.numerics.rounding import (
     rounding_divide_by_pot,
     wrap_int32,
 )
+from nanotool.numerics.wide import (
+    EXPONENTIALS,
+    RECIPROCALS,
+    UNIT_OUTPUT,
+    WIDE_ADD_BITS,
+    WIDE_LIMIT,
+    WIDE_MEAN_MAX_COUNT,
+    arguments,
+    looked_up,
+    rectified,
+    reduced_multipliers,
+    requantize_wide,
+    thirds_multiplier,
+    wide_softmax,
+    wide_softmax_multiplier,
+)
 
 __all__ = [
     "ADD_LEFT_SHIFT",
     "BILINEAR_BITS",
     "COMPARISONS",
+    "EXPONENTIALS",
     "GATE_SCALE",
     "INT32_MAX",
     "INT32_MIN",
@@ -116,6 +134,7 @@ __all__ = [
     "MEAN_MAX_COUNT",
     "NORMALIZED_MOST",
     "NORMALIZED_SCALE",
+    "RECIPROCALS",
     "RELU_STEPS",
     "SHIFT_MAX",
     "SHIFT_MIN",
@@ -123,6 +142,10 @@ __all__ = [
     "SOFTMAX_MAX_DEPTH",
     "SOFTMAX_SCALE",
     "SOFTMAX_ZERO_POINT",
+    "UNIT_OUTPUT",
+    "WIDE_ADD_BITS",
+    "WIDE_LIMIT",
+    "WIDE_MEAN_MAX_COUNT",
     "AddParameters",
     "BilinearPositions",
     "GateParameters",
@@ -134,6 +157,7 @@ __all__ = [
     "PReluParameters",
     "add",
     "add_parameters",
+    "arguments",
     "bilinear_positions",
     "bilinear_scale",
     "blend",
@@ -153,6 +177,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_parameters",
     "logistic",
+    "looked_up",
     "lstm_parameters",
     "mean",
     "mean_multiplier",
@@ -165,7 +190,10 @@ __all__ = [
     "prelu",
     "prelu_parameters",
     "quantize_multiplier",
+    "rectified",
+    "reduced_multipliers",
     "requantize",
+    "requantize_wide",
     "rnn_parameters",
     "round_half_away",
     "rounding_divide_by_pot",
@@ -179,5 +207,8 @@ __all__ = [
     "svdf_multipliers",
     "tanh",
     "tanh_of_thirds",
+    "thirds_multiplier",
+    "wide_softmax",
+    "wide_softmax_multiplier",
     "wrap_int32",
 ]

@@ -6,7 +6,7 @@ The C kernels do the same with the multipliers that the ``..._parameters`` funct
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class AddParameters:
     input1: Multiplier  # shift <= 0, as all three
     input2: Multiplier
     output: Multiplier
+    bits: int = field(default=ADD_LEFT_SHIFT, kw_only=True)  # that the inputs get behind the point
 
 
 def _shrinking(real: float) -> Multiplier:
@@ -58,14 +59,17 @@ def _shrinking(real: float) -> Multiplier:
     return multiplier, shift
 
 
-def add_parameters(scale1: float, scale2: float, output_scale: float) -> AddParameters:
+def add_parameters(
+    scale1: float, scale2: float, output_scale: float, *, bits: int = ADD_LEFT_SHIFT
+) -> AddParameters:
     """Multipliers of an addition or subtraction, from float32 scales in double precision."""
     first, second, output = _float32(scale1, scale2, output_scale)
     twice = 2 * max(first, second)
     return AddParameters(
         _shrinking(first / twice),
         _shrinking(second / twice),
-        _shrinking(twice / (2**ADD_LEFT_SHIFT * output)),
+        _shrinking(twice / (2**bits * output)),
+        bits=bits,
     )
 
 
@@ -78,9 +82,9 @@ def add(
     *,
     subtract: bool = False,
 ) -> Int8Array:
-    """Sum, or difference, of two inputs less their zero points, as the output's int8."""
+    """Sum, or difference, of two inputs less their zero points, as the output's integers."""
     first, second = (
-        multiply_by_quantized_multiplier(np.asarray(q, np.int64) << ADD_LEFT_SHIFT, *multiplier)
+        multiply_by_quantized_multiplier(np.asarray(q, np.int64) << parameters.bits, *multiplier)
         for q, multiplier in (
             (difference1, parameters.input1),
             (difference2, parameters.input2),

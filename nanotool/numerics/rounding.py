@@ -102,13 +102,15 @@ def requantize(  # noqa: PLR0917  (the order of the formula, as in C)
     lo: int = INT8_MIN,
     hi: int = INT8_MAX,
 ) -> Int8Array:
-    """An int32 accumulator as an int8 output: clamp(zero_point + acc · multiplier, lo, hi).
+    """An int32 accumulator as an output: clamp(zero_point + acc · multiplier, lo, hi), int8, or
+    int16 where lo..hi reaches beyond it.
 
     ``multiplier`` and ``shift`` are scalars, or arrays that broadcast over the last axis (the
     output channels).
     """
     scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
-    clipped: Int8Array = np.clip(wrap_int32(scaled + zero_point), lo, hi).astype(np.int8)
+    dtype = np.int8 if lo >= INT8_MIN and hi <= INT8_MAX else np.int16
+    clipped: Int8Array = np.clip(wrap_int32(scaled + zero_point), lo, hi).astype(dtype)
     return clipped
 
 

@@ -14,6 +14,7 @@ What is done with operators stays in the rooms that do it; they ask here.
 from nanotool.ops.facts import (
     FACTS,
     INT8_OPERATORS,
+    INT16_OPERATORS,
     OPERATORS,
     Facts,
     facts,
@@ -39,6 +40,7 @@ from nanotool.ops.taps import macs
 __all__ = [
     "FACTS",
     "INT8_OPERATORS",
+    "INT16_OPERATORS",
     "OPERATORS",
     "ROOMS",
     "Facts",

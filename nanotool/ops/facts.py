@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 from nanotool import unary
 from nanotool.ir import (
@@ -57,6 +57,7 @@ from nanotool.numerics import (
     NORMALIZED_SCALE,
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
+    UNIT_OUTPUT,
 )
 
 MANY = 65535  # inputs of a concat
@@ -73,6 +74,9 @@ class Facts:
     int8: bool = True  # whether it has an int8 form; the others are gone before the quantizer
     clamps: bool = False  # a clamp may be fused into it
     types: bool = False  # its tensors may be of other types than int8
+    # It has a form for activations in int16 (TensorFlow Lite's 16x8): all of them, zero point 0.
+    int16: bool = False
+    int8_constants: bool = False  # its constants are int8 there, too
     by_rows: bool = False  # its channels are the last axis, in a Graph as captured, too
     # The scale of what weights multiply, where it is not the input itself.
     factor_scale: float | None = None
@@ -94,6 +98,7 @@ class Facts:
     joins_quantizations: bool = False
     # The scale and zero point that its output must have.
     prescribed_output: tuple[float, int] | None = None
+    prescribed_int16: tuple[float, int] | None = None  # likewise, of one in int16
     # Each output is one of the inputs, by an order or a place: a clamp of all inputs is then a
     # clamp of the outputs.
     chooses: bool = False
@@ -118,7 +123,7 @@ class Facts:
         return self.keeps_quantization or self.joins_quantizations
 
 
-_MOVE = Facts("", moves=True, keeps_quantization=True, chooses=True)
+_MOVE = Facts("", moves=True, keeps_quantization=True, chooses=True, int16=True)
 _SUM = Facts("", clamps=True, scales_output=True)
 _NORM = replace(_SUM, weighted=True, factor_scale=NORMALIZED_SCALE)
 _GATED = Facts("", types=True, recurrent=True)
@@ -126,9 +131,9 @@ _GATED = Facts("", types=True, recurrent=True)
 # What holds for every operator of a class; `facts` knows what depends on its attributes.
 FACTS: Mapping[type[Op], Facts] = {
     # Sums of products
-    Conv2D: replace(_SUM, tag="Conv2D", weighted=True),
-    ConvTranspose2D: replace(_SUM, tag="ConvTranspose2D", weighted=True),
-    Dense: replace(_SUM, tag="Dense", weighted=True, by_rows=True),
+    Conv2D: replace(_SUM, tag="Conv2D", weighted=True, int16=True),
+    ConvTranspose2D: replace(_SUM, tag="ConvTranspose2D", weighted=True, int16=True),
+    Dense: replace(_SUM, tag="Dense", weighted=True, by_rows=True, int16=True),
     MatMul: replace(_SUM, tag="MatMul", inputs=(2, 2)),
     # Norms: of the normalized elements
     LayerNorm: replace(
@@ -136,18 +141,26 @@ FACTS: Mapping[type[Op], Facts] = {
     ),
     GroupNorm: replace(_SUM, tag="GroupNorm", weighted=True, factor_scale=NORMALIZED_SCALE),
     # Pools
-    MaxPool2D: Facts("MaxPool2D", clamps=True, keeps_quantization=True, chooses=True),
-    AveragePool2D: Facts("AveragePool2D", clamps=True, keeps_quantization=True),
-    Mean: replace(_SUM, tag="Mean"),
+    MaxPool2D: Facts("MaxPool2D", clamps=True, keeps_quantization=True, chooses=True, int16=True),
+    AveragePool2D: Facts("AveragePool2D", clamps=True, keeps_quantization=True, int16=True),
+    Mean: replace(_SUM, tag="Mean", int16=True),
     Reduce: replace(_SUM, tag="Reduce"),
     # Element by element
     Unary: Facts("Unary", clamps=True, elementwise=True),
     Table: Facts("Table", clamps=True, elementwise=True, rounded=True),
     Binary: replace(_SUM, tag="Binary", inputs=(2, 2), elementwise=True),
-    PRelu: replace(_SUM, tag="PRelu", inputs=(2, 2), elementwise=True),
+    PRelu: replace(
+        _SUM, tag="PRelu", inputs=(2, 2), elementwise=True, int16=True, int8_constants=True
+    ),
     Quantize: Facts("Quantize", types=True, elementwise=True),
     # Along an axis
-    Softmax: Facts("Softmax", types=True, prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)),
+    Softmax: Facts(
+        "Softmax",
+        types=True,
+        int16=True,
+        prescribed_output=(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT),
+        prescribed_int16=UNIT_OUTPUT,
+    ),
     LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
     ArgMax: Facts("ArgMax", types=True, along_axis=True, indices=True),
     CumSum: replace(_SUM, tag="CumSum", along_axis=True),
@@ -160,9 +173,11 @@ FACTS: Mapping[type[Op], Facts] = {
     Reshape: replace(_MOVE, tag="Reshape", types=True),
     Transpose: replace(_MOVE, tag="Transpose"),
     Slice: replace(_MOVE, tag="Slice"),
-    Gather: replace(_MOVE, tag="Gather", along_axis=True),
+    Gather: replace(_MOVE, tag="Gather", int16=False, along_axis=True),
     Pad: replace(_MOVE, tag="Pad", chooses=False, fills=True),
-    Concat: Facts("Concat", (1, MANY), moves=True, joins_quantizations=True, chooses=True),
+    Concat: Facts(
+        "Concat", (1, MANY), moves=True, joins_quantizations=True, chooses=True, int16=True
+    ),
     Resize: Facts("Resize", keeps_quantization=True),
     # In float graphs only
     Clamp: Facts("Clamp", int8=False, elementwise=True),
@@ -173,29 +188,41 @@ FACTS: Mapping[type[Op], Facts] = {
 
 def facts(op: Op) -> Facts:
     """What ``op`` is. InvalidModel for a unary function that does not exist."""
-    general = FACTS[type(op)]
+    more: dict[str, Any] = {}
     match op:
         case Unary(function):
-            return replace(
-                general,
-                prescribed_output=unary.fixed_output(function),
-                rounded=not unary.definition(function).in_tflm,
-                useful_input=unary.USEFUL_INPUT.get(function, general.useful_input),
-            )
+            more = {
+                "prescribed_output": unary.fixed_output(function),
+                "rounded": not unary.definition(function).in_tflm,
+                "int16": unary.in_int16(function),
+                "prescribed_int16": UNIT_OUTPUT if function in unary.UNIT_IN_INT16 else None,
+            }
+            if function in unary.USEFUL_INPUT:
+                more["useful_input"] = unary.USEFUL_INPUT[function]
         case Binary("maximum" | "minimum"):
-            return replace(general, scales_output=False, joins_quantizations=True, chooses=True)
+            more = {
+                **{"scales_output": False, "joins_quantizations": True, "chooses": True},
+                "int16": True,
+            }
         case Binary(function) if function in COMPARISONS:
-            return replace(general, scales_output=False, prescribed_output=TRUTH)
+            more = {"scales_output": False, "prescribed_output": TRUTH}
         case Reduce("max" | "min"):
-            return replace(general, scales_output=False, keeps_quantization=True, chooses=True)
+            more = {"scales_output": False, "keeps_quantization": True, "chooses": True}
+        case Binary("add" | "sub" | "mul") | Reduce("sum"):
+            more = {"int16": True}
         case Resize("nearest"):
-            return replace(general, chooses=True)
-        case _:
-            return general
+            more = {"chooses": True, "int16": True}
+    return replace(FACTS[type(op)], **more)
 
 
 OPERATORS: tuple[type[Op], ...] = get_args(Op)
 INT8_OPERATORS = tuple(operator for operator in OPERATORS if FACTS[operator].int8)
+# Those that have a form for int16, at least with some function or method.
+INT16_OPERATORS = tuple(
+    operator
+    for operator in INT8_OPERATORS
+    if FACTS[operator].int16 or operator in {Unary, Binary, Reduce, Resize}
+)
 
 
 def is_single_element(op: Op) -> bool:

@@ -65,6 +65,11 @@ class Layer(Generic[OpT_co]):
         """The fused activation, in units of the output."""
         return self.qop.clamp
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether its activations are int16: sums have 64 bits then, zero points are 0."""
+        return self.input.dtype == self.output.dtype == "int16"
+
     # --- Sums of products: validated to have weights and their scales ---------------------------
 
     @property
@@ -92,6 +97,10 @@ class Layer(Generic[OpT_co]):
         dense = isinstance(self.op, Dense)
         of = numerics.dense_multipliers if dense else numerics.conv_multipliers
         return of(self.factor_scale, self.weight_scale, self.output.scale)
+
+    def wide_multipliers(self) -> tuple[NDArray[np.int16], Int8Array]:
+        """Those of a layer that `is_wide`: multipliers of 15 bits."""
+        return numerics.reduced_multipliers(self.multipliers())
 
     @property
     def factor_scale(self) -> float:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -54,6 +55,7 @@ from nanotool.ir import (
     Transpose,
     Unary,
     Window,
+    unclamped,
 )
 from nanotool.ops.facts import facts
 from nanotool.ops.layer import Layer
@@ -62,6 +64,7 @@ from nanotool.ops.registry import Registry
 RUNNING_SUM_BITS = 19  # that a running sum is shifted to the left, at most
 RNN_FUNCTIONS = ("tanh", "relu")
 NEARLY = 1e-3  # so far TensorFlow Lite lets the scale of a softmax in int16 differ, relatively
+WIDE_SOFTMAX_SHIFT = 14  # that a difference of two int16 can take within int32
 MAX_SIZE = 65535  # of a window's or resize's numbers
 REDUCTIONS = ("sum", "max", "min")
 MATMUL_DEPTH = 2**15  # products of 255 · 255 that fit int32
@@ -73,7 +76,7 @@ QUANTIZATIONS = {  # (from, to)
     *(("int8", "int8"), ("uint8", "int8"), ("float32", "int8")),
     *(("int8", "uint8"), ("int8", "float32")),
     *(("int16", "int8"), ("int16", "int16"), ("int16", "int32")),
-    *(("int8", "int16"), ("int8", "int32")),
+    *(("int8", "int16"), ("int8", "int32"), ("float32", "int16"), ("int16", "float32")),
 }
 
 ShapeRule: TypeAlias = Callable[[Layer[Any]], Shape]
@@ -242,8 +245,9 @@ def _reduced(layer: Layer[Mean | Reduce]) -> Shape:
     if not axes or axes != sorted(set(axes)):
         layer.refuse(f"its axes {op.axes[:8]} are not ascending, or there is none")
     count = averaged(layer)
-    if count > numerics.MEAN_MAX_COUNT:
-        layer.refuse(f"it takes {count:,} elements at once, more than {numerics.MEAN_MAX_COUNT:,}")
+    most = numerics.WIDE_MEAN_MAX_COUNT if layer.is_wide else numerics.MEAN_MAX_COUNT
+    if count > most:
+        layer.refuse(f"it takes {count:,} elements at once, more than {most:,}")
     reduced_multiplier(layer)
     kept = ((1 if axis in axes else size, axis in axes) for axis, size in enumerate(shape))
     return tuple(size for size, gone in kept if op.keep_dims or not gone)
@@ -319,8 +323,40 @@ def _gather(layer: Layer[Gather]) -> Shape:
 
 @shape_rule(Unary)
 def _unary(layer: Layer[Unary]) -> Shape:
-    entries_of(layer)
+    if not layer.is_wide:
+        entries_of(layer)
+    elif layer.op.function in unary.UNIT_IN_INT16:
+        _has_output(layer, *numerics.UNIT_OUTPUT, f"{layer.op.function} in int16")
+        layer.computes(numerics.thirds_multiplier, layer.input.scale)
+    else:
+        rectifier(layer)
     return layer.input.shape
+
+
+@dataclass(frozen=True, slots=True)
+class Rectifier:
+    """A function of int16 that is a line on either side of 0."""
+
+    positive: numerics.Multiplier  # output steps an input step, above 0
+    negative: numerics.Multiplier  # likewise below, without its sign
+    sign: int  # of what is below: 1, or -1
+    clamp: tuple[int, int]
+
+
+def rectifier(layer: Layer[Unary]) -> Rectifier:
+    """What ``layer``, which `is_wide` and neither sigmoid nor tanh, computes with."""
+    source, target = layer.input, layer.output
+    family, slope = layer.op.function.partition(":")[0], unary.parameter(layer.op.function)
+    low, high = layer.clamp
+    if family in ("relu", "relu6"):
+        low = max(low, min(0, high))
+        high = max(min(high, unary.quantized_bound(6.0, target)), low) if family[4:] else high
+    above = layer.computes(numerics.quantize_multiplier, source.scale / target.scale)
+    if slope is None:
+        return Rectifier(above, above, -1 if family == "abs" else 1, (low, high))
+    ratio = source.scale * abs(slope) / target.scale
+    below = layer.computes(numerics.quantize_multiplier, ratio)
+    return Rectifier(above, below, -1 if slope < 0 else 1, (low, high))
 
 
 def entries_of(layer: Layer[Unary | Table]) -> Int8Array:
@@ -354,7 +390,7 @@ def _binary(layer: Layer[Binary]) -> Shape:
         )
     scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
     if op.function in ("add", "sub"):
-        layer.computes(numerics.add_parameters, *scales)
+        sum_parameters(layer)
     elif op.function == "mul":
         layer.computes(numerics.mul_multiplier, *scales)
     elif op.function == "div":
@@ -364,6 +400,13 @@ def _binary(layer: Layer[Binary]) -> Shape:
     elif op.function in numerics.COMPARISONS:
         layer.computes(numerics.compare_multipliers, *scales[:2])
     return _broadcast(layer)
+
+
+def sum_parameters(layer: Layer[Any]) -> numerics.AddParameters:
+    """Of a sum or a difference."""
+    scales = (*(tensor.scale for tensor in layer.inputs), layer.output.scale)
+    bits = numerics.WIDE_ADD_BITS if layer.is_wide else numerics.ADD_LEFT_SHIFT
+    return layer.computes(partial(numerics.add_parameters, bits=bits), *scales)
 
 
 @shape_rule(PRelu)
@@ -398,8 +441,12 @@ def _depth(layer: Layer[Op], most: int, words: str) -> None:
 
 @shape_rule(Softmax)
 def _softmax(layer: Layer[Softmax]) -> Shape:
-    if (layer.input.dtype, layer.output.dtype) not in {("int8", "int8"), ("int8", "int16")}:
+    types = {("int8", "int8"), ("int8", "int16"), ("int16", "int16")}
+    if (layer.input.dtype, layer.output.dtype) not in types:
         layer.refuse(f"a softmax takes no {layer.input.dtype}, or yields no {layer.output.dtype}")
+    _depth(layer, numerics.SOFTMAX_MAX_DEPTH, "softmax")
+    if layer.is_wide:
+        return _wide_softmax(layer)
     if layer.output.dtype == "int16":
         scale, zero_point = numerics.SOFTMAX_INT16_OUTPUT
         near = abs(layer.output.scale / scale - 1) <= NEARLY
@@ -407,10 +454,23 @@ def _softmax(layer: Layer[Softmax]) -> Shape:
             layer.refuse(f"a softmax in int16 has scale 1/65536 and zero point {zero_point}")
     else:
         _has_output(layer, numerics.SOFTMAX_SCALE, numerics.SOFTMAX_ZERO_POINT, "softmax")
-    _depth(layer, numerics.SOFTMAX_MAX_DEPTH, "softmax")
     beta, scale = layer.op.beta, layer.input.scale
     if not (math.isfinite(beta) and beta > 0 and beta * scale * 2.0**26 > 1):
         layer.refuse(f"a softmax with beta {beta} on scale {scale} has no int form")
+    return layer.input.shape
+
+
+def _wide_softmax(layer: Layer[Softmax]) -> Shape:
+    scale, zero_point = numerics.UNIT_OUTPUT
+    near = abs(layer.output.scale / scale - 1) <= NEARLY
+    if not near or layer.output.zero_point != zero_point or layer.input.zero_point:
+        layer.refuse("a softmax of int16 yields scale 1/32768, and zero points are 0")
+    beta = layer.op.beta
+    if not (math.isfinite(beta) and beta > 0):
+        layer.refuse(f"a softmax with beta {beta} has no int form")
+    multiplier = layer.computes(numerics.wide_softmax_multiplier, beta, layer.input.scale)
+    if multiplier[1] > WIDE_SOFTMAX_SHIFT:
+        layer.refuse(f"a softmax with beta {beta} on scale {layer.input.scale} has no int form")
     return layer.input.shape
 
 
@@ -654,8 +714,9 @@ def _pad(layer: Layer[Pad]) -> Shape:
         layer.refuse(f"{op.before[:8]} and {op.after[:8]} are no padding of {shape}")
     if min((*op.before, *op.after), default=0) < 0:
         layer.refuse("its padding is negative", "Cut with a slice.")
-    if op.value is not None and not INT8_MIN <= op.value <= INT8_MAX:
-        layer.refuse(f"its value {op.value} is not within int8")
+    least, most = unclamped(layer.output.dtype)
+    if op.value is not None and not least <= op.value <= most:
+        layer.refuse(f"its value {op.value} is not within {layer.output.dtype}")
     return tuple(sum(sizes) for sizes in zip(op.before, shape, op.after, strict=True))
 
 

@@ -18,6 +18,9 @@ from nanotool.simulate.kernels import kernel
 def softmax(layer: Layer[Softmax], x: Int8Array) -> NDArray[Any]:
     """exp(beta x) / sum exp(beta x) over the last axis, in fixed point."""
     source = layer.input
+    if layer.is_wide:
+        multiplier = numerics.wide_softmax_multiplier(layer.op.beta, source.scale)
+        return numerics.wide_softmax(x, multiplier)
     bits = 8 if layer.output.dtype == "int8" else 16
     return numerics.softmax(x, *numerics.softmax_parameters(layer.op.beta, source.scale), bits)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import numerics
+from nanotool import numerics, unary
 from nanotool.errors import InvalidModel
 from nanotool.ir import (
     DTYPES,
@@ -23,7 +23,7 @@ from nanotool.ir import (
     Unary,
 )
 from nanotool.ops import Layer
-from nanotool.ops.shape import entries_of
+from nanotool.ops.shape import entries_of, rectifier, sum_parameters
 from nanotool.simulate.kernels import kernel
 
 
@@ -41,8 +41,20 @@ def _centered(layer: Layer[Op], *inputs: NDArray[Any]) -> list[NDArray[np.int64]
 
 @kernel(Unary, Table)
 def table(layer: Layer[Unary | Table], x: Int8Array) -> Int8Array:
-    """out[i] = table[in[i] + 128]."""
+    """out[i] = table[in[i] + 128]; of int16 see numerics.wide."""
+    if layer.is_wide:
+        return _of_int16(layer, x)
     return np.take(entries_of(layer), x.astype(np.int64) + 128)
+
+
+def _of_int16(layer: Layer[Any], x: NDArray[Any]) -> NDArray[Any]:
+    function = layer.op.function
+    if function in unary.UNIT_IN_INT16:
+        arguments = numerics.arguments(x, numerics.thirds_multiplier(layer.input.scale))
+        unit = numerics.sigmoid_of_thirds if function == "sigmoid" else numerics.tanh_of_thirds
+        return np.clip(unit(arguments), *layer.clamp).astype(np.int16)
+    by = rectifier(layer)
+    return numerics.rectified(x, by.positive, by.negative, by.sign, by.clamp)
 
 
 @kernel(Binary)
@@ -51,7 +63,7 @@ def binary(layer: Layer[Binary], a: Int8Array, b: Int8Array) -> Int8Array:
     function = layer.op.function
     if function in ("maximum", "minimum"):
         extremum = (np.maximum if function == "maximum" else np.minimum)(*_aligned(a, b))
-        clipped: Int8Array = np.clip(extremum, *layer.clamp).astype(np.int8)
+        clipped: Int8Array = np.clip(extremum, *layer.clamp).astype(a.dtype)
         return clipped
     x, y = _centered(layer, a, b)
     target = layer.output
@@ -63,7 +75,7 @@ def binary(layer: Layer[Binary], a: Int8Array, b: Int8Array) -> Int8Array:
         multiplier = numerics.div_multiplier(*scales)
         return numerics.div(x, y, multiplier, target.zero_point, layer.clamp)
     if function in ("add", "sub"):
-        sums, subtract = numerics.add_parameters(*scales), function == "sub"
+        sums, subtract = sum_parameters(layer), function == "sub"
         return numerics.add(x, y, sums, target.zero_point, layer.clamp, subtract=subtract)
     if function == "squared_difference":
         squares = numerics.squared_difference_parameters(*scales)
@@ -107,7 +119,7 @@ def _from_float(target: QTensor, x: NDArray[Any]) -> NDArray[Any]:
     point."""
     with np.errstate(over="ignore"):
         scaled = np.asarray(x, np.float32) / np.float32(target.scale)
-    limited = np.clip(np.nan_to_num(scaled, nan=0.0), -1024, 1024)
+    limited = np.clip(np.nan_to_num(scaled, nan=0.0), -(2.0**17), 2.0**17)
     whole = np.trunc(limited)
     nearest = whole + (limited - whole >= 0.5) - (limited - whole <= -0.5) + target.zero_point
     return np.asarray(np.clip(nearest, *ZERO_POINTS[target.dtype]), DTYPES[target.dtype])

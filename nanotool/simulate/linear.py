@@ -24,8 +24,10 @@ from nanotool.simulate.kernels import kernel
 from nanotool.simulate.windows import exact_float, padded, windows
 
 
-def _requantize(layer: Layer[Any], sums: NDArray[Any]) -> Int8Array:
+def _requantize(layer: Layer[Any], sums: NDArray[Any]) -> NDArray[Any]:
     """Add the bias to a convolution's or dense layer's sums and bring them to the output."""
+    if layer.is_wide:
+        return numerics.requantize_wide(sums + layer.bias, *layer.wide_multipliers(), layer.clamp)
     multiplier, shift = layer.multipliers()
     acc = numerics.wrap_int32(sums + layer.bias)
     return numerics.requantize(acc, multiplier, shift, layer.output.zero_point, *layer.clamp)
@@ -34,7 +36,7 @@ def _requantize(layer: Layer[Any], sums: NDArray[Any]) -> Int8Array:
 @kernel(Dense)
 def dense(layer: Layer[Dense], x: Int8Array) -> Int8Array:
     """out[.., o] = requantize(bias[o] + sum_i (in[.., i] - zero point) * w[o, i])."""
-    real = exact_float(layer.weight.shape[1])
+    real = exact_float(layer.weight.shape[1], wide=layer.is_wide)
     centered = x.astype(real) - real(layer.input.zero_point)
     sums = (centered @ layer.weight.astype(real).T).astype(np.int64)
     return _requantize(layer, sums)
@@ -45,7 +47,7 @@ def conv2d(layer: Layer[Conv2D], x: Int8Array) -> Int8Array:
     """out[y, x, o] = requantize(bias[o] + sum_{i,j,c} (in[y*sh + i*dh - pt, x*sw + j*dw - pl, c]
     - zero point) * w[o, i, j, c]), c over the channels of o's group; nothing outside the input.
     """
-    real = exact_float(layer.weight[0].size)
+    real = exact_float(layer.weight[0].size, wide=layer.is_wide)
     centered = x.astype(real) - real(layer.input.zero_point)
     sums = (_depthwise_sums if layer.op.groups == x.shape[3] else _grouped_sums)(layer, centered)
     return _requantize(layer, sums.astype(np.int64))
@@ -88,7 +90,7 @@ def conv_transpose2d(layer: Layer[ConvTranspose2D], x: Int8Array) -> Int8Array:
     v, u, i, j, c with v*sh + i = y + pt and u*sw + j = x + pl."""
     stride, padding = layer.op.window.stride, layer.op.window.padding
     rows, columns, outputs = layer.output.shape
-    real = exact_float(layer.weight[0].size)
+    real = exact_float(layer.weight[0].size, wide=layer.is_wide)
     centered = x.astype(real) - real(layer.input.zero_point)
     n, height, width = x.shape[:3]
     spans = [

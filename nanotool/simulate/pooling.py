@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool import numerics
 from nanotool.errors import InvalidModel
-from nanotool.ir import INT8_MIN, AveragePool2D, Int8Array, MaxPool2D, Mean, Reduce
+from nanotool.ir import AveragePool2D, Int8Array, MaxPool2D, Mean, Reduce, unclamped
 from nanotool.ops import Layer
 from nanotool.ops.shape import averaged, reduced_multiplier
 from nanotool.simulate.kernels import kernel
@@ -14,15 +17,14 @@ from nanotool.simulate.windows import windows
 
 
 @kernel(MaxPool2D)
-def max_pool(layer: Layer[MaxPool2D], x: Int8Array) -> Int8Array:
+def max_pool(layer: Layer[MaxPool2D], x: NDArray[Any]) -> NDArray[Any]:
     """out[y, x, c] = clamp(max over the window); padding never wins."""
-    most = windows(x, layer.op.window, fill=INT8_MIN).max(axis=(4, 5))
-    clipped: Int8Array = np.clip(most, *layer.clamp).astype(np.int8)
-    return clipped
+    most = windows(x, layer.op.window, fill=unclamped(layer.input.dtype)[0]).max(axis=(4, 5))
+    return np.asarray(np.clip(most, *layer.clamp), x.dtype)
 
 
 @kernel(AveragePool2D)
-def average_pool(layer: Layer[AveragePool2D], x: Int8Array) -> Int8Array:
+def average_pool(layer: Layer[AveragePool2D], x: NDArray[Any]) -> NDArray[Any]:
     """out[y, x, c] = clamp(sum / count), halves away from zero; padding is not counted."""
     total = windows(x, layer.op.window, fill=0).sum(axis=(4, 5), dtype=np.int64)
     inside = np.ones((1, *x.shape[1:3], 1), np.int64)
@@ -33,7 +35,7 @@ def average_pool(layer: Layer[AveragePool2D], x: Int8Array) -> Int8Array:
             "Pad by less than the kernel.",
         )
     nudged = total + np.where(total > 0, count // 2, -(count // 2))
-    return np.clip(numerics.divide_toward_zero(nudged, count), *layer.clamp).astype(np.int8)
+    return np.clip(numerics.divide_toward_zero(nudged, count), *layer.clamp).astype(x.dtype)
 
 
 @kernel(Reduce)

@@ -31,13 +31,15 @@ def run_outputs(layer: Layer[Any], *inputs: NDArray[Any]) -> Arrays:
     """Every output of ``layer``, [n, *shape] each."""
     y = kernel.of(layer.op)(layer, *inputs)
     results: Arrays = y if isinstance(y, tuple) else (y,)
-    for tensor, result in zip((layer.output, *layer.more), results, strict=True):
+    tensors = (layer.output, *layer.more)
+    for tensor, result in zip(tensors, results, strict=True):
         if result.shape[1:] != tensor.shape:
             raise InvalidModel(
                 f"{tensor.name} is computed as shape {result.shape[1:]}, its tensor has "
                 f"{tensor.shape}."
             )
-    return results
+    pairs = zip(tensors, results, strict=True)
+    return tuple(result.astype(DTYPES[tensor.dtype], copy=False) for tensor, result in pairs)
 
 
 def run_op(graph: QGraph, op: QOp, *inputs: NDArray[Any]) -> NDArray[Any]:

@@ -29,7 +29,8 @@ def windows(x: NDArray[Any], window: Window, fill: float) -> NDArray[Any]:
     return strided
 
 
-def exact_float(terms: int) -> type[np.floating[Any]]:
-    """The float type in which a sum of ``terms`` products (int9 x int8) is exact in any order, so
-    that BLAS can compute it."""
-    return np.float32 if terms * 255 * 128 < 2**24 else np.float64
+def exact_float(terms: int, *, wide: bool = False) -> type[np.floating[Any]]:
+    """The float type in which a sum of ``terms`` products (int9 x int8, or ``wide`` int16 x int8)
+    is exact in any order, so that BLAS can compute it."""
+    factor = 2**15 if wide else 255
+    return np.float32 if terms * factor * 128 < 2**24 else np.float64

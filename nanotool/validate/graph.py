@@ -9,8 +9,18 @@ from dataclasses import replace
 import numpy as np
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, ArgMax, Op, QGraph, QTensor, State
-from nanotool.ops import FACTS, Layer, facts, layer_of
+from nanotool.ir import (
+    DTYPES,
+    INT8_MAX,
+    INT8_MIN,
+    ArgMax,
+    Op,
+    QGraph,
+    QTensor,
+    State,
+    unclamped,
+)
+from nanotool.ops import FACTS, Facts, Layer, facts, layer_of
 from nanotool.ops.shape import output_shape
 from nanotool.sensing.rule import check_stream
 from nanotool.validate.weights import check_weights
@@ -171,12 +181,13 @@ def _check_types(graph: QGraph) -> None:
 def check_layer(layer: Layer[Op]) -> None:
     """Raise InvalidModel, with the layer's name, unless ``layer`` is sound."""
     what, kind = layer.computes(facts, layer.op), type(layer.op).__name__
-    if not what.types and any(tensor.dtype != "int8" for tensor in (*layer.inputs, layer.output)):
-        layer.refuse(f"{kind} takes and yields int8 only", "Quantize in front.")
+    if not what.types:
+        _check_activations(layer, what, kind)
     low, high = layer.clamp
-    if not INT8_MIN <= low <= high <= INT8_MAX:
-        layer.refuse(f"its clamp {layer.clamp} is not within int8")
-    if not what.clamps and layer.clamp != (INT8_MIN, INT8_MAX):
+    least, most = unclamped(layer.output.dtype)
+    if not least <= low <= high <= most:
+        layer.refuse(f"its clamp {layer.clamp} is not within {layer.output.dtype}")
+    if not what.clamps and layer.clamp not in {(least, most), (INT8_MIN, INT8_MAX)}:
         layer.refuse(f"{kind} takes no clamp")
     if what.shares_quantization and not all(
         (tensor.scale, tensor.zero_point) == (layer.output.scale, layer.output.zero_point)
@@ -187,6 +198,25 @@ def check_layer(layer: Layer[Op]) -> None:
     if layer.output.shape != expected:
         layer.refuse(f"it yields shape {expected}, its tensor has {layer.output.shape}")
     check_weights(layer)
+
+
+def _check_activations(layer: Layer[Op], what: Facts, kind: str) -> None:
+    """All int8, or all int16 with the zero point 0."""
+    constant = [data is not None and what.int8_constants for data in layer.constants]
+    inputs = [one for one, fixed in zip(layer.inputs, constant, strict=True) if not fixed]
+    types = {tensor.dtype for tensor in (*inputs, layer.output)}
+    fixed = [one for one, is_fixed in zip(layer.inputs, constant, strict=True) if is_fixed]
+    if any(one.dtype != "int8" for one in fixed):
+        layer.refuse(f"{kind} takes int8 constants only")
+    if types == {"int8"}:
+        return
+    if not what.int16 or not types <= {"int8", "int16"}:
+        layer.refuse(f"{kind} takes and yields int8 only", "Quantize in front.")
+    if types != {"int16"}:
+        given = " and ".join(sorted(types))
+        layer.refuse(f"its tensors are {given}", "All are int8, or all int16: quantize in front.")
+    if any(tensor.zero_point for tensor in (*inputs, layer.output)):
+        layer.refuse("in int16 zero points are 0", "Quantize symmetrically.")
 
 
 def _check_border(graph: QGraph) -> None:

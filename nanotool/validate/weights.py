@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import INT8_MAX, INT8_MIN, QTensor
+from nanotool import numerics
+from nanotool.ir import INT8_MAX, INT8_MIN, ZERO_POINTS, QTensor
 from nanotool.ops import Layer, facts
 from nanotool.ops.shape import gate_biases, recurrent_factors, weight_shapes
 
@@ -33,12 +34,19 @@ def check_weights(layer: Layer[Any]) -> None:
         layer.refuse(f"its weight scales are not float32 {' or '.join(map(str, scales))}")
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         layer.refuse("a weight scale is not positive and finite")
-    if bias is not None and (bias.dtype != np.int32 or bias.shape != biases):
-        layer.refuse(f"its bias is not int32 {biases}")
+    number = np.dtype(np.int64 if layer.is_wide else np.int32)
+    if bias is not None and (bias.dtype != number or bias.shape != biases):
+        layer.refuse(f"its bias is not {number} {biases}")
     with np.errstate(over="ignore", under="ignore"):
-        layer.computes(layer.multipliers) if what.weighted else recurrent_factors(layer)
+        if layer.is_wide:
+            layer.computes(layer.wide_multipliers)
+        else:
+            layer.computes(layer.multipliers) if what.weighted else recurrent_factors(layer)
     for sums in _sums(layer):
-        _check_accumulator(layer, *sums)
+        if layer.is_wide:
+            _check_wide_accumulator(layer, sums)
+        else:
+            _check_accumulator(layer, *sums)
 
 
 def _sums(layer: Layer[Any]) -> Iterator[Sums]:
@@ -55,6 +63,19 @@ def _sums(layer: Layer[Any]) -> Iterator[Sums]:
     biases = gate_biases(layer).reshape(-1, 2)
     yield layer.input, gates[:, :features], biases[:, 0]
     yield layer.output, gates[:, features:], biases[:, 1]  # h has its scale and zero point
+
+
+def _check_wide_accumulator(layer: Layer[Any], sums: Sums) -> None:
+    """No sum over int16 leaves 47 bits."""
+    _, weight, bias = sums
+    size = np.abs(weight.astype(np.int64)).sum(axis=1)
+    limit = numerics.WIDE_LIMIT
+    beyond = np.abs(bias.astype(np.float64)) + -ZERO_POINTS["int16"][0] * size >= limit
+    if beyond.any():
+        layer.refuse(
+            f"the sum for output channel {int(beyond.argmax())} can reach 2^47",
+            "Its bias is far too large for its scales: calibrate it on real data.",
+        )
 
 
 def _check_accumulator(

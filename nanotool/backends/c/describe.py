@@ -19,6 +19,7 @@ from nanotool.ir import (
     Shape,
     Struct,
     Value,
+    unclamped,
 )
 from nanotool.ops import facts
 from nanotool.ops.words import words
@@ -43,9 +44,11 @@ def activation(op: QOp, output: QTensor) -> str:
     """The fused clamp in words, with a comma before it; empty if it does nothing."""
     low, high = op.clamp
     weighted = facts(op.op).weighted
-    if (low, high) == (INT8_MIN, INT8_MAX) and not (weighted and output.zero_point == INT8_MIN):
+    least, most = unclamped(output.dtype)
+    plain = op.clamp in {(least, most), (INT8_MIN, INT8_MAX)}
+    if plain and not (weighted and output.zero_point == INT8_MIN):
         return ""
-    if low == output.zero_point and high == INT8_MAX:
+    if low == output.zero_point and high == most:
         return ", ReLU"
     if low == output.zero_point and high == unary.quantized_bound(6.0, output):
         return ", ReLU6"

@@ -13,7 +13,7 @@ from nanotool.ir import Array, Struct, Value
 
 WIDTH = 100
 INDENT = "    "
-INTEGERS = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
 CTYPES = {**{name: f"{name}_t" for name in INTEGERS}, "float32": "float"}
 
 Symbol = Callable[[Array], str]  # an array's C name
@@ -42,6 +42,8 @@ def _number(dtype: np.dtype[Any]) -> tuple[int, Callable[[Any], str]]:
         return len("-1.17549435e-38f,"), lambda v: float_literal(float(v))
     if dtype == np.uint32:  # a checksum
         return len("0xFFFFFFFFu,"), lambda v: f"0x{int(v):08X}u"
+    if dtype == np.int64:  # mostly far from its limits; what the type is the array says
+        return len("-140737488355328,"), lambda v: str(int(v))
     info = np.iinfo(dtype)
     return max(len(str(info.min)), len(str(info.max))) + 1, lambda v: str(int(v))
 

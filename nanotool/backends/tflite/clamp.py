@@ -8,7 +8,7 @@ import numpy as np
 
 from nanotool import unary
 from nanotool.backends.tflite.file import Activations, Codes, File
-from nanotool.ir import INT8_MAX, INT8_MIN, QOp, QTensor
+from nanotool.ir import DTYPES, QOp, QTensor, unclamped
 
 
 def _fused_activation(clamp: tuple[int, int], target: QTensor) -> int | None:
@@ -18,8 +18,8 @@ def _fused_activation(clamp: tuple[int, int], target: QTensor) -> int | None:
     expressible = {
         (low, high): Activations.RELU_N1_TO_1,
         (zero, six): Activations.RELU6,
-        (zero, INT8_MAX): Activations.RELU,
-        (INT8_MIN, INT8_MAX): Activations.NONE,  # the plainest one wins
+        (zero, unclamped(target.dtype)[1]): Activations.RELU,
+        unclamped(target.dtype): Activations.NONE,  # the plainest one wins
     }
     return expressible.get(clamp)
 
@@ -46,13 +46,13 @@ def clamped(
     shape = file.shape(output)
     last = file.activation(f"{op.name}/unclamped", target, shape)
     write(last, Activations.NONE)
-    low, high = op.clamp
-    bounds = [(Codes.MAXIMUM, "low", low)] if low > INT8_MIN else []
-    bounds += [(Codes.MINIMUM, "high", high)] if high < INT8_MAX else []
+    (low, high), (least, most) = op.clamp, unclamped(target.dtype)
+    bounds = [(Codes.MAXIMUM, "low", low)] if low > least else []
+    bounds += [(Codes.MINIMUM, "high", high)] if high < most else []
     for position, (code, word, bound) in enumerate(bounds):
         limit = file.constant(
             f"{op.name}/{word}",
-            np.array([bound], np.int8),
+            np.array([bound], DTYPES[target.dtype]),
             (target.scale,),
             target.zero_point,
         )

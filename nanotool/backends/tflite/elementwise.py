@@ -12,7 +12,7 @@ from nanotool.backends.tflite.clamp import clamped
 from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File, Tensor
 from nanotool.errors import UnsupportedOp
-from nanotool.ir import DTYPES, INT8_MAX, INT8_MIN, Binary, PRelu, Quantize, Table, Unary
+from nanotool.ir import DTYPES, INT8_MIN, Binary, PRelu, Quantize, Table, Unary, unclamped
 from nanotool.ops import Layer
 from nanotool.ops.shape import entries_of
 
@@ -49,7 +49,7 @@ def _unary(file: File, layer: Layer[Unary]) -> None:
         return
     input_index = file.index[op.inputs[0]]
     same = (source.scale, source.zero_point) == (target.scale, target.zero_point)
-    if family == "relu6" and unary.quantized_bound(6.0, target) == INT8_MAX:
+    if family == "relu6" and unary.quantized_bound(6.0, target) == unclamped(target.dtype)[1]:
         family = "relu"  # no difference, and TFLite Micro's 6 / scale may not fit its int32
     if family == "relu6" and not same:  # RELU6 does not requantize in TFLite Micro, RELU does
         requantized = file.activation(f"{op.name}/relu", target)

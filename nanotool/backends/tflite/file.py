@@ -21,7 +21,41 @@ TYPES = {
     np.dtype(np.int16): tflite.TensorType.INT16,
     np.dtype(np.uint8): tflite.TensorType.UINT8,
     np.dtype(np.int32): tflite.TensorType.INT32,
+    np.dtype(np.int64): tflite.TensorType.INT64,
     np.dtype(np.float32): tflite.TensorType.FLOAT32,
+}
+
+# The lowest version of each operator that knows int16, where that is another than for int8.
+INT16_VERSIONS = {
+    Codes.ABS: 3,
+    Codes.ADD: 4,
+    Codes.AVERAGE_POOL_2D: 3,
+    Codes.CONCATENATION: 3,
+    Codes.CONV_2D: 4,
+    Codes.DEPTHWISE_CONV_2D: 5,
+    Codes.DEQUANTIZE: 3,
+    Codes.FULLY_CONNECTED: 7,
+    Codes.LEAKY_RELU: 2,
+    Codes.LOGISTIC: 3,
+    Codes.MAXIMUM: 4,
+    Codes.MAX_POOL_2D: 3,
+    Codes.MEAN: 3,
+    Codes.MINIMUM: 4,
+    Codes.MUL: 4,
+    Codes.PAD: 3,
+    Codes.PADV2: 3,
+    Codes.QUANTIZE: 3,
+    Codes.RELU: 3,
+    Codes.RELU6: 3,
+    Codes.RESIZE_NEAREST_NEIGHBOR: 4,
+    Codes.SLICE: 4,
+    Codes.SOFTMAX: 3,
+    Codes.STRIDED_SLICE: 4,
+    Codes.SUB: 5,
+    Codes.SUM: 3,
+    Codes.TANH: 3,
+    Codes.TRANSPOSE: 4,
+    Codes.TRANSPOSE_CONV: 3,
 }
 
 # The lowest version of each operator that knows int8, where it is not 1; `_version` raises it where
@@ -196,14 +230,16 @@ def _version(
     version = VERSIONS.get(code, 1)
     if not tensors:
         return version
+    if np.dtype(np.int16) in {tensor.dtype for tensor in tensors} and code in INT16_VERSIONS:
+        version = INT16_VERSIONS[code]
     rank = len(tensors[0].shape)
     if code == Codes.FULLY_CONNECTED:
         if len(tensors[1].scales) > 1:
             return 12
         without_bias = NO_TENSOR in inputs
-        return 6 if without_bias else 5 if rank > 2 else version
+        return max(version, 6 if without_bias else 5 if rank > 2 else version)
     if code == Codes.TRANSPOSE_CONV:
-        version = 3 if len(inputs) == 4 else version
+        version = max(version, 3) if len(inputs) == 4 else version
         return version if fields["FusedActivationFunction"] == Activations.NONE else 4
     centers, corners = fields.get("HalfPixelCenters"), fields.get("AlignCorners")
     higher = {
@@ -217,7 +253,7 @@ def _version(
         Codes.TRANSPOSE: (4, rank > 4),
     }
     other, applies = higher.get(code, (version, False))
-    return other if applies else version
+    return max(other, version) if applies and other > 1 else other if applies else version
 
 
 def _depth(tensor: Tensor) -> int:

@@ -37,8 +37,7 @@ def _weights(file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0) ->
     if op.bias is None:
         return index, NO_TENSOR
     bias_scales = (np.float32(file.source(op).scale) * scales).tolist()
-    bias = np.asarray(op.bias, np.int32)
-    return index, file.constant(f"{op.name}/bias", bias, tuple(bias_scales))
+    return index, file.constant(f"{op.name}/bias", op.bias, tuple(bias_scales))
 
 
 @emits(Dense, writes=(Codes.FULLY_CONNECTED,))

@@ -6,7 +6,7 @@ import numpy as np
 import tflite
 
 from nanotool.backends.tflite.file import Codes, File
-from nanotool.ir import QOp, Shape, Window
+from nanotool.ir import DTYPES, QOp, Shape, Window
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -65,6 +65,6 @@ def write_pad(
     if fill == like.zero_point:
         file.operator(Codes.PAD, (source, paddings), output, "PadOptions")
     else:
-        filler = np.array([fill], np.int8)
+        filler = np.array([fill], DTYPES[like.dtype])
         value = file.constant(f"{op.name}/fill", filler, (like.scale,), like.zero_point)
         file.operator(Codes.PADV2, (source, paddings, value), output, "PadV2Options")

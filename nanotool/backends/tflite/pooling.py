@@ -9,7 +9,7 @@ from nanotool.backends.tflite.emitters import emits
 from nanotool.backends.tflite.file import Codes, File
 from nanotool.backends.tflite.padding import padded, plain_padding
 from nanotool.errors import UnsupportedOp
-from nanotool.ir import INT8_MIN, AveragePool2D, MaxPool2D, Mean, QOp, Reduce, Window
+from nanotool.ir import AveragePool2D, MaxPool2D, Mean, QOp, Reduce, Window, unclamped
 from nanotool.ops import Layer
 
 
@@ -48,7 +48,13 @@ def _undilated(op: QOp, window: Window) -> Window:
 def _max_pool(file: File, layer: Layer[MaxPool2D]) -> None:
     op = layer.qop
     window = _undilated(op, layer.op.window)
-    _pool(file, op, Codes.MAX_POOL_2D, window, padded(file, op, window, fill=INT8_MIN))
+    _pool(
+        file,
+        op,
+        Codes.MAX_POOL_2D,
+        window,
+        padded(file, op, window, fill=unclamped(file.source(op).dtype)[0]),
+    )
 
 
 @emits(AveragePool2D, writes=(Codes.AVERAGE_POOL_2D,))

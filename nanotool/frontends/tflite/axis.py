@@ -54,8 +54,9 @@ def _arg_min(call: Call) -> None:
 
 @imports("SOFTMAX", Softmax, border=True)
 def _softmax(call: Call) -> None:
-    if call.given(0).type != "INT8" or call.result().type not in {"INT8", "INT16"}:
-        call.unsupported(f"SOFTMAX on {call.given(0).type}", FULL_INTEGER)
+    types = (call.given(0).type, call.result().type)
+    if types not in {("INT8", "INT8"), ("INT8", "INT16"), ("INT16", "INT16")}:
+        call.unsupported(f"SOFTMAX from {types[0]} to {types[1]}", FULL_INTEGER)
     beta = call.options(schema.SoftmaxOptions).beta
     call.emit(Softmax(beta), [call.source(0)], call.shape(0))
 

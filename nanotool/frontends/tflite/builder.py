@@ -26,16 +26,15 @@ from nanotool.frontends.tflite.content import (
 )
 from nanotool.frontends.tflite.flatbuffer import HINT
 from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
+    BiasArray,
     FloatArray,
     Int8Array,
-    Int32Array,
     Op,
     QOp,
     QTensor,
     Reshape,
     Shape,
+    unclamped,
 )
 from nanotool.ops.facts import facts, yields_input
 
@@ -317,16 +316,23 @@ class Call:
             )
         return given.array(), scales
 
-    def bias(self, i: int, outputs: int) -> Int32Array | None:
-        """The constant bias in operand ``i``; None if it is left out."""
+    def bias(self, i: int, outputs: int, otherwise: str = "") -> BiasArray | None:
+        """The constant bias in operand ``i``; None if it is left out: then ``otherwise`` may say
+        the type that its sums would have."""
+        wide = self.result().type == "INT16"
+        if wide and (self.given(i).type if self.has(i) else otherwise) == "INT32":
+            self.unsupported(
+                f"{self.code} on INT16 with a bias in INT32",
+                "Convert the model anew: TensorFlow Lite's 16x8 scheme has biases in INT64.",
+            )
         if not self.has(i):
             return None
-        given = self.given(i)
-        if given.data is None or given.type != "INT32":
-            self.unsupported(f"{self.code} with a bias that is not constant INT32", FULL_INTEGER)
+        given, wanted = self.given(i), "INT64" if wide else "INT32"
+        if given.data is None or given.type != wanted:
+            self.unsupported(f"{self.code} with a bias that is not constant {wanted}", FULL_INTEGER)
         if given.size != outputs:
             self.invalid(f"its bias has {given.size} elements for {outputs} outputs")
-        bias: Int32Array = given.array().reshape(-1)
+        bias: BiasArray = given.array().reshape(-1)
         return bias
 
     # --- Options ------------------------------------------------------------------------------
@@ -355,16 +361,17 @@ class Call:
         shape: Shape,
         *,
         output: int = 0,
-        clamp: tuple[int, int] = (INT8_MIN, INT8_MAX),
+        clamp: tuple[int, int] | None = None,
         weight: NDArray[Any] | None = None,
         weight_scale: FloatArray | None = None,
-        bias: Int32Array | None = None,
+        bias: BiasArray | None = None,
         more: Sequence[QTensor] = (),
     ) -> str:
         """Add ``op``, which yields ``shape``, for output ``output`` of the operator.
 
         Where the file has the same elements under another shape, a Reshape follows. ``more``: what
-        it writes beside, new tensors of the graph. Returns the name of what ``op`` writes.
+        it writes beside, new tensors of the graph. ``clamp``: None if it has none. Returns the name
+        of what ``op`` writes.
         """
         target = self.target(output)
         if weight_scale is not None and not weight_scale.all():
@@ -378,21 +385,30 @@ class Call:
         self.builder.tensors.update((tensor.name, tensor) for tensor in more)
         beside = tuple(tensor.name for tensor in more)
         self.builder.ops.append(
-            QOp(name, op, tuple(inputs), weight, weight_scale, bias, clamp, beside)
+            QOp(
+                name,
+                op,
+                tuple(inputs),
+                weight,
+                weight_scale,
+                bias,
+                unclamped(target.dtype) if clamp is None else clamp,
+                beside,
+            )
         )
         if shape != target.shape:
             self.builder.ops.append(QOp(target.name, Reshape(target.shape), (name,)))
         return name
 
     def _silenced(
-        self, scale: FloatArray, bias: Int32Array | None
-    ) -> tuple[FloatArray, Int32Array | None]:
+        self, scale: FloatArray, bias: BiasArray | None
+    ) -> tuple[FloatArray, BiasArray | None]:
         """Scales and bias without scales of 0, whose outputs are 0 whatever the bias is: their
         weights are 0, `file` has seen to that."""
         silent = scale == 0
         like = scale.max() or np.float32(self.target().scale / self._input_scale() / 2)
         if bias is not None:
-            bias = np.where(silent, 0, bias).astype(np.int32)
+            bias = bias * ~silent
         return np.where(silent, like, scale).astype(np.float32), bias
 
     def _input_scale(self) -> float:

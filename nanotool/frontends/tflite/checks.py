@@ -11,6 +11,8 @@ from nanotool.frontends.tflite.content import (
     refuse,
 )
 
+WHOLE = frozenset({"INT8", "INT16"})  # the types of activations
+
 
 def needed(model: Model) -> list[tuple[int, Operator]]:
     """The operators on which an output depends, or that write an input; with their numbers."""
@@ -91,12 +93,13 @@ def check_float(model: Model) -> None:
 
 
 def check_integer(model: Model) -> None:
-    """Some activation is int8, and every int8 activation that is used has a scale."""
+    """Some activation is int8 or int16, and every one of them that is used has a scale."""
     activations = [i for i in sorted(used_tensors(model)) if model.tensors[i].data is None]
     types = {model.tensors[i].type for i in activations}
-    if "INT8" not in types:
+    if types.isdisjoint(WHOLE):
         refuse("The model", f"it computes in {', '.join(sorted(types))}, not in INT8", FULL_INTEGER)
     for index in activations:
         tensor = model.tensors[index]
-        if tensor.type == "INT8" and tensor.quantization is None:
-            refuse(f"T{model.describe(index)[1:]}", "it is INT8 without a scale", FULL_INTEGER)
+        if tensor.type in WHOLE and tensor.quantization is None:
+            what = f"it is {tensor.type} without a scale"
+            refuse(f"T{model.describe(index)[1:]}", what, FULL_INTEGER)

@@ -37,7 +37,8 @@ from nanotool.frontends.tflite.content import (
 from nanotool.frontends.tflite.importers import IMPORTERS, Importer
 from nanotool.frontends.tflite.instead import way_out
 from nanotool.identifiers import model_identifier
-from nanotool.ir import DTYPES, QGraph, QTensor, State
+from nanotool.ir import DTYPES, QGraph, QOp, QTensor, State
+from nanotool.ops import facts
 from nanotool.validate import validate
 
 IMPORTERS.complete()
@@ -195,8 +196,10 @@ def _import(call: Call) -> None:
     if len(operator.outputs) > 1 and not importer.several:
         call.invalid(f"it has {len(operator.outputs)} outputs")
     _check_types(call, importer)
+    before = len(call.builder.ops)
     try:
         importer.run(call)
+        _check_int16(call, call.builder.ops[before:])
     except InvalidModel as error:
         if error.message.startswith(call.node):
             raise
@@ -204,15 +207,31 @@ def _import(call: Call) -> None:
 
 
 def _check_types(call: Call, importer: Importer) -> None:
-    """Activations are INT8, but for truth values and at the model's borders."""
+    """Activations are INT8 or INT16, but for truth values and at the model's borders."""
     if importer.border:
         return
     tensors = call.builder.model.tensors
     given = [tensors[i] for i in _read(call.operator)]
     used = [t for t in given if t.data is None] + [tensors[i] for i in call.operator.outputs]
     for tensor in used:
-        if tensor.type not in importer.types:
+        if tensor.type not in {*importer.types, "INT16"}:
             call.unsupported(f"{call.code} on {tensor.type} {tensor.shape}", FULL_INTEGER)
+
+
+def _check_int16(call: Call, made: list[QOp]) -> None:
+    """``made`` of the operator, on INT16, has a form for it; and all of its activations are."""
+    for op in made:
+        what = facts(op.op)
+        inputs = [n for n in op.inputs if not (what.int8_constants and n in call.builder.constants)]
+        types = {call.builder.tensors[name].dtype for name in (*inputs, op.name)}
+        if what.types or "int16" not in types:
+            continue
+        if not what.int16:
+            call.unsupported(
+                f"{call.code} on INT16", "Keep what it reads and writes in INT8: convert anew."
+            )
+        if types != {"int16"}:
+            call.unsupported(f"{call.code} on INT8 and INT16 together", FULL_INTEGER)
 
 
 def _shapes(model: Model, operator: Operator) -> str:

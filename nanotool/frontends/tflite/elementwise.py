@@ -50,8 +50,9 @@ def _add(call: Call) -> None:
     if call.result().type == "INT32":
         _counted(call)
         return
-    if any(call.given(i).type != "INT8" for i in range(2)):
-        call.invalid(f"it adds {call.given(0).type} and {call.given(1).type} to INT8")
+    types = [*(call.given(i).type for i in range(2)), call.result().type]
+    if len(set(types)) > 1:
+        call.invalid(f"it adds {types[0]} and {types[1]} to {types[2]}")
     _elementwise(call, Binary("add"), call.options(schema.AddOptions).fused_activation)
 
 
@@ -123,12 +124,19 @@ def _gelu(call: Call) -> None:
     _unary("gelu_tanh" if call.options(schema.GeluOptions).approximate else "gelu")(call)
 
 
+# Of a QUANTIZE or DEQUANTIZE that neither reads nor writes INT8.
+OF_INT16 = {
+    *(("INT16", "INT16"), ("INT16", "INT32")),
+    *(("FLOAT32", "INT16"), ("INT16", "FLOAT32")),
+}
+
+
 @imports("DEQUANTIZE", Quantize, border=True)
 @imports("QUANTIZE", Quantize, border=True)
 def _quantize(call: Call) -> None:
     """Also DEQUANTIZE: the types of its tensors tell."""
     types = call.given(0).type, call.result().type
-    if "INT8" not in types and types not in {("INT16", "INT16"), ("INT16", "INT32")}:
+    if "INT8" not in types and types not in OF_INT16:
         call.unsupported(f"{call.code} from {types[0]} to {types[1]}", FULL_INTEGER)
     target, scales = call.target(), call.result().quantization
     if target.dtype == "int32" and scales is not None:

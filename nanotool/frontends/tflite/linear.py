@@ -59,7 +59,7 @@ def _conv2d(call: Call) -> None:
         clamp=call.clamp(options.fused_activation),
         weight=weight,
         weight_scale=scale,
-        bias=call.bias(2, outputs),
+        bias=call.bias(2, outputs, options.quantized_bias_type),
     )
 
 
@@ -138,7 +138,7 @@ def _fully_connected(call: Call) -> None:
         clamp=call.clamp(options.fused_activation),
         weight=weight,
         weight_scale=scale,
-        bias=call.bias(2, outputs),
+        bias=call.bias(2, outputs, options.quantized_bias_type),
     )
 
 

@@ -207,8 +207,9 @@ def _pad(call: Call) -> None:
     value = None
     if call.has(2):
         fill = call.given(2)
-        if fill.type != "INT8" or fill.data is None or fill.size != 1:
-            call.unsupported("PADV2 with a value that is no INT8 constant", FULL_VALUE)
+        kind = call.given(0).type
+        if fill.type != kind or fill.data is None or fill.size != 1:
+            call.unsupported(f"PADV2 with a value that is no {kind} constant", FULL_VALUE)
         value = int(fill.array().reshape(-1)[0])
     batch = 0 if before[:1] + after[:1] != (0, 0) else len(shape) - len(call.shape(0))
     before, after, inner = before[batch:], after[batch:], shape[batch:]

@@ -207,6 +207,7 @@ class Conv2DOptions:
     fused_activation: str = slot(3, ACTIVATION, "NONE")
     dilation_w: int = slot(4, INT, 1)
     dilation_h: int = slot(5, INT, 1)
+    quantized_bias_type: str = slot(6, TYPE, "FLOAT32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,7 @@ class FullyConnectedOptions:
     fused_activation: str = slot(0, ACTIVATION, "NONE")
     weights_format: str = slot(1, FORMAT, "DEFAULT")
     keep_num_dims: bool = slot(2, BOOL, False)
+    quantized_bias_type: str = slot(4, TYPE, "FLOAT32")
 
 
 @dataclass(frozen=True, slots=True)

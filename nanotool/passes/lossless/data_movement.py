@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
     Pad,
     QGraph,
     QOp,
     Reshape,
     Transpose,
+    unclamped,
 )
-from nanotool.ops import moves_nothing, together, yields_input
+from nanotool.ops import facts, moves_nothing, together, yields_input
 from nanotool.passes.lossless.rewrite import answers_input, rebuilt
 
 
@@ -31,8 +30,9 @@ def drop_identities(graph: QGraph) -> QGraph:
 
 
 def _is_identity(graph: QGraph, op: QOp) -> bool:
-    source, target = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape
-    return op.clamp == (INT8_MIN, INT8_MAX) and yields_input(op.op, source, target)
+    source, target = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name]
+    clamps = facts(op.op).clamps and op.clamp != unclamped(target.dtype)
+    return not clamps and yields_input(op.op, source, target.shape)
 
 
 def merge_moves(graph: QGraph) -> QGraph:

@@ -24,10 +24,10 @@ import numpy as np
 from nanotool.graphs import frozen
 from nanotool.intervals import Range, as_kernel, channels, ranges, summed, tap_masks
 from nanotool.ir import (
+    BiasArray,
     Conv2D,
     ConvTranspose2D,
     Dense,
-    Int32Array,
     Op,
     Pad,
     QGraph,
@@ -145,9 +145,9 @@ def _folded(layer: Layer[Op], known: Range, kept: Indices) -> QOp:
     # Where a channel is not constant, its weights are all 0.
     offset = known.low - layer.input.zero_point
     share = summed(weight[..., gone] @ offset[gone], tap_masks(layer))[:, 0]
-    bias: Int32Array | None = op.bias
+    bias: BiasArray | None = op.bias
     if share.any():
-        bias = frozen((share if bias is None else bias + share).astype(np.int32))
+        bias = frozen((layer.bias + share).astype(np.int64 if layer.is_wide else np.int32))
     return replace(op, weight=frozen(layer.weight[..., kept]), bias=bias)
 
 
@@ -158,9 +158,10 @@ def _filtered(op: QOp, kept: Indices) -> QOp:
     if len(kept) == len(op.weight):
         return op
     scale = op.weight_scale
+    bias: Any = None if op.bias is None else frozen(op.bias[kept])
     return replace(
         op,
         weight=frozen(op.weight[kept]),
         weight_scale=scale if scale.size == 1 else frozen(scale[kept]),
-        bias=None if op.bias is None else frozen(op.bias[kept]),
+        bias=bias,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nanotool import ops
-from nanotool.ir import INT8_MAX, INT8_MIN, QGraph, QOp, Shape
+from nanotool.ir import QGraph, QOp, Shape, unclamped
 from nanotool.ops import layer_of
 from nanotool.ops.words import words
 
@@ -23,9 +23,11 @@ def describe(graph: QGraph, op: QOp) -> str:
     """``op`` in a line: "conv2d 3x3 stride 1 pad 1: 24x24x8 -> 24x24x16, 663,552 MACs"."""
     shapes = " and ".join(_shape(graph.tensors[name].shape) for name in op.inputs)
     cost = ops.macs(layer_of(graph, op))
+    low, high = op.clamp
+    free = op.clamp in {unclamped("int8"), unclamped("int16")}
     parts = [
         f"{words(op.op)}: {shapes} -> {_shape(graph.tensors[op.name].shape)}",
-        *([f"clamp {op.clamp[0]}..{op.clamp[1]}"] if op.clamp != (INT8_MIN, INT8_MAX) else []),
+        *([] if free else [f"clamp {low}..{high}"]),
         *([f"{cost:,} MACs"] if cost else []),
     ]
     return ", ".join(parts)

@@ -27,13 +27,14 @@ from numpy.typing import NDArray
 from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
 from random_graphs.builder import FULL, MAX_TENSOR, MAX_WEIGHTS, Builder, Maker
 from random_graphs.joins import JOINS, other_output, quantized_input
-from random_graphs.layers import PLAIN, same_padding
+from random_graphs.layers import PLAIN, same_padding, seam
 from random_graphs.steps import grown, random_sequence
 
 __all__ = [
     "ALL",
     "BASIC",
     "FULL",
+    "INT16",
     "KINDS",
     "MAX_TENSOR",
     "MAX_WEIGHTS",
@@ -54,6 +55,12 @@ BASIC = (
 )
 KINDS = ALL  # by default
 TFLITE = tuple(kind for kind in ALL if kind not in {"layer_norm", "group_norm"})  # can express
+# What has a form for int16; the other kinds fail there, and are drawn again.
+INT16 = (
+    *("dense", "conv2d", "depthwise_conv2d", "conv_transpose2d", "max_pool", "average_pool"),
+    *("mean", "reduce", "unary", "softmax", "reshape", "transpose", "slice", "pad", "resize"),
+    *("quantize", "seam", "binary", "prelu", "concat", "fork"),
+)
 _OFTEN = {"conv2d": 3, "conv_transpose2d": 2, "dense": 3, "unary": 4, "binary": 3, "fork": 4}
 _SPATIAL = {
     *("conv2d", "depthwise_conv2d", "conv_transpose2d"),
@@ -82,23 +89,28 @@ def random_graph(
     *,
     tflite: bool = False,
     borders: bool = False,
+    int16: bool = False,
 ) -> QGraph:
     """A valid graph of ``layers`` (None: 1 to 7; 1 to 12 where branches are) random operators of
     the ``kinds``, each a member of `ALL`.
 
     ``tflite``: only what a .tflite file can express (no dilated pools, no average pool with
     a padding other than SAME) and TFLite Micro computes without undefined behaviour.
+    ``int16``: the input is int16, and so is what follows but for what stands between two seams.
     ``borders``: some inputs and outputs are uint8, float32 or int32, by one more operator each.
     """
     b = Builder(np.random.default_rng(seed), tflite, 0)
     b.makers = _urn(PLAIN, kinds) or _urn(JOINS, kinds)
-    urn = _urn({**PLAIN, **JOINS}, kinds)
+    makers = {**PLAIN, **JOINS, "seam": seam}
+    b.makers += [seam] * (int16 and "seam" in kinds)
+    urn = _urn(makers, kinds)
     wanted = b.between(1, 12 if "fork" in kinds else 7) if layers is None else layers
     while True:
         dtype = str(b.rng.choice(["uint8", "float32"])) if borders and b.chance(0.4) else "int8"
+        dtype = "int16" if int16 else dtype
         b.start(_input_shape(b, kinds), dtype)
-        b.wanted = wanted + (dtype != "int8")
-        if dtype != "int8" and not quantized_input(b):
+        b.wanted = wanted + (dtype not in {"int8", "int16"})
+        if dtype not in {"int8", "int16"} and not quantized_input(b):
             continue
         for _ in range(20 * wanted):
             if b.room:
@@ -150,10 +162,13 @@ def graphs(
     *,
     tflite: bool = False,
     borders: bool = False,
+    int16: bool = False,
 ) -> st.SearchStrategy[QGraph]:
     """`random_graph` as a hypothesis strategy."""
     return st.builds(
-        lambda layers, seed: random_graph(seed, layers, kinds, tflite=tflite, borders=borders),
+        lambda layers, seed: random_graph(
+            seed, layers, kinds, tflite=tflite, borders=borders, int16=int16
+        ),
         st.integers(1, max_layers),
         st.integers(0, 2**32 - 1),
     )

@@ -24,6 +24,7 @@ from nanotool.ir import (
     QTensor,
     Quantize,
     Shape,
+    unclamped,
 )
 from nanotool.ops import layer_of
 from nanotool.validate.graph import check_layer
@@ -59,6 +60,7 @@ class Builder:
         if dtype in ZERO_POINTS:
             low, high = ZERO_POINTS[dtype]
             scale, zero_point = self.scale(), self.zero_point() + (low - INT8_MIN)
+            zero_point = 0 if dtype == "int16" else zero_point
             x: NDArray[Any] = self.rng.integers(low, high + 1, (SAMPLES, *shape))
         else:
             x = self.rng.normal(0, 3, (SAMPLES, *shape))
@@ -128,11 +130,17 @@ class Builder:
             return int(self.rng.choice([-128, 0, 127, -1]))
         return self.between(-128, 127)
 
+    @property
+    def full(self) -> tuple[int, int]:
+        """All that the type of the end holds."""
+        return unclamped(self.tensor.dtype)
+
     def clamp(self, target: QTensor) -> tuple[int, int]:
         """No clamp, ReLU, ReLU6, ReLU1, or any other interval."""
         kind = self.rng.choice(["none", "none", "relu", "relu", "relu6", "relu1", "any"])
         if kind == "any":
-            low, high = sorted((self.between(-128, 127), self.between(-128, 127)))
+            ends = unclamped(target.dtype)
+            low, high = sorted((self.between(*ends), self.between(*ends)))
             return low, high
         bounds = {
             "none": (-math.inf, math.inf),
@@ -150,26 +158,37 @@ class Builder:
         with np.errstate(over="ignore"):
             return self.tensors[name].dequantize(self.values[name]).astype(np.float64)
 
-    def fitting(self, real: NDArray[np.float64], shape: Shape) -> QTensor:
-        """The next output, such that ``real`` fills most of int8; sometimes anything else."""
+    def fitting(self, real: NDArray[np.float64], shape: Shape, dtype: str | None = None) -> QTensor:
+        """The next output, of ``dtype`` or like the end, such that ``real`` fills most of it;
+        sometimes anything else."""
+        kind = dtype or ("int16" if self.tensor.dtype == "int16" else "int8")
         if self.chance(0.1):
-            return QTensor(self.next_name(), shape, self.scale(), self.zero_point())
+            scale = self.scale()
+            zero_point = 0 if kind == "int16" else self.zero_point()
+            return QTensor(self.next_name(), shape, scale, zero_point, kind)
         finite = np.nan_to_num(np.asarray(real, np.float64), nan=0, posinf=1e30, neginf=-1e30)
+        if kind == "int16":
+            most = max(float(np.abs(finite).max()) / 32767, 1e-30)
+            scale = most * 2.0 ** self.rng.uniform(-1, 0.5)
+            return QTensor(self.next_name(), shape, scale, 0, kind)
         low, high = float(np.clip(finite.min(), -1e30, 0)), float(np.clip(finite.max(), 0, 1e30))
         scale = max((high - low) / 255, 1e-30) * 2.0 ** self.rng.uniform(-1, 0.5)
         zero_point = round(-128 - low / scale) + self.between(-20, 20)
         return QTensor(self.next_name(), shape, scale, max(-128, min(127, zero_point)))
 
     def same_quantization(self, shape: Shape) -> QTensor:
-        """The next output, with the scale and zero point of the end."""
-        return QTensor(self.next_name(), shape, self.tensor.scale, self.tensor.zero_point)
+        """The next output, with the type, scale and zero point of the end."""
+        return replace(self.tensor, name=self.next_name(), shape=shape)
 
-    def constant(self, shape: Shape, scale: float, zero_point: int) -> str:
-        """A new constant, its name."""
+    def constant(self, shape: Shape, scale: float, zero_point: int, dtype: str = "int8") -> str:
+        """A new constant, its name; one of int16 has the zero point 0."""
         name = f"constants.{len(self.constants)}"
-        spread = 128 if self.chance(0.7) else self.between(1, 127)
-        data = np.clip(self.rng.integers(-spread, spread + 1, shape), -128, 127).astype(np.int8)
-        self.tensors[name] = QTensor(name, shape, scale, zero_point)
+        most = unclamped(dtype)[1]
+        zero_point = 0 if dtype == "int16" else zero_point
+        spread = most + 1 if self.chance(0.7) else self.between(1, most)
+        numbers = self.rng.integers(-spread, spread + 1, shape)
+        data = np.clip(numbers, *unclamped(dtype)).astype(DTYPES[dtype])
+        self.tensors[name] = QTensor(name, shape, scale, zero_point, dtype)
         self.constants[name] = data
         self.values[name] = np.broadcast_to(data, (SAMPLES, *shape))
         return name
@@ -198,10 +217,11 @@ class Builder:
         self,
         op: Op,
         target: QTensor,
-        clamp: tuple[int, int] = FULL,
+        clamp: tuple[int, int] | None = None,
         inputs: tuple[str, ...] = (),
     ) -> bool:
         """Add an operator without weights; it reads the end if nothing else is said."""
+        clamp = unclamped(target.dtype) if clamp is None else clamp
         return self.append(QOp(target.name, op, inputs or (self.end,), clamp=clamp), target)
 
     def grow(self, count: int) -> None:
@@ -214,9 +234,9 @@ class Builder:
     def requantized(self, name: str, like: QTensor) -> str | None:
         """The tensor ``name`` with the scale and zero point of ``like``; None if that fails."""
         tensor, end = self.tensors[name], self.end
-        if (tensor.scale, tensor.zero_point) == (like.scale, like.zero_point):
+        target = replace(like, name=self.next_name(), shape=tensor.shape)
+        if replace(target, name=name) == tensor:
             return name
-        target = QTensor(self.next_name(), tensor.shape, like.scale, like.zero_point)
         if not self.room or not self.plain(Quantize(), target, inputs=(name,)):
             return None
         done, self.end = self.end, end

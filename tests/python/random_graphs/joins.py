@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,10 @@ def _aligned(b: Builder, name: str, axes: int) -> NDArray[np.float64]:
 def binary_of(b: Builder, one: str, two: str) -> bool:
     """Any binary function of two tensors that broadcast."""
     function = str(b.rng.choice(sorted(REAL)))
-    if function == "div" and b.tflite:
+    wide = b.tensors[one].dtype == "int16"
+    if b.tensors[one].dtype != b.tensors[two].dtype:
+        return False
+    if (function == "div" and (b.tflite or wide)) or (wide and function in numerics.COMPARISONS):
         return False  # a divisor of 0 has no result in TensorFlow Lite Micro
     shape = _broadcast(b.tensors[one].shape, b.tensors[two].shape)
     if shape is None:
@@ -62,7 +66,7 @@ def binary_of(b: Builder, one: str, two: str) -> bool:
         if other is None or not b.room:
             return False
         two, like = other, b.tensors[one]
-        target = QTensor(b.next_name(), shape, like.scale, like.zero_point)
+        target = replace(like, name=b.next_name(), shape=shape)
     elif function in numerics.COMPARISONS:
         if b.tflite and max(b.tensors[one].scale, b.tensors[two].scale) >= 1:
             return False  # TensorFlow Lite Micro ends there
@@ -70,7 +74,7 @@ def binary_of(b: Builder, one: str, two: str) -> bool:
     else:
         operands = (_aligned(b, name, len(shape)) for name in (one, two))
         with np.errstate(all="ignore"):
-            target = b.fitting(REAL[function](*operands), shape)
+            target = b.fitting(REAL[function](*operands), shape, b.tensors[one].dtype)
     inputs = (one, two) if b.chance(0.7) or function in ("maximum", "minimum") else (two, one)
     return b.plain(Binary(function), target, b.clamp(target), inputs)
 
@@ -82,7 +86,7 @@ def _operand(b: Builder) -> str:
     earlier = [
         name
         for name, tensor in b.tensors.items()
-        if tensor.dtype == "int8" and _broadcast(tensor.shape, shape) is not None
+        if tensor.dtype == b.tensor.dtype and _broadcast(tensor.shape, shape) is not None
     ]
     if b.chance(0.4):
         return str(b.rng.choice(sorted(earlier)))
@@ -95,7 +99,7 @@ def _operand(b: Builder) -> str:
     scale = b.scale() if b.chance(0.2) else near
     alike = b.chance(0.3)
     quantization = (b.tensor.scale, b.tensor.zero_point) if alike else (scale, b.zero_point())
-    return b.constant(wanted, *quantization)
+    return b.constant(wanted, *quantization, b.tensor.dtype)
 
 
 def _undone_unless(b: Builder, make: Callable[[Builder], bool]) -> bool:
@@ -124,7 +128,7 @@ def _prelu(b: Builder) -> bool:
         with np.errstate(all="ignore"):
             target = b.fitting(np.where(x > 0, x, x * slope), shape)
         return b.plain(
-            PRelu(), target, b.clamp(target) if b.chance(0.3) else (-128, 127), (b.end, alpha)
+            PRelu(), target, b.clamp(target) if b.chance(0.3) else b.full, (b.end, alpha)
         )
 
     return _undone_unless(b, make)
@@ -134,7 +138,7 @@ def _matmul(b: Builder) -> bool:
     """The end times something, or something times the end: a constant, or a tensor that fits, which
     may be the end itself."""
     shape = b.tensor.shape
-    if len(shape) < 2:
+    if len(shape) < 2 or b.tensor.dtype != "int8":
         return False
     op, first = MatMul(b.chance(0.4), b.chance(0.4)), b.chance(0.5)
     turned, other = (op.adj_x, op.adj_y) if first else (op.adj_y, op.adj_x)
@@ -181,11 +185,8 @@ def _concat_of(b: Builder, names: list[str], axis: int) -> bool:
     shapes = [b.tensors[name].shape for name in alike]
     total = sum(shape[axis] for shape in shapes)
     shape = (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
-    return b.plain(
-        Concat(axis),
-        QTensor(b.next_name(), shape, like.scale, like.zero_point),
-        inputs=tuple(alike),
-    )
+    target = replace(like, name=b.next_name(), shape=shape)
+    return b.plain(Concat(axis), target, inputs=tuple(alike))
 
 
 def _joinable(one: Shape, two: Shape, axis: int) -> bool:
@@ -206,14 +207,15 @@ def _concat(b: Builder) -> bool:
         earlier = [
             name
             for name, t in b.tensors.items()
-            if t.dtype == "int8" and _joinable(t.shape, shape, axis)
+            if t.dtype == b.tensor.dtype and _joinable(t.shape, shape, axis)
         ]
         for _ in range(b.between(11, 14) if b.chance(0.05) else b.between(0, 3)):
             if b.chance(0.5):
                 names.append(str(b.rng.choice(sorted(earlier))))
             else:
                 more = (*shape[:axis], b.between(1, 3), *shape[axis + 1 :])
-                names.append(b.constant(more, b.tensor.scale, b.tensor.zero_point))
+                alike = (b.tensor.scale, b.tensor.zero_point, b.tensor.dtype)
+                names.append(b.constant(more, *alike))
         order = [names[i] for i in b.rng.permutation(len(names))]
         return _concat_of(b, order, axis)
 
@@ -224,7 +226,7 @@ def _flat(b: Builder, name: str) -> str | None:
     tensor = b.tensors[name]
     if len(tensor.shape) == 1:
         return name
-    target = QTensor(b.next_name(), (tensor.size,), tensor.scale, tensor.zero_point)
+    target = replace(tensor, name=b.next_name(), shape=(tensor.size,))
     if not b.room or not b.plain(Reshape((tensor.size,)), target, inputs=(name,)):
         return None
     return b.end

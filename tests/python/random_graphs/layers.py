@@ -10,6 +10,7 @@ import numpy as np
 from nanotool import numerics, unary
 from nanotool.ir import (
     AveragePool2D,
+    BiasArray,
     Conv2D,
     ConvTranspose2D,
     CumSum,
@@ -61,21 +62,27 @@ def _weighted(b: Builder, op: Op, weight: Int8Array, shape: Shape) -> bool:
     spread = math.sqrt(terms) * max(
         float(np.std(weight)) * float(np.std(b.x) + abs(np.mean(b.x) - source.zero_point)), 1.0
     )
-    bias: Int32Array | None = None
+    wide = source.dtype == "int16"
+    bias: BiasArray | None = None
     if b.chance(0.8):
-        width = min(spread * b.rng.choice([0.1, 1.0, 3.0]), 2.0**28)
-        bias = np.asarray(b.rng.integers(-int(width) - 1, int(width) + 2, outputs), np.int32)
-    most = np.abs(weight.astype(np.int64)).reshape(outputs, terms).sum(axis=1) * 255
+        width = min(spread * b.rng.choice([0.1, 1.0, 3.0]), 2.0 ** (40 if wide else 28))
+        numbers = b.rng.integers(-int(width) - 1, int(width) + 2, outputs)
+        bias = np.asarray(numbers, np.int64) if wide else np.asarray(numbers, np.int32)
+    farthest = 2**15 if wide else 255
+    most = np.abs(weight.astype(np.int64)).reshape(outputs, terms).sum(axis=1) * farthest
     if bias is not None:
         most = most + np.abs(bias.astype(np.int64))
     per_channel = b.chance(0.7)
     channels = outputs if per_channel else 1
-    factor = (b.rng.uniform(20, 80) / spread) * 2.0 ** b.rng.uniform(-1.5, 1.5, channels)
+    steps = b.rng.uniform(20, 80) * (256 if wide else 1)
+    factor = (steps / spread) * 2.0 ** b.rng.uniform(-1.5, 1.5, channels)
     if b.chance(0.1):
         factor = 2.0 ** b.rng.uniform(-36, 6, channels)
     limit = 2.0**29 / np.maximum(most if per_channel else most.max(), 1)
     factor = np.minimum(factor, limit)
-    target = QTensor(b.next_name(), shape, b.scale(), b.zero_point())
+    scale = b.scale()
+    zero_point = 0 if wide else b.zero_point()
+    target = QTensor(b.next_name(), shape, scale, zero_point, source.dtype)
     with np.errstate(over="ignore", under="ignore"):
         weight_scale = np.asarray(factor * target.scale / source.scale, np.float32)
     if not (np.all(weight_scale > 1e-36) and np.all(weight_scale < 1e36)):
@@ -280,24 +287,31 @@ def _group_norm(b: Builder) -> bool:
 
 def _unary(b: Builder) -> bool:
     """Any function; output scales that TFLite Micro has an answer for if it will be asked."""
-    function = str(b.rng.choice([*sorted(unary.FUNCTIONS), *sorted(unary.FAMILIES)]))
+    wide = b.tensor.dtype == "int16"
+    known = [*sorted(unary.FUNCTIONS), *sorted(unary.FAMILIES)]
+    function = str(b.rng.choice([*unary.IN_INT16, "leaky_relu"] if wide else known))
     if function in unary.FAMILIES and (function not in unary.FUNCTIONS or b.chance(0.3)):
         function = unary.named(function, float(b.rng.choice([0.01, 0.1, 0.3, 1.5, -0.2])))
     entry = unary.definition(function)
     source = b.tensor
+    if wide and function in unary.UNIT_IN_INT16:
+        target = QTensor(b.next_name(), source.shape, *numerics.UNIT_OUTPUT, "int16")
+        return b.plain(Unary(function), target)
     if entry.fixed_output is not None:
         target = QTensor(b.next_name(), source.shape, *entry.fixed_output)
         clamp = FULL
     elif function == "identity" and b.chance(0.5):
         ratio = float(2.0 ** (b.rng.uniform(-21, 36) if b.chance(0.2) else b.rng.uniform(-3, 3)))
-        target = QTensor(b.next_name(), source.shape, source.scale * ratio, b.zero_point())
+        zero_point = 0 if wide else b.zero_point()
+        scale = min(source.scale * ratio, 1e30)
+        target = QTensor(b.next_name(), source.shape, scale, zero_point, source.dtype)
         clamp = b.clamp(target)
     else:
         same = b.chance(0.2)
         with np.errstate(all="ignore"):
             target = b.fitting(entry.real(b.real(b.end)), source.shape)
         target = b.same_quantization(source.shape) if same else target
-        clamp = b.clamp(target) if b.chance(0.3) else FULL
+        clamp = b.clamp(target) if b.chance(0.3) else b.full
     if b.tflite and not _defined(function, source.scale, target.scale):
         return False
     return b.plain(Unary(function), target, clamp)
@@ -332,6 +346,9 @@ def _softmax(b: Builder) -> bool:
     beta = float(np.float32(1.0 if b.chance(0.7) else 2.0 ** b.rng.uniform(-3, 3)))
     if not b.tensor.shape or beta * b.tensor.scale <= 2.0**-25:
         return False
+    if b.tensor.dtype == "int16":
+        target = QTensor(b.next_name(), b.tensor.shape, *numerics.UNIT_OUTPUT, "int16")
+        return b.plain(Softmax(beta), target)
     if b.tflite and b.tensor.shape[-1] >= 512:
         return False  # TFLite Micro may abort the whole process (see docs/numerics.md)
     return b.plain(Softmax(beta), QTensor(b.next_name(), b.tensor.shape, 1 / 256, -128))
@@ -402,7 +419,7 @@ def _pad(b: Builder) -> bool:
     before, after = (
         tuple(b.between(0, 2) if b.chance(0.5) else 0 for _ in shape) for _ in range(2)
     )
-    value = b.between(-128, 127) if b.chance(0.3) else None
+    value = b.between(*b.full) if b.chance(0.3) else None
     padded = tuple(sum(sizes) for sizes in zip(before, shape, after, strict=True))
     return b.plain(Pad(before, after, value), b.same_quantization(padded))
 
@@ -431,6 +448,12 @@ def _resize(b: Builder) -> bool:
 def _requantize(b: Builder) -> bool:
     target = b.fitting(b.real(b.end), b.tensor.shape)
     return b.plain(Quantize(), target)
+
+
+def seam(b: Builder) -> bool:
+    """From int8 to int16, or back."""
+    other = "int8" if b.tensor.dtype == "int16" else "int16"
+    return b.plain(Quantize(), b.fitting(b.real(b.end), b.tensor.shape, other))
 
 
 PLAIN: dict[str, Callable[[Builder], bool]] = {

@@ -1,8 +1,9 @@
 /* nano/ops.h - the kernels and their parameters.
  *
- * Every kernel is a nano_kernel: `params` points to the struct named after it. Tensors are int8,
- * laid out H, W, C; real = scale * (q - zero_point). Arrays belong to the model and stay in flash.
- * docs/numerics.md states each formula; the portable <op>.c is its readable form.
+ * Every kernel is a nano_kernel: `params` points to the struct named after it. Tensors are int8
+ * (nano/ops/int16.h: int16), laid out H, W, C; real = scale * (q - zero_point). Arrays belong to
+ * the model and stay in flash. docs/numerics.md states each formula; the portable <op>.c is its
+ * readable form.
  *
  * Order, which tells where an output may lie over an input. A portable kernel writes every output
  * byte once, in memory order: byte 0, 1, ... (raster over the pixels, channels inner). When it
@@ -39,7 +40,7 @@
  *
  * Sums: |bias[o]| + 128 * sum |weights[o]| < 2^31, with the folded bias, so that no accumulator
  * overflows. Every pool window holds at least one tap inside the image. No size is 0. Buffers of
- * float32 and int32 are aligned to 4 bytes, others need no alignment. */
+ * float32 and int32 are aligned to 4 bytes, those of int16 to 2, others need no alignment. */
 #ifndef NANO_OPS_H
 #define NANO_OPS_H
 
@@ -48,6 +49,7 @@
 #include "nano/ops/depthwise_mve.h"
 #include "nano/ops/elementwise.h"
 #include "nano/ops/elementwise_mve.h"
+#include "nano/ops/int16.h"
 #include "nano/ops/linear.h"
 #include "nano/ops/linear_dsp.h"
 #include "nano/ops/linear_mve.h"

@@ -19,6 +19,10 @@ typedef struct {
 void nano_quantize(const void *params, const nano_io *io);
 void nano_dequantize(const void *params, const nano_io *io);
 
+/* The same between int16 and float32: clamped to -32768..32767. */
+void nano_quantize_int16(const void *params, const nano_io *io);
+void nano_dequantize_int16(const void *params, const nano_io *io);
+
 /* uint8 to int8 or back: out = in with the top bit flipped, that is in - 128 or in + 128. Both
  * tensors have the same scale, and zero points 128 apart. (Others: nano_table.) */
 typedef struct {

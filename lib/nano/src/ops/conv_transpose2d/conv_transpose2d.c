@@ -4,26 +4,7 @@
 #include "nano/ops.h"
 
 #include "../../requant.h"
-
-/* The taps of one axis that reach an output position: kernel index `tap`, then every stride-th
- * after it; the first belongs to input index `index`, each further one to the index before. */
-typedef struct {
-    uint32_t tap, index, count;
-} reach;
-
-/* `at` is the output position plus padding. */
-static reach find(uint32_t at, uint32_t stride, uint32_t kernel, uint32_t size) {
-    reach r = {at % stride, at / stride, 0};
-    if (r.index >= size) { /* skip those beyond the input's end */
-        r.tap += (r.index - (size - 1)) * stride;
-        r.index = size - 1;
-    }
-    if (r.tap < kernel) {
-        const uint32_t taps = (kernel - 1 - r.tap) / stride + 1;
-        r.count = taps < r.index + 1 ? taps : r.index + 1;
-    }
-    return r;
-}
+#include "reach.h"
 
 static int32_t dot(const int8_t *in, int32_t zero_point, const int8_t *w, uint32_t n) {
     int32_t total = 0;
@@ -33,8 +14,8 @@ static int32_t dot(const int8_t *in, int32_t zero_point, const int8_t *w, uint32
 }
 
 /* The sum over the taps of one output element; `w` is its channel's filter. */
-static int32_t gather(const nano_conv_transpose2d_params *p, const reach *rows,
-                      const reach *columns, const int8_t *in, const int8_t *w) {
+static int32_t gather(const nano_conv_transpose2d_params *p, const nano_reach *rows,
+                      const nano_reach *columns, const int8_t *in, const int8_t *w) {
     const nano_window *const window = &p->window;
     const uint32_t n = window->in_c;
     int32_t total = 0;
@@ -54,11 +35,11 @@ void nano_conv_transpose2d(const void *params, const nano_io *io) {
     const uint32_t filter = (uint32_t)window->kernel_h * window->kernel_w * window->in_c;
     int8_t *out = (int8_t *)io->out;
     for (uint32_t y = 0; y < window->out_h; y++) {
-        const reach rows =
-            find(y + window->pad_top, window->stride_h, window->kernel_h, window->in_h);
+        const nano_reach rows =
+            nano_find_reach(y + window->pad_top, window->stride_h, window->kernel_h, window->in_h);
         for (uint32_t x = 0; x < window->out_w; x++) {
-            const reach columns =
-                find(x + window->pad_left, window->stride_w, window->kernel_w, window->in_w);
+            const nano_reach columns = nano_find_reach(x + window->pad_left, window->stride_w,
+                                                       window->kernel_w, window->in_w);
             const int8_t *w = p->weights;
             for (uint32_t o = 0; o < window->out_c; o++, w += filter) {
                 const int32_t acc =

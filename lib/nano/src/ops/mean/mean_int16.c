@@ -1,0 +1,27 @@
+/* mean.c's function; in, out: int16, zero points 0. The sum of 65535 elements fits int32. */
+#include "nano/ops.h"
+
+#include "../../requant_int16.h"
+
+/* The sum of n[0] times n[1] elements, step[0] and step[1] apart. */
+static int32_t total(const int16_t *in, const uint32_t n[2], const uint32_t step[2]) {
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < n[0]; i++, in += step[0]) {
+        const int16_t *at = in;
+        for (uint32_t j = 0; j < n[1]; j++, at += step[1])
+            sum += *at;
+    }
+    return sum;
+}
+
+void nano_mean_int16(const void *params, const nano_io *io) {
+    const nano_mean_params *const p = (const nano_mean_params *)params;
+    int16_t *out = (int16_t *)io->out;
+    for (uint32_t i = 0; i < p->kept[0]; i++) {
+        const int16_t *in = (const int16_t *)io->in[0] + i * p->kept_stride[0];
+        for (uint32_t j = 0; j < p->kept[1]; j++, in += p->kept_stride[1]) {
+            const int32_t sum = total(in, p->reduced, p->reduced_stride);
+            *out++ = nano_clamp_int16(nano_multiply(sum, &p->scale), p->store.min, p->store.max);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+"""Activations in int16 (TensorFlow Lite's 16x8): everywhere the same bytes, and clear refusals.
+
+30 random graphs, of whole int16 layers with seams to int8 here and there, against TFLite Micro and
+through the lossless passes; `python -m bench.differential --int16` counts more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from differential import differences
+from hand_nets import check_same
+from hypothesis import given
+from hypothesis import strategies as st
+from random_graphs import INT16, examples, graphs, random_inputs
+
+from nanotool import numerics, qfile
+from nanotool.errors import InvalidModel
+from nanotool.ir import (
+    Binary,
+    Dense,
+    LogSoftmax,
+    Op,
+    PRelu,
+    QGraph,
+    QOp,
+    QTensor,
+    Softmax,
+    Unary,
+    unclamped,
+)
+from nanotool.passes.lossless import simplify
+from nanotool.simulate import simulate
+from nanotool.validate import validate
+
+FULL = unclamped("int16")
+
+
+@examples(30)
+@given(graphs(INT16, 8, tflite=True, int16=True), st.integers(0, 2**16))
+def test_random_graphs_answer_as_tflite_micro(graph: QGraph, seed: int) -> None:
+    assert differences(graph, random_inputs(graph, 4, seed)) == {}
+
+
+@examples(30)
+@given(graphs(INT16, 8, int16=True))
+def test_lossless_passes_and_files_keep_every_byte(graph: QGraph) -> None:
+    check_same(graph, simplify(graph))
+    assert qfile.to_bytes(qfile.from_bytes(qfile.to_bytes(graph))) == qfile.to_bytes(graph)
+
+
+def _layer(
+    op: Op, source: QTensor, target: QTensor, clamp: tuple[int, int] = FULL, **fields: Any
+) -> QGraph:
+    """One operator from ``source`` to ``target``."""
+    constant = QTensor("k", (2,), 0.5, 0, source.dtype)
+    inputs = (source.name, "k")[: 2 if isinstance(op, (Binary, PRelu)) else 1]
+    tensors = {tensor.name: tensor for tensor in (source, target, constant)}
+    constants = {"k": np.array([3, -2], constant.quantize(np.zeros(1)).dtype)}
+    if len(inputs) == 1:
+        del tensors["k"], constants["k"]
+    layer = QOp(target.name, op, inputs, clamp=clamp)
+    layer = replace(layer, **fields)
+    return QGraph("one", tensors, (layer,), (source.name,), (target.name,), constants=constants)
+
+
+def _tensor(name: str, scale: float = 0.5, zero_point: int = 0, dtype: str = "int16") -> QTensor:
+    return QTensor(name, (2,), scale, zero_point, dtype)
+
+
+def _dense(bias: object = None, **of_target: Any) -> QGraph:
+    fields: dict[str, Any] = {
+        "weight": np.array([[127, 1], [-3, 2]], np.int8),
+        "weight_scale": np.array([0.25], np.float32),
+        "bias": bias,
+    }
+    return _layer(Dense(), _tensor("x"), replace(_tensor("y"), **of_target), **fields)
+
+
+def test_a_dense_layer_by_hand() -> None:
+    """0.25 · (127 x0 + x1 + b0): the multiplier of 15 bits is exact, halves are rounded up."""
+    graph = _dense(np.array([2**31, 1], np.int64))
+    validate(graph)
+    x = np.array([[1, 2], [-1, 0], [32767, -32768]], np.int16)
+    sums = x.astype(np.int64) @ np.array([[127, -3], [1, 2]]) + np.array([2**31, 1])
+    wanted = np.clip(np.floor(sums / 4 + 0.5), -32768, 32767)
+    assert np.array_equal(simulate(graph, x), wanted.astype(np.int16))
+
+
+def test_functions_are_near_their_real_values() -> None:
+    x = np.linspace(-32768, 32767, 2001).astype(np.int16)
+    for name, real in (("sigmoid", lambda v: 1 / (1 + np.exp(-v))), ("tanh", np.tanh)):
+        source = QTensor("x", (2001,), 2.0**-12, 0, "int16")
+        target = QTensor("y", (2001,), *numerics.UNIT_OUTPUT, "int16")
+        y = simulate(_layer(Unary(name), source, target), x[None])[0]
+        assert np.abs(y / 32768 - real(x / 4096)).max() < 3 / 32768
+    source, target = (replace(one, shape=(3,)) for one in (_tensor("x", 0.001), _tensor("y")))
+    target = replace(target, scale=1 / 32768)
+    y = simulate(_layer(Softmax(), source, target), np.array([[0, 1000, -2000]], np.int16))[0]
+    powers = np.exp([0.0, 1.0, -2.0])
+    assert np.abs(y / 32768 - powers / powers.sum()).max() < 4 / 32768
+
+
+LARGE = np.array([2**47, 0], np.int64)
+REFUSED = {
+    "no form": (_layer(LogSoftmax(), _tensor("x"), _tensor("y")), "takes and yields int8 only"),
+    "no function": (_layer(Unary("gelu"), _tensor("x"), _tensor("y")), "int8 only"),
+    "no quotient": (_layer(Binary("div"), _tensor("x"), _tensor("y")), "int8 only"),
+    "a seam without Quantize": (_dense(dtype="int8"), "int16 and int8|int8, or all int16"),
+    "a zero point": (_dense(zero_point=1), "zero points are 0"),
+    "bias in 32 bits": (_dense(np.array([1, 2], np.int32)), "bias is not int64"),
+    "bias beyond 47 bits": (_dense(LARGE), "2\\^47"),
+    "a scale too fine": (_dense(scale=1e-4), "no form for sums of int16"),
+    "another scale": (_layer(Unary("tanh"), _tensor("x"), _tensor("y")), "1/32768"),
+    "steps too coarse": (
+        _layer(Unary("tanh"), _tensor("x", 3), _tensor("y", 1 / 32768)),
+        "no integer form",
+    ),
+    "softmax": (_layer(Softmax(), _tensor("x"), _tensor("y")), "1/32768"),
+    "slopes in int16": (_layer(PRelu(), _tensor("x"), _tensor("y")), "int8"),
+    "clamp": (_layer(Unary("relu"), _tensor("x"), _tensor("y"), (0, 40000)), "not within int16"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    graph, message = REFUSED[case]
+    with pytest.raises(InvalidModel, match=message):
+        validate(graph)
