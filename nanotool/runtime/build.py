@@ -42,7 +42,7 @@ HEADERS = (  # in order of inclusion
     *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
     *("ops/elementwise_mve", "ops/int16", "ops/recurrent", "ops/rows", "ops/scalar", "ops"),
     *("sequential", "train", "signal/fft", "signal/micro_frontend"),
-    *("signal/fft32", "signal/mel", "signal/sensor", "stream"),
+    *("signal/fft32", "signal/mel", "signal/sensor", "signal/camera", "stream"),
 )
 OWN_HEADERS = ("batch.h", "host.h", "sound.h")
 OWN_SOURCES = ("batch.c", "host.c", "sound.c")

@@ -28,6 +28,17 @@ size_t nanotool_features(const nano_front_end *kind, void *front_end, size_t fea
     return count;
 }
 
+void nanotool_camera(nano_camera *camera, size_t n, size_t height, size_t pitch,
+                     const uint8_t *frames, uint8_t *out) {
+    const nano_camera_params *const p = camera->params;
+    const size_t size = (size_t)p->out_height * p->out_width * p->channels;
+    for (; n > 0; n--, out += size) {
+        nano_camera_begin(camera, out);
+        for (size_t y = 0; y < height; y++, frames += pitch)
+            (void)nano_camera_line(camera, frames);
+    }
+}
+
 typedef struct {
     uint8_t *outputs;
     nano_decision *decisions;

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nanotool.sensing.description import FrontEnd, SensorSettings
+from nanotool.signal.camera import Camera, CameraSettings, encode
 from nanotool.signal.frontend import front_end, unit_of
 
 
@@ -44,3 +45,25 @@ class FrontEndTransform(nn.Module):
         features = torch.from_numpy(np.stack(rows).astype(np.float32)) * self.unit
         shape = (*sound.shape[:-1], *features.shape[1:])
         return features.reshape(shape).to(waveforms.device)
+
+
+class CameraTransform(nn.Module):
+    """Pictures [n, 1 or 3, height, width] to what a net is trained on [n, channels, out_height,
+    out_width], float32: as the camera would send them, and the device resize them.
+
+    Pictures are uint8, or floats 0..1. No gradient goes through.
+    """
+
+    def __init__(self, settings: CameraSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self._camera = Camera(settings)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        given = pictures.detach().cpu().numpy()
+        if given.dtype != np.uint8:
+            given = np.clip(np.round(given * 255.0), 0, 255).astype(np.uint8)
+        last = given[:, 0] if given.shape[1] == 1 else given.transpose(0, 2, 3, 1)
+        made = self.settings.real(self._camera.process(encode(self.settings, last)))
+        return torch.from_numpy(made.astype(np.float32)).permute(0, 3, 1, 2).to(pictures.device)

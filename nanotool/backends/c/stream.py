@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from nanotool.backends.c import text
-from nanotool.backends.c.describe import arrays_of
+from nanotool.backends.c.tables import initializer, static_arrays
 from nanotool.identifiers import c_comment
-from nanotool.ir import Array, QGraph
+from nanotool.ir import QGraph
 from nanotool.sensing.description import FrontEnd
 from nanotool.sensing.rule import (
     INT32_MAX,
@@ -88,22 +87,12 @@ def definition(graph: QGraph, name: str) -> list[str]:
 
 
 def _front_end(settings: FrontEnd, name: str) -> list[str]:
-    struct = as_struct(settings)
-
-    def symbol(array: Array) -> str:
-        return f"{name}_stream_{array.name}"
-
-    lines: list[str] = []
-    for array in arrays_of(struct):
-        lines += [
-            *text.comment([c_comment(array.note)]),
-            f"static const {text.ctype(array)} {symbol(array)}[{array.data.size}] = {{",
-            *text.number_rows(array.data),
-            "};",
-            "",
-        ]
-    value = text.initializer(struct, symbol)
-    return [*lines, f"static const {struct.ctype} {name}_stream_front_end = {value};"]
+    struct, prefix = as_struct(settings), f"{name}_stream"
+    value = initializer(struct, prefix)
+    return [
+        *static_arrays(struct, prefix),
+        f"static const {struct.ctype} {prefix}_front_end = {value};",
+    ]
 
 
 def _rule(graph: QGraph, name: str) -> list[str]:
