@@ -21,6 +21,7 @@ from nanotool.errors import NanoError
 from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph, QTensor
 from nanotool.pipeline import prepare
+from nanotool.sensing.description import FrontEnd, SensorSettings
 from nanotool.sources import lib_dir
 from nanotool.targets import TARGETS
 
@@ -37,6 +38,7 @@ class Kind:
     model: str  # the model folder; `nanotool export` may replace it
     files: Mapping[str, str]  # path -> template
     steps: tuple[str, ...]  # the commands that come next, run in the project
+    sensing: Mapping[str, str]  # of a model that listens besides: path -> template; the sensor last
     arduino: bool = False  # the library's headers stand beside its sources
     platformio: bool = False  # its platforms come from PlatformIO's registry
 
@@ -64,6 +66,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                     "src/main.cpp": "main.cpp.j2",
                 },
                 steps=("pio run -e native -t exec", "pio run -e esp32 -t upload -t monitor"),
+                sensing={
+                    "src/sensor.h": "sensor.h.j2",
+                    "src/sensor.cpp": "platformio/sensor.cpp.j2",
+                },
                 platformio=True,
             ),
             Kind(
@@ -79,6 +85,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                     "main/main.c": "main.c.j2",
                 },
                 steps=("idf.py set-target esp32", "idf.py build flash monitor"),
+                sensing={
+                    "main/sensor.h": "sensor.h.j2",
+                    "main/sensor.c": "esp-idf/main/sensor.c.j2",
+                },
             ),
             Kind(
                 name="cmake",
@@ -87,6 +97,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 model="model",
                 files=_EVERY | {"CMakeLists.txt": "cmake/CMakeLists.txt.j2", "main.c": "main.c.j2"},
                 steps=("cmake -S . -B build", "cmake --build build", "build/app"),
+                sensing={"sensor.h": "sensor.h.j2", "sensor.c": "sensor_stdin.j2"},
             ),
             Kind(
                 name="arduino",
@@ -103,6 +114,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                     "arduino-cli compile --libraries libraries --fqbn arduino:mbed_nano:nano33ble "
                     "app",
                 ),
+                sensing={
+                    "app/sensor.h": "sensor.h.j2",
+                    "app/sensor.cpp": "arduino/sensor.cpp.j2",
+                },
                 arduino=True,
             ),
         )
@@ -155,7 +170,8 @@ def _fill(folder: Path, graph: QGraph, kind: Kind, optimize: str) -> None:
     pairs = [prepare(graph, target, optimize) for target in TARGETS]
     c.export(pairs, folder / kind.model)
     values = _values(pairs[0][0].graph, kind)
-    for name, template in kind.files.items():
+    files = {**kind.files, **(kind.sensing if graph.stream is not None else {})}
+    for name, template in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_environment().get_template(template).render(values), "utf-8")
@@ -192,6 +208,22 @@ def _values(graph: QGraph, kind: Kind) -> dict[str, object]:
         "outputs": _numbered(name, "output", graph.output_tensors),
         "states": graph.states,
         "labels": named,
+        "stream": graph.stream,
+        **({} if graph.stream is None else _sensor(graph.stream.front_end, kind)),
+    }
+
+
+def _sensor(ears: FrontEnd, kind: Kind) -> dict[str, object]:
+    """What the sensor's file names. A ring holds an eighth of a second and more."""
+    sound = not isinstance(ears, SensorSettings)
+    least = max(ears.sample_rate * ears.values // 8, 8 * ears.values)
+    return {
+        "sound": sound,
+        "rate": ears.sample_rate,
+        "values": ears.values,
+        "ring": 1 << (least - 1).bit_length(),
+        "sensor_file": Path(list(kind.sensing)[-1]).name,
+        "senses": "a microphone" if sound else "a sensor of motion",
     }
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from handmade import GraphBuilder
+from listening import EARS, listener, loud
 
 from nanotool import scaffold
 from nanotool.errors import NanoError
 from nanotool.ir import QGraph
 from nanotool.models import load_model
 from nanotool.scaffold import KINDS, find_kind, new_project
+from nanotool.sensing.description import ClassRule, FrontEnd, Rule, SensorSettings
+from nanotool.sensing.stream import Stream
 from nanotool.sources import default_model_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,3 +160,56 @@ def test_a_project_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_unknown_kind_names_the_known_ones() -> None:
     with pytest.raises(NanoError, match="platformio, esp-idf, cmake, arduino"):
         find_kind("make")
+
+
+# --- Models that listen ---------------------------------------------------------------------------
+
+STUBS = ROOT / "tests" / "sensor_stubs"
+MOTION = SensorSettings(50, 6, scale=(0.01,) * 6, magnitudes=((0, 1, 2), (3, 4, 5)))
+
+
+def listens(ears: FrontEnd) -> QGraph:
+    return listener(Rule((ClassRule(2, 1.0, refractory=0.1),), window=2), ears=ears)
+
+
+@pytest.mark.parametrize("ears", [EARS, MOTION])
+def test_the_sensor_loop_on_a_computer(tmp_path: Path, ears: FrontEnd) -> None:
+    """Standard input is the sensor: the decisions of `Stream`."""
+    graph = listens(ears)
+    project = tmp_path / "project"
+    new_project(graph, project, find_kind("cmake"))
+    src = project / "nano" / "src"
+    parts = ("*.c", "signal/*.c", "stream/*.c", "ops/dense/*.c", "ops/conv2d/tile*.c")
+    sources = [path for part in parts for path in sorted(src.glob(part))]
+    sources.remove(src / "sequential.c")  # it names every operator
+    sources += [*project.glob("model/*.c"), project / "main.c", project / "sensor.c"]
+    includes = (f"-I{project / 'nano/include'}", f"-I{project / 'model'}", f"-I{project}")
+    run("cc", *WARNINGS, *includes, *sources, "-o", "app", cwd=tmp_path)
+    assert run(tmp_path / "app", cwd=tmp_path).splitlines()[-1] == "listener OK"
+    samples = loud(6000)
+    done = subprocess.run(
+        [tmp_path / "app", "listen"], input=samples.tobytes(), capture_output=True, check=True
+    )
+    wanted = Stream(graph).feed(samples).decisions
+    lines = done.stdout.decode().splitlines()
+    assert lines == [f"step {made.step}: class {made.index}" for made in wanted] != []
+
+
+@pytest.mark.parametrize("ears", [EARS, MOTION])
+def test_sensor_files_against_stubs(tmp_path: Path, ears: FrontEnd) -> None:
+    """I2S, PDM, an ADC, I2C: each compiles against declarations of what it calls."""
+    includes = [f"-I{STUBS}", f"-I{ROOT / 'lib/nano/include'}"]
+    checked = ("-fsyntax-only", *WARNINGS, *includes)
+    for kind in ("esp-idf", "arduino", "platformio"):
+        new_project(listens(ears), tmp_path / kind, find_kind(kind))
+    idf = ("-std=gnu11", f"-I{ROOT / 'tests/idf_stubs'}", tmp_path / "esp-idf/main/sensor.c")
+    run("cc", *checked, *idf, cwd=tmp_path)
+    models = f"-I{tmp_path / 'esp-idf/components/model/src'}"
+    run("cc", *checked, models, tmp_path / "esp-idf/main/main.c", cwd=tmp_path)
+    library = f"-I{tmp_path / 'arduino/libraries/nano-int8/src'}"
+    run("c++", *checked, library, tmp_path / "arduino/app/sensor.cpp", cwd=tmp_path)
+    sketch = ("-include", STUBS / "Arduino.h", "-x", "c++", tmp_path / "arduino/app/app.ino")
+    run("c++", *checked, library, models, *sketch, cwd=tmp_path)
+    for macros in ((), ("-DARDUINO=1", "-DARDUINO_ARCH_ESP32"), ("-DARDUINO=1",)):
+        run("c++", *checked, *macros, tmp_path / "platformio/src/sensor.cpp", cwd=tmp_path)
+        run("c++", *checked, *macros, models, tmp_path / "platformio/src/main.cpp", cwd=tmp_path)
