@@ -6,6 +6,7 @@ Emulated only: a real board would have to be flashed with them.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +15,28 @@ import pytest
 from nanotool.boards import Board
 from nanotool.build import build
 from nanotool.device import Device, open_board
+from nanotool.ir import QGraph
 from nanotool.run import run
 from nanotool.simulate import simulate
 from nanotool.streaming import stream_graph
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "python"))
-from streamable import random_window_model
+from streamable import random_window_model, recurrent_window_model
 
 USUAL_BOARDS = ("stm32",)
 MORE = 6  # steps behind the first full window
 
 
-@pytest.mark.parametrize("seed", [4, 7, 21])
-def test_streamed(board: Board, emulated: bool, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("drawn", "seed"),
+    [*((random_window_model, seed) for seed in (4, 7, 21)), (recurrent_window_model, 0)],
+)
+def test_streamed(
+    board: Board, emulated: bool, drawn: Callable[[int], tuple[QGraph, int]], seed: int
+) -> None:
     if not emulated:
         pytest.skip("a real board would have to be flashed with this model")
-    graph, axis = random_window_model(seed)
+    graph, axis = drawn(seed)
     made = stream_graph(graph, axis)
     frames, count = graph.input_tensor.shape[axis], made.filled + MORE
     shape = list(graph.input_tensor.shape)

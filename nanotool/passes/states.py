@@ -127,8 +127,7 @@ def narrow(graph: Graph) -> Graph:
 class _Part:
     """Elements of a state, and the tensor that takes their place."""
 
-    begin: int
-    end: int
+    places: Elements  # in the state, rising
     next: str
 
 
@@ -145,11 +144,12 @@ def split(graph: Graph) -> Graph:
 def _parts(graph: Graph, state: State, origins: _Origins) -> list[_Part]:
     """Two or more, each of which becomes another tensor; none where anything of the state moves on
     within it, as in a ring, or where a part of it is no tensor by itself."""
-    flat = origins.elements[state.next].reshape(-1)
     if origins.touches(state.next, state.read):
         return []
-    ends = [*(np.flatnonzero(np.diff(flat) != 1) + 1), flat.size]
-    if not 1 < len(ends) <= MOST_PARTS:
+    flat = origins.elements[state.next].reshape(-1)
+    bases = flat >> _SHIFT
+    numbers = list(dict.fromkeys(bases.tolist()))  # in their order
+    if not 1 < len(numbers) <= MOST_PARTS:
         return []
     tensors = dict[bytes, str]()
     for tensor, elements in origins.elements.items():
@@ -158,11 +158,11 @@ def _parts(graph: Graph, state: State, origins: _Origins) -> list[_Part]:
     for base in origins.bases:  # rather than one that is the same elements in another shape
         if base not in graph.constants:
             tensors[origins.elements[base].tobytes()] = base
-    begins = [0, *ends[:-1]]
-    found = [tensors.get(flat[b:e].tobytes(), "") for b, e in zip(begins, ends, strict=True)]
+    parts = [np.flatnonzero(bases == number) for number in numbers]
+    found = [tensors.get(flat[places].tobytes(), "") for places in parts]
     if not all(found) or any(one in graph.sources for one in found):
         return []
-    return [_Part(int(b), int(e), one) for b, e, one in zip(begins, ends, found, strict=True)]
+    return [_Part(places, one) for places, one in zip(parts, found, strict=True)]
 
 
 def _pays(graph: Graph, state: State, parts: Sequence[_Part], origins: _Origins) -> bool:
@@ -182,7 +182,7 @@ def _part_of(tensor: str, state: State, parts: Sequence[_Part], origins: _Origin
     if places is None:
         return None
     for number, part in enumerate(parts):
-        if np.array_equal(places, np.arange(part.begin, part.end)):
+        if np.array_equal(places, part.places):
             return number
     return None
 
@@ -192,14 +192,19 @@ def _split(graph: Graph, state: State, parts: Sequence[_Part], origins: _Origins
     flat, found, joined = state.initial.reshape(-1), list[State](), list[Node]()
     for i, part in enumerate(parts):
         name = unique(f"{state.name}.{i}", taken)
-        initial = flat[part.begin : part.end].reshape(graph.shape(part.next))
+        initial = flat[part.places].reshape(graph.shape(part.next))
         found.append(State(name, name, part.next, initial))
-        size = (part.end - part.begin,)
+        size = (part.places.size,)
         joined.append(Node(unique(f"{name}.flat", taken), Reshape(size), (name,), size))
     # The whole, for who wants it; by its old name.
     line = unique(f"{state.name}.line", taken)
     inputs = tuple(node.name for node in joined)
     joined.append(Node(line, Concat(0), inputs, (flat.size,)))
+    order = np.argsort(np.concatenate([part.places for part in parts]))
+    if not np.array_equal(order, np.arange(flat.size)):
+        sorted_ = unique(f"{state.name}.sorted", taken)
+        joined.append(Node(sorted_, Gather(0, tuple(order.tolist())), (line,), (flat.size,)))
+        line = sorted_
     shape = state.initial.shape
     joined.append(Node(state.read, Reshape(shape), (line,), shape))
     changed = dict[tuple[str, int], Node]()

@@ -1,12 +1,18 @@
-"""Random int8 models of windows along time, of what such models are built of, by a seed."""
+"""Random int8 models of windows along time, of what such models are built of, by a seed: drawn
+as graphs, and with recurrent layers as PyTorch modules."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
+import nanotool
 from nanotool.ir import (
     AveragePool2D,
     Binary,
@@ -223,3 +229,48 @@ def random_window_model(seed: int) -> tuple[QGraph, int]:
     graph = QGraph("window", net.tensors, tuple(net.ops), ("x",), (net.end,))
     validate(graph)
     return graph, axis
+
+
+# --- Recurrent layers -----------------------------------------------------------------------------
+
+RECURRENT: tuple[Callable[..., nn.Module], ...] = (nn.GRU, nn.LSTM, nn.RNN)
+
+
+class Listener(nn.Module):
+    """Convolutions along time, a recurrent layer over their frames, and what is made of it."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__()
+        convolutions, channels = list[nn.Module](), 3
+        for _ in range(int(rng.integers(0, 3))):
+            kernel, stride = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+            convolutions += [nn.Conv1d(channels, 6, kernel, stride), nn.ReLU()]
+            channels = 6
+        self.front = nn.Sequential(*convolutions)
+        ways = int(rng.integers(1, 3))
+        self.layer = RECURRENT[int(rng.integers(3))](
+            channels, 7, int(rng.integers(1, 3)), batch_first=True, bidirectional=ways == 2
+        )
+        self.reads, self.answer = int(rng.integers(4)), nn.Linear(7 * ways, 4)
+
+    def forward(self, x: Any) -> Any:
+        """N x 3 x frames to vectors, or to 4 x frames."""
+        out, state = self.layer(self.front(x).transpose(1, 2))
+        if self.reads == 0:
+            return self.answer(out[:, -1])
+        if self.reads == 1:
+            return self.answer(out.mean(1)).relu()
+        if self.reads == 2:
+            h = state[0] if isinstance(state, tuple) else state
+            return self.answer(torch.cat([h[-1]] * (out.shape[2] // 7), 1))
+        return self.answer(out).transpose(1, 2)
+
+
+def recurrent_window_model(seed: int) -> tuple[QGraph, int]:
+    """A model of windows with a recurrent layer, and its input's axis of time."""
+    rng, frames = np.random.default_rng(seed), 16
+    torch.manual_seed(seed)
+    x = rng.normal(size=(8, 3, frames)).astype(np.float32)
+    graph = nanotool.quantize(Listener(rng).eval(), x, observer="minmax").graph
+    graph = replace(graph, input_permutations=(), samples=(), quality=())  # as on the device
+    return graph, graph.input_tensor.shape.index(frames)

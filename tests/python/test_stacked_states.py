@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from differential import step_differences
 from numpy.random import Generator
 from torch import nn
 
 import nanotool
+from nanotool.backends.tflite import write
+from nanotool.errors import UnsupportedOp
 from nanotool.frontends.torch import capture
 from nanotool.ir import Concat, Graph
 from nanotool.lower import lower
@@ -293,3 +296,43 @@ def test_stacked_cells_copy_nothing() -> None:
     x = torch.randn(20, FEATURES)
     made = nanotool.quantize(Frame().eval(), x.numpy(), states={"h": torch.zeros(3, 1, UNITS)})
     assert [op.kernel for op in lower(made.graph, "portable").ops] == ["nano_gru"] * 3
+
+
+class Denoiser(nn.Module):
+    """Two cells whose h and c lie side by side in one state, 1 x layers x units x 2, as denoisers
+    for TensorFlow Lite have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.LSTM(FEATURES, UNITS, batch_first=True)
+        self.b = nn.LSTM(UNITS, UNITS, batch_first=True)
+        self.mask = nn.Linear(UNITS, FEATURES)
+
+    def forward(self, x: Any, state: Any) -> Any:
+        (h1, c1), (h2, c2) = (
+            [state[:, layer, :, which].unsqueeze(0).contiguous() for which in range(2)]
+            for layer in range(2)
+        )
+        y, (h1, c1) = self.a(x, (h1, c1))
+        y, (h2, c2) = self.b(y, (h2, c2))
+        parts = [torch.stack([h[0], c[0]], -1) for h, c in ((h1, c1), (h2, c2))]
+        return torch.sigmoid(self.mask(y)) * x, torch.stack(parts, 1)
+
+
+def test_h_and_c_side_by_side() -> None:
+    torch.manual_seed(7)
+    x, states = torch.randn(40, 1, FEATURES), {"state": torch.zeros(1, 2, UNITS, 2)}
+    quantized = nanotool.quantize(Denoiser().eval(), x.numpy(), states=states)
+    assert (quantized.run(x.numpy()) == quantized.simulate(x.numpy())).all()
+    types = [quantized.graph.tensors[state.read].dtype for state in quantized.graph.states]
+    assert types == ["int8", "int16", "int8", "int16"]
+    steps = (quantized.graph.input_tensor.quantize(x.numpy()),)
+    assert not step_differences(quantized.graph, steps)  # nor from TensorFlow Lite Micro
+
+
+def test_tensorflow_lite_has_no_gru() -> None:
+    torch.manual_seed(8)
+    x = torch.randn(8, FEATURES)
+    made = nanotool.quantize(Whole().eval(), x.numpy(), states=["h"])
+    with pytest.raises(UnsupportedOp, match="TensorFlow Lite has none"):
+        write(made.graph)

@@ -13,7 +13,7 @@ from float_nets import settle
 from listening import listener, one_class
 from numpy.typing import NDArray
 from random_graphs import random_graph
-from streamable import random_window_model
+from streamable import random_window_model, recurrent_window_model
 from torch import nn
 from typer.testing import CliRunner
 
@@ -68,6 +68,18 @@ def test_random_window_models(part: int) -> None:
         assert_same(graph, axis, made, sequence(graph, axis, made, seed))
         saved += prepare(smallest.graph)[0].macs < prepare(graph)[0].macs / 2
     assert saved > 5
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_random_recurrent_models(part: int) -> None:
+    """The convolutions are streamed; the recurrent layer goes through the whole ring in a step."""
+    for seed in range(3 * part, 3 * part + 3):
+        graph, axis = recurrent_window_model(seed)
+        smallest = stream_graph(graph, axis)
+        assert smallest.whole
+        step = smallest.step * (1 + seed % 2)
+        made = stream_graph(graph, axis, step)
+        assert_same(graph, axis, made, sequence(graph, axis, made, seed))
 
 
 def test_any_model() -> None:

@@ -49,8 +49,11 @@ def write(graph: QGraph) -> bytes:
     Raises UnsupportedOp for what TensorFlow Lite cannot express: a dilated pool, an average pool
     whose padding is neither SAME nor VALID, a recurrent layer whose state somebody else reads.
     """
-    keeping = kept(graph)
     file = File(graph)
+    for op in graph.ops:
+        if facts(op.op).recurrent and not emits.writes[type(op.op)]:
+            emits.of(op.op)(file, layer_of(graph, op))  # refuses, before its states are looked at
+    keeping = kept(graph)
     own = {name for op in keeping.ops if facts(op.op).recurrent for name in op.inputs[1:]}
     for name, tensor in graph.tensors.items():
         if name in own and name not in graph.results:
