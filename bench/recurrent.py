@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ RECIPES = {
         epochs=6, learning_rate=5e-3, batch=64, weight_decay=0.02, augment=worn_otherwise
     ),
 }
-LAYERS: dict[str, type[nn.RNNBase]] = {"GRU": nn.GRU, "LSTM": nn.LSTM}
+LAYERS: dict[str, Callable[..., nn.Module]] = {"GRU": nn.GRU, "LSTM": nn.LSTM}
 
 
 class Classifier(nn.Module):
