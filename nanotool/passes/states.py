@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import Concat, Graph, Gru, Node, Reshape, Shape, State
+from nanotool.ir import Concat, Gather, Graph, Gru, Node, Reshape, Shape, State
 from nanotool.ops import facts, float_layers_of
 from nanotool.ops.moves import moved, only_moves
 from nanotool.passes.rewrite import names, rebuilt, unique
@@ -202,9 +202,9 @@ def _split(graph: Graph, state: State, parts: Sequence[_Part], origins: _Origins
     joined.append(Node(line, Concat(0), inputs, (flat.size,)))
     order = np.argsort(np.concatenate([part.places for part in parts]))
     if not np.array_equal(order, np.arange(flat.size)):
-        sorted_ = unique(f"{state.name}.sorted", taken)
-        joined.append(Node(sorted_, Gather(0, tuple(order.tolist())), (line,), (flat.size,)))
-        line = sorted_
+        inorder = unique(f"{state.name}.sorted", taken)
+        joined.append(Node(inorder, Gather(0, tuple(order.tolist())), (line,), (flat.size,)))
+        line = inorder
     shape = state.initial.shape
     joined.append(Node(state.read, Reshape(shape), (line,), shape))
     changed = dict[tuple[str, int], Node]()

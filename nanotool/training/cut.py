@@ -86,6 +86,7 @@ def cut(graph: QGraph, layers: Sequence[str], options: HeadOptions | None = None
     Raises `NanoError` with the layer's name and the way out where one cannot be.
     """
     options = options or HeadOptions()
+    _check_ends(graph)
     ops = _head_ops(graph, layers)
     features = graph.tensors[ops[0].inputs[0]]
     backbone = _backbone(graph, features)
@@ -118,6 +119,19 @@ def cut(graph: QGraph, layers: Sequence[str], options: HeadOptions | None = None
 
 
 # --- Which layers ---------------------------------------------------------------------------------
+
+
+def _check_ends(graph: QGraph) -> None:
+    """A sample is one tensor, and its class is what the model answers."""
+    for what, names in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(names) > 1:
+            raise NanoError(
+                f"{graph.name} has {len(names)} {what}s ({', '.join(names)}); a head learns behind "
+                f"a model of one {what}.",
+                "Quantize a module whose forward gives the output that shall learn alone."
+                if what == "output"
+                else "Join them before the model: its forward takes one tensor apart again.",
+            )
 
 
 def _head_ops(graph: QGraph, layers: Sequence[str]) -> list[QOp]:
@@ -202,7 +216,6 @@ def _check_end(graph: QGraph, last: QOp, dense: Sequence[str]) -> None:
 
 def _backbone(graph: QGraph, features: QTensor) -> QGraph:
     """What computes ``features``, in all steps."""
-    _ = graph.input  # one, or an error
     part = drop_dead_code(
         replace(
             graph,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,14 @@ def test_something_stays_frozen() -> None:
     builder.dense("fc", 4)
     with pytest.raises(NanoError, match="Nothing of flat is left"):
         cut(builder.graph(), ["fc"])
+
+
+@pytest.mark.parametrize(("end", "way_out"), [("input", "Join them"), ("output", "alone")])
+def test_models_of_several_ends_have_no_head(graph: QGraph, end: str, way_out: str) -> None:
+    many: Any = {f"{end}s": (getattr(graph, f"{end}s")[0], "l0")}
+    with pytest.raises(NanoError, match=f"has 2 {end}s") as refused:
+        cut(replace(graph, **many), ["l2"])
+    assert way_out in str(refused.value)
 
 
 def test_softmax_is_left_out() -> None:
