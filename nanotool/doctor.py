@@ -35,6 +35,7 @@ COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "esp32s3": ("xtensa-esp32s3-elf-gcc", (), "toolchain-xtensa-esp-elf"),
     "esp32c3": ("riscv32-esp-elf-gcc", (), "toolchain-riscv32-esp"),
     "xtensa_sim": (*_XTENSA, ""),
+    "xtensa_lx6": (*_XTENSA, ""),
     "riscv_virt": ("riscv64-unknown-elf-gcc", ("gcc-riscv64-unknown-elf",), ""),
 }
 

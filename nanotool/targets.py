@@ -56,6 +56,12 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
                 "(defined(__arm__) && !defined(__ARM_FEATURE_DSP))"
             ),
         ),
+        "mac16": Target(
+            name="mac16",
+            title="Xtensa cores with MAC16: ESP32 and ESP32-S3",
+            guard="NANO_MAC16",
+            base="scalar",
+        ),
         "armv7em": Target(
             name="armv7em",
             title="Cortex-M4, M7 and M33 with the DSP instructions",

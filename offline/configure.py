@@ -38,6 +38,7 @@ PLATFORMS = {
     "esp32": "esp32_bare",
     "esp32_bare": "esp32_bare",
     "xtensa_sim": "bare",
+    "xtensa_lx6": "bare",
     "riscv_virt": "bare",
     "mps2_an385": "bare",
     "mps2_an386": "bare",

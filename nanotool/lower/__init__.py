@@ -22,6 +22,7 @@ from nanotool.lower import (  # noqa: F401  (register)
     elementwise,
     int16,
     linear,
+    mac16,
     move,
     pooling,
     recurrent,

@@ -40,7 +40,8 @@ HEADERS = (  # in order of inclusion
     *("status", "config", "arena", "model", "values", "ops/types", "ops/border"),
     *("ops/depthwise_dsp", "ops/depthwise_mve", "ops/elementwise"),
     *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
-    *("ops/elementwise_mve", "ops/int16", "ops/recurrent", "ops/rows", "ops/scalar", "ops"),
+    *("ops/elementwise_mve", "ops/int16", "ops/mac16", "ops/recurrent", "ops/rows", "ops/scalar"),
+    "ops",
     *("sequential", "train", "signal/fft", "signal/micro_frontend"),
     *("signal/fft32", "signal/mel", "signal/sensor", "signal/camera", "stream"),
 )

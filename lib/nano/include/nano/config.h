@@ -42,6 +42,21 @@
 #define NANO_WORD_ALIGNED _Alignas(4)
 #endif
 
+/* 1: the core has Xtensa's MAC16 and its loops, as the LX6 of an ESP32 and the LX7 of an ESP32-S3
+ * have, and models may use them. A vendor's toolchain tells; for a compiler of another core say so.
+ */
+#ifndef NANO_MAC16
+#if defined(__XTENSA__) && defined(__has_include)
+#if __has_include(<xtensa/config/core-isa.h>)
+#include <xtensa/config/core-isa.h>
+#define NANO_MAC16 (XCHAL_HAVE_MAC16 && XCHAL_HAVE_LOOPS)
+#endif
+#endif
+#endif
+#ifndef NANO_MAC16
+#define NANO_MAC16 0
+#endif
+
 /* An arena offset that means "there is no such tensor". */
 #define NANO_NONE UINT32_MAX
 

@@ -57,6 +57,7 @@
 #include "nano/ops/pool.h"
 #include "nano/ops/recurrent.h"
 #include "nano/ops/rows.h"
+#include "nano/ops/mac16.h"
 #include "nano/ops/scalar.h"
 #include "nano/ops/types.h"
 

@@ -1,102 +1,12 @@
-/* conv2d.c's equation, two pixels by four outputs at a time (tile_scalar.h). Their windows are
- * copied first; what is outside the image becomes the zero point. */
+/* conv2d.c's equation, two pixels by four outputs at a time (tile_scalar.h). */
 #include "nano/ops.h"
 
 #include "tile_scalar.h"
 
-/* A convolution at work. Its image is one long row where pixels are independent of each other (a
- * kernel of 1x1 that visits all of them). A window's place is its first tap's; it may be outside.
- */
-typedef struct {
-    const nano_conv2d_scalar_params *params;
-    const int8_t *in;
-    int32_t in_h, in_w, out_w;
-    int32_t row_bytes;          /* of the image */
-    int32_t inside_h, inside_w; /* windows that begin at 0..inside are whole; < 0: none is */
-    int32_t x, top, left;       /* the next pixel's column, its window's place */
-    uint32_t run;               /* inputs side by side in image and window: a row of it, or a tap */
-    uint32_t runs;              /* of a window's row */
-    int32_t across, down;       /* bytes from a run to the one to its right, to the one below */
-    nano_tile_scalar tile;
-} job;
-
-static job begin(const nano_conv2d_scalar_params *p, const nano_io *io) {
-    const nano_window *const w = &p->window;
-    const int all = w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 &&
-                    w->in_h == w->out_h && w->in_w == w->out_w;
-    job j = {.params = p, .in = (const int8_t *)io->in[0]};
-    j.in_h = all ? 1 : w->in_h;
-    j.in_w = all ? w->in_h * w->in_w : w->in_w;
-    j.out_w = all ? j.in_w : w->out_w;
-    j.row_bytes = j.in_w * w->in_c;
-    j.inside_h = j.in_h - (w->kernel_h - 1) * w->dilation_h - 1;
-    j.inside_w = j.in_w - (w->kernel_w - 1) * w->dilation_w - 1;
-    j.top = -(int32_t)w->pad_top;
-    j.left = -(int32_t)w->pad_left;
-    j.run = w->dilation_w == 1 ? (uint32_t)w->kernel_w * w->in_c : w->in_c;
-    j.runs = w->dilation_w == 1 ? 1 : w->kernel_w;
-    j.across = w->dilation_w * w->in_c;
-    j.down = w->dilation_h * j.row_bytes;
-    j.tile = (nano_tile_scalar){.weights = p->weights, .scales = p->scales, .store = p->store};
-    j.tile.inputs = (uint8_t *)io->scratch;
-    j.tile.terms = (uint32_t)w->kernel_h * w->kernel_w * w->in_c;
-    j.tile.outputs = w->out_c;
-    j.tile.wide = p->wide;
-    j.tile.unit = p->unit;
-    j.tile.out = (int8_t *)io->out;
-    return j;
-}
-
-/* Bring in a window that lies inside the image. */
-static void whole_window(job *j, uint32_t k) {
-    const int8_t *row = j->in + j->top * j->row_bytes + j->left * j->params->window.in_c;
-    uint32_t term = 0;
-    for (; term < j->tile.terms; row += j->down) {
-        const int8_t *at = row;
-        for (uint32_t i = 0; i < j->runs; i++, at += j->across, term += j->run)
-            nano_tile_put(&j->tile, k, term, at, j->run);
-    }
-}
-
-/* Bring in a window of which taps may be outside. */
-static void clipped_window(job *j, uint32_t k) {
-    const nano_window *const w = &j->params->window;
-    uint32_t term = 0;
-    for (int32_t i = 0, y = j->top; i < w->kernel_h; i++, y += w->dilation_h) {
-        for (int32_t l = 0, x = j->left; l < w->kernel_w; l++, x += w->dilation_w) {
-            if (y >= 0 && y < j->in_h && x >= 0 && x < j->in_w)
-                nano_tile_put(&j->tile, k, term, j->in + y * j->row_bytes + x * w->in_c, w->in_c);
-            else
-                nano_tile_fill(&j->tile, k, term, j->params->in_zero_point, w->in_c);
-            term += w->in_c;
-        }
-    }
-}
-
-/* Bring in the next pixel's window as window k of the tile. */
-static void next_window(job *j, uint32_t k) {
-    const nano_window *const w = &j->params->window;
-    if (j->top >= 0 && j->top <= j->inside_h && j->left >= 0 && j->left <= j->inside_w)
-        whole_window(j, k);
-    else
-        clipped_window(j, k);
-    j->left += w->stride_w;
-    if (++j->x == j->out_w) {
-        j->x = 0;
-        j->left = -(int32_t)w->pad_left;
-        j->top += w->stride_h;
-    }
-}
-
 void nano_conv2d_scalar(const void *params, const nano_io *io) {
     const nano_conv2d_scalar_params *const p = (const nano_conv2d_scalar_params *)params;
-    job j = begin(p, io);
-    uint32_t left = (uint32_t)p->window.out_h * p->window.out_w;
-    for (; left > 0; left -= j.tile.windows) {
-        nano_tile_begin(&j.tile, left < NANO_TILE_WINDOWS ? left : NANO_TILE_WINDOWS);
-        for (uint32_t k = 0; k < j.tile.windows; k++)
-            next_window(&j, k);
-        nano_tile_compute(&j.tile);
-        j.tile.out += j.tile.windows * j.tile.outputs;
-    }
+    nano_tile_scalar tile = {.weights = p->weights, .scales = p->scales, .store = p->store};
+    tile.wide = p->wide;
+    tile.unit = p->unit;
+    nano_tile_image(&tile, &nano_tile_bytes, &p->window, p->in_zero_point, io);
 }

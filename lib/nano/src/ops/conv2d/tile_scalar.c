@@ -24,10 +24,16 @@
 
 /* --- Inputs --- */
 
+/* Term `first` of window k. */
+static inline uint8_t *place(const nano_tile_scalar *tile, uint32_t k, uint32_t first) {
+    uint8_t *const inputs = (uint8_t *)tile->inputs;
+    return inputs + (NANO_TILE_PAIRED ? first * tile->windows + k : k * tile->terms + first);
+}
+
 void nano_tile_put(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in,
                    uint32_t n) {
     const uint32_t step = NANO_TILE_PAIRED ? tile->windows : 1;
-    uint8_t *out = tile->inputs + (NANO_TILE_PAIRED ? first * step + k : k * tile->terms + first);
+    uint8_t *out = place(tile, k, first);
     uint32_t sum = 0;
     for (; n >= 4; n -= 4, in += 4) {
         const uint32_t a = (uint8_t)in[0] ^ 0x80u, b = (uint8_t)in[1] ^ 0x80u;
@@ -49,7 +55,7 @@ void nano_tile_put(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int
 void nano_tile_fill(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t zero_point,
                     uint32_t n) {
     const uint32_t step = NANO_TILE_PAIRED ? tile->windows : 1;
-    uint8_t *out = tile->inputs + (NANO_TILE_PAIRED ? first * step + k : k * tile->terms + first);
+    uint8_t *out = place(tile, k, first);
     const int32_t value = zero_point + 128;
     tile->sums[k] -= 128 * value * (int32_t)n;
     for (; n > 0; n--, out += step)
@@ -139,10 +145,11 @@ static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, const int32
 /* --- Outputs --- */
 
 static void sums(const nano_tile_scalar *tile, const uint8_t *w, int32_t sum[2 * OUTPUTS]) {
+    const uint8_t *const inputs = (const uint8_t *)tile->inputs;
     if (tile->windows > 1)
-        two(w, tile->inputs, tile->terms, tile->sums, sum);
+        two(w, inputs, tile->terms, tile->sums, sum);
     else
-        one(w, tile->inputs, tile->terms, tile->sums, sum);
+        one(w, inputs, tile->terms, tile->sums, sum);
 }
 
 /* nano_clamp(), a byte only at the end. */
@@ -182,9 +189,14 @@ NOINLINE static void store_signed(const nano_tile_scalar *tile, const int32_t *s
     store(tile, scale, sum, end, out, (uint32_t)1 << tile->unit);
 }
 
+void nano_tile_store(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
+                     const int32_t *end, int8_t *out) {
+    (tile->unit == 0 ? store_relu : store_signed)(tile, scale, sum, end, out);
+}
+
 static void compute(const nano_tile_scalar *tile) {
     const int32_t *scale = tile->scales;
-    const uint8_t *w = tile->weights;
+    const uint8_t *w = (const uint8_t *)tile->weights;
     int8_t *out = tile->out;
     for (uint32_t left = tile->outputs, n; left > 0; left -= n, scale += 3 * n, out += n) {
         int32_t sum[2 * OUTPUTS];
@@ -201,7 +213,7 @@ static void compute_wide(const nano_tile_scalar *tile) {
     int32_t sum[2 * OUTPUTS]; /* of a block: they serve OUTPUTS turns of the loop */
     for (uint32_t o = 0; o < outputs; o++) {
         if (o % OUTPUTS == 0)
-            sums(tile, tile->weights + o * tile->terms, sum);
+            sums(tile, (const uint8_t *)tile->weights + o * tile->terms, sum);
         const nano_scaling_wide s = nano_scaling_wide_of(tile->scales + 2 * o, offset);
         for (uint32_t k = 0; k < tile->windows; k++)
             tile->out[k * outputs + o] = /* as above: NOLINTNEXTLINE(*CallAndMessage) */
@@ -216,3 +228,10 @@ void nano_tile_compute(const nano_tile_scalar *tile) {
     else
         compute(tile);
 }
+
+const nano_tile_kind nano_tile_bytes = {
+    .put = nano_tile_put,
+    .fill = nano_tile_fill,
+    .compute = nano_tile_compute,
+    .windows = NANO_TILE_WINDOWS,
+};

@@ -24,9 +24,9 @@
 #define NANO_TILE_WINDOWS 2
 
 typedef struct {
-    const uint8_t *weights; /* [outputs / 4, rounded up][terms][4] */
-    const int32_t *scales;  /* [outputs][3 or 2] */
-    uint8_t *inputs;        /* [terms][windows]; not paired: [windows][terms] */
+    const void *weights;   /* uint8 [outputs / 4, rounded up][terms][4] */
+    const int32_t *scales; /* [outputs][3 or 2] */
+    void *inputs;          /* uint8 [terms][windows]; not paired: [windows][terms] */
     uint32_t terms, outputs;
     uint32_t windows; /* 1 or 2 */
     uint32_t wide;    /* 1: scaling is (requant_scalar.h) */
@@ -51,5 +51,30 @@ void nano_tile_fill(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t 
 
 /* All outputs of the windows that were brought in. */
 void nano_tile_compute(const nano_tile_scalar *tile);
+
+/* The outputs of the sums before `end`, at most four, of the first window, and of as many from
+ * sum[4] on of the second one. `scale`: theirs, three words each (`wide` is 0); `out`: the first
+ * window's. */
+void nano_tile_store(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
+                     const int32_t *end, int8_t *out);
+
+/* A way to hold inputs and weights, and to sum: these functions, or mac16.h's. */
+typedef struct {
+    void (*put)(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in, uint32_t n);
+    void (*fill)(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t zero_point,
+                 uint32_t n);
+    void (*compute)(const nano_tile_scalar *tile);
+    uint32_t windows; /* at once, at most */
+} nano_tile_kind;
+
+extern const nano_tile_kind nano_tile_bytes;
+
+/* The outputs of all windows of an image, one or two at a time in raster order. `tile` has what a
+ * layer's own: weights, scales, wide, unit, store. */
+void nano_tile_image(nano_tile_scalar *tile, const nano_tile_kind *kind, const nano_window *window,
+                     int32_t in_zero_point, const nano_io *io);
+/* The same for `rows` rows of tile->terms inputs each. */
+void nano_tile_rows(nano_tile_scalar *tile, const nano_tile_kind *kind, uint32_t rows,
+                    const nano_io *io);
 
 #endif

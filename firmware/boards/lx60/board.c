@@ -1,24 +1,25 @@
-/* boards/xtensa_sim - the port for QEMU's lx60 board with an LX106 core (ESP8266's). No such board
- * was ever made: this one exists to run Xtensa code without hardware, and to count its
- * instructions.
+/* boards/lx60 - the port for QEMU's lx60 board. It exists to run Xtensa code without hardware, and to
+ * count its instructions, with one of two cores:
  *
- *     qemu-system-xtensa -M lx60 -cpu lx106 -icount shift=5,sleep=off -serial pty -kernel ELF
+ *     xtensa_sim  LX106, an ESP8266's: no board has it with an lx60
+ *     xtensa_lx6  one that has an ESP32's MAC16 and loops
  *
- * Ticks are executed instructions, exactly: one takes 32 virtual ns then, and CCOUNT runs at the
+ * Each one's machine.h says where its peripherals are, and how QEMU is called. Ticks are executed instructions, exactly: one takes 32 virtual ns then, and CCOUNT runs at the
  * emulated 40 MHz. */
 #include "board.h"
 
 #include "common/counter.h"
 #include "core.h"
+#include "machine.h"
 
-#define UART_BASE 0xFD050020u
+#define UART_BASE (IO_BASE + 0xD050020u)
 #define UART_STRIDE 4
 #include "common/uart16550.h"
 
 /* The UART's line is the core's external interrupt 0. */
 #define UART_INTERRUPT 1u
 
-#define FPGA_RESET (*(volatile uint32_t *)0xFD020010u)
+#define FPGA_RESET (*(volatile uint32_t *)(IO_BASE + 0xD020010u))
 #define FPGA_RESET_NOW 0xDEADu
 
 #define COUNT_MHZ 40u
@@ -38,7 +39,7 @@ void board_init(int argc, char *argv[]) {
 }
 
 const char *board_name(void) {
-    return "xtensa_sim";
+    return BOARD_NAME;
 }
 
 /* An emulated core has no clock. */

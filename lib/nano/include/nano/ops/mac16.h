@@ -1,0 +1,46 @@
+/* nano/ops/mac16.h - sums of products for Xtensa cores with MAC16, as the ESP32's.
+ *
+ * As their forms in scalar.h, with weights of two bytes: nearly one instruction a product. Scales
+ * are scalar.h's. Weights are int16, rows in blocks of four, terms in fours of the order 0, 2, 1,
+ * 3; what the last four and the last block lack is 0, and eight more bytes are read. */
+#ifndef NANO_OPS_MAC16_H
+#define NANO_OPS_MAC16_H
+
+#include "nano/ops/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* nano_dense. A row of inputs is read whole before its outputs are written.
+ * scratch: 2 * in_features bytes, rounded up to 8, and 4 more. */
+typedef struct {
+    const int16_t *weights; /* [out_features / 4, rounded up][4][in_features / 4, rounded up][4] */
+    const int32_t *scales;  /* [out_features][3 or 2] */
+    uint16_t rows;
+    uint16_t in_features;
+    uint16_t out_features;
+    uint16_t wide; /* 1: scales have two words */
+    uint16_t unit; /* of the scaling; 0: zero_point is -128, or `wide` is 1 */
+    nano_store store;
+} nano_dense_mac16_params;
+void nano_dense_mac16(const void *params, const nano_io *io);
+
+/* nano_conv2d in one group, pixel by pixel in raster order; all that a pixel needs is read before
+ * it is written. scratch: 2 * kernel_h * kernel_w * in_c bytes, rounded up to 8, and 4 more. */
+typedef struct {
+    const int16_t *weights; /* [out_c / 4, rounded up][4][terms / 4, rounded up][4], terms being
+                               [kernel_h][kernel_w][in_c] */
+    const int32_t *scales;  /* [out_c][3 or 2] */
+    nano_window window;
+    uint16_t wide;         /* 1: scales have two words */
+    uint16_t unit;         /* of the scaling; 0: zero_point is -128, or `wide` is 1 */
+    int16_t in_zero_point; /* fills the padding */
+    nano_store store;
+} nano_conv2d_mac16_params;
+void nano_conv2d_mac16(const void *params, const nano_io *io);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
