@@ -1,18 +1,19 @@
-/* mac16.h - sums of products of an Xtensa core's MAC16 option, and the same in C (internal).
+/* mac16.h - sums of products with an Xtensa core's MAC16 option, and the same in C (internal).
  *
- * The option (Xtensa ISA reference, 4.3.7) multiplies two halves and adds the product to an
- * accumulator of 40 bits, and loads the next two halves meanwhile: four products in four
- * instructions, in a loop (the ISA's 4.3.1) that costs none. An assembler that was configured for a
- * core without the option, as Debian's is, does not know its instructions: they are written as
- * bytes. ESP-IDF saves the accumulator, m0 to m3 and the loop's registers when it switches tasks.
+ * The option multiplies two halves, adds the product to an accumulator of 40 bits and loads the
+ * next two halves, all in one instruction; loops cost nothing. An assembler that was configured for
+ * a core without these, as Debian's is, does not know them: they are written as bytes (Xtensa ISA
+ * reference, chapter 6). ESP-IDF saves the accumulator, m0 to m3 and the loop's registers when it
+ * switches tasks.
  *
- * QEMU keeps m0 to m3 twice and mixes them up inside of a translated block: -singlestep. */
+ * QEMU keeps m0 to m3 twice and mixes them up within a translated block: -singlestep. */
 #ifndef NANO_MAC16_H
 #define NANO_MAC16_H
 
 #include <stdint.h>
 
 #include "nano/config.h"
+#include "requant_scalar.h"
 
 /* On another core what is for MAC16 is plain C, bit by bit the same: so it runs on a host, too. */
 #if NANO_MAC16 && defined(__XTENSA__)
@@ -21,75 +22,153 @@
 #define NANO_MAC16_NATIVE 0
 #endif
 
-/* Rows of a block. */
-#define NANO_MAC16_ROWS 4
+/* Rows of weights, one behind the other, and what becomes of their sums:
+ *     out[r] = clamp(nano_requantize_scalar(sum_i x[i] * w[r][i]))   r < rows, i < 4 * fours
+ * w and x are aligned to 4 bytes; two halves behind x and four behind the last row are read, and
+ * not used. */
+typedef struct {
+    const int16_t *w, *x;
+    const int32_t *scales; /* requant_scalar.h's, three words a row */
+    int8_t *out;
+    uint32_t fours;
+    uint32_t rows;  /* at least 1 */
+    uint32_t below; /* as nano_requantize_scalar() takes it */
+    int32_t min, max;
+} nano_mac16_job;
 
-/* sum[r] = sum_i x[i] * w[r][i], i < 4 * fours, modulo 2^32. Both are aligned to 4 bytes; two
- * halves behind x and four behind the last row are read, and not used. */
 #if NANO_MAC16_NATIVE
 
-#define NANO_BYTE(word, at) NANO_TEXT((word) >> (at)&255)
+/* clang-format off */
+#define NANO_BYTE(word, at) NANO_TEXT((word) >> (at) & 255)
 #define NANO_TEXT(text) NANO_TEXT_OF(text)
 #define NANO_TEXT_OF(text) #text
-#define NANO_CODE(word)                                                                            \
+#define NANO_CODE(word) \
     ".byte " NANO_BYTE(word, 0) ", " NANO_BYTE(word, 8) ", " NANO_BYTE(word, 16) "\n\t"
 /* ldinc mM, aS: aS += 4, then mM is what is there */
 #define NANO_LDINC(m, s) NANO_CODE(0x800004 | (m) << 12 | (s) << 8)
-/* mula.dd.ll.ldinc (of the low halves) and .hh. (the high ones) mM, aS, mX, mY: X 0 or 1, Y 2 or 3
- */
-#define NANO_MULA_LL(m, s, x, y)                                                                   \
-    NANO_CODE(0x080004 | (x) << 14 | (m) << 12 | (s) << 8 | ((y)-2) << 6)
-#define NANO_MULA_HH(m, s, x, y)                                                                   \
-    NANO_CODE(0x0B0004 | (x) << 14 | (m) << 12 | (s) << 8 | ((y)-2) << 6)
-/* wsr.acclo aT, rsr.acclo aT */
+/* mula.dd.ll.ldinc (the low halves) and .hh. (the high ones) mM, aS, mX, mY: X 0 or 1, Y 2 or 3 */
+#define NANO_MULA_LL(m, s, x, y) NANO_CODE(0x080004 | (x) << 14 | (m) << 12 | (s) << 8 | ((y) - 2) << 6)
+#define NANO_MULA_HH(m, s, x, y) NANO_CODE(0x0B0004 | (x) << 14 | (m) << 12 | (s) << 8 | ((y) - 2) << 6)
+/* wsr.acclo aT; rsr.acclo aT; loopnez aS, 2f, at label 1 */
 #define NANO_WSR_ACCLO(t) NANO_CODE(0x131000 | (t) << 4)
 #define NANO_RSR_ACCLO(t) NANO_CODE(0x031000 | (t) << 4)
+#define NANO_LOOPNEZ(s) "1: .byte 0x76, " NANO_TEXT(0x90 | (s)) ", 2f - 1b - 4\n\t"
+#define NANO_NOP NANO_CODE(0x0020F0)
+/* The next instruction at a multiple of 4: what fills the way is nothing to be executed. */
+#define NANO_MAC16_ALIGN "j 4f\n\t.balign 4\n4:\n\t"
+/* min aR, aS, aT; max */
+#define NANO_MIN(r, s, t) NANO_CODE(0x430000 | (r) << 12 | (s) << 8 | (t) << 4)
+#define NANO_MAX(r, s, t) NANO_CODE(0x530000 | (r) << 12 | (s) << 8 | (t) << 4)
 
-/* clang-format off */
+/* The sum of a row in a11, which is where it starts before; a9 walks along x. m0 and m1 are the row's
+ * first weights, and then the next row's. 11 bytes stand before the loop's body: they begin where
+ * that is aligned, so that its first instruction comes with one fetch. */
+#define NANO_MAC16_ROW \
+    NANO_WSR_ACCLO(11) \
+    "mov.n a9, %[x]\n\t" \
+    NANO_LDINC(2, 9) \
+    NANO_LOOPNEZ(10) \
+    NANO_MULA_LL(3, 9, 0, 2) \
+    NANO_MULA_HH(0, 8, 0, 2) \
+    NANO_MULA_LL(2, 9, 1, 3) \
+    NANO_MULA_HH(1, 8, 1, 3) \
+    "2:\n\t" \
+    NANO_RSR_ACCLO(11)
+
+/* nano_requantize_scalar() of a11, whose bias is in the sum already. */
+#define NANO_MAC16_SCALE(below) \
+    "l16ui a9, %[scale], 6\n\t" \
+    "l16si %[low], %[scale], 4\n\t" \
+    "mull a9, a9, a11\n\t" \
+    "mull %[low], %[low], a11\n\t" \
+    below \
+    "l32i.n a11, %[scale], 8\n\t" \
+    "srai %[low], %[low], 12\n\t" \
+    "add.n a9, a9, %[low]\n\t" \
+    "add.n a11, a11, a9\n\t" \
+    "ssr %[first]\n\t" \
+    "sra a11, a11\n\t"
 
 /* A function of its own: the compiler knows nothing of the loop's registers, and might use them for
- * a loop around. No ABI of Xtensa's has another use for a5, a6 and a8 to a11. */
+ * a loop around. Registers that instructions in bytes name: no ABI of Xtensa's has another use for
+ * a5, a6 and a8 to a11. */
+#define NANO_MAC16_ROWS(name, below_code) \
+    __attribute__((noinline)) static void name(const nano_mac16_job *job) { \
+        register const int16_t *w __asm__("a8") = job->w - 2; \
+        register uint32_t fours __asm__("a10") = job->fours; \
+        register int32_t min __asm__("a5") = job->min; \
+        register int32_t max __asm__("a6") = job->max; \
+        const int32_t *scale = job->scales; \
+        int8_t *out = job->out; \
+        uint32_t rows = job->rows; \
+        int32_t first, low; \
+        __asm__ volatile( \
+            NANO_MAC16_ALIGN \
+            NANO_LDINC(0, 8) \
+            NANO_LDINC(1, 8) \
+            "nop.n\n" \
+            "3:\n\t" \
+            "l32i.n %[first], %[scale], 0\n\t" \
+            "srai a11, %[first], 8\n\t" \
+            NANO_MAC16_ROW \
+            NANO_MAC16_SCALE(below_code) \
+            NANO_MAX(11, 11, 5) \
+            NANO_MIN(11, 11, 6) \
+            "s8i a11, %[out], 0\n\t" \
+            "addi %[scale], %[scale], 12\n\t" \
+            "addi.n %[out], %[out], 1\n\t" \
+            "addi.n %[rows], %[rows], -1\n\t" \
+            "bnez %[rows], 3b" \
+            : "+r"(w), [scale] "+&r"(scale), [out] "+&r"(out), [rows] "+&r"(rows), \
+              [first] "=&r"(first), [low] "=&r"(low) \
+            : "r"(fours), "r"(min), "r"(max), [x] "r"(job->x - 2), [below] "r"(job->below) \
+            : "a9", "a11", "memory"); \
+    }
+
+NANO_MAC16_ROWS(nano_mac16_relu, "")
+NANO_MAC16_ROWS(nano_mac16_signed,
+    "srai a11, a11, 31\n\t"
+    "and a11, a11, %[below]\n\t"
+    "sub a9, a9, a11\n\t")
+
 __attribute__((noinline))
-static void nano_mac16_rows(const int16_t *w, const int16_t *x, uint32_t fours,
-                            int32_t sum[NANO_MAC16_ROWS]) {
-    register const int16_t *row __asm__("a8") = w - 2;
-    register const int16_t *first __asm__("a5") = x - 2;
-    register uint32_t count __asm__("a10") = fours;
-    register int32_t *to __asm__("a6") = sum;
-    __asm__ volatile( /* m0, m1: weights; m2, m3: inputs, which a9 walks along */
+static int32_t nano_mac16_sum(const int16_t *weights, const int16_t *x, uint32_t n) {
+    register const int16_t *w __asm__("a8") = weights - 2;
+    register uint32_t fours __asm__("a10") = n;
+    register int32_t sum __asm__("a11") = 0;
+    __asm__ volatile(
+        NANO_MAC16_ALIGN
         NANO_LDINC(0, 8)
         NANO_LDINC(1, 8)
-        ".rept 4\n\t"
-        "mov a9, a5\n\t"
-        "movi a11, 0\n\t"
-        NANO_WSR_ACCLO(11)
-        NANO_LDINC(2, 9)
-        "1: .byte 0x76, 0x9A, 2f - 1b - 4\n\t" /* loopnez a10, 2f */
-        NANO_MULA_LL(3, 9, 0, 2)
-        NANO_MULA_HH(0, 8, 0, 2)
-        NANO_MULA_LL(2, 9, 1, 3)
-        NANO_MULA_HH(1, 8, 1, 3)
-        "2:\n\t"
-        NANO_RSR_ACCLO(11)
-        "s32i a11, a6, 0\n\t"
-        "addi a6, a6, 4\n\t"
-        ".endr"
-        : "+r"(row), "+r"(to)
-        : "r"(first), "r"(count)
-        : "a9", "a11", "memory");
+        NANO_NOP
+        NANO_MAC16_ROW
+        : "+r"(w), "+r"(sum)
+        : "r"(fours), [x] "r"(x - 2)
+        : "a9", "memory");
+    return sum;
 }
-
 /* clang-format on */
+
+static inline void nano_mac16_outputs(const nano_mac16_job *job) {
+    (job->below == 0 ? nano_mac16_relu : nano_mac16_signed)(job);
+}
 
 #else
 
-static inline void nano_mac16_rows(const int16_t *w, const int16_t *x, uint32_t fours,
-                                   int32_t sum[NANO_MAC16_ROWS]) {
-    for (uint32_t r = 0; r < NANO_MAC16_ROWS; r++) {
-        uint32_t acc = 0;
-        for (uint32_t i = 0; i < 4 * fours; i++)
-            acc += (uint32_t)(*w++ * x[i]);
-        sum[r] = (int32_t)acc;
+/* sum_i x[i] * w[i], i < 4 * fours, modulo 2^32 */
+static inline int32_t nano_mac16_sum(const int16_t *w, const int16_t *x, uint32_t fours) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < 4 * fours; i++)
+        sum += (uint32_t)(w[i] * x[i]);
+    return (int32_t)sum;
+}
+
+static inline void nano_mac16_outputs(const nano_mac16_job *job) {
+    for (uint32_t r = 0; r < job->rows; r++) {
+        const nano_scaling s = nano_scaling_of(job->scales + 3 * r);
+        const int32_t sum = nano_mac16_sum(job->w + 4 * job->fours * r, job->x, job->fours);
+        const int32_t q = nano_requantize_scalar(sum, &s, job->below);
+        job->out[r] = (int8_t)(q < job->min ? job->min : q > job->max ? job->max : q);
     }
 }
 

@@ -20,14 +20,14 @@ _INPUTS_AHEAD = 2
 
 @variant(TARGET, Dense)
 def _dense(layer: TargetLayer[Dense]) -> Call | None:
-    """A row by four outputs at a time."""
+    """Row by row."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
     packed = _packed(layer)
     if packed is None or max(rows, outputs) > UINT16_MAX:
         return None
     fields = (
-        ("weights", _weights(layer, packed)),
+        ("weights", _weights(layer, packed, inputs)),
         ("scales", packed.scales_array(layer)),
         ("rows", rows),
         ("in_features", inputs),
@@ -47,14 +47,14 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """A pixel by four outputs at a time; groups are left to the scalar kernels."""
+    """Pixel by pixel; groups are left to the scalar kernels."""
     op = layer.op
     packed = _packed(layer) if op.groups == 1 else None
     if packed is None:
         return None
     outputs, terms = packed.weight.shape
     fields = (
-        ("weights", _weights(layer, packed)),
+        ("weights", _weights(layer, packed, layer.input.shape[2])),
         ("scales", packed.scales_array(layer)),
         ("window", window_struct(op.window, layer)),
         ("wide", int(packed.wide)),
@@ -77,17 +77,21 @@ def _packed(layer: TargetLayer[Op]) -> limbs.Packed | None:
     return None if packed is None or packed.weight.shape[1] > MOST_TERMS else packed
 
 
-def _weights(layer: TargetLayer[Op], packed: limbs.Packed) -> Array:
-    note = "weights: [out / 4][4][terms / 4][4: 0, 2, 1, 3]"
-    return layer.array("weights", blocks(packed.weight), note)
+def _weights(layer: TargetLayer[Op], packed: limbs.Packed, together: int) -> Array:
+    """``together``: the inputs that stand side by side."""
+    words = together % _TERMS == 0
+    note = f"weights [out][terms / 4][4{': 0, 2, 1, 3' if words else ''}]"
+    return layer.array("weights", rows_of_fours(packed.weight, words=words), note)
 
 
-def blocks(rows: Int8Array) -> NDArray[np.int16]:
-    """int16 [ceil(out / 4) * 4 * ceil(terms / 4) * 4 + 4]: rows as the kernel reads them; what the
-    last block of rows and the last four terms lack, and what is read ahead, is 0."""
-    filled = np.pad(rows.astype(np.int16), [(0, -size % 4) for size in rows.shape])
-    fours = filled.reshape(len(filled), -1, _TERMS)[:, :, _ORDER]
-    return np.concatenate([fours.reshape(-1), np.zeros(_AHEAD, np.int16)])
+def rows_of_fours(rows: Int8Array, *, words: bool) -> NDArray[np.int16]:
+    """int16 [out * ceil(terms / 4) * 4 + 4]: ``rows`` [out, terms] as the kernel reads them, those
+    of a four in the order of ``_ORDER`` where inputs come as words; what the last four lacks, and
+    what is read ahead, is 0."""
+    filled = np.pad(rows.astype(np.int16), ((0, 0), (0, -rows.shape[1] % _TERMS)))
+    fours = filled.reshape(len(rows), -1, _TERMS)
+    ordered = fours[:, :, _ORDER] if words else fours
+    return np.concatenate([ordered.reshape(-1), np.zeros(_AHEAD, np.int16)])
 
 
 def _scratch(terms: int) -> int:

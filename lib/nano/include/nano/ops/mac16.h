@@ -15,7 +15,7 @@ extern "C" {
 /* nano_dense. A row of inputs is read whole before its outputs are written.
  * scratch: 2 * in_features bytes, rounded up to 8, and 4 more. */
 typedef struct {
-    const int16_t *weights; /* [out_features / 4, rounded up][4][in_features / 4, rounded up][4] */
+    const int16_t *weights; /* [out_features][in_features / 4, rounded up][4] */
     const int32_t *scales;  /* [out_features][3 or 2] */
     uint16_t rows;
     uint16_t in_features;
@@ -29,9 +29,9 @@ void nano_dense_mac16(const void *params, const nano_io *io);
 /* nano_conv2d in one group, pixel by pixel in raster order; all that a pixel needs is read before
  * it is written. scratch: 2 * kernel_h * kernel_w * in_c bytes, rounded up to 8, and 4 more. */
 typedef struct {
-    const int16_t *weights; /* [out_c / 4, rounded up][4][terms / 4, rounded up][4], terms being
-                               [kernel_h][kernel_w][in_c] */
-    const int32_t *scales;  /* [out_c][3 or 2] */
+    const int16_t
+        *weights; /* [out_c][terms / 4, rounded up][4], terms: [kernel_h][kernel_w][in_c] */
+    const int32_t *scales; /* [out_c][3 or 2] */
     nano_window window;
     uint16_t wide;         /* 1: scales have two words */
     uint16_t unit;         /* of the scaling; 0: zero_point is -128, or `wide` is 1 */

@@ -1,4 +1,4 @@
-/* conv2d.c's equation, a pixel by four outputs at a time (tile_mac16.h). */
+/* conv2d.c's equation, pixel by pixel (tile_mac16.h). */
 #include "nano/ops.h"
 
 #include "tile_mac16.h"
@@ -8,5 +8,5 @@ void nano_conv2d_mac16(const void *params, const nano_io *io) {
     nano_tile_scalar tile = {.weights = p->weights, .scales = p->scales, .store = p->store};
     tile.wide = p->wide;
     tile.unit = p->unit;
-    nano_tile_image(&tile, &nano_tile_mac16, &p->window, p->in_zero_point, io);
+    nano_tile_image(&tile, nano_tile_mac16(p->window.in_c), &p->window, p->in_zero_point, io);
 }

@@ -189,11 +189,6 @@ NOINLINE static void store_signed(const nano_tile_scalar *tile, const int32_t *s
     store(tile, scale, sum, end, out, (uint32_t)1 << tile->unit);
 }
 
-void nano_tile_store(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
-                     const int32_t *end, int8_t *out) {
-    (tile->unit == 0 ? store_relu : store_signed)(tile, scale, sum, end, out);
-}
-
 static void compute(const nano_tile_scalar *tile) {
     const int32_t *scale = tile->scales;
     const uint8_t *w = (const uint8_t *)tile->weights;

@@ -52,13 +52,7 @@ void nano_tile_fill(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t 
 /* All outputs of the windows that were brought in. */
 void nano_tile_compute(const nano_tile_scalar *tile);
 
-/* The outputs of the sums before `end`, at most four, of the first window, and of as many from
- * sum[4] on of the second one. `scale`: theirs, three words each (`wide` is 0); `out`: the first
- * window's. */
-void nano_tile_store(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
-                     const int32_t *end, int8_t *out);
-
-/* A way to hold inputs and weights, and to sum: these functions, or mac16.h's. */
+/* A way to hold inputs and weights, and to sum: these functions, or tile_mac16.h's. */
 typedef struct {
     void (*put)(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in, uint32_t n);
     void (*fill)(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t zero_point,

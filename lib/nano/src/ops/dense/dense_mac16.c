@@ -1,4 +1,4 @@
-/* dense.c's equation, a row of inputs by four outputs at a time (tile_mac16.h). */
+/* dense.c's equation, row by row of inputs (tile_mac16.h). */
 #include "nano/ops.h"
 
 #include "../conv2d/tile_mac16.h"
@@ -10,5 +10,5 @@ void nano_dense_mac16(const void *params, const nano_io *io) {
     tile.outputs = p->out_features;
     tile.wide = p->wide;
     tile.unit = p->unit;
-    nano_tile_rows(&tile, &nano_tile_mac16, p->rows, io);
+    nano_tile_rows(&tile, nano_tile_mac16(p->in_features), p->rows, io);
 }
