@@ -36,7 +36,7 @@ BYTES_AND_TICKS = ("test_hil/test_outputs.py", "test_hil/test_timing.py")
 HALF = ("test_hil/test_tasks.py", "test_hil/test_random_models.py")
 EMULATED = {
     **dict.fromkeys(("stm32", "native", "xtensa_sim"), ("test_hil",)),
-    **dict.fromkeys(("riscv_virt", "mps2_an385", "mps3_an547"), BYTES_AND_TICKS),
+    **dict.fromkeys(("riscv_virt", "mps2_an385", "mps3_an547", "xtensa_lx6"), BYTES_AND_TICKS),
     "esp32_bare": ("test_hil",),  # skipped where QEMU_ESP32 names no emulator for it
 }
 # A file's tests stay together, so that what they share is compiled once; who is done helps out.

@@ -15,7 +15,7 @@ from nanotool.models import load_model
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = "balanced"
 # Emulated boards whose instruction counts repeat exactly; the first three are the gate.
-BOARDS = ("stm32", "mps2_an385", "mps3_an547", "xtensa_sim", "riscv_virt")
+BOARDS = ("stm32", "mps2_an385", "mps3_an547", "xtensa_sim", "xtensa_lx6", "riscv_virt")
 GATE = BOARDS[:3]
 
 

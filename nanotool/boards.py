@@ -330,14 +330,14 @@ ESP32 = replace(
 )
 
 
-def _esp_idf(chip: str, title: str, ram: int) -> Board:
+def _esp_idf(chip: str, title: str, ram: int, target: str) -> Board:
     """A chip with ESP-IDF and 4 MB of flash. `ram`: KiB."""
     return Board(
         name=chip,
         title=title,
         env=chip,
         firmware_name=chip,
-        target="scalar",
+        target=target,
         flash_size=4096 * 1024,
         ram_size=ram * 1024,
         emulator=NO_EMULATOR,
@@ -347,8 +347,8 @@ def _esp_idf(chip: str, title: str, ram: int) -> Board:
     )
 
 
-ESP32S3 = _esp_idf("esp32s3", "ESP32-S3 (Xtensa LX7)", ram=512)
-ESP32C3 = _esp_idf("esp32c3", "ESP32-C3 (RISC-V RV32IMC)", ram=400)
+ESP32S3 = _esp_idf("esp32s3", "ESP32-S3 (Xtensa LX7)", ram=512, target="mac16")
+ESP32C3 = _esp_idf("esp32c3", "ESP32-C3 (RISC-V RV32IMC)", ram=400, target="scalar")
 
 BOARDS: Mapping[str, Board] = MappingProxyType(
     {

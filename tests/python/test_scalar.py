@@ -1,4 +1,5 @@
-"""The kernels for 32-bit cores without SIMD instructions: every byte the simulator's.
+"""The kernels for 32-bit cores without SIMD instructions, and those for Xtensa's MAC16: every byte
+the simulator's.
 
 What runs them in the same way as those of Armv7E-M is in test_armv7em.py.
 """
@@ -26,23 +27,28 @@ from nanotool.ir import Int8Array, QGraph, Window
 from nanotool.lower import lower
 from nanotool.sources import lib_dir
 
-TARGET = "scalar"
-DENSE, CONV2D, LINES = "nano_dense_scalar", "nano_conv2d_scalar", "nano_depthwise_conv2d_3x3_scalar"
+TARGET, MAC16 = TARGETS = ("scalar", "mac16")
+DENSE = {target: f"nano_dense_{target}" for target in TARGETS}
+CONV2D = {target: f"nano_conv2d_{target}" for target in TARGETS}
+LINES = "nano_depthwise_conv2d_3x3_scalar"
+GUARDS = {TARGET: "-D__riscv=1", MAC16: "-DNANO_MAC16=1"}  # what exported sources ask for
+both = pytest.mark.parametrize("target", TARGETS)
 
 
-def kernel(graph: QGraph, x: Int8Array, optimize: str = "balanced") -> str:
+def kernel(graph: QGraph, x: Int8Array, optimize: str = "balanced", target: str = TARGET) -> str:
     """The kernel of ``graph``'s only op; fails where it wrote another byte than the simulator."""
-    (name,) = differ(graph, x, TARGET, optimize)
+    (name,) = differ(graph, x, target, optimize)
     return name
 
 
+@both
 @pytest.mark.parametrize("block", range(2))
-def test_random_models(block: int) -> None:
+def test_random_models(block: int, target: str) -> None:
     kernels: Counter[str] = Counter()
     for seed in range(50 * block, 50 * block + 50):
         graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else KINDS)
-        kernels += differ(graph, random_inputs(graph, 6, seed), TARGET)
-    assert min(kernels[DENSE], kernels[CONV2D]) >= 10, kernels
+        kernels += differ(graph, random_inputs(graph, 6, seed), target)
+    assert min(kernels[DENSE[target]], kernels[CONV2D[target]]) >= 10, kernels
 
 
 @pytest.mark.parametrize("kind", OPERATORS)
@@ -52,23 +58,25 @@ def test_every_operator(kind: str) -> None:
         differ(graph, inputs_of(graph, 5, seed), TARGET)
 
 
+@both
 @pytest.mark.parametrize("window", CONVOLUTIONS, ids=str)
-def test_convolutions_of_every_remainder(window: Window) -> None:
+def test_convolutions_of_every_remainder(window: Window, target: str) -> None:
     """Terms that are whole fours and others, blocks that are full and others, pairs of pixels and
     one that is left."""
     for channels in (1, 2, 3, 5, 8):
         for outputs in (1, 2, 3, 4, 9):
             for width in (7, 8):
                 graph = convolution((5, width, channels), outputs, window, relu=width == 8)
-                assert kernel(graph, random_inputs(graph, 4)) == CONV2D
+                assert kernel(graph, random_inputs(graph, 4), target=target) == CONV2D[target]
 
 
-def test_dense_layers_of_every_remainder() -> None:
+@both
+def test_dense_layers_of_every_remainder(target: str) -> None:
     for inputs in (*range(1, 10), 63, 64, 65, 200):
         for outputs in range(1, 10):
             b = GraphBuilder("dense", (1 + outputs % 3, inputs), seed=inputs)
             b.dense("dense", outputs, relu=bool(outputs % 2))
-            assert kernel(b.graph(), random_inputs(b.graph(), 4)) == DENSE
+            assert kernel(b.graph(), random_inputs(b.graph(), 4), target=target) == DENSE[target]
 
 
 @pytest.mark.parametrize("window", DEPTHWISE, ids=str)
@@ -99,35 +107,37 @@ def extreme(weight: int, terms: int) -> tuple[QGraph, Int8Array]:
     return graph, x
 
 
+@both
 @pytest.mark.parametrize("terms", [64, 65, 512, 515])
 @pytest.mark.parametrize("weight", [127, -127])
-def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int) -> None:
+def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int, target: str) -> None:
     """Accumulators up to 2^20 and beyond, of both signs, in both forms of the scaling."""
     graph, x = extreme(weight, terms)
-    assert kernel(graph, x) == DENSE
-    (call,) = lower(graph, TARGET).ops
+    assert kernel(graph, x, target=target) == DENSE[target]
+    (call,) = lower(graph, target).ops
     assert dict(call.params.fields)["wide"] == int(terms > 64)  # 64 * 127 * 128 < 2^20
 
 
-def test_what_is_not_proved_takes_the_portable_kernel() -> None:
+@both
+def test_what_is_not_proved_takes_the_portable_kernel(target: str) -> None:
     """A scale that shifts left; accumulators beyond 2^23; more terms than sums hold; small memory
     wanted."""
     b = GraphBuilder("steep", (3,))
     b.dense("dense", 2)
     graph, x = b.graph(), random_inputs(b.graph(), 4)
-    assert kernel(graph, x) == DENSE
-    assert kernel(graph, x, "size") == "nano_dense"
+    assert kernel(graph, x, target=target) == DENSE[target]
+    assert kernel(graph, x, "size", target) == "nano_dense"
     scale = np.array([2.0 * graph.output_tensor.scale / graph.input_tensor.scale], np.float32)
-    assert kernel(replace(graph, ops=(replace(graph.ops[0], weight_scale=scale),)), x) == (
-        "nano_dense"
-    )
+    assert kernel(
+        replace(graph, ops=(replace(graph.ops[0], weight_scale=scale),)), x, target=target
+    ) == ("nano_dense")
     for terms, weight in ((700, 127), (2**15 + 1, 1)):
         b = GraphBuilder("long", (terms,))
         b.dense("dense", 1)
         graph = b.graph()
         rows = np.full((1, terms), weight, np.int8)
         graph = replace(graph, ops=(replace(graph.ops[0], weight=rows),))
-        assert kernel(graph, random_inputs(graph, 2)) == "nano_dense"
+        assert kernel(graph, random_inputs(graph, 2), target=target) == "nano_dense"
 
 
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])
@@ -138,12 +148,13 @@ def test_the_reference_models(name: str) -> None:
     assert portable.isdisjoint(op.kernel for op in lowered.ops)
 
 
-def test_overlaps_are_what_the_kernels_bear() -> None:
+@both
+def test_overlaps_are_what_the_kernels_bear(target: str) -> None:
     """One byte closer than stated something is overwritten too early, in most nets."""
     tight = wrong = 0
     for seed in range(30):
         graph = random_graph(seed, kinds=("conv2d", "dense"), layers=2)
-        counts = check(graph, random_inputs(graph, 6, seed), TARGET)
+        counts = check(graph, random_inputs(graph, 6, seed), target)
         tight, wrong = tight + counts[0], wrong + counts[1]
     assert tight >= 10
     assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
@@ -168,6 +179,20 @@ def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@both
+@pytest.mark.parametrize("seed", range(6))
+def test_small_convolutions_under_the_sanitizers(
+    library: Path,  # noqa: F811
+    tmp_path: Path,
+    seed: int,
+    target: str,
+) -> None:
+    """Whole words of inputs and others; what is read ahead is there."""
+    graph = convolution((6, 5, 3 + seed), 5, CONVOLUTIONS[seed], relu=seed % 4 == 0)
+    x = random_inputs(graph, 8, seed)
+    run_exported(library, tmp_path, lower(graph, target), x, GUARDS[target])
+
+
 @pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("seed", range(6))
 def test_exported_models_under_the_sanitizers(
@@ -185,14 +210,15 @@ def test_exported_models_under_the_sanitizers(
         graph = convolution((6, 5, 3 + seed), 5, CONVOLUTIONS[seed], relu=seed % 4 == 0)
     x = random_inputs(graph, 8, seed)
     tile = () if paired else (one_by_one,)
-    guard = "-D__riscv=1"  # what the exported sources ask for
-    run_exported(library, tmp_path, lower(graph, TARGET), x, guard, *tile)
+    run_exported(library, tmp_path, lower(graph, TARGET), x, GUARDS[TARGET], *tile)
 
 
+@both
 def test_the_wide_scaling_under_the_sanitizers(
     library: Path,  # noqa: F811
     tmp_path: Path,
+    target: str,
 ) -> None:
     """Sums of a block of outputs serve several turns of its loop."""
     graph, x = extreme(127, 515)
-    run_exported(library, tmp_path, lower(graph, TARGET), x, "-D__riscv=1")
+    run_exported(library, tmp_path, lower(graph, target), x, GUARDS[target])
