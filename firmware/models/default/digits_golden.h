@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target mac16, optimize balanced
  * options  target armv81m, optimize balanced
  * options  target scalar, optimize balanced
  * options  target armv7em, optimize balanced

@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target mac16, optimize balanced
  * options  target armv81m, optimize balanced
  * options  target scalar, optimize balanced
  * options  target armv7em, optimize balanced
@@ -15,7 +16,16 @@
 extern "C" {
 #endif
 
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
+#if NANO_MAC16  /* target mac16 */
+
+extern const int16_t digits_features_0_weights[100];
+extern const int32_t digits_features_0_scales[24];
+extern const int16_t digits_features_3_weights[1156];
+extern const int32_t digits_features_3_scales[48];
+extern const int16_t digits_classifier_weights[7844];
+extern const int32_t digits_classifier_scales[20];
+
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
 
 extern const int8_t digits_features_0_weights[128];
 extern const int32_t digits_features_0_scales[16];
