@@ -1,11 +1,11 @@
-/* boards/lx60 - the port for QEMU's lx60 board. It exists to run Xtensa code without hardware, and to
- * count its instructions, with one of two cores:
+/* boards/lx60 - the port for QEMU's lx60 board. It exists to run Xtensa code without hardware, and
+ * to count its instructions, with one of two cores:
  *
  *     xtensa_sim  LX106, an ESP8266's: no board has it with an lx60
  *     xtensa_lx6  one that has an ESP32's MAC16 and loops
  *
- * Each one's machine.h says where its peripherals are, and how QEMU is called. Ticks are executed instructions, exactly: one takes 32 virtual ns then, and CCOUNT runs at the
- * emulated 40 MHz. */
+ * Each one's machine.h says where its peripherals are, and how QEMU is called. Ticks are executed
+ * instructions, exactly: one takes 32 virtual ns then, and CCOUNT runs at the emulated 40 MHz. */
 #include "board.h"
 
 #include "common/counter.h"
