@@ -1185,7 +1185,7 @@ def main() -> int:
         results.append(result)
         text = f"refused: {result.refused[:110]}" if result.refused else f"{result.sqnr:5.1f} dB"
         note = "" if result.refused or result.same else "  THE BYTES DIFFER"
-        print(f"{one.number:2} {one.name:44} {text}{note} {result.warned[:100]}", flush=True)
+        print(f"{one.number:2} {one.name:44} {text}{note} {result.warned[:160]}", flush=True)
     captured = [result for result in results if not result.refused]
     if captured:
         decibels = [result.sqnr for result in captured]

@@ -45,23 +45,22 @@ def quantize(
         >>> quantized.run(images[:3]).argmax(-1)
         array([7, 2, 1])
 
-    ``model``: an nn.Module, a torch.export.ExportedProgram, or the path of a .pt2 file; one that
-    would run code it brings is refused without ``trust``. ``calibration_data``: real inputs as
-    the model gets them in use, an array or a tensor N x input shape, or an iterable of batches; of
-    (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred serve well.
-    Of a forward with several inputs a tuple of arrays, arrays by the names of its parameters (a
-    dictionary, an open .npz), or an iterable of batches that are such.
-    ``states``: what the forward remembers from step to step, docs/states.md: arguments with their
-    initial value, {"h": torch.zeros(1, 8)}, and buffers, ["past"]. The data are then consecutive
-    steps from a reset: one array one sequence, with a reset before every ``reset_every``-th step,
-    of an iterable each item one.
-    ``name`` becomes the name in C. ``observer``: how ranges are chosen. "auto" tries several ways
-    on three quarters of the data, keeps the one whose output is best on the rest, and tells in
-    ``trials`` (with states it is "minmax"); with ``targets``, the right class of each calibration
-    input, it also minds the accuracy. "minmax", "percentile" and "mse" are one way each.
-    ``labels``: names of the output's classes. ``progress(done, total)`` is called now and then.
-    ``evaluation_data``, N x input shape: what the model will be judged by, or meet in use; a
-    warning tells if the calibration data are of another range.
+    ``model``: an nn.Module, a torch.export.ExportedProgram, or the path of a .pt2 or .onnx file;
+    one that would run code it brings is refused without ``trust``. ``calibration_data``: real
+    inputs as the model gets them in use, an array or a tensor N x input shape, or an iterable of
+    batches; of (input, target) pairs, as a DataLoader gives, the inputs are taken. Some hundred
+    serve well. Of a forward with several inputs a tuple of arrays, arrays by the names of its
+    parameters (a dictionary, an open .npz), or an iterable of batches that are such. ``states``:
+    what the forward remembers from step to step, docs/states.md: arguments with their initial
+    value, {"h": torch.zeros(1, 8)}, and buffers, ["past"]. The data are then consecutive steps from
+    a reset: one array one sequence, with a reset before every ``reset_every``-th step, of an
+    iterable each item one. ``name`` becomes the name in C. ``observer``: how ranges are chosen.
+    "auto" tries several ways on three quarters of the data, keeps the one whose output is best on
+    the rest, and tells in ``trials`` (with states it is "minmax"); with ``targets``, the right
+    class of each calibration input, it also minds the accuracy. "minmax", "percentile" and "mse"
+    are one way each. ``labels``: names of the output's classes. ``progress(done, total)`` is called
+    now and then. ``evaluation_data``, N x input shape: what the model will be judged by, or meet in
+    use; a warning tells if the calibration data are of another range.
 
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.

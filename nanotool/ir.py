@@ -512,9 +512,12 @@ class Graph(_Step):
     constants: Mapping[str, FloatArray] = field(default_factory=dict)
     states: tuple[State, ...] = ()  # initial values are float32
     output_names: tuple[str, ...] = ()  # as `QGraph.output_names`
+    # (scale, zero point) in int8 of tensors that were quantized before they came here.
+    scales: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
+        object.__setattr__(self, "scales", MappingProxyType(dict(self.scales)))
 
     @property
     def input_shape(self) -> Shape:

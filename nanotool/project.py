@@ -18,10 +18,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.utils._pytree import tree_map
 
 from nanotool.errors import NanoError, NanoWarning
 from nanotool.files import read_array, read_arrays
+from nanotool.frontends import onnx
 from nanotool.frontends.torch import capture, capture_program, check_model, load_program
 from nanotool.frontends.torch.ends import Parameters, arguments, leaves, parameters_of
 from nanotool.frontends.torch.memory import States
@@ -32,13 +34,14 @@ from nanotool.passes import canonicalize
 from nanotool.progress import Progress
 from nanotool.quantization import quantize
 from nanotool.quantization.aware.module import QuantizationAware, aware, refuse_steps
-from nanotool.quantization.doubts import doubts, forgetful
+from nanotool.quantization.doubts import doubts, forgetful, noisy
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
 EXAMPLES = 4  # samples to trace with
 ACCEPTED = (
     "A source is a Python file that defines `model` (an nn.Module) and `calibration` (real "
-    "inputs), or a program saved by torch.export (.pt2) together with --calibration FILE.npy."
+    "inputs), or a program saved by torch.export (.pt2) or a model as ONNX (.onnx) together with "
+    "--calibration FILE.npy."
 )
 
 
@@ -98,8 +101,8 @@ def load_source(
     """
     if path.is_dir() or not path.exists():
         raise NanoError(f"{path} {_missing(path)}.", ACCEPTED)
-    if path.suffix not in {".py", ".pt2"}:
-        what, way = _OTHERS.get(path.suffix, ("is neither a .py nor a .pt2 file", ACCEPTED))
+    if path.suffix not in {".py", ".pt2", ".onnx"}:
+        what, way = _OTHERS.get(path.suffix, ("is no .py, .pt2 or .onnx file", ACCEPTED))
         raise NanoError(f"{path} {what}.", way)
     data = None if calibration is None else _read(calibration)
     if path.suffix == ".py":
@@ -107,7 +110,7 @@ def load_source(
     elif data is None:
         raise NanoError(f"{path} holds no calibration data.", "Give --calibration FILE.npy.")
     else:
-        program = load_program(path, trust=trust)
+        program = load_saved(path, trust=trust)
         source = _from_program(path, program, data, name, states)
         source = replace(source, reset_every=reset_every or 0)
     if evaluation is None:
@@ -131,12 +134,15 @@ def parse_states(text: str) -> dict[str, Any]:
     return found
 
 
-def load_saved(path: Path, *, trust: bool = False) -> torch.export.ExportedProgram:
-    """The program in the .pt2 file ``path``; `NanoError` as `load_source` gives."""
+def load_saved(path: Path, *, trust: bool = False) -> torch.export.ExportedProgram | nn.Module:
+    """The program in the .pt2 file ``path``, or the module of an .onnx file; `NanoError` as
+    `load_source` gives."""
     if path.is_dir() or not path.exists():
-        raise NanoError(f"{path} {_missing(path)}.", "Give a module, or a program's .pt2 file.")
+        raise NanoError(f"{path} {_missing(path)}.", "Give a module, or a .pt2 or .onnx file.")
+    if path.suffix == ".onnx":
+        return onnx.load(path)
     if path.suffix != ".pt2":
-        raise NanoError(f"{path} is no .pt2 file.", "Give the module itself.")
+        raise NanoError(f"{path} is no .pt2 or .onnx file.", "Give the module itself.")
     return load_program(path, trust=trust)
 
 
@@ -175,7 +181,7 @@ def quantize_source(
         labels=source.labels,
         progress=progress,
     )
-    for doubt in forgetful(quantized):
+    for doubt in (*forgetful(quantized), *noisy(quantized)):
         warnings.warn(doubt, NanoWarning, stacklevel=3)
     for number, array in enumerate(source.evaluation or ()):
         to_device(quantized, array, number)  # NanoError for another shape
@@ -333,7 +339,11 @@ def _guarded(path: Path, data: Iterable[Any]) -> Iterator[Any]:
 
 
 def _from_program(
-    path: Path, program: torch.export.ExportedProgram, data: Any, name: str, states: States
+    path: Path,
+    program: torch.export.ExportedProgram | nn.Module,
+    data: Any,
+    name: str,
+    states: States,
 ) -> Source:
     batches, example = to_batches(data, takes_of(program, states), steps=bool(states))
     identifier = model_identifier(name or path.stem)

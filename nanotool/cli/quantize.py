@@ -47,7 +47,7 @@ def command(
             help="A Python file that defines `model` (nn.Module) and `calibration` (array, tensor, "
             "iterable of batches, or a function returning one), optionally `labels`, `example`, "
             "`evaluation`, `targets` (right classes of `calibration`), `name`, `states`, "
-            "`reset_every`; or a torch.export program (.pt2).",
+            "`reset_every`; or a torch.export program (.pt2) or an ONNX model (.onnx).",
             show_default=False,
         ),
     ],

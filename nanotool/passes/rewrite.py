@@ -31,8 +31,12 @@ def rebuilt(graph: Graph, nodes: Iterable[Node], renamed: Mapping[str, str]) -> 
     )
     read = {tensor for node in kept for tensor in node.inputs}
     constants = {name: data for name, data in graph.constants.items() if name in read}
+    # What took a tensor's place has its scale; a fused activation's is that of the pair.
+    scales = {name: scale for name, scale in graph.scales.items() if name not in renamed}
+    scales |= {final(name): graph.scales[name] for name in renamed if name in graph.scales}
     return replace(
         graph,
+        scales=scales,
         nodes=kept,
         outputs=tuple(final(name) for name in graph.outputs),
         states=tuple(replace(state, next=final(state.next)) for state in graph.states),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from nanotool.quantization.calibrate import Batches
 from nanotool.quantization.evaluate import ends
 
 FORGETFUL_DB = 15.0  # of a state: what is below is hardly the float model's
+NOISY_DB = 27.0  # of an output: what is below may decide otherwise than the float model
 FEW = 8  # samples that a range may rest on without a word
 
 
@@ -52,6 +54,49 @@ def forgetful(graph: QGraph) -> list[str]:
         for state in graph.states
         if noise.get(state.read, FORGETFUL_DB) < FORGETFUL_DB
     ]
+
+
+def noisy(graph: QGraph) -> list[str]:
+    """Sentences on the outputs of a quantized ``graph`` that int8 is too coarse for, with the layer
+    at which most is lost."""
+    noise = {entry.tensor: entry.sqnr_db for entry in graph.quality}
+    found = []
+    for name in graph.outputs:
+        if not -math.inf < noise.get(name, math.inf) < NOISY_DB:
+            continue
+        layer, before = _culprit(graph, name, noise)
+        found.append(
+            f"The output {name} keeps {noise[name]:.1f} dB over the calibration data: its noise is "
+            f"{10 ** (-noise[name] / 20):.0%} of it. Most is lost at {layer}: {before:.1f} dB in "
+            f"front of it, {noise[layer]:.1f} behind. `nanotool report` shows every layer; "
+            "nanotool.prepare_qat trains a model with its noise, and calibration data without rare "
+            "extremes make steps finer."
+        )
+    return found
+
+
+# What is better than this is noise of one rounding, whatever was in front.
+ROUNDING_DB = 50.0
+
+
+def _culprit(graph: QGraph, output: str, noise: Mapping[str, float]) -> tuple[str, float]:
+    """(layer, dB of its worst input) among those on which ``output`` depends: the one with the
+    largest loss."""
+    makers = {tensor: op for op in graph.ops for tensor in op.outputs}
+    best, before = output, ROUNDING_DB
+    lost, open_, seen = -math.inf, [output], {output}
+    while open_:
+        op = makers.get(open_.pop())
+        if op is None:
+            continue
+        worst = min((noise.get(one, ROUNDING_DB) for one in op.inputs), default=ROUNDING_DB)
+        worst = min(worst, ROUNDING_DB)
+        if op.name in noise and worst - noise[op.name] > lost:
+            best, before, lost = op.name, worst, worst - noise[op.name]
+        new = [one for one in op.inputs if one not in seen]
+        seen.update(new)
+        open_ += new
+    return best, before
 
 
 def _alike(arrays: list[NDArray[Any]], of: str) -> list[str]:

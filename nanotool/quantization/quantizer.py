@@ -120,7 +120,7 @@ def quantize(
         )
     batches = as_batches(calibration)
     judged = _first(graph, batches, QUALITY_INPUTS)
-    chooses = observer == AUTO and given is None and not graph.states
+    chooses = observer == AUTO and given is None and not graph.states and not graph.scales
     automatic = _chooser(graph, batches) if chooses else None
     observer = "minmax" if observer == AUTO else observer
     passes = len(judged) + (len(batches) * passes_needed(observer) if given is None else 0)

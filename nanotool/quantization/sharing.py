@@ -76,7 +76,7 @@ def share(
 
     sharing = Sharing()
     for source in graph.inputs:
-        sharing.add(source, Group([], own(source)))
+        sharing.add(source, Group([], own(source), graph.scales.get(source)))
     remembered = _wide_states(graph)
     for state in graph.states:
         bounds, fixed = own(state.read), _prescribed(graph, state.next)
@@ -91,12 +91,15 @@ def share(
         for name in node.more:
             low, high = (what.rises * end for end in own(name))
             sharing.add(name, Group([], (low, high), wide=True))
-        if what.joins_quantizations:
+        given = graph.scales.get(node.name)
+        if given is not None and what.shares_quantization:
+            _given(graph, sharing, node, Group([], own(node.name), given))
+        elif what.joins_quantizations:
             _join(graph, sharing, node, own(node.name))
         elif what.keeps_quantization:
             _keep(graph, sharing, node, own(node.name))
         else:
-            sharing.add(node.name, Group([], own(node.name), what.prescribed_output))
+            sharing.add(node.name, Group([], own(node.name), what.prescribed_output or given))
         _close(graph, sharing, node.outputs)
     if headroom:
         ends = (sharing.groups[name] for name in graph.results if name in sharing.groups)
@@ -146,6 +149,22 @@ def _fits(bounds: Range, fixed: tuple[float, int]) -> bool:
     low, high = ((end - zero_point) * scale for end in (INT8_MIN, INT8_MAX))
     # Softmax and sigmoid end at 255/256, though they can reach 1.
     return bounds[0] >= low - scale and bounds[1] <= high + scale
+
+
+def _given(graph: Graph, sharing: Sharing, node: Node, group: Group) -> None:
+    """Its quantization was ``group``'s before it came here: inputs that are free take it, others
+    are requantized."""
+    sharing.add(node.name, group)
+    for source in dict.fromkeys(node.inputs):
+        if source in graph.constants:
+            continue
+        theirs = sharing.groups[source]
+        if theirs is group:
+            continue
+        if not theirs.wide and theirs.fixed in {None, group.fixed}:
+            sharing.merge(group, theirs)
+        else:
+            sharing.requantized.add((node.name, source))
 
 
 def _keep(graph: Graph, sharing: Sharing, node: Node, bounds: Range) -> None:

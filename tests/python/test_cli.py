@@ -395,7 +395,7 @@ def test_wrong_sources(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "x.nano"
     refused(cli("quantize", tmp_path / "none.py", "-o", output), "does not exist")
     refused(cli("quantize", tmp_path, "-o", output), "is a folder")
-    refused(cli("quantize", inputs(tmp_path), "-o", output), "neither a .py nor a .pt2")
+    refused(cli("quantize", inputs(tmp_path), "-o", output), "is no .py, .pt2 or .onnx file")
     for name, said in (("w.pt", "holds weights"), ("m.tflite", "integers already")):
         (tmp_path / name).touch()
         refused(cli("quantize", tmp_path / name, "-o", output), said)

@@ -21,6 +21,13 @@ HINTS = {
         ),
         _DECOMPOSED,
     ),
+    **dict.fromkeys(
+        (
+            *("quantize_per_channel", "fake_quantize_per_channel_affine", "choose_qparams"),
+            *("quantize_affine", "dequantize_affine"),
+        ),
+        "An activation has one scale, and a fixed one: quantize it per tensor, statically.",
+    ),
     "conv3d": "Use Conv2d layers.",
     "conv_transpose3d": "Use ConvTranspose2d layers.",
     "local_response_norm": _NORMS,

@@ -154,6 +154,7 @@ class Walk:
     place: int = 0  # of the batch among the axes of the current node's inputs
     gates: dict[tuple[Any, ...], object] = field(default_factory=dict)  # weights, by parameters
     order: dict[fx.Node, int] = field(default_factory=dict)  # of execution
+    scales: dict[str, tuple[float, int]] = field(default_factory=dict)  # that the program brings
 
     def graph(self) -> Graph:
         """Walk everything."""
@@ -178,6 +179,7 @@ class Walk:
             constants=self.constants,
             states=tuple(self._states()),
             output_names=tuple(name for name, _ in self.outputs if name),
+            scales=self.scales,
         )
 
     # --- Names and shapes ----------------------------------------------------------------------
