@@ -78,7 +78,6 @@ _OTHERS = {  # what people give, by its suffix
     ".nano": _QUANTIZED,
     ".tflite": _QUANTIZED,
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors"), _WEIGHTS),
-    ".onnx": ("is an ONNX file, which nanotool does not read", ACCEPTED),
 }
 
 
