@@ -20,6 +20,7 @@ import pytest
 import random_graphs
 import serial
 from handmade import GraphBuilder
+from listening import listener, loud
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -37,6 +38,7 @@ from nanotool.page.facts import input_kind
 from nanotool.page.serve import PageServer
 from nanotool.page.wasm import compile_model
 from nanotool.pipeline import prepare
+from nanotool.sensing.description import ClassRule, Rule, SensorSettings
 from nanotool.sensing.rule import stream_of
 from nanotool.sensing.stream import Stream
 from nanotool.simulate import simulate, simulate_steps
@@ -290,6 +292,24 @@ def test_a_wake_word_is_heard(page: Page, tmp_path: Path) -> None:
     assert shown[-50:] == [int(scores[: n + 1][-window:].sum()) for n in range(len(scores))][-50:]
     last = zlib.crc32(heard.outputs[-1].tobytes())
     page.wait_for_function(f"document.getElementById('crc').textContent === '{last:08x}'")
+
+
+def test_a_sensors_samples(page: Page, tmp_path: Path) -> None:
+    """.npy and .csv, a row for each sample: the decisions of the C library in Python."""
+    ears = SensorSettings(50, 2, magnitudes=((0, 1), (0,), (1,), (0, 1), (0,), (1,)))
+    rule = Rule((ClassRule(2, 1.0, refractory=0.1),), window=2)
+    graph, samples = listener(rule, ears=ears), loud(1200).reshape(-1, 2)
+    wanted = [(made.step, made.sum) for made in Stream(graph).feed(samples).decisions]
+    assert wanted
+    np.save(tmp_path / "x.npy", samples)
+    np.savetxt(tmp_path / "x.csv", samples, "%d", ",", header="left,right", comments="")
+    open_page(page, tmp_path, graph)
+    assert page.get_by_text("Microphone").count() == 0
+    for name in ("x.npy", "x.csv"):
+        page.locator("input[accept='.npy,.csv,.txt']").first.set_input_files(tmp_path / name)
+        page.wait_for_function(f"document.body.innerText.includes('{name}:')")
+        made = page.evaluate("window.page.ear.made.map(({step, sum}) => [step, sum])")
+        assert [tuple(one) for one in made] == wanted
 
 
 FAKE_SERIAL = """
