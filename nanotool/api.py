@@ -33,6 +33,8 @@ def quantize(
     reset_every: int = 0,
     name: str = "model",
     observer: str = "auto",
+    activations: str = "int8",
+    int16: Iterable[str] = (),
     targets: Any = None,
     labels: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -58,9 +60,12 @@ def quantize(
     "auto" tries several ways on three quarters of the data, keeps the one whose output is best on
     the rest, and tells in ``trials`` (with states it is "minmax"); with ``targets``, the right
     class of each calibration input, it also minds the accuracy. "minmax", "percentile" and "mse"
-    are one way each. ``labels``: names of the output's classes. ``progress(done, total)`` is called
-    now and then. ``evaluation_data``, N x input shape: what the model will be judged by, or meet in
-    use; a warning tells if the calibration data are of another range.
+    are one way each. ``activations="int16"``: 16 bits instead of 8 wherever an operator has them
+    (docs/operators.md); ``int16``: only for these tensors, called like the layers that write them,
+    and what reads them; ranges are then those of one observer, of "minmax" for "auto". ``labels``:
+    names of the output's classes. ``progress(done, total)`` is called now and then.
+    ``evaluation_data``, N x input shape: what the model will be judged by, or meet in use; a
+    warning tells if the calibration data are of another range.
 
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.
@@ -76,9 +81,12 @@ def quantize(
         reset_every=reset_every,
         trust=trust,
     )
+    if activations not in ("int8", "int16"):
+        raise NanoError(f"There are no activations {activations!r}.", "Known are: int8, int16.")
     from nanotool import project  # noqa: PLC0415
 
-    return QuantizedModel(project.quantize_source(source, observer, progress))
+    widened = None if activations == "int16" else tuple(int16)
+    return QuantizedModel(project.quantize_source(source, observer, progress, widened))
 
 
 def _source(

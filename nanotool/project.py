@@ -9,7 +9,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,9 +163,13 @@ def float_graph(source: Source) -> Graph:
 
 
 def quantize_source(
-    source: Source, observer: str = "auto", progress: Progress | None = None
+    source: Source,
+    observer: str = "auto",
+    progress: Progress | None = None,
+    int16: Collection[str] | None = (),
 ) -> QGraph:
-    """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be."""
+    """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be.
+    ``int16``: as `nanotool.quantization.quantize` takes it."""
     trained = source.model if isinstance(source.model, QuantizationAware) else None
     graph = float_graph(source) if trained is None else trained.graph
     for doubt in doubts(graph, source.batches):
@@ -179,6 +183,7 @@ def quantize_source(
         classes=_checked(source),
         labels=source.labels,
         progress=progress,
+        int16=int16,
     )
     for doubt in (*forgetful(quantized), *noisy(quantized)):
         warnings.warn(doubt, NanoWarning, stacklevel=3)

@@ -30,6 +30,13 @@ EPILOG = examples(
 )
 
 
+class Activations(str, Enum):
+    """Bits of what layers yield."""
+
+    int8 = "int8"
+    int16 = "int16"
+
+
 class Observer(str, Enum):
     """How the range of a tensor is chosen from what was seen."""
 
@@ -89,6 +96,18 @@ def command(
     ] = "",
     reset_every: ResetEvery = 0,
     observer: Annotated[Observer, typer.Option(help="How ranges are chosen.")] = Observer.auto,
+    activations: Annotated[
+        Activations, typer.Option(help="int16: 16 bits wherever an operator has them.")
+    ] = Activations.int8,
+    int16: Annotated[
+        str,
+        typer.Option(
+            "--int16",
+            metavar="NAMES",
+            help="Layers whose results have 16 bits, by commas, and so what reads them.",
+            show_default=False,
+        ),
+    ] = "",
     name: Annotated[
         str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
     ] = "",
@@ -122,7 +141,9 @@ def command(
     )
     with progress("Calibrating") as show, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanoWarning)
-        graph = project.quantize_source(loaded, observer.value, show)
+        named = tuple(part.strip() for part in int16.split(",") if part.strip())
+        widened = None if activations is Activations.int16 else named
+        graph = project.quantize_source(loaded, observer.value, show, widened)
     doubts = [str(each.message) for each in caught if issubclass(each.category, NanoWarning)]
     for doubt in doubts:
         warn(doubt)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.inputs import to_device
-from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Int8Array, LayerQuality, QGraph, QTensor
+from nanotool.ir import Graph, Int8Array, LayerQuality, QGraph, QTensor, unclamped
 from nanotool.quantization.evaluate import Batch, evaluated
 from nanotool.simulate import next_states, simulate_step
 
@@ -27,10 +27,11 @@ class _Sums:
 
     def add(self, tensor: QTensor, real: NDArray[np.float64], q: Int8Array) -> None:
         """Count one piece of data: the float graph's values and the int8 graph's."""
-        low, high = ((end - tensor.zero_point) * tensor.scale for end in (INT8_MIN, INT8_MAX))
+        low, high = ((end - tensor.zero_point) * tensor.scale for end in unclamped(tensor.dtype))
         half = tensor.scale / 2
-        below = (q == INT8_MIN) & (real < low - half)
-        above = (q == INT8_MAX) & (real > high + half)
+        least, most = unclamped(tensor.dtype)
+        below = (q == least) & (real < low - half)
+        above = (q == most) & (real > high + half)
         self.signal += float((real**2).sum())
         self.noise += float(((tensor.dequantize(q).astype(np.float64) - real) ** 2).sum())
         self.outside += int(below.sum() + above.sum())
@@ -64,7 +65,8 @@ def measure(
     batch and before every ``reset_every``-th step.
     """
     known = {*graph.sources, *(node.name for node in graph.nodes)}
-    tensors = {n: t for n, t in quantized.tensors.items() if n in known and t.dtype == "int8"}
+    judged = {"int8", "int16"} if not quantized.states else {"int8"}
+    tensors = {n: t for n, t in quantized.tensors.items() if n in known and t.dtype in judged}
     sums = {name: _Sums() for name in tensors}
     for batch in batches:
         states: dict[str, NDArray[Any]] = {}

@@ -12,7 +12,7 @@ multiplication by less than 1/2.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
@@ -20,13 +20,11 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import unary
+from nanotool import numerics, unary
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import to_device
 from nanotool.ir import (
-    INT8_MAX,
-    INT8_MIN,
     UNCLAMPED,
     Function,
     Graph,
@@ -42,6 +40,7 @@ from nanotool.ir import (
     State,
     Table,
     Unary,
+    unclamped,
 )
 from nanotool.ops import OPERATORS, Registry, facts, float_layer_of
 from nanotool.ops.shape import argument_scale
@@ -58,8 +57,8 @@ from nanotool.quantization.calibrate import (
 from nanotool.quantization.evaluate import Batch, ends, real_numbers
 from nanotool.quantization.finest import finest_input, finest_output
 from nanotool.quantization.quality import UNBOUNDED, measure
-from nanotool.quantization.ranges import activation, useful_range, wide
-from nanotool.quantization.sharing import Group, Sharing, share
+from nanotool.quantization.ranges import activation, symmetric, useful_range, wide
+from nanotool.quantization.sharing import Group, Sharing, share, widen
 from nanotool.quantization.weights import (
     farthest_argument,
     gate_weights,
@@ -83,6 +82,9 @@ ELU_SCALE_MIN, ALMOST_1 = 2.0**-18, 1 + 2.0**-23
 # From it on TensorFlow Lite's sigmoid and tanh saturate where they should not: from 8 on at 0.
 SATURATING, SATURATING_SCALE = (Unary("sigmoid"), Unary("tanh")), 4.0
 
+UNIT = QTensor("unit", (), *numerics.UNIT_OUTPUT, "int16")  # of a sigmoid, tanh or softmax
+COARSER = 2.0 ** (numerics.ADD_LEFT_SHIFT - numerics.WIDE_ADD_BITS)  # a sum's least scale in int16
+
 _T = TypeVar("_T", bound=np.generic)
 
 
@@ -97,6 +99,7 @@ def quantize(
     labels: Iterable[str] = (),
     source: str = "torch",
     progress: Progress | None = None,
+    int16: Collection[str] | None = (),
 ) -> QGraph:
     """The int8 graph of a canonical float ``graph``, with quality and samples.
 
@@ -109,7 +112,9 @@ def quantize(
     input, also by its accuracy; with states it is "minmax". ``given``: every tensor's range, as
     training found it: nothing is then observed. ``labels`` names the output's classes, ``source``
     says where the model came from.
-    ``progress(done, total)`` is called after every batch of every pass.
+    ``progress(done, total)`` is called after every batch of every pass. ``int16``: tensors whose
+    activations are to have 16 bits, None: all that can; `sharing.widen` says what that takes. No
+    ranges are tried then: "auto" is "minmax".
 
     Raises NanoError for bad data, InvalidModel for values that are not finite.
     """
@@ -120,7 +125,9 @@ def quantize(
         )
     batches = as_batches(calibration)
     judged = _first(graph, batches, QUALITY_INPUTS)
-    chooses = observer == AUTO and given is None and not graph.states and not graph.scales
+    widened = int16 is None or bool(int16)
+    tries = not (graph.states or graph.scales or widened)
+    chooses = observer == AUTO and given is None and tries
     automatic = _chooser(graph, batches) if chooses else None
     observer = "minmax" if observer == AUTO else observer
     passes = len(judged) + (len(batches) * passes_needed(observer) if given is None else 0)
@@ -129,7 +136,7 @@ def quantize(
     useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
 
     def built(ranges: Mapping[str, Range], headroom: bool) -> QGraph:
-        return build(graph, ranges, useful, headroom=headroom)
+        return build(graph, ranges, useful, headroom=headroom, int16=int16)
 
     if automatic is not None:
         result: QGraph = automatic.choose(graph, batches, built, ranges, classes=classes, tick=step)
@@ -142,11 +149,19 @@ def quantize(
 
 
 def build(
-    graph: Graph, ranges: Mapping[str, Range], useful: Mapping[str, Range], *, headroom: bool
+    graph: Graph,
+    ranges: Mapping[str, Range],
+    useful: Mapping[str, Range],
+    *,
+    headroom: bool,
+    int16: Collection[str] | None = (),
 ) -> QGraph:
     """The int8 graph whose tensors cover ``ranges``, as far as they are ``useful``. ``headroom``:
-    more than that for the output."""
-    return _Quantizer(graph, share(graph, ranges, useful, headroom=headroom)).run()
+    more than that for the output. ``int16``: tensors of 16 bits, see `quantize`."""
+    sharing = share(graph, ranges, useful, headroom=headroom)
+    if int16 is None or int16:
+        widen(graph, sharing, int16)
+    return _Quantizer(graph, sharing).run()
 
 
 def _chooser(graph: Graph, batches: Batches) -> ModuleType | None:
@@ -271,7 +286,7 @@ class _Quantizer:
         taken = {*self.graph.constants, *(n.name for n in self.graph.nodes), *self.tensors}
         name = unique(wanted, taken)
         self.tensors[name] = replace(like, name=name)
-        self.ops.append(QOp(name, op, (source,)))
+        self.ops.append(QOp(name, op, (source,), clamp=unclamped(like.dtype)))
         return name
 
     # --- Scales and zero points ----------------------------------------------------------------
@@ -289,6 +304,10 @@ class _Quantizer:
         name = group.members[0]
         if group.wide:
             grid = wide(name, (), group.bounds)
+        elif group.int16:
+            least = max((self._least(tensor) for tensor in group.members), default=0.0)
+            unit = group.fixed is not None
+            grid = UNIT if unit else symmetric(name, (), group.bounds, COARSER * least)
         elif group.fixed is not None:
             grid = QTensor(name, (), *group.fixed)
         else:
@@ -350,15 +369,27 @@ class _Quantizer:
         self.ops.append(QOp(node.name, op, inputs, clamp=quantized_clamp(node, tensor)))
 
     def _input(self, node: Node, name: str, output: QTensor) -> str:
-        """The int8 tensor of an input: itself, a constant, or requantized."""
-        if name in self.graph.constants:
-            return self._constant(name, output if facts(node.op).joins_quantizations else None)
-        if (node.name, name) in self.sharing.requantized:
-            return self._requantized(name, output)
+        """The tensor of an input: itself, a constant, or requantized."""
         what = facts(node.op)
-        if self.tensors[name].dtype == "int16" and not (what.moves and what.types):
-            return self._requantized(name, activation(name, (), self.sharing.groups[name].bounds))
+        wide_layer = self.sharing.is_int16(node.name)
+        if name in self.graph.constants:
+            like = output if what.joins_quantizations else None
+            if wide_layer and like is None and not what.int8_constants:
+                like = symmetric(name, (), _extremes(self.graph.constants[name]))
+            return self._constant(name, like)
+        is_wide = self.tensors[name].dtype == "int16"
+        if (node.name, name) in self.sharing.requantized or (
+            wide_layer and what.shares_quantization
+        ):
+            return self._requantized(name, output)
+        if wide_layer and not is_wide:
+            return self._requantized(name, symmetric(name, (), self._bounds(name)))
+        if is_wide and not wide_layer and not (what.moves and what.types):
+            return self._requantized(name, activation(name, (), self._bounds(name)))
         return name
+
+    def _bounds(self, name: str) -> Range:
+        return self.sharing.groups[name].bounds
 
     def _seen(self, name: str, low: float, high: float) -> str:
         """``name``, an input of a saturating function that sees ``low`` to ``high``; requantized if
@@ -377,7 +408,7 @@ class _Quantizer:
             taken = self._taken()
             result = unique(f"{name}.requantized", taken)
             self.tensors[result] = replace(like, name=result, shape=now.shape)
-            self.ops.append(QOp(result, Quantize(), (name,)))
+            self.ops.append(QOp(result, Quantize(), (name,), clamp=unclamped(like.dtype)))
             self.requantized[key] = result
         return self.requantized[key]
 
@@ -438,10 +469,12 @@ class _Quantizer:
         own = facts(node.op).factor_scale
         source = source if own is None else replace(source, scale=own)
         weight = matrix(node)
+        wide_sums = target.dtype == "int16"
         bias = np.zeros(len(weight)) if node.bias is None else node.bias.astype(np.float64)
         scale = weight_scales(natural_scales(weight), bias, source.scale, target.scale)
-        integers, scale = quantized_weights(weight, bias, scale, source.scale)
-        bias32 = quantized_bias(bias, scale, source.scale).astype(np.int32)
+        integers, scale = quantized_weights(weight, bias, scale, source.scale, wide=wide_sums)
+        whole = quantized_bias(bias, scale, source.scale, wide=wide_sums)
+        offset: Any = whole.astype(np.int64 if wide_sums else np.int32)
         self.ops.append(
             QOp(
                 name=node.name,
@@ -449,7 +482,7 @@ class _Quantizer:
                 inputs=(name,),
                 weight=self._shared(integers.reshape(node.weight.shape)),
                 weight_scale=self._shared(scale),
-                bias=None if node.bias is None else self._shared(bias32),
+                bias=None if node.bias is None else self._shared(offset),
                 clamp=quantized_clamp(node, target),
             )
         )
@@ -469,6 +502,6 @@ def _extremes(data: NDArray[Any]) -> Range:
 def quantized_clamp(node: Node, tensor: QTensor) -> tuple[int, int]:
     """The fused clamp in units of the output."""
     if node.clamp == UNCLAMPED:
-        return INT8_MIN, INT8_MAX
+        return unclamped(tensor.dtype)
     low, high = (unary.quantized_bound(bound, tensor) for bound in node.clamp)
     return low, high

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, Graph, Node, QTensor
+from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, ZERO_POINTS, Graph, Node, QTensor
 from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
@@ -71,6 +71,14 @@ def activation(name: str, shape: tuple[int, ...], bounds: Range, least: float = 
     scale = max(scale, least)
     zero_point = round(INT8_MIN - low / scale)
     return QTensor(name, shape, scale, max(INT8_MIN, min(INT8_MAX, zero_point)))
+
+
+def symmetric(name: str, shape: tuple[int, ...], bounds: Range, least: float = 0.0) -> QTensor:
+    """The int16 tensor that covers ``bounds``, with the zero point 0 and a scale of at least
+    ``least``."""
+    most = max(abs(bounds[0]), abs(bounds[1]))
+    scale = max(most / ZERO_POINTS["int16"][1], least)
+    return QTensor(name, shape, max(scale, SCALE_MIN) if scale else 1.0, 0, "int16")
 
 
 def wide(name: str, shape: tuple[int, ...], bounds: Range) -> QTensor:

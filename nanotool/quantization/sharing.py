@@ -8,9 +8,10 @@ sigmoid's), it keeps its own and is requantized for the reader that wants anothe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nanotool.errors import NanoError
 from nanotool.ir import INT8_MAX, INT8_MIN, Graph, Node
 from nanotool.ops import facts
 from nanotool.passes.rewrite import producer
@@ -30,6 +31,7 @@ class Group:
     bounds: Range  # to cover
     fixed: tuple[float, int] | None = None  # scale and zero point, if prescribed
     wide: bool = False  # int16: what recurrent layers remember, seen in other shapes perhaps
+    int16: bool = False  # activations of 16 bits, with the zero point 0
 
 
 @dataclass
@@ -38,6 +40,10 @@ class Sharing:
 
     groups: dict[str, Group] = field(default_factory=dict)  # by tensor
     requantized: set[tuple[str, str]] = field(default_factory=set)  # (node, its input)
+
+    def is_int16(self, tensor: str) -> bool:
+        """Whether ``tensor`` is an activation of 16 bits."""
+        return tensor in self.groups and self.groups[tensor].int16
 
     def add(self, tensor: str, group: Group) -> None:
         """``tensor`` becomes a member."""
@@ -106,6 +112,42 @@ def share(
         for group in {id(group): group for group in ends}.values():
             _give_headroom(graph, group)
     return sharing
+
+
+def widen(graph: Graph, sharing: Sharing, tensors: Collection[str] | None) -> None:
+    """Give ``tensors`` (None: all that can) 16 bits, and with each the results of its readers, as
+    an operator's activations are of one type; what has no form for int16 reads int8 instead.
+    Tensors of one quantization go together. NanoError for a tensor that is not there or cannot; and
+    of a graph with states."""
+    if graph.states or any(node.more for node in graph.nodes):
+        raise NanoError(
+            f"{graph.name} has states or recurrent layers.",
+            "Activations in int16 are for models without: leave int16 away.",
+        )
+    named = tuple(sharing.groups) if tensors is None else tuple(tensors)
+    for name in named:
+        group = sharing.groups.get(name)
+        if group is None:
+            known = ", ".join(list(sharing.groups)[:8])
+            raise NanoError(f"{graph.name} has no tensor {name!r}.", f"It has {known}, ...")
+        group.int16 = _can_widen(graph, group)
+        if tensors is not None and not group.int16:
+            raise NanoError(
+                f"{name} cannot be int16: what writes it, or shares its scale, has no form for it.",
+                "docs/operators.md says which operators have.",
+            )
+    chosen = {name for name in sharing.groups if sharing.is_int16(name)}
+    for node in graph.nodes:
+        if chosen & set(node.inputs) and node.name in sharing.groups:
+            group = sharing.groups[node.name]
+            group.int16 = group.int16 or _can_widen(graph, group)
+
+
+def _can_widen(graph: Graph, group: Group) -> bool:
+    """Whether all that writes a member has a form for int16."""
+    writers = [graph.node(name).op for name in group.members if name not in graph.inputs]
+    fixed = group.fixed is None or any(facts(op).prescribed_int16 for op in writers)
+    return fixed and all(facts(op).int16 for op in writers)
 
 
 def _prescribed(graph: Graph, tensor: str) -> tuple[float, int] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool import numerics
 from nanotool.ir import INT8_MAX, Int8Array, Node
 from nanotool.ops import facts
 from nanotool.validate import ACCUMULATOR_LIMIT
@@ -52,11 +53,13 @@ def weight_scales(
 
 
 def quantized_bias(
-    bias: NDArray[np.float64], scale: NDArray[np.float32], source: float
+    bias: NDArray[np.float64], scale: NDArray[np.float32], source: float, *, wide: bool = False
 ) -> NDArray[np.float64]:
-    """Whole numbers at scale(in) * scale(weights), saturating at twice BIAS_LIMIT."""
+    """Whole numbers at scale(in) * scale(weights), saturating at twice BIAS_LIMIT, or where sums
+    are ``wide`` at a quarter of theirs."""
     integers = np.rint(bias / (source * scale.astype(np.float64)))
-    return np.clip(integers, -2 * BIAS_LIMIT, 2 * BIAS_LIMIT)
+    limit = numerics.WIDE_LIMIT / 4 if wide else 2 * BIAS_LIMIT
+    return np.clip(integers, -limit, limit)
 
 
 def quantized_weights(
@@ -64,17 +67,20 @@ def quantized_weights(
     bias: NDArray[np.float64],
     scale: NDArray[np.float32],
     source: float,
+    *,
+    wide: bool = False,
 ) -> tuple[Int8Array, NDArray[np.float32]]:
     """int8 weights [channels, terms], and the scales that they have.
 
-    A scale is doubled as long as some sum of its channel could leave int32.
+    A scale is doubled as long as some sum of its channel could leave int32; ``wide`` ones have 64
+    bits.
     """
     scale = scale.copy()
     while True:
         step = scale.astype(np.float64)
         integers = np.clip(np.rint(weight / step[:, None]), -INT8_MAX, INT8_MAX)
         bound = 256 * np.abs(integers).sum(axis=1) + np.abs(quantized_bias(bias, scale, source))
-        over = bound >= ACCUMULATOR_LIMIT
+        over = (bound >= ACCUMULATOR_LIMIT) & (not wide)
         if not over.any():
             return integers.astype(np.int8), scale
         scale[over] *= 2

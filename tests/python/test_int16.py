@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from differential import differences
 from hand_nets import check_same
 from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import INT16, examples, graphs, random_inputs
 
+import nanotool
 from nanotool import numerics, qfile
-from nanotool.errors import InvalidModel
+from nanotool.errors import InvalidModel, NanoError
 from nanotool.ir import (
     Binary,
     Dense,
@@ -130,3 +132,52 @@ def test_refused(case: str) -> None:
     graph, message = REFUSED[case]
     with pytest.raises(InvalidModel, match=message):
         validate(graph)
+
+
+# --- The quantizer --------------------------------------------------------------------------------
+
+
+class _Branches(torch.nn.Module):
+    """A residual, a gate, a function that has no form for int16, and a softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(2, 6, 3, padding=1)
+        self.second = torch.nn.Conv2d(6, 6, 3, padding=1, groups=6)
+        self.last = torch.nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.first(x))
+        z = torch.nn.functional.silu(self.second(y)) + y
+        pooled = (z * torch.sigmoid(z)).mean((2, 3))
+        return torch.softmax(self.last(pooled), 1)
+
+
+def _quantized(**options: Any) -> tuple[nanotool.QuantizedModel, float]:
+    """`_Branches` quantized, and its output's noise against float, in decibels."""
+    torch.manual_seed(0)
+    model, x = _Branches().eval(), np.random.default_rng(0).normal(size=(64, 2, 6, 6))
+    data = x.astype(np.float32)
+    quantized = nanotool.quantize(model, data, observer="minmax", **options)
+    with torch.no_grad():
+        real = model(torch.from_numpy(data)).numpy()
+    noise = quantized.run(data) - real
+    return quantized, float(10 * np.log10((real**2).sum() / (noise**2).sum()))
+
+
+def test_a_whole_model_in_int16_is_nearer_to_float() -> None:
+    plain, whole = _quantized(), _quantized(activations="int16")
+    assert whole[1] > plain[1] + 6
+    graph = whole[0].graph
+    assert graph.input_tensor.dtype == graph.output_tensor.dtype == "int16"
+    assert differences(graph, random_inputs(graph, 4, 1)) == {}
+
+
+def test_named_tensors_in_int16() -> None:
+    graph = _quantized(int16=["first"])[0].graph
+    types = {op.name: graph.tensors[op.name].dtype for op in graph.ops}
+    assert types["first"] == types["second"] == "int16"
+    assert types["last"] == graph.input_tensor.dtype == "int8"
+    assert differences(graph, random_inputs(graph, 4, 1)) == {}
+    with pytest.raises(NanoError, match="no tensor 'third'"):
+        _quantized(int16=["third"])

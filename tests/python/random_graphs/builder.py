@@ -168,7 +168,7 @@ class Builder:
             return QTensor(self.next_name(), shape, scale, zero_point, kind)
         finite = np.nan_to_num(np.asarray(real, np.float64), nan=0, posinf=1e30, neginf=-1e30)
         if kind == "int16":
-            most = max(float(np.abs(finite).max()) / 32767, 1e-30)
+            most = min(max(float(np.abs(finite).max()) / 32767, 1e-30), 1e29)
             scale = most * 2.0 ** self.rng.uniform(-1, 0.5)
             return QTensor(self.next_name(), shape, scale, 0, kind)
         low, high = float(np.clip(finite.min(), -1e30, 0)), float(np.clip(finite.max(), 0, 1e30))
