@@ -80,6 +80,41 @@ static void test_lstm(void) {
     CHECK_EQUAL(-8000, c);
 }
 
+/* r and z are sigmoid(0), n is tanh of the largest argument and of the smallest one: h goes half
+ * the way there, 0 to 16384 to -8191, and is kept so; out has 1/256 of it. */
+static void test_gru(void) {
+    static const int8_t w[6] = {0, 0, 0, 0, 1, 0}, x[2] = {64, -64},
+                        expected[2] = {64 + 1, -32 + 1};
+    static const int32_t none[6] = {0},
+                         half[6] = {1 << 30, 1 << 30, 1 << 30, 1 << 30, 1 << 30, 1 << 30};
+    static const int8_t shift[6] = {0, 0, 0, 0, 10, 0};
+    const nano_gru_params p = {
+        .gates = {w, none, half, shift, 1, 2, 1, 2, 0, 0, {1 << 30, -7}, {1, -128, 127}},
+        .shift = 0,
+    };
+    int8_t out[2], h;
+    int16_t wide = 0;
+    const nano_io io = {{x, &wide}, out, &h};
+    nano_gru(&p, &io);
+    CHECK_BYTES(expected, out, 2);
+    CHECK_EQUAL(-8191, wide);
+}
+
+/* Backwards, from 5: 10 + 5, 20 + 15, and what is below 0. */
+static void test_rnn(void) {
+    static const int8_t w[2] = {1, 1}, x[3] = {-100, 20, 10}, shift[2] = {1, 1};
+    static const int32_t none[2] = {0}, whole[2] = {1 << 30, 1 << 30};
+    static const int8_t expected[3] = {0, 35, 15};
+    const nano_rnn_params p = {
+        .gates = {w, none, whole, shift, 1, 3, 1, 3, 1, 0, {1 << 30, 1}, {0, -128, 127}},
+        .relu = 1,
+    };
+    int8_t out[3] = {5, 99, 99}, h;
+    const nano_io io = {{x, NULL}, out, &h};
+    nano_rnn(&p, &io);
+    CHECK_BYTES(expected, out, 3);
+}
+
 /* Two filters of one output: 3 + 8 - 1 and 2, of which the memory keeps 2 more. */
 static void test_svdf(void) {
     static const int8_t w[4] = {3, 4, 0, 1}, x[2] = {1, 2}, time[6] = {1, 1, 1, 2, 0, -1};
@@ -691,6 +726,8 @@ int main(void) {
     RUN(test_dense_per_channel_and_clamp);
     RUN(test_dense_extremes);
     RUN(test_lstm);
+    RUN(test_gru);
+    RUN(test_rnn);
     RUN(test_svdf);
     RUN(test_conv2d_valid);
     RUN(test_conv2d_padding_holds_the_zero_point);
