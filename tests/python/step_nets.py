@@ -204,6 +204,31 @@ class Hop(nn.Module):
         return F.relu(self.layer(self.window)).unsqueeze(0)
 
 
+class Denoiser(nn.Module):
+    """As noise suppressors for speech are: three GRUs, each beside all that came before, gains of
+    bands and whether somebody speaks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(4, 6)
+        self.of_voice = nn.GRU(6, 6, batch_first=True)
+        self.of_noise = nn.GRU(16, 8, batch_first=True)
+        self.of_sound = nn.GRU(18, 10, batch_first=True)
+        self.speaks, self.gains = nn.Linear(6, 1), nn.Linear(10, 5)
+
+    def forward(self, features: Any, voice: Any, noise: Any, sound: Any) -> Any:
+        x = features.unsqueeze(1)
+        first = torch.tanh(self.dense(x))
+        v, voice = self.of_voice(first, voice)
+        n, noise = self.of_noise(torch.cat([first, v, x], -1), noise)
+        s, sound = self.of_sound(torch.cat([v, n, x], -1), sound)
+        return {
+            "gains": torch.sigmoid(self.gains(s)).squeeze(1),
+            "speaks": torch.sigmoid(self.speaks(v)).squeeze(1),
+            **{"voice": voice, "noise": noise, "sound": sound},
+        }
+
+
 # Name -> (module, shape of an input, states, the least signal-to-noise ratio over unseen steps)
 NETS: dict[str, tuple[type[nn.Module], tuple[int, ...], tuple[int, ...], Any, float]] = {
     "LSTM by hand": (Lstm, (), (4,), {"hc": (torch.zeros(1, 8), torch.zeros(1, 8))}, 20),
@@ -226,4 +251,11 @@ NETS: dict[str, tuple[type[nn.Module], tuple[int, ...], tuple[int, ...], Any, fl
         30,
     ),
     "hop": (Hop, (), (4,), ["window"], 30),
+    "denoiser": (
+        Denoiser,
+        (),
+        (4,),
+        {name: torch.zeros(1, 1, n) for name, n in (("voice", 6), ("noise", 8), ("sound", 10))},
+        30,
+    ),
 }
