@@ -104,6 +104,19 @@ static void test_units(void) {
     }
 }
 
+/* A damaged record is told wherever it lies. */
+static void test_a_damaged_record_is_told(void) {
+    uint32_t size = 0;
+    for (uint32_t slot = 0; slot < 2; slot++) {
+        start(512, 8, 4);
+        CHECK_EQUAL(STORE_OK, save(1, 100));
+        CHECK_EQUAL(STORE_OK, save(2, 100)); /* in slot 1 */
+        memset(&fake_store_bytes[2048 * (1 - slot)], 0x5A, 2048);
+        fake_store_bytes[2048 * slot + 40] ^= 1;
+        CHECK_EQUAL(STORE_DAMAGED, store_load(KEY, before, 100, &size));
+    }
+}
+
 /* A header is read, its payload is not: that is no record, and a save finds out. */
 static void test_payloads_that_cannot_be_read(void) {
     uint32_t size = 0;
@@ -433,6 +446,7 @@ int main(void) {
     RUN(test_newest_is_loaded);
     RUN(test_what_is_refused);
     RUN(test_units);
+    RUN(test_a_damaged_record_is_told);
     RUN(test_payloads_that_cannot_be_read);
     RUN(test_sequence_wraps);
     RUN(test_impossible_sizes);

@@ -22,6 +22,7 @@ extern const nano_train_config halves_train;
 #define APP_TRAIN halves_train
 #define APP_TRAIN_ARENA_SIZE NANO_TRAIN_ARENA_SIZE(2u, 8u, 5u, 4u, 5u, 2u, 60u, 1u, 6u, 1u)
 
+#define board_baud fake_baud
 #define board_core_hz fake_core_hz
 #define board_flush fake_flush
 #define board_image fake_image

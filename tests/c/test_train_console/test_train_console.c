@@ -7,6 +7,7 @@
 
 #include "app.h"
 
+#include "baud.h"
 #include "console.h"
 #include "crc32.h"
 #include "fake_board.h"
@@ -419,6 +420,23 @@ static void test_a_load_breaks_off(void) {
     CHECK(begins("train load%", "m-train-load-[head "));
 }
 
+/* The rate changes behind the answer, and falls back when nothing is understood any more. */
+static void test_another_rate(void) {
+    CHECK(answers("baud%", "m-baud-[0]\r\nm-ready\r\n"));
+    CHECK(answers("baud 2000000%", "e-[The line cannot have this rate]\r\nm-ready\r\n"));
+    CHECK(begins("baud x%", "e-[Usage: baud") && begins("baud 1 2%", "e-[Usage: baud"));
+    CHECK_EQUAL(0, fake_line_baud);
+    CHECK(answers("baud 500000%", "m-baud-[500000]\r\nm-ready\r\n"));
+    CHECK_EQUAL(500000, fake_line_baud);
+    for (unsigned i = 1; i < BAUD_PATIENCE; i++)
+        console_feed(0xFF);
+    CHECK_EQUAL(500000, fake_line_baud);
+    console_feed(0);
+    CHECK_EQUAL(0, fake_line_baud);
+    say("%");
+    CHECK(answers("baud%", "m-baud-[0]\r\nm-ready\r\n"));
+}
+
 int main(void) {
     check_begin();
     RUN(test_start);
@@ -430,5 +448,6 @@ int main(void) {
     RUN(test_a_head_from_the_line);
     RUN(test_a_wrong_head_from_the_line);
     RUN(test_a_load_breaks_off);
+    RUN(test_another_rate);
     return check_end();
 }
