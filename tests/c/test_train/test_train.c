@@ -242,6 +242,90 @@ static void test_refused_configs(void) {
     CHECK_EQUAL(NANO_ERR_MEMORY, try_config(&c));
 }
 
+#define REFUSED(status, place, value)                                                              \
+    do {                                                                                           \
+        const nano_train_config before = c;                                                        \
+        const nano_train_layer layer_before = layer;                                               \
+        (place) = (value);                                                                         \
+        CHECK_EQUAL(status, try_config(&c));                                                       \
+        c = before, layer = layer_before;                                                          \
+    } while (0)
+
+/* Every number beyond its range, and the ones at its ends. */
+static void test_ranges_of_configs(void) {
+    nano_train_layer layer = {CLASSES, 15, 16, NULL, NULL, 0, 0};
+    nano_train_config c = config_of(&nano_train_float32, NANO_TRAIN_ADAM);
+    c.layer_count = 1;
+    c.layers = &layer;
+    c.feature_zero_point = -128;
+    c.recipe.schedule = NANO_TRAIN_STEP;
+    c.recipe.weight_decay = c.recipe.clip = c.recipe.beta1 = c.recipe.beta2 = 0.0f;
+    c.recipe.batch = NANO_TRAIN_MAX_BATCH;
+    c.recipe.period = 1;
+    CHECK_EQUAL(NANO_OK, try_config(&c));
+    REFUSED(NANO_ERR_ARGUMENT, c.loss, (nano_train_loss)2);
+    REFUSED(NANO_ERR_ARGUMENT, c.optimizer, (nano_train_optimizer)3);
+    REFUSED(NANO_ERR_ARGUMENT, c.replay, (nano_train_replay)2);
+    REFUSED(NANO_ERR_ARGUMENT, c.arithmetic, NULL);
+    REFUSED(NANO_ERR_ARGUMENT, c.class_means, 2);
+    REFUSED(NANO_ERR_ARGUMENT, c.layer_count, NANO_TRAIN_MAX_LAYERS + 1);
+    REFUSED(NANO_ERR_ARGUMENT, c.feature_zero_point, -129);
+    REFUSED(NANO_ERR_ARGUMENT, c.feature_zero_point, 128);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.rate, 0.0f);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.weight_decay, -0.5f);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.clip, -1.0f);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.beta1, 1.0f);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.beta2, 1.0f);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.epsilon, 0.0f);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.batch, NANO_TRAIN_MAX_BATCH + 1);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.schedule, (nano_train_schedule)3);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.period, 0);
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.gamma, 1.5f);
+    REFUSED(NANO_ERR_ARGUMENT, layer.weight_bits, 16);
+    REFUSED(NANO_ERR_ARGUMENT, layer.activation_bits, 17);
+    REFUSED(NANO_ERR_ARGUMENT, layer.low, 1);
+    REFUSED(NANO_ERR_ARGUMENT, layer.high, -1);
+    c.feature_zero_point = 127;
+    c.recipe.schedule = NANO_TRAIN_COSINE;
+    REFUSED(NANO_ERR_ARGUMENT, c.recipe.period, 0);
+    CHECK_EQUAL(NANO_OK, try_config(&c));
+}
+
+/* Calls without a head, or without a place for what they give. */
+static void test_nothing_to_work_on(void) {
+    const nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_SGD);
+    int8_t x[FEATURES] = {0};
+    const int8_t *y;
+    uint16_t label;
+    size_t size;
+    begin(&config);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_init(NULL, &config, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_init(&head, &config, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_set_recipe(NULL, &config.recipe));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_set_recipe(&head, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_flush(NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_add_class(NULL, &label));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_quantize(NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_infer(NULL, x, &y));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_infer(&head, NULL, &y));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_infer(&head, x, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_remember(&head, NULL, 0));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_remember(&head, x, CLASSES));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_recall(NULL, &y, &label));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_recall(&head, NULL, &label));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_recall(&head, &y, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_rehearse(NULL, 1, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_add_to_mean(&head, x, CLASSES));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_nearest_mean(NULL, x, &label));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_nearest_mean(&head, NULL, &label));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_nearest_mean(&head, x, NULL));
+    CHECK(nano_train_state(&head, NANO_TRAIN_SAVE_ALL, NULL) == NULL);
+    CHECK(nano_train_state(NULL, NANO_TRAIN_SAVE_ALL, &size) == NULL);
+    CHECK_EQUAL(0, nano_train_state_size(NULL, NANO_TRAIN_SAVE_ALL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_restore(NULL, saved, sizeof saved));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_restore(&head, NULL, sizeof saved));
+}
+
 /* Sizes are 32-bit numbers: a head whose own would wrap is refused, and gets no small arena. */
 static void test_sizes_do_not_wrap(void) {
     static const nano_train_layer square[1] = {{NANO_TRAIN_MAX_WIDTH, 0, 0, NULL, NULL, 0, 0}};
@@ -346,6 +430,8 @@ int main(void) {
     RUN(test_a_restored_head_has_no_half_batch);
     RUN(test_a_label_beyond_the_classes_is_refused);
     RUN(test_refused_configs);
+    RUN(test_ranges_of_configs);
+    RUN(test_nothing_to_work_on);
     RUN(test_sizes_do_not_wrap);
     RUN(test_wrong_calls);
     RUN(test_extremes);

@@ -66,8 +66,8 @@ static int is_width(uint32_t width) {
 }
 
 static int layer_is_possible(const nano_train_layer *layer) {
-    return layer->weight_bits <= 15 && layer->activation_bits <= 16 && layer->low <= layer->high &&
-           layer->low <= 0 && layer->high >= 0;
+    return layer->weight_bits <= 15 && layer->activation_bits <= 16 && layer->low <= 0 &&
+           layer->high >= 0;
 }
 
 nano_status nano_train_measure(const nano_train_config *config, nano_train_sizes *sizes) {
