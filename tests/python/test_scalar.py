@@ -120,24 +120,36 @@ def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int, target: str) 
 
 @both
 def test_what_is_not_proved_takes_the_portable_kernel(target: str) -> None:
-    """A scale that shifts left; accumulators beyond 2^23; more terms than sums hold; small memory
-    wanted."""
+    """More terms than sums hold; small memory wanted."""
     b = GraphBuilder("steep", (3,))
     b.dense("dense", 2)
     graph, x = b.graph(), random_inputs(b.graph(), 4)
     assert kernel(graph, x, target=target) == DENSE[target]
     assert kernel(graph, x, "size", target) == "nano_dense"
-    scale = np.array([2.0 * graph.output_tensor.scale / graph.input_tensor.scale], np.float32)
-    assert kernel(
-        replace(graph, ops=(replace(graph.ops[0], weight_scale=scale),)), x, target=target
-    ) == ("nano_dense")
-    for terms, weight in ((700, 127), (2**15 + 1, 1)):
-        b = GraphBuilder("long", (terms,))
-        b.dense("dense", 1)
+    b = GraphBuilder("long", (2**15 + 1,))
+    b.dense("dense", 1)
+    assert kernel(b.graph(), random_inputs(b.graph(), 2), target=target) == "nano_dense"
+
+
+def test_sums_of_any_size() -> None:
+    """Accumulators beyond 2^23, of both signs; scales that shift left."""
+    for outputs, relu in ((1, True), (7, False)):
+        for window in CONVOLUTIONS[:3]:
+            graph = convolution((6, 7, 700), outputs, window, relu=relu)
+            weight = graph.ops[0].weight
+            assert weight is not None
+            weight = np.where(weight < 0, np.int8(-127), np.int8(127))
+            graph = replace(graph, ops=(replace(graph.ops[0], weight=weight),))
+            x = random_inputs(graph, 4)
+            x[0], x[1] = -128, 127
+            assert kernel(graph, x) == "nano_conv2d_long_scalar"
+        b = GraphBuilder("steep", (2, 3))
+        b.dense("dense", outputs, relu=relu)
         graph = b.graph()
-        rows = np.full((1, terms), weight, np.int8)
-        graph = replace(graph, ops=(replace(graph.ops[0], weight=rows),))
-        assert kernel(graph, random_inputs(graph, 2), target=target) == "nano_dense"
+        scale = np.full(outputs, 2 * graph.output_tensor.scale / graph.input_tensor.scale)
+        op = replace(graph.ops[0], weight_scale=scale.astype(np.float32))
+        graph = replace(graph, ops=(op,))
+        assert kernel(graph, random_inputs(graph, 4)) == "nano_dense_long_scalar"
 
 
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])

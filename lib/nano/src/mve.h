@@ -94,6 +94,10 @@ static inline nano_bytes nano_min16(nano_bytes a, nano_bytes b) {
 static inline int32_t nano_dot16(nano_bytes a, nano_bytes b) {
     return vmladavq_s8(a, b);
 }
+/* The same, added to `sum`. */
+static inline int32_t nano_dot16_to(int32_t sum, nano_bytes a, nano_bytes b) {
+    return vmladavaq_s8(sum, a, b);
+}
 /* Each byte one place up within its word; each word one place up. Zeros come in below. */
 static inline nano_bytes nano_up_in_words(nano_bytes a) {
     return vreinterpretq_s8_s32(vshlq_n_s32(vreinterpretq_s32_s8(a), 8));
@@ -159,6 +163,9 @@ static inline void nano_scatter8(int8_t *p, nano_places places, nano_shorts a) {
 /* A vector is made here, before what follows is loaded: the compiler would load first, and spill
  * others. (In plain C gcc 12 at -O3 also lost terms of a sum in a loop without it.) */
 #define NANO_MADE_HERE(a) __asm__ volatile("" : "+w"(a) : : "memory")
+
+/* Four pointers that move on each by itself, so that loads do it. */
+#define NANO_POINTERS(a, b, c, d) __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d))
 
 /* --- Words --- */
 
@@ -252,6 +259,8 @@ typedef struct {
 #define NANO_MADE_HERE(a) ((void)(a))
 #endif
 
+#define NANO_POINTERS(a, b, c, d) ((void)0)
+
 /* A function of each lane i of a vector. */
 #define NANO_LANES(type, count, expression)                                                        \
     type result;                                                                                   \
@@ -303,6 +312,9 @@ static inline int32_t nano_dot16(nano_bytes a, nano_bytes b) {
     for (unsigned i = 0; i < 16; i++)
         sum += a.lane[i] * b.lane[i];
     return sum;
+}
+static inline int32_t nano_dot16_to(int32_t sum, nano_bytes a, nano_bytes b) {
+    return (int32_t)((uint32_t)sum + (uint32_t)nano_dot16(a, b));
 }
 static inline nano_bytes nano_up_in_words(nano_bytes a) {
     NANO_LANES(nano_bytes, 16, (int8_t)(i % 4 ? a.lane[i - 1] : 0));

@@ -35,8 +35,10 @@ def _pairs(rows: Int8Array, block: int) -> tuple[NDArray[np.int16] | None, bool]
     return pack.row_pairs(rows, pack.part_ends(rows.shape[1], block)), True
 
 
-def _scales(layer: TargetLayer[Op], packed: pack.Scaled) -> Array:
-    return layer.array("scales", packed.scales, "scales [out][256 bias + shift - 1, multiplier]")
+def _scales(layer: TargetLayer[Op], packed: pack.Scaled, outputs: int = 0) -> Array:
+    """Those of ``outputs`` at least, the last ones 0."""
+    words = np.pad(packed.scales, ((0, max(outputs - len(packed.scales), 0)), (0, 0)))
+    return layer.array("scales", words, "scales [out][256 bias + shift - 1, multiplier]")
 
 
 @variant(TARGET, Dense)
@@ -61,13 +63,14 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
     scratch = 16 + 16 * octets
     if packed is None or pairs is None or max(octets, rows, outputs) > UINT16_MAX:
         return None
-    weights = pack.blocks(pack.quads(pairs, 2), outputs // 4)
+    fours = (outputs + 1) // 4  # three outputs are computed as four
+    weights = pack.blocks(pack.quads(pairs, 2), fours)
     note = (
         "weights, 256 odd + even row: [out / 4][quads of inputs][2][4: 0 2 1 3], then single pairs"
     )
     fields = (
         ("weights", layer.array("weights", weights, note)),
-        ("scales", _scales(layer, packed)),
+        ("scales", _scales(layer, packed, 4 * fours)),
         ("rows", rows),
         ("octets", octets),
         ("in_features", inputs),

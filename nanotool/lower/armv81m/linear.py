@@ -12,6 +12,7 @@ from nanotool.lower.pack import scaled
 from nanotool.lower.pooling import window_needs, window_struct
 
 TARGET = "armv81m"
+FEW = 4  # outputs of a pixel, fewer than that: one pixel is read before it is written
 PIXELS = 2  # that a convolution computes together
 _NOTE = "weights [out / 4][steps of 16 terms][4][16]"
 
@@ -82,6 +83,6 @@ def _plain(layer: TargetLayer[Conv2D]) -> Call | None:
     return Call(
         _kernel("nano_conv2d", layer),
         Struct("nano_conv2d_mve_params", fields),
-        (overlap(in_chunks(needs, PIXELS * outputs)),),
+        (overlap(in_chunks(needs, (1 if outputs < FEW else PIXELS) * outputs)),),
         scratch=PIXELS * blocks.STEP * steps + 16,
     )

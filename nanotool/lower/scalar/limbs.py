@@ -34,6 +34,7 @@ class Packed:
     scales: NDArray[np.int32]  # [out, 3], or [out, 2] if wide
     wide: bool  # four limbs
     unit: int  # 2^unit is taken from what becomes of negative sums; 0: nothing is
+    long: bool = False  # scales are [out, 3: bias, multiplier, shift]: for any sums
 
     def split(self, count: int) -> list[Packed]:
         """``count`` parts of as many outputs each, scaled alike."""
@@ -43,9 +44,11 @@ class Packed:
     def scales_array(self, layer: TargetLayer[Op]) -> Array:
         """The scales as an array in flash."""
         form = (
-            "256 bias + shift, factor, rounding"
-            if not self.wide
+            "bias, multiplier, shift"
+            if self.long
             else "256 bias + e - 1, multiplier"
+            if self.wide
+            else "256 bias + shift, factor, rounding"
         )
         return layer.array("scales", self.scales, f"scales [out][{form}]")
 
@@ -70,6 +73,17 @@ def packed(layer: TargetLayer[Op]) -> Packed | None:
         return None
     scales = np.stack([bias * 256 + common.right - 1, common.multiplier], axis=1)
     return Packed(common.weight, scales.astype(np.int32), True, 0)
+
+
+def long(layer: TargetLayer[Op]) -> Packed | None:
+    """``layer``'s weights and scales for the kernels of any sums; None if a bias leaves int32."""
+    weight = layer.weight.reshape(len(layer.weight), -1)
+    offset = layer.input.zero_point + _OFFSET
+    bias = layer.bias - offset * weight.sum(axis=1, dtype=np.int64)
+    if np.abs(bias).max() >= _INT32_LIMIT:
+        return None
+    words = [np.broadcast_to(one, bias.shape) for one in (bias, *layer.multipliers())]
+    return Packed(weight, np.stack(words, axis=1).astype(np.int32), False, 0, True)
 
 
 def product(

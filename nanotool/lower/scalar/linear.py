@@ -25,7 +25,7 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """One or two rows by four outputs at a time."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
-    packed = limbs.packed(layer)
+    packed = limbs.packed(layer) or limbs.long(layer)
     if layer.optimize == "size" or packed is None:
         return None
     if inputs > MOST_TERMS or max(rows, outputs) > UINT16_MAX:
@@ -42,7 +42,7 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     )
     needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
     return Call(
-        "nano_dense_scalar",
+        "nano_dense_long_scalar" if packed.long else "nano_dense_scalar",
         Struct("nano_dense_scalar_params", fields),
         (overlap(in_chunks(needs, WINDOWS * outputs)),),
         scratch=min(rows, WINDOWS) * inputs,
@@ -52,11 +52,13 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels by four outputs at a time; groups one by one."""
-    packed = None if layer.optimize == "size" else limbs.packed(layer)
+    packed = None if layer.optimize == "size" else limbs.packed(layer) or limbs.long(layer)
     if packed is None:
         return None
     if layer.op.groups == 1:
         return _plain(layer, packed)
+    if packed.long:
+        return None
     each = iter(packed.split(layer.op.groups))
     return parts.grouped(layer, lambda part: _plain(part, next(each)))
 
@@ -89,7 +91,7 @@ def _plain(layer: TargetLayer[Conv2D], packed: limbs.Packed) -> Call | None:
     )
     needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
     return Call(
-        "nano_conv2d_scalar",
+        "nano_conv2d_long_scalar" if packed.long else "nano_conv2d_scalar",
         Struct("nano_conv2d_scalar_params", fields),
         (overlap(in_chunks(needs, WINDOWS * outputs)),),
         scratch=WINDOWS * terms,

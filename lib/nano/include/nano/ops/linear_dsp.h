@@ -18,8 +18,8 @@ extern "C" {
 /* nano_dense. Each row of inputs is read whole before its outputs are written.
  * scratch: 16 + 16 * octets bytes. */
 typedef struct {
-    const int16_t *weights; /* [out_features / 4][2 octets][2][4], then pairs [2 octets][4] */
-    const int32_t *scales;  /* [out_features][2] */
+    const int16_t *weights; /* [out_features / 4][2 octets][2][4], then a pair [2 octets][4] */
+    const int32_t *scales;  /* [out_features][2]; of three outputs that are left over four */
     uint16_t rows;
     uint16_t octets; /* in_features / 8, rounded up */
     uint32_t in_features;

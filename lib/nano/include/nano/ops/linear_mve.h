@@ -29,7 +29,7 @@ void nano_dense_mve(const void *params, const nano_io *io);
 void nano_dense_relu_mve(const void *params, const nano_io *io); /* zero point -128 only */
 
 /* nano_conv2d in one group. Pixels are computed two by two, in raster order; all that two need is
- * read before any of them is written.
+ * read before any of them is written; with fewer than four outputs all that one needs.
  * scratch: 32 * steps + 16 bytes. */
 typedef struct {
     const int8_t *weights; /* [blocks][steps][4][16], terms in the order kernel_h, kernel_w, in_c */

@@ -6,7 +6,8 @@
  * src/requant_scalar.h, three for each output, two where `wide` is 1; the bias in them
  * has
  * -(zero_point(in) + 128) * sum(weights) folded in. At most 2^15 terms are summed, and
- * accumulators are below 2^23, or 2^20 where `wide` is 0 and in depthwise convolutions. */
+ * accumulators are below 2^23, or 2^20 where `wide` is 0 and in depthwise convolutions; of "long"
+ * kernels they may be any. */
 #ifndef NANO_OPS_SCALAR_H
 #define NANO_OPS_SCALAR_H
 
@@ -29,6 +30,9 @@ typedef struct {
     nano_store store;
 } nano_dense_scalar_params;
 void nano_dense_scalar(const void *params, const nano_io *io);
+/* Any accumulators and shifts: `scales` are [out_features][3: bias, multiplier, shift], as
+ * nano_requant has them; `wide` and `unit` are 0. */
+void nano_dense_long_scalar(const void *params, const nano_io *io);
 
 /* nano_conv2d in one group. Pixels are computed two by two, in raster order; all that two need is
  * read before any of them is written.
@@ -43,6 +47,7 @@ typedef struct {
     nano_store store;
 } nano_conv2d_scalar_params;
 void nano_conv2d_scalar(const void *params, const nano_io *io);
+void nano_conv2d_long_scalar(const void *params, const nano_io *io); /* as nano_dense_long_scalar */
 
 /* nano_conv2d in `groups` groups, each by nano_conv2d_scalar(): `conv` is the first one's, its
  * window that of one group's channels; the weights and scales of the others stand behind its own.

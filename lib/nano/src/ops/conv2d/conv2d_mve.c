@@ -120,6 +120,98 @@ static void last_outputs(const nano_tile_mve_job *all, uint32_t outputs, uint32_
     }
 }
 
+/* --- One to three outputs of windows that lie in the image as they are --- */
+
+#define FEW 4 /* outputs, fewer than that */
+
+/* Whether each window is inside the image, with its inputs side by side. */
+static int lies_there(const nano_window *w) {
+    const int row = w->kernel_h == 1 && w->dilation_w == 1;
+    const int rows = w->kernel_w == w->in_w && w->dilation_w == 1 && w->dilation_h == 1;
+    return (row || rows) && w->pad_top == 0 && w->pad_left == 0 &&
+           (w->out_w - 1u) * w->stride_w + w->kernel_w <= w->in_w &&
+           (w->out_h - 1u) * w->stride_h + w->kernel_h <= w->in_h;
+}
+
+/* The sums of four windows of n terms, `apart` bytes apart, with one output's weights
+ * [steps][4][16].
+ */
+static SELDOM nano_words four_sums(const int8_t *a, uint32_t apart, const int8_t *w, uint32_t n) {
+    const int8_t *b = a + apart, *c = b + apart, *d = c + apart;
+    int32_t e = 0, f = 0, g = 0, h = 0;
+    for (uint32_t steps = n / 16; steps > 0; steps--, w += 64, a += 16, b += 16, c += 16, d += 16) {
+        const nano_bytes v = nano_load16(w);
+        e = nano_dot16_to(e, nano_load16(a), v);
+        f = nano_dot16_to(f, nano_load16(b), v);
+        g = nano_dot16_to(g, nano_load16(c), v);
+        h = nano_dot16_to(h, nano_load16(d), v);
+        NANO_POINTERS(a, b, c, d);
+    }
+    n %= 16;
+    if (n > 0) {
+        const nano_bytes v = nano_load16(w);
+        e = nano_dot16_to(e, nano_load_few(a, n), v);
+        f = nano_dot16_to(f, nano_load_few(b, n), v);
+        g = nano_dot16_to(g, nano_load_few(c, n), v);
+        h = nano_dot16_to(h, nano_load_few(d, n), v);
+    }
+    return nano_words_of(e, f, g, h);
+}
+
+/* One output of four windows. */
+static inline nano_words few_outputs_of(const nano_conv2d_mve_params *p, const int8_t *in,
+                                        uint32_t apart, uint32_t terms, uint32_t o) {
+    const int32_t scale = p->scales[o];
+    const nano_words sums = four_sums(in, apart, p->weights + 16 * o, terms);
+    nano_words h = nano_high4_all(nano_add4_all(sums, scale >> 8), p->scales[4 + o]);
+    h = nano_round4_all(nano_add4(h, nano_sign4(h)), (int8_t)(uint8_t)scale);
+    return nano_saturate4(nano_add4_all(h, p->store.zero_point));
+}
+
+/* The outputs of the first `count` of four windows; all are there before one of them is written. */
+static inline void few_pixels(const nano_conv2d_mve_params *p, const int8_t *in, uint32_t apart,
+                              uint32_t terms, uint32_t count, int8_t *out) {
+    const uint32_t outputs = p->window.out_c;
+    const int32_t step = (int32_t)outputs;
+    const nano_words places = nano_words_of(0, step, 2 * step, 3 * step);
+    const nano_words first = few_outputs_of(p, in, apart, terms, 0);
+    nano_words second = first, third = first;
+    if (outputs > 1)
+        second = few_outputs_of(p, in, apart, terms, 1);
+    if (outputs > 2) {
+        third = few_outputs_of(p, in, apart, terms, 2);
+        nano_scatter4_few(out + 2, places, third, count);
+    }
+    if (outputs > 1)
+        nano_scatter4_few(out + 1, places, second, count);
+    nano_scatter4_few(out, places, first, count);
+}
+
+/* All outputs, if there are few a pixel and windows lie there; else 0. */
+static SELDOM int few_outputs(const nano_conv2d_mve_params *p, const nano_io *io) {
+    if (p->window.out_c >= FEW || !lies_there(&p->window))
+        return 0;
+    const nano_window *const w = &p->window;
+    const uint32_t apart = (uint32_t)w->stride_w * w->in_c, in_row = (uint32_t)w->in_w * w->in_c;
+    const uint32_t terms = (uint32_t)w->kernel_h * w->kernel_w * w->in_c;
+    const int one_row = w->stride_h * in_row == w->out_w * apart; /* rows that run on */
+    const uint32_t rows = one_row ? 1 : w->out_h;
+    const uint32_t columns = one_row ? (uint32_t)w->out_h * w->out_w : w->out_w;
+    int8_t *out = (int8_t *)io->out;
+    for (uint32_t y = 0; y < rows; y++) {
+        const int8_t *in = (const int8_t *)io->in[0] + y * w->stride_h * in_row;
+        for (uint32_t left = columns, count; left > 0; left -= count, in += count * apart) {
+            count = left < 4 ? 1 : 4;
+            few_pixels(p, in, count > 1 ? apart : 0, terms, count, out);
+            out += count * w->out_c;
+        }
+    }
+    if (p->store.min > -128 || p->store.max < 127)
+        nano_clamp_mve((int8_t *)io->out, (uint32_t)w->out_h * w->out_w * w->out_c, p->store.min,
+                       p->store.max);
+    return 1;
+}
+
 static void convolve(const nano_conv2d_mve_params *p, const nano_io *io,
                      void (*tile)(const nano_tile_mve_job *)) {
     const uint32_t outputs = p->window.out_c;
@@ -154,11 +246,13 @@ static void convolve(const nano_conv2d_mve_params *p, const nano_io *io,
 }
 
 void nano_conv2d_mve(const void *params, const nano_io *io) {
-    convolve((const nano_conv2d_mve_params *)params, io, nano_tile_mve);
+    if (!few_outputs((const nano_conv2d_mve_params *)params, io))
+        convolve((const nano_conv2d_mve_params *)params, io, nano_tile_mve);
 }
 
 void nano_conv2d_relu_mve(const void *params, const nano_io *io) {
-    convolve((const nano_conv2d_mve_params *)params, io, nano_tile_relu_mve);
+    if (!few_outputs((const nano_conv2d_mve_params *)params, io))
+        convolve((const nano_conv2d_mve_params *)params, io, nano_tile_relu_mve);
 }
 
 #endif

@@ -230,3 +230,26 @@ const nano_tile_kind nano_tile_bytes = {
     .compute = nano_tile_compute,
     .windows = NANO_TILE_WINDOWS,
 };
+
+static void compute_long(const nano_tile_scalar *tile) {
+    const uint32_t outputs = tile->outputs;
+    int32_t sum[2 * OUTPUTS]; /* as above */
+    for (uint32_t o = 0; o < outputs; o++) {
+        if (o % OUTPUTS == 0)
+            sums(tile, (const uint8_t *)tile->weights + o * tile->terms, sum);
+        const int32_t *const scale = tile->scales + 3 * o;
+        for (uint32_t k = 0; k < tile->windows; k++) {
+            /* as above: NOLINTNEXTLINE(*CallAndMessage) */
+            const uint32_t acc = (uint32_t)sum[k * OUTPUTS + o % OUTPUTS] + (uint32_t)scale[0];
+            const int32_t scaled = nano_scale((int32_t)acc, scale[1], scale[2]);
+            tile->out[k * outputs + o] = nano_store_result(scaled, &tile->store);
+        }
+    }
+}
+
+const nano_tile_kind nano_tile_long = {
+    .put = nano_tile_put,
+    .fill = nano_tile_fill,
+    .compute = compute_long,
+    .windows = NANO_TILE_WINDOWS,
+};

@@ -62,6 +62,8 @@ typedef struct {
 } nano_tile_kind;
 
 extern const nano_tile_kind nano_tile_bytes;
+/* The same for any sums and shifts: `scales` are {bias, multiplier, shift}, requant.h's. */
+extern const nano_tile_kind nano_tile_long;
 
 /* The outputs of all windows of an image, one or two at a time in raster order. `tile` has what a
  * layer's own: weights, scales, wide, unit, store. */

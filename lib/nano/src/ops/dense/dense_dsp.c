@@ -9,6 +9,13 @@
 
 #if NANO_SIMD
 
+/* What runs seldom stays out of the loop. */
+#if defined(__GNUC__)
+#define SELDOM __attribute__((noinline))
+#else
+#define SELDOM
+#endif
+
 #define ZEROS 4 /* words before the inputs: the sums begin with them */
 #define PART 64 /* octets of a row that the kernel of long rows adds before it parts the sums */
 
@@ -234,28 +241,47 @@ static void widen(const int8_t *in, uint32_t n, uint32_t *out, const uint32_t *e
         *out++ = 0;
 }
 
-/* The one to three outputs behind the blocks of four, a pair of rows at a time; `first`: octets of
- * the rows' first part. */
+/* The three outputs behind the blocks of four, of which one is made and dropped. */
+static SELDOM void three(const block *b, const int16_t *w, int8_t *out,
+                         void (*compute)(const block *)) {
+    int8_t four[4];
+    block last = *b;
+    last.weights = w;
+    last.scales = b->scales_end;
+    last.scales_end = last.scales + 8;
+    last.out = four;
+    compute(&last);
+    for (uint32_t i = 0; i < 3; i++)
+        out[i] = four[i];
+}
+
+/* The one or two outputs behind the blocks of four; `first`: octets of the rows' first part. */
 static inline void rest(const block *b, const int16_t *w, uint32_t outputs, int8_t *out,
                         int32_t (*requantize)(int32_t, const int32_t *, int32_t), uint32_t first) {
-    const int32_t *scales = b->scales_end;
-    for (uint32_t o = 0; o < outputs; o += 2, scales += 4) {
-        const uint32_t *const inputs = b->inputs + ZEROS;
-        int32_t low = 0, odd = 0;
-        for (uint32_t i = 0, left = b->octets, part = first; left != 0; left -= part, part = PART) {
-            int32_t whole = low;
-            part = part < left ? part : left;
-            for (const uint32_t end = i + 4 * part; i != end; i++, w += 2) {
-                const nano_halves word = nano_load_word(w);
-                whole = nano_smlad(word, inputs[i], whole);
-                low = nano_smlad(nano_sxtb16(word), inputs[i], low);
-            }
-            odd += (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
+#define TERMS(i)                                                                                   \
+    do {                                                                                           \
+        const nano_halves word = nano_load_word(w + 2 * (i));                                      \
+        whole = nano_smlad(word, in[i], whole);                                                    \
+        low = nano_smlad(nano_sxtb16(word), in[i], low);                                           \
+    } while (0)
+    const int32_t *const scales = b->scales_end;
+    const uint32_t *in = b->inputs + ZEROS;
+    int32_t low = 0, odd = 0;
+    for (uint32_t left = b->octets, part = first; left != 0; left -= part, part = PART) {
+        int32_t whole = low;
+        part = part < left ? part : left;
+        for (uint32_t octets = part; octets != 0; octets--, in += 4, w += 8) {
+            TERMS(0);
+            TERMS(1);
+            TERMS(2);
+            TERMS(3);
         }
-        out[o] = (int8_t)requantize(low, scales, b->offset);
-        if (o + 1 < outputs)
-            out[o + 1] = (int8_t)requantize(odd, scales + 2, b->offset);
+        odd += (int32_t)((uint32_t)whole - (uint32_t)low) >> 8;
     }
+    out[0] = (int8_t)requantize(low, scales, b->offset);
+    if (outputs > 1)
+        out[1] = (int8_t)requantize(odd, scales + 2, b->offset);
+#undef TERMS
 }
 
 static inline void dense(const nano_dense_dsp_params *p, const nano_io *io,
@@ -274,8 +300,11 @@ static inline void dense(const nano_dense_dsp_params *p, const nano_io *io,
         widen(in, p->in_features, scratch + ZEROS, scratch + ZEROS + 4u * p->octets);
         if (fours != 0)
             compute(&b);
-        rest(&b, p->weights + 16 * fours * p->octets, outputs % 4, b.out + 4 * fours, requantize,
-             first);
+        const int16_t *const w = p->weights + 16 * fours * p->octets;
+        if (outputs % 4 == 3)
+            three(&b, w, b.out + 4 * fours, compute);
+        else if (outputs % 4 != 0)
+            rest(&b, w, outputs % 4, b.out + 4 * fours, requantize, first);
     }
     if (p->store.min > -128 || p->store.max < 127)
         nano_clamp_dsp((int8_t *)io->out, p->rows * outputs, p->store.min, p->store.max);

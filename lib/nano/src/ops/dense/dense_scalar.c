@@ -3,12 +3,20 @@
 
 #include "../conv2d/tile_scalar.h"
 
-void nano_dense_scalar(const void *params, const nano_io *io) {
-    const nano_dense_scalar_params *const p = (const nano_dense_scalar_params *)params;
+static inline void dense(const nano_dense_scalar_params *p, const nano_io *io,
+                         const nano_tile_kind *kind) {
     nano_tile_scalar tile = {.weights = p->weights, .scales = p->scales, .store = p->store};
     tile.terms = p->in_features;
     tile.outputs = p->out_features;
     tile.wide = p->wide;
     tile.unit = p->unit;
-    nano_tile_rows(&tile, &nano_tile_bytes, p->rows, io);
+    nano_tile_rows(&tile, kind, p->rows, io);
+}
+
+void nano_dense_scalar(const void *params, const nano_io *io) {
+    dense((const nano_dense_scalar_params *)params, io, &nano_tile_bytes);
+}
+
+void nano_dense_long_scalar(const void *params, const nano_io *io) {
+    dense((const nano_dense_scalar_params *)params, io, &nano_tile_long);
 }
