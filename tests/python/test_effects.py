@@ -9,6 +9,8 @@ import itertools
 import logging
 import os
 import random
+import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -219,7 +221,7 @@ RANDOM = {
 }
 ANSWERS = {
     "iterator": lambda m, x: x + next(m.numbers),
-    "address": lambda m, x: x + id(x + 1) % 4096,
+    "address": lambda m, x: x + (x + 1).data_ptr() % 4096,
 }
 OUTSIDE: dict[str, Any] = {  # small changes of large numbers, or none that two calls could show
     "time.time": lambda m, x: x * time.time(),
@@ -232,6 +234,12 @@ OUTSIDE: dict[str, Any] = {  # small changes of large numbers, or none that two 
     "open": lambda m, x: x * len(Path(__file__).read_text()),
     "torch.load": lambda m, x: x * torch.load(m.file),
     "os.getpid": lambda m, x: x * os.getpid(),
+    "os.uname": lambda m, x: x * len(os.uname().nodename),
+    "threading.get_ident": lambda m, x: x * threading.current_thread().ident % 7,
+    "torch.get_num_threads": lambda m, x: x * torch.get_num_threads(),
+    "sys.argv": lambda m, x: x * len(sys.argv),
+    "hash": lambda m, x: x * (hash("a") % 5 + 1),
+    "id": lambda m, x: x * (id(m) % 5 + 1),
 }
 WRITES = {
     "state": _attribute,
@@ -340,6 +348,12 @@ def test_what_is_read_outside_is_refused_with_its_line(name: str, tmp_path: Path
     error = refused(model)
     assert f": {name} (test_effects.py, line" in error.message
     assert "give it as an input" in error.hint
+
+
+def test_arguments_are_the_users_again() -> None:
+    arguments = sys.argv
+    capture(Kept(lambda m, x: m.linear(x)), torch.randn(8, 4))
+    assert sys.argv is arguments
 
 
 def test_a_forward_may_log() -> None:

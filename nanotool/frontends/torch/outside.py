@@ -6,10 +6,13 @@ Python tells of every call while a profile function is set, of built-in function
 
 from __future__ import annotations
 
+import _thread
 import datetime
+import gc
 import logging
 import os
 import sys
+import threading
 import time
 import types
 import warnings
@@ -24,7 +27,8 @@ KINDS = {  # and what a forward does with it
     "clock": "reads the clock",
     "environment": "reads or sets the environment",
     "file": "opens or looks for a file",
-    "process": "asks who runs it",
+    "process": "asks about its process",
+    "object": "asks for what differs from process to process",
 }
 _CLOCKS = ("time", "perf_counter", "monotonic", "process_time", "thread_time")
 _BUILT_IN: dict[Any, tuple[str, str]] = {
@@ -37,14 +41,43 @@ _BUILT_IN: dict[Any, tuple[str, str]] = {
     open: ("file", "open"),
     np.fromfile: ("file", "numpy.fromfile"),
     input: ("process", "input"),
-    os.getpid: ("process", "os.getpid"),
+    **{getattr(os, name): ("process", f"os.{name}")
+       for name in ("getpid", "getppid", "getuid", "uname", "getcwd", "cpu_count", "getloadavg")
+       if hasattr(os, name)},
+    _thread.get_ident: ("process", "threading.get_ident"),
+    _thread.get_native_id: ("process", "threading.get_native_id"),
+    torch.get_num_threads: ("process", "torch.get_num_threads"),
+    gc.get_count: ("process", "gc.get_count"),
     os.urandom: ("random", "os.urandom"),
+    hash: ("object", "hash"),
+    id: ("object", "id"),
 }  # fmt: skip
+
+
+class _Arguments(list[str]):
+    """``sys.argv`` while it is listened to: Python tells of no call into a plain list."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        return super().__len__()
+
+    def __contains__(self, item: object) -> bool:
+        return super().__contains__(item)
+
+
 _PYTHON: dict[types.CodeType, tuple[str, str]] = {
+    **{getattr(_Arguments, name).__code__: ("process", "sys.argv")
+       for name in ("__getitem__", "__iter__", "__len__", "__contains__")},
+    threading.active_count.__code__: ("process", "threading.active_count"),
     type(os.environ).__getitem__.__code__: ("environment", "os.environ"),
     type(os.environ).__setitem__.__code__: ("environment", "os.environ"),
     torch.load.__code__: ("file", "torch.load"),
-}
+}  # fmt: skip
 _DATES = frozenset({"now", "utcnow", "today"})
 # They note the time and read sources on their own account.
 _APART = (os.path.dirname(logging.__file__), warnings.__file__, "<frozen importlib")  # noqa: PTH120
@@ -73,15 +106,20 @@ def listening(
             found, asker = _PYTHON.get(frame.f_code), frame.f_back
         else:
             return
-        if found is not None and asked_by_user(asker):
+        if found is None:
+            return
+        # Libraries take an object's id or hash as its name; what comes of it is the same.
+        if is_user(asker.f_code.co_filename) if found[0] == "object" else asked_by_user(asker):
             note(*found, asker)
 
-    before = sys.getprofile()
+    before, arguments = sys.getprofile(), sys.argv
+    sys.argv = _Arguments(arguments)
     sys.setprofile(look)
     try:
         yield
     finally:
         sys.setprofile(before)
+        sys.argv = arguments
 
 
 def _built_in(called: Any) -> tuple[str, str] | None:
