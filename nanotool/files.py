@@ -57,6 +57,19 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         raise cannot_write(path, error) from error
 
 
+def check_writable(path: Path) -> None:
+    """`NanoError` where `write_atomic` could not write ``path``: said before long work begins."""
+    if path.is_dir():
+        raise NanoError(f"{path} is a folder.", "Name a file to write.")
+    if path.exists() and not path.is_file():  # a device, a pipe
+        return
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise cannot_write(path, FileNotFoundError(errno.ENOENT, f"there is no folder {folder}"))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 def cannot_write(path: Path, error: OSError) -> NanoError:
     """What to tell a user whose ``path`` could not be written; it is what it was before."""
     return NanoError(
@@ -245,6 +258,11 @@ def _is_at(path: Path, handle: int) -> bool:
 # --- Arrays ---------------------------------------------------------------------------------------
 
 
+def _is_pickle(start: bytes) -> bool:
+    """Whether a file that begins so is what pickle.dump writes (protocol 2 to 5)."""
+    return start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+
+
 def read_array(path: Path) -> NDArray[Any]:
     """The array in the .npy file ``path``: numbers only, never pickled objects."""
     if not path.exists():
@@ -252,6 +270,8 @@ def read_array(path: Path) -> NDArray[Any]:
     if path.is_dir():
         raise NanoError(f"{path} is a folder.", "Name one .npy file (numpy.save makes them).")
     hint = "Save it with numpy.save(path, array), as numbers."
+    if path.is_file() and path.stat().st_size == 0:
+        raise NanoError(f"{path} is empty: it has no bytes.", hint)
     try:
         with path.open("rb") as file:
             magic = file.read(len(NPY_MAGIC))
@@ -262,7 +282,8 @@ def read_array(path: Path) -> NDArray[Any]:
     except Exception as error:  # NumPy reads the header as Python: its tokenizer's errors are many
         raise NanoError(f"{path} is damaged or holds no plain numbers: {error}.", hint) from error
     if array is None:
-        raise NanoError(f"{path} is not a .npy file.", hint)
+        kind = ", but a pickle, which is not read: it can run code" if _is_pickle(magic) else ""
+        raise NanoError(f"{path} is not a .npy file{kind}.", hint)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise NanoError(f"{path} holds {getattr(array, 'dtype', type(array))}.", hint)
     return array

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nanotool import qfile
 from nanotool.errors import InvalidModel, NanoError
+from nanotool.files import check_writable
 from nanotool.ir import QGraph
 from nanotool.sensing.wake_word import with_wake_word
 
@@ -89,8 +90,7 @@ def check_output(path: Path) -> None:
     """`NanoError` unless a .nano file can be written at ``path``: said before the work begins."""
     if path.suffix != SUFFIX:
         raise NanoError(f"{path} does not end in {SUFFIX}.", f"Name it {path.stem}{SUFFIX}.")
-    if path.is_dir() or not path.parent.is_dir():
-        raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+    check_writable(path)
 
 
 def output_kind(path: Path, wanted: str = "") -> str:
@@ -112,8 +112,8 @@ def output_kind(path: Path, wanted: str = "") -> str:
             f"{path} is not the name of a {f'{ending} file' if ending else 'folder'}.",
             f"Name it {path.stem}{ending}, or leave --format out: the name decides.",
         )
-    if found != "c" and not path.parent.is_dir():
-        raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+    if found != "c":
+        check_writable(path)
     return found
 
 

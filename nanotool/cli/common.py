@@ -322,9 +322,12 @@ def as_asked(graph: QGraph, ends: Sequence[Any], as_float: bool) -> dict[str, An
 
 
 def check_output_file(graph: QGraph, path: Path | None) -> None:
-    """`NanoError` if several outputs shall go to a file that holds one."""
+    """`NanoError` if ``path`` cannot be written, or holds one output where there are several."""
     from nanotool.errors import NanoError
+    from nanotool.files import check_writable
 
+    if path is not None:
+        check_writable(path)
     if path is not None and len(graph.outputs) > 1 and path.suffix != ".npz":
         raise NanoError(
             f"{graph.name} has {len(graph.outputs)} outputs, {path.name} would hold one.",

@@ -66,13 +66,15 @@ def command(
     page that anybody can flash an ESP32 from."""
     from nanotool.boards import check_flashable
     from nanotool.build import flash
-    from nanotool.files import write_atomic
+    from nanotool.files import check_writable, write_atomic
     from nanotool.page.flasher import check_web_flashable, render_flasher
 
     if web != (output is not None):
         raise typer.BadParameter("--web and --output PAGE.html go together.")
     if web and port:
         raise typer.BadParameter("With --web, the browser asks for the port.")
+    if output is not None:
+        check_writable(output)
     if web:
         check_web_flashable(find_board(board))
     else:

@@ -40,7 +40,7 @@ def command(
     Draw a digit, speak, move a slider, open a file; see every layer; and connect a board that runs
     the same model, to see both. The file needs no network, and no server.
     """
-    from nanotool.files import write_atomic
+    from nanotool.files import check_writable, write_atomic
     from nanotool.page import render
 
     if (output is None) == (not serve):
@@ -48,6 +48,7 @@ def command(
     if output is None:
         _serve(model, port)
         return
+    check_writable(output)
     graph = load(model)
     with status("Compiling the model for browsers …"):
         text = render(graph)

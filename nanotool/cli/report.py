@@ -64,7 +64,7 @@ def command(
     A board that is neither attached nor emulated here is not measured; its memory is told. So is
     that of a board that the model does not fit, and why.
     """
-    from nanotool.files import write_atomic
+    from nanotool.files import check_writable, write_atomic
     from nanotool.fit import DoesNotFit
     from nanotool.report import render
     from nanotool.report.about import about_firmware, about_misfit, about_model
@@ -72,6 +72,11 @@ def command(
 
     if board is None and (port or weights):
         raise typer.BadParameter("--port and --weights go with --board BOARD.")
+    if page is not None and page.resolve() == output.resolve():
+        raise typer.BadParameter("--page and --output are one file.")
+    for path in (output, page):
+        if path is not None:
+            check_writable(path)
     graph = load(model)
     if board is None:
         data = about_model(graph, optimize)
@@ -101,8 +106,6 @@ def _with_page(data: ReportData, graph: QGraph, report: Path, page: Path) -> Rep
     from nanotool.page import render
     from nanotool.report import link_to
 
-    if page.resolve() == report.resolve():
-        raise typer.BadParameter("--page and --output are one file.")
     with status("Compiling the model for browsers …"):
         write_atomic(page, render(graph))
     note(f"Wrote {page}.")

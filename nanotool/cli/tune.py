@@ -62,7 +62,7 @@ def command(
 ) -> None:  # fmt: skip
     """Choose a rule's threshold and window by recordings: false accepts against false rejects."""
     from nanotool import qfile
-    from nanotool.files import write_atomic
+    from nanotool.files import check_writable, write_atomic
     from nanotool.listen_view import label_of
     from nanotool.models import check_output
     from nanotool.recordings import read_recordings
@@ -72,6 +72,8 @@ def command(
 
     if output is not None:
         check_output(output)
+    if picture is not None:
+        check_writable(picture)
     graph = load(model)
     ears = stream_of(graph).front_end
     sounds = read_recordings(positive, ears), read_recordings(negative, ears)

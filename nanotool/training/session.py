@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nanotool.device.training import Evaluation, Outcome, Part, Status, Trainer
 from nanotool.errors import DeviceError, MissingTool, NanoError
-from nanotool.files import write_atomic
+from nanotool.files import check_writable, write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import FloatArray, Int8Array
 from nanotool.pipeline import prepare
@@ -330,8 +330,7 @@ def check_checkpoint(path: Path) -> None:
         raise NanoError(
             f"{path} is no checkpoint's name.", "Name it .pt (PyTorch) or .npz (NumPy)."
         )
-    if path.is_dir() or not path.parent.is_dir():
-        raise NanoError(f"Cannot write {path}.", "Choose a file name in a folder that exists.")
+    check_writable(path)
     if path.suffix == ".pt":
         try:
             import torch  # noqa: F401, PLC0415

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import resource
 import shutil
@@ -299,6 +300,10 @@ def test_wrong_inputs(cli: Cli, model: Path, tmp_path: Path) -> None:
     refused(simulate_with(np.full((1, 8, 8, 1), np.nan, np.float32)), "NaN")
     refused(simulate_with(np.zeros((0, 8, 8, 1), np.int8)), "no inputs")
     refused(simulate_with(np.array(["a"])), "<U1")
+    (tmp_path / "bad.npy").write_bytes(pickle.dumps({"x": 1}))
+    refused(cli("simulate", model, "-i", tmp_path / "bad.npy"), "a pickle")
+    (tmp_path / "bad.npy").write_bytes(b"")
+    refused(cli("simulate", model, "-i", tmp_path / "bad.npy"), "is empty")
     objects = tmp_path / "objects.npy"
     np.save(objects, np.array([{}], object), allow_pickle=True)
     refused(cli("simulate", model, "-i", objects), "plain numbers")
@@ -311,6 +316,11 @@ def test_wrong_places_to_write(cli: Cli, model: Path, tmp_path: Path) -> None:
     nowhere = tmp_path / "no" / "y.npy"
     refused(cli("simulate", model, "-i", x, "-o", nowhere), "Cannot write", "folder that exists")
     refused(cli("report", model, "-o", tmp_path), "is a folder")
+    for command in (("page",), ("report",), ("flash", "--board", "esp32_bare", "--web")):
+        # Before anything is read or compiled: the model is not even there.
+        name, *options = command
+        told = cli(name, tmp_path / "none.nano", *options, "-o", tmp_path / "no" / "page.html")
+        refused(told, f"there is no folder {tmp_path / 'no'}", "folder that exists")
     refused(cli("quantize", "x.py", "-o", tmp_path / "x.npy"), "does not end in .nano")
 
 
