@@ -32,8 +32,8 @@ def doubts(graph: Graph, batches: Batches) -> list[str]:
     if count < least:
         why = f"the model has {classes} classes" if classes > FEW else "ranges rest on them"
         found.append(
-            f"There are {count} calibration inputs only, and {why}: rare inputs will saturate. "
-            "Give some hundred, of every class."
+            f"Calibration inputs: {count} only, and {why}: rare inputs will saturate. Give some "
+            "hundred, of every class."
         )
     for shape in dict.fromkeys(graph.input_shapes):
         if len(shape) == 3 and shape[0] == shape[1] == shape[2]:

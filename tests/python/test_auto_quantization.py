@@ -130,7 +130,7 @@ def test_too_few_inputs_are_told(graph: Graph, caplog: pytest.LogCaptureFixture)
     x = inputs(63)
     with caplog.at_level(logging.WARNING):
         few = quantize(graph, [x], observer="auto")
-    assert "63 calibration inputs" in caplog.text and "min-max" in caplog.text
+    assert "Calibration inputs: 63;" in caplog.text and "min-max" in caplog.text
     assert few.trials == () and to_bytes(few) == to_bytes(quantize(graph, [x]))
 
 

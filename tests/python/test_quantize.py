@@ -134,8 +134,8 @@ def test_a_signal_too_small_for_a_scale_is_refused_by_name() -> None:
     [
         (np.zeros((40, 3, 5, 7)), "All calibration data are 0: the ranges are made up"),
         (np.tile(random_input(1, 3, 5, 7), (40, 1, 1, 1)), "inputs are the same one"),
-        (random_input(3, 3, 5, 7), "There are 3 calibration inputs only"),
-        (random_input(40, 3, 5, 7), "40 calibration inputs only, and the model has 105 classes"),
+        (random_input(3, 3, 5, 7), "Calibration inputs: 3 only"),
+        (random_input(40, 3, 5, 7), "Calibration inputs: 40 only, and the model has 105 classes"),
         (random_input(200, 4, 4, 4), "4x4x4 look alike as C, H, W and as H, W, C"),
     ],
 )

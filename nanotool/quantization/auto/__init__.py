@@ -44,8 +44,8 @@ def reason_against(graph: Graph, batches: Batches) -> str:
     count = sum(map(samples, batches))
     if count < LEAST:
         return (
-            f"There are {count} calibration inputs, {LEAST} is the least of which some can be held "
-            "back to judge by"
+            f"Calibration inputs: {count}; {LEAST} is the least of which some can be held back to "
+            "judge by"
         )
     return ""
 
