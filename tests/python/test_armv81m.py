@@ -51,12 +51,17 @@ def test_every_operator(kind: str) -> None:
 def test_convolutions_of_every_remainder(window: Window) -> None:
     """Terms that are whole steps and others; blocks that are full and others; pairs of pixels and
     one that is left."""
+    seen = 0
     for channels in (1, 3, 5, 8, 16, 17):
         for outputs in (1, 3, 4, 9):
             for width in (7, 8):
                 graph = convolution((5, width, channels), outputs, window, relu=width == 8)
                 kernel = "nano_conv2d_relu_mve" if width == 8 else "nano_conv2d_mve"
-                assert differ(graph, random_inputs(graph, 4), TARGET) == {kernel: 1}
+                (ran,) = differ(graph, random_inputs(graph, 4), TARGET)
+                few = outputs < 4 and ran == "nano_conv2d_few_mve"
+                assert ran == kernel or few
+                seen += few
+    assert seen or window.kernel[0] > 1 or any(window.padding) or window.dilation[1] > 1
 
 
 def test_dense_layers_of_every_remainder() -> None:

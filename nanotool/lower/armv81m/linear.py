@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nanotool.ir import INT8_MIN, Conv2D, ConvTranspose2D, Dense, Op, Struct
@@ -12,7 +14,7 @@ from nanotool.lower.pack import scaled
 from nanotool.lower.pooling import window_needs, window_struct
 
 TARGET = "armv81m"
-FEW = 4  # outputs of a pixel, fewer than that: one pixel is read before it is written
+FEW = 4  # outputs of a pixel, fewer than that
 PIXELS = 2  # that a convolution computes together
 _NOTE = "weights [out / 4][steps of 16 terms][4][16]"
 
@@ -52,7 +54,8 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels at a time; groups one by one."""
     if layer.op.groups == 1:
-        return _plain(layer)
+        call = _plain(layer)
+        return call and (_few(layer, call) or call)
     return parts.grouped(layer, _plain)
 
 
@@ -60,6 +63,25 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
 def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
     """As the convolution of its blocks."""
     return parts.transposed(layer, _plain)
+
+
+def _few(layer: TargetLayer[Conv2D], call: Call) -> Call | None:
+    """``call`` by the kernel of few outputs whose windows lie in the image as they are; None where
+    it does not serve."""
+    window, (height, width) = layer.op.window, layer.input.shape[:2]
+    (rows, columns), outputs = window.kernel, layer.output.shape[2]
+    whole_rows = columns == width and window.dilation[0] == 1
+    side_by_side = window.dilation[1] == 1 and (rows == 1 or whole_rows)
+    inside = window.padding[:2] == (0, 0) and all(
+        (count - 1) * step + taps <= size
+        for count, step, taps, size in zip(
+            layer.output.shape, window.stride, window.kernel, (height, width), strict=False
+        )
+    )
+    if outputs >= FEW or not side_by_side or not inside:
+        return None
+    needs = in_chunks(window_needs(window, layer, np.zeros(outputs, np.int64)), outputs)
+    return replace(call, kernel="nano_conv2d_few_mve", overlaps=(overlap(needs),), scratch=0)
 
 
 def _plain(layer: TargetLayer[Conv2D]) -> Call | None:
@@ -83,6 +105,6 @@ def _plain(layer: TargetLayer[Conv2D]) -> Call | None:
     return Call(
         _kernel("nano_conv2d", layer),
         Struct("nano_conv2d_mve_params", fields),
-        (overlap(in_chunks(needs, (1 if outputs < FEW else PIXELS) * outputs)),),
+        (overlap(in_chunks(needs, PIXELS * outputs)),),
         scratch=PIXELS * blocks.STEP * steps + 16,
     )

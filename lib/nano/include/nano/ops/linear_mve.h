@@ -29,7 +29,7 @@ void nano_dense_mve(const void *params, const nano_io *io);
 void nano_dense_relu_mve(const void *params, const nano_io *io); /* zero point -128 only */
 
 /* nano_conv2d in one group. Pixels are computed two by two, in raster order; all that two need is
- * read before any of them is written; with fewer than four outputs all that one needs.
+ * read before any of them is written.
  * scratch: 32 * steps + 16 bytes. */
 typedef struct {
     const int8_t *weights; /* [blocks][steps][4][16], terms in the order kernel_h, kernel_w, in_c */
@@ -41,6 +41,10 @@ typedef struct {
 } nano_conv2d_mve_params;
 void nano_conv2d_mve(const void *params, const nano_io *io);
 void nano_conv2d_relu_mve(const void *params, const nano_io *io); /* zero point -128 only */
+/* One to three outputs a pixel, whose windows are inside the image and have their inputs side by
+ * side there: one row of taps, or whole rows of the image, no gaps along a row. All that a pixel
+ * needs is read before it is written. No scratch. */
+void nano_conv2d_few_mve(const void *params, const nano_io *io);
 
 /* nano_conv2d in `groups` groups, each by nano_conv2d_mve(): `conv` is the first one's, its window
  * that of one group's channels; the weights and scales of the others stand behind its own. All

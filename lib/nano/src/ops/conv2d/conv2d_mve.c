@@ -122,17 +122,6 @@ static void last_outputs(const nano_tile_mve_job *all, uint32_t outputs, uint32_
 
 /* --- One to three outputs of windows that lie in the image as they are --- */
 
-#define FEW 4 /* outputs, fewer than that */
-
-/* Whether each window is inside the image, with its inputs side by side. */
-static int lies_there(const nano_window *w) {
-    const int row = w->kernel_h == 1 && w->dilation_w == 1;
-    const int rows = w->kernel_w == w->in_w && w->dilation_w == 1 && w->dilation_h == 1;
-    return (row || rows) && w->pad_top == 0 && w->pad_left == 0 &&
-           (w->out_w - 1u) * w->stride_w + w->kernel_w <= w->in_w &&
-           (w->out_h - 1u) * w->stride_h + w->kernel_h <= w->in_h;
-}
-
 /* The sums of four windows of n terms, `apart` bytes apart, with one output's weights
  * [steps][4][16].
  */
@@ -187,10 +176,8 @@ static inline void few_pixels(const nano_conv2d_mve_params *p, const int8_t *in,
     nano_scatter4_few(out, places, first, count);
 }
 
-/* All outputs, if there are few a pixel and windows lie there; else 0. */
-static SELDOM int few_outputs(const nano_conv2d_mve_params *p, const nano_io *io) {
-    if (p->window.out_c >= FEW || !lies_there(&p->window))
-        return 0;
+void nano_conv2d_few_mve(const void *params, const nano_io *io) {
+    const nano_conv2d_mve_params *const p = (const nano_conv2d_mve_params *)params;
     const nano_window *const w = &p->window;
     const uint32_t apart = (uint32_t)w->stride_w * w->in_c, in_row = (uint32_t)w->in_w * w->in_c;
     const uint32_t terms = (uint32_t)w->kernel_h * w->kernel_w * w->in_c;
@@ -209,7 +196,6 @@ static SELDOM int few_outputs(const nano_conv2d_mve_params *p, const nano_io *io
     if (p->store.min > -128 || p->store.max < 127)
         nano_clamp_mve((int8_t *)io->out, (uint32_t)w->out_h * w->out_w * w->out_c, p->store.min,
                        p->store.max);
-    return 1;
 }
 
 static void convolve(const nano_conv2d_mve_params *p, const nano_io *io,
@@ -246,13 +232,11 @@ static void convolve(const nano_conv2d_mve_params *p, const nano_io *io,
 }
 
 void nano_conv2d_mve(const void *params, const nano_io *io) {
-    if (!few_outputs((const nano_conv2d_mve_params *)params, io))
-        convolve((const nano_conv2d_mve_params *)params, io, nano_tile_mve);
+    convolve((const nano_conv2d_mve_params *)params, io, nano_tile_mve);
 }
 
 void nano_conv2d_relu_mve(const void *params, const nano_io *io) {
-    if (!few_outputs((const nano_conv2d_mve_params *)params, io))
-        convolve((const nano_conv2d_mve_params *)params, io, nano_tile_relu_mve);
+    convolve((const nano_conv2d_mve_params *)params, io, nano_tile_relu_mve);
 }
 
 #endif

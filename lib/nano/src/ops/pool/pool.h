@@ -61,12 +61,16 @@ static inline nano_pool_divisor nano_pool_divide_by(const nano_pool_taps *t) {
     return d;
 }
 
+static inline int32_t nano_pool_divide(int32_t sum, int32_t count) {
+    const int32_t half = count / 2;
+    return (sum > 0 ? sum + half : sum - half) / count;
+}
+
 /* sum / count, rounded, halves away from zero. */
 static inline int32_t nano_pool_mean(int32_t sum, const nano_pool_divisor *d) {
     if (d->factor > 0)
         return ((4 * sum + (sum >> 31)) * d->factor + (1 << 22)) >> 23;
-    const int32_t half = d->count / 2;
-    return (sum > 0 ? sum + half : sum - half) / d->count;
+    return nano_pool_divide(sum, d->count);
 }
 
 /* q within the pool's clamp. */
