@@ -46,7 +46,10 @@ HELPERS = re.compile(
 
 # At a model's border, and in training with float32, floats are wanted: single precision, in these
 # objects only. The integer trainer is in other ones.
-BORDER = {"quantize.o", "dequantize.o", "float32.o", "real.o", "values.o"}
+BORDER = {
+    *("quantize.o", "dequantize.o", "quantize_int16.o"),
+    *("float32.o", "real.o", "values.o"),
+}
 SOFT_FLOAT = re.compile(
     r"__aeabi_(f(div|mul|sub|rsub|add|cmp\w+)|f2iz|u?i2f)"
     r"|__(div|mul|sub|add)sf3|__(eq|ne|ge|gt|le|lt|unord)sf2|__fixsfsi|__float(un)?sisf"
