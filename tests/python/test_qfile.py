@@ -29,6 +29,7 @@ from nanotool.qfile import (
     save,
     to_bytes,
 )
+from nanotool.sensing.stream import Stream
 from nanotool.simulate import simulate, simulate_steps
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -201,6 +202,22 @@ def test_stored_files_of_models_with_states() -> None:
         told = from_bytes(stored["several ends.nano"].tobytes())
     assert {"several ends", "lstm", "svdf int8", "svdf int16", "exchanged"} == {*kinds}
     assert told.labels[2] == "Ä" and len(told.samples) == 2 and told.source == "torch: Netz"
+
+
+def test_stored_files_of_models_that_listen() -> None:
+    """Format 3: every front end, rules of every kind."""
+    with np.load(MODELS / "format_3.npz") as stored:
+        kinds = [name.removesuffix(".nano") for name in stored if name.endswith(".nano")]
+        for kind in kinds:
+            content = stored[f"{kind}.nano"].tobytes()
+            assert PREFIX.unpack_from(content)[1] == STREAM
+            graph = from_bytes(content)
+            assert to_bytes(graph) == content
+            heard = Stream(graph).feed(stored[f"{kind}.x"])
+            assert same(heard.outputs, stored[f"{kind}.y"]), kind
+            made = [(one.step, one.index, one.sum) for one in heard.decisions]
+            assert made == [tuple(row) for row in stored[f"{kind}.d"].tolist()], kind
+    assert {"micro_frontend", "mel", "mfcc", "sensor"} == {*kinds}
 
 
 @FUZZ
