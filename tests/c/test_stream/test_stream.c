@@ -2,8 +2,6 @@
  * what the model passes on. What cannot be is refused, and takes nothing of the arena. */
 #include "../check/check.h"
 
-#include <string.h>
-
 #include "nano/nano.h"
 #include "nano/stream.h"
 
@@ -50,8 +48,11 @@ static const nano_front_end signed_pairs = {init_pairs, reset_pairs, feed_pairs,
 static const nano_front_end unsigned_pairs = {init_pairs, reset_pairs, feed_pairs, 0};
 
 static void pass(const void *params, const nano_io *io) {
+    const uint8_t *const in = (const uint8_t *)io->in[0];
+    uint8_t *const out = (uint8_t *)io->out;
     (void)params;
-    memcpy(io->out, io->in[0], WINDOW);
+    for (size_t i = 0; i < WINDOW; i++)
+        out[i] = in[i];
 }
 
 static const nano_op op = {

@@ -87,6 +87,7 @@ static void put_row(nano_camera *camera, const uint32_t *a, uint32_t of_a, const
     uint8_t *to = camera->out + (size_t)camera->row * p->out_width * p->channels;
     for (uint32_t x = 0; x < p->out_width; x++)
         for (uint32_t c = 0; c < p->channels; c++, a++, b++) {
+            /* of a row or a picture, which has pixels: NOLINTNEXTLINE(*DivideZero) */
             const uint32_t brightness = (*a * of_a + *b * of_b + divisor / 2) / divisor;
             *to++ = p->values[256 * c + brightness];
         }
@@ -106,7 +107,7 @@ static void narrow_box(const nano_camera *camera, const uint8_t *line) {
         for (uint32_t left = p->out_width; left > 0;) {
             const uint32_t share = left < room ? left : room;
             for (uint32_t c = 0; c < p->channels; c++)
-                to[c] += share * now[c];
+                to[c] += share * now[c]; /* 1 or 3: NOLINT(*UndefinedBinaryOperatorResult) */
             left -= share;
             room -= share;
             if (room == 0) {
@@ -147,6 +148,7 @@ static void narrow_bilinear(const nano_camera *camera, const uint8_t *line) {
         pixel(p, line, p->left + x, a);
         pixel(p, line, p->left + (part == 0 ? x : x + 1), b);
         for (uint32_t c = 0; c < p->channels; c++)
+            /* channels is 1 or 3: NOLINTNEXTLINE(*UndefinedBinaryOperatorResult) */
             *to++ = a[c] * (PART - part) + b[c] * part;
     }
 }

@@ -15,6 +15,7 @@ static inline uint64_t nano_product(uint32_t a, uint32_t b) {
 
 /* x / 2^n modulo 2^32, rounded down; n in 1..31. */
 static inline uint32_t nano_shift_down(uint64_t x, int n) {
+    /* A window that is made is full: NOLINTNEXTLINE(*UndefinedBinaryOperatorResult) */
     return (uint32_t)(x >> 32) << (32 - n) | (uint32_t)x >> n;
 }
 

@@ -164,11 +164,11 @@ static inline void few_pixels(const nano_conv2d_mve_params *p, const int8_t *in,
     const int32_t step = (int32_t)outputs;
     const nano_words places = nano_words_of(0, step, 2 * step, 3 * step);
     const nano_words first = few_outputs_of(p, in, apart, terms, 0);
-    nano_words second = first, third = first;
+    nano_words second = first;
     if (outputs > 1)
         second = few_outputs_of(p, in, apart, terms, 1);
     if (outputs > 2) {
-        third = few_outputs_of(p, in, apart, terms, 2);
+        const nano_words third = few_outputs_of(p, in, apart, terms, 2);
         nano_scatter4_few(out + 2, places, third, count);
     }
     if (outputs > 1)

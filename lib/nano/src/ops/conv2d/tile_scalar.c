@@ -239,7 +239,7 @@ static void compute_long(const nano_tile_scalar *tile) {
             sums(tile, (const uint8_t *)tile->weights + o * tile->terms, sum);
         const int32_t *const scale = tile->scales + 3 * o;
         for (uint32_t k = 0; k < tile->windows; k++) {
-            /* as above: NOLINTNEXTLINE(*CallAndMessage) */
+            /* as above: NOLINTNEXTLINE(*UndefinedBinaryOperatorResult) */
             const uint32_t acc = (uint32_t)sum[k * OUTPUTS + o % OUTPUTS] + (uint32_t)scale[0];
             const int32_t scaled = nano_scale((int32_t)acc, scale[1], scale[2]);
             tile->out[k * outputs + o] = nano_store_result(scaled, &tile->store);
