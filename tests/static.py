@@ -31,6 +31,12 @@ def sources() -> list[str]:
     return sorted(str(p.relative_to(ROOT)) for room in rooms for p in (ROOT / room).rglob("*.c"))
 
 
+def lanes(file: str) -> list[str]:
+    """For the C forms of mve.h: gcc's walk ends before a vector's last lane is set. clang's does
+    not, and the tests run them with what is unset made visible."""
+    return ["-Wno-analyzer-use-of-uninitialized-value"] if file.endswith("_mve.c") else []
+
+
 def commands() -> dict[str, list[list[str]]]:
     """The tools, and each one's command lines."""
     files = sources()
@@ -43,7 +49,7 @@ def commands() -> dict[str, list[list[str]]]:
     bandit = [sys.executable, "-m", "bandit", "-q", "-r", "-c", "pyproject.toml"]
     return {
         "clang-tidy": [[*tidy, *part, "--", "-std=c99", *FLAGS] for part in parts],
-        "gcc": [[*gcc, "-c", "-o", os.devnull, file] for file in files],
+        "gcc": [[*gcc, *lanes(file), "-c", "-o", os.devnull, file] for file in files],
         "cppcheck": [[*cppcheck, *files, "firmware/boards/common"]],
         "bandit": [[*bandit, "nanotool", "firmware"]],
     }

@@ -95,7 +95,7 @@ static const int16_t reciprocals[513] = {
 /* `table` at x of -32768..32767, which stands for all that it covers. */
 static int32_t look_up(int32_t x, const int16_t *table) {
     const int32_t at = x < INT16_MIN ? INT16_MIN : x > INT16_MAX ? INT16_MAX : x;
-    const int16_t *const entry = table + (at >> 7) + 256;
+    const int16_t *const entry = table + ((at - INT16_MIN) >> 7);
     return entry[0] + (((entry[1] - entry[0]) * (at & 127) + 64) >> 7);
 }
 
