@@ -162,7 +162,8 @@ def test_the_overlap_is_what_the_kernel_bears_and_no_more(kind: str) -> None:
     tight = wrong = 0
     for seed in range(60):
         graph = operator_graph(kind, seed)
-        counts = check(graph, inputs_of(graph, 8, seed))
+        # Where there are but two answers, a wrong byte changes half of them.
+        counts = check(graph, inputs_of(graph, 40 if kind == "compare" else 8, seed))
         tight, wrong = tight + counts[0], wrong + counts[1]
         if kind in IN_PLACE:
             gaps = {gap for op in lower(graph, "portable").ops for gap in op.overlaps}

@@ -89,7 +89,8 @@ def listening(
 ) -> Iterator[None]:
     """Call ``note`` with kind, name and frame of whatever the user's code (``is_user`` of a file)
     asks from here on, itself or through libraries. What PyTorch asks, and frames of files whose
-    path begins with ``end``, are no one's business."""
+    path begins with ``end``, are no one's business. Nor is what the garbage collector calls in
+    between, whoever's line it interrupts."""
     stops = (os.path.dirname(torch.__file__), end, *_APART)  # noqa: PTH120
 
     def asked_by_user(frame: types.FrameType | None) -> bool:
@@ -99,7 +100,20 @@ def listening(
             frame = frame.f_back
         return frame is not None
 
+    collecting = False
+
+    # gc calls its callbacks in their order: all the others, and finalizers, are between these two.
+    def begin(phase: str, info: dict[str, int]) -> None:
+        nonlocal collecting
+        collecting = True
+
+    def finish(phase: str, info: dict[str, int]) -> None:
+        nonlocal collecting
+        collecting = phase != "stop"
+
     def look(frame: types.FrameType, event: str, argument: Any) -> None:
+        if collecting:
+            return
         if event == "c_call":
             found, asker = _built_in(argument), frame
         elif event == "call" and frame.f_back is not None:
@@ -114,11 +128,15 @@ def listening(
 
     before, arguments = sys.getprofile(), sys.argv
     sys.argv = _Arguments(arguments)
+    gc.callbacks.insert(0, begin)
+    gc.callbacks.append(finish)
     sys.setprofile(look)
     try:
         yield
     finally:
         sys.setprofile(before)
+        gc.callbacks.remove(begin)
+        gc.callbacks.remove(finish)
         sys.argv = arguments
 
 
