@@ -197,19 +197,24 @@ def _simulated(name: str, title: str, flash: int, ram: int, emulator: Emulator) 
     )
 
 
+def _lx60(*machine: str) -> Emulator:
+    """QEMU's lx60 board. The firmware makes instructions of CCOUNT with the shift."""
+    return _qemu(
+        *("qemu-system-xtensa", *machine),
+        tick_units={"icount": "instructions"},
+        icount="shift=5,sleep=off",
+        exact_ticks=True,
+        package="qemu-system-misc",
+    )
+
+
 # QEMU's lx60 with an LX106 core, which nobody ever made: Xtensa code without hardware.
 XTENSA_SIM = _simulated(
     "xtensa_sim",
     "emulated Xtensa LX106 (QEMU lx60)",
     flash=1024,
     ram=512,
-    emulator=_qemu(
-        *("qemu-system-xtensa", "lx60", "-cpu", "lx106"),
-        tick_units={"icount": "instructions"},
-        icount="shift=5,sleep=off",  # the firmware makes instructions of CCOUNT with it
-        exact_ticks=True,
-        package="qemu-system-misc",
-    ),
+    emulator=_lx60("lx60", "-cpu", "lx106"),
 )
 
 # QEMU's lx60-nommu with a core that has an ESP32's MAC16, whose registers QEMU keeps twice: with
@@ -220,14 +225,7 @@ XTENSA_LX6 = replace(
         "emulated Xtensa with an ESP32's MAC16 (QEMU lx60-nommu, de212)",
         flash=4096,
         ram=512,
-        emulator=replace(
-            XTENSA_SIM.emulator,
-            command=_qemu(
-                *("qemu-system-xtensa", "lx60-nommu", "-cpu", "de212", "-singlestep"),
-                tick_units={},
-                icount="shift=5,sleep=off",
-            ).command,
-        ),
+        emulator=_lx60("lx60-nommu", "-cpu", "de212", "-singlestep"),
     ),
     target="mac16",
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.ir import Array, Conv2D, Dense, Int8Array, Op, Struct
-from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
-from nanotool.lower.pooling import window_needs, window_struct
+from nanotool.ir import Array, Conv2D, Dense, Int8Array, Op
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, variant
 from nanotool.lower.scalar import limbs
+from nanotool.lower.scalar.linear import MOST_TERMS, conv2d_call, dense_call
 
 TARGET = "mac16"
-MOST_TERMS = 2**15  # 255 * 128 times as many fit int32
 _TERMS = 4  # of a block
 _ORDER = (0, 2, 1, 3)  # of a block's terms
 _AHEAD = 4  # weights behind the last that are read
@@ -26,49 +25,20 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     packed = _packed(layer)
     if packed is None or max(rows, outputs) > UINT16_MAX:
         return None
-    fields = (
-        ("weights", _weights(layer, packed, inputs)),
-        ("scales", packed.scales_array(layer)),
-        ("rows", rows),
-        ("in_features", inputs),
-        ("out_features", outputs),
-        ("wide", int(packed.wide)),
-        ("unit", packed.unit),
-        ("store", store(layer)),
-    )
-    needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
-    return Call(
-        "nano_dense_mac16",
-        Struct("nano_dense_mac16_params", fields),
-        (overlap(in_chunks(needs, outputs)),),
-        scratch=_scratch(inputs),
-    )
+    weights = _weights(layer, packed, inputs)
+    scratch = _scratch(inputs)
+    return dense_call(layer, packed, "nano_dense_mac16", weights, windows=1, scratch=scratch)
 
 
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Pixel by pixel; groups are left to the scalar kernels."""
-    op = layer.op
-    packed = _packed(layer) if op.groups == 1 else None
+    packed = _packed(layer) if layer.op.groups == 1 else None
     if packed is None:
         return None
-    outputs, terms = packed.weight.shape
-    fields = (
-        ("weights", _weights(layer, packed, layer.input.shape[2])),
-        ("scales", packed.scales_array(layer)),
-        ("window", window_struct(op.window, layer)),
-        ("wide", int(packed.wide)),
-        ("unit", packed.unit),
-        ("in_zero_point", layer.input.zero_point),
-        ("store", store(layer)),
-    )
-    needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
-    return Call(
-        "nano_conv2d_mac16",
-        Struct("nano_conv2d_mac16_params", fields),
-        (overlap(in_chunks(needs, outputs)),),
-        scratch=_scratch(terms),
-    )
+    weights = _weights(layer, packed, layer.input.shape[2])
+    scratch = _scratch(packed.weight.shape[1])
+    return conv2d_call(layer, packed, "nano_conv2d_mac16", weights, windows=1, scratch=scratch)
 
 
 def _packed(layer: TargetLayer[Op]) -> limbs.Packed | None:

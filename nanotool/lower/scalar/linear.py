@@ -30,8 +30,31 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
         return None
     if inputs > MOST_TERMS or max(rows, outputs) > UINT16_MAX:
         return None
+    return dense_call(
+        layer,
+        packed,
+        "nano_dense_long_scalar" if packed.long else "nano_dense_scalar",
+        _weights(layer, packed, "in_features"),
+        windows=WINDOWS,
+        scratch=min(rows, WINDOWS) * inputs,
+    )
+
+
+def dense_call(
+    layer: TargetLayer[Dense],
+    packed: limbs.Packed,
+    kernel: str,
+    weights: Array,
+    *,
+    windows: int,
+    scratch: int,
+) -> Call:
+    """The call of a ``kernel`` like nano_dense_scalar, which reads ``windows`` rows before it
+    writes their outputs."""
+    inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
+    rows = layer.input.size // inputs
     fields = (
-        ("weights", _weights(layer, packed, "in_features")),
+        ("weights", weights),
         ("scales", packed.scales_array(layer)),
         ("rows", rows),
         ("in_features", inputs),
@@ -41,12 +64,13 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
         ("store", store(layer)),
     )
     needs = np.repeat(np.arange(rows, dtype=np.int64) * inputs, outputs)
-    return Call(
-        "nano_dense_long_scalar" if packed.long else "nano_dense_scalar",
-        Struct("nano_dense_scalar_params", fields),
-        (overlap(in_chunks(needs, WINDOWS * outputs)),),
-        scratch=min(rows, WINDOWS) * inputs,
-    )
+    struct = Struct(params_of(kernel), fields)
+    return Call(kernel, struct, (overlap(in_chunks(needs, windows * outputs)),), scratch=scratch)
+
+
+def params_of(kernel: str) -> str:
+    """The struct that ``kernel`` takes; kernels of long rows take that of the others."""
+    return f"{kernel.replace('_long_', '_')}_params"
 
 
 @variant(TARGET, Conv2D)
@@ -76,23 +100,39 @@ def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
 
 def _plain(layer: TargetLayer[Conv2D], packed: limbs.Packed) -> Call | None:
     """Of one group."""
-    op = layer.op
     if packed.weight.shape[1] > MOST_TERMS:
         return None
-    outputs, terms = packed.weight.shape
+    return conv2d_call(
+        layer,
+        packed,
+        "nano_conv2d_long_scalar" if packed.long else "nano_conv2d_scalar",
+        _weights(layer, packed, "kernel_h kernel_w in_c"),
+        windows=WINDOWS,
+        scratch=WINDOWS * packed.weight.shape[1],
+    )
+
+
+def conv2d_call(
+    layer: TargetLayer[Conv2D],
+    packed: limbs.Packed,
+    kernel: str,
+    weights: Array,
+    *,
+    windows: int,
+    scratch: int,
+) -> Call:
+    """The call of a ``kernel`` like nano_conv2d_scalar, which reads the windows of ``windows``
+    pixels before it writes them."""
+    window, outputs = layer.op.window, len(packed.weight)
     fields = (
-        ("weights", _weights(layer, packed, "kernel_h kernel_w in_c")),
+        ("weights", weights),
         ("scales", packed.scales_array(layer)),
-        ("window", window_struct(op.window, layer)),
+        ("window", window_struct(window, layer)),
         ("wide", int(packed.wide)),
         ("unit", packed.unit),
         ("in_zero_point", layer.input.zero_point),
         ("store", store(layer)),
     )
-    needs = window_needs(op.window, layer, np.zeros(outputs, np.int64))
-    return Call(
-        "nano_conv2d_long_scalar" if packed.long else "nano_conv2d_scalar",
-        Struct("nano_conv2d_scalar_params", fields),
-        (overlap(in_chunks(needs, WINDOWS * outputs)),),
-        scratch=WINDOWS * terms,
-    )
+    needs = window_needs(window, layer, np.zeros(outputs, np.int64))
+    struct = Struct(params_of(kernel), fields)
+    return Call(kernel, struct, (overlap(in_chunks(needs, windows * outputs)),), scratch=scratch)
