@@ -356,6 +356,14 @@ def test_arguments_are_the_users_again() -> None:
     assert sys.argv is arguments
 
 
+def test_arguments_imported_by_name_are_heard_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = sys.argv
+    monkeypatch.setitem(globals(), "given", arguments)  # from sys import argv as given
+    error = refused(Kept(lambda m, x: x * len(globals()["given"])))
+    assert ": sys.argv (test_effects.py, line" in error.message
+    assert globals()["given"] is arguments
+
+
 def test_a_forward_may_log() -> None:
     def forward(m: Any, x: torch.Tensor) -> Any:
         logging.getLogger("test").error("a record holds its time")

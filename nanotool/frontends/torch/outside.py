@@ -127,7 +127,11 @@ def listening(
             note(*found, asker)
 
     before, arguments = sys.getprofile(), sys.argv
-    sys.argv = _Arguments(arguments)
+    listened = _Arguments(arguments)
+    imported = list(_places_of(arguments, is_user))
+    for module, name in imported:
+        setattr(module, name, listened)
+    sys.argv = listened
     gc.callbacks.insert(0, begin)
     gc.callbacks.append(finish)
     sys.setprofile(look)
@@ -138,6 +142,20 @@ def listening(
         gc.callbacks.remove(begin)
         gc.callbacks.remove(finish)
         sys.argv = arguments
+        for module, name in imported:
+            setattr(module, name, arguments)
+
+
+def _places_of(
+    arguments: list[str], is_user: Callable[[str], bool]
+) -> Iterator[tuple[types.ModuleType, str]]:
+    """The user's modules that have done `from sys import argv`, and the name that they gave it."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file is not None and is_user(file):
+            for name, value in list(vars(module).items()):
+                if value is arguments:
+                    yield module, name
 
 
 def _built_in(called: Any) -> tuple[str, str] | None:
