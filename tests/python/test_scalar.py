@@ -19,8 +19,8 @@ from operators import OPERATORS, inputs_of, operator_graph
 from random_graphs import KINDS, random_graph, random_inputs
 from test_armv7em import WINDOWS as CONVOLUTIONS
 from test_armv7em import convolution, differ
+from test_armv7em_depthwise import OTHERS, depthwise
 from test_armv7em_depthwise import WINDOWS as DEPTHWISE
-from test_armv7em_depthwise import depthwise
 from test_overlap import check
 
 from nanotool.ir import Int8Array, QGraph, Window
@@ -30,7 +30,7 @@ from nanotool.sources import lib_dir
 TARGET, MAC16 = TARGETS = ("scalar", "mac16")
 DENSE = {target: f"nano_dense_{target}" for target in TARGETS}
 CONV2D = {target: f"nano_conv2d_{target}" for target in TARGETS}
-LINES = "nano_depthwise_conv2d_3x3_scalar"
+LINES = {target: f"nano_depthwise_conv2d_3x3_{target}" for target in TARGETS}
 GUARDS = {TARGET: "-D__riscv=1", MAC16: "-DNANO_MAC16=1"}  # what exported sources ask for
 both = pytest.mark.parametrize("target", TARGETS)
 
@@ -79,8 +79,9 @@ def test_dense_layers_of_every_remainder(target: str) -> None:
             assert kernel(b.graph(), random_inputs(b.graph(), 4), target=target) == DENSE[target]
 
 
-@pytest.mark.parametrize("window", DEPTHWISE, ids=str)
-def test_depthwise_convolutions_of_every_size(window: Window) -> None:
+@both
+@pytest.mark.parametrize("window", [*DEPTHWISE, *OTHERS], ids=str)
+def test_depthwise_convolutions_of_every_size(window: Window, target: str) -> None:
     """Lines of one output and more; channels that are whole words and others; rows and columns as
     lines; in one band and in several."""
     seen = set()
@@ -89,8 +90,11 @@ def test_depthwise_convolutions_of_every_size(window: Window) -> None:
             continue
         for channels in (4, 5, 6, 8):
             graph = depthwise((height, width, channels), window, channels % 2 == 0, channels)
-            seen.add(kernel(graph, random_inputs(graph, 4)))
-    assert seen == {LINES}
+            seen.add(kernel(graph, random_inputs(graph, 4), target=target))
+    if window in DEPTHWISE:
+        assert seen == {LINES[target]}
+    else:
+        assert LINES[target].replace("_3x3", "") in seen
 
 
 def extreme(weight: int, terms: int) -> tuple[QGraph, Int8Array]:
@@ -172,11 +176,12 @@ def test_overlaps_are_what_the_kernels_bear(target: str) -> None:
     assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
 
 
-def test_a_depthwise_output_may_lie_anywhere_below_the_input() -> None:
+@both
+def test_a_depthwise_output_may_lie_anywhere_below_the_input(target: str) -> None:
     for number, window in enumerate(DEPTHWISE):
         for shape in ((5, 6, 5), (14, 5, 4), (9, 16, 8)):
             graph = depthwise(shape, window, seed=number)
-            lies_anywhere_below(graph, TARGET, (1, 4), number)
+            lies_anywhere_below(graph, target, (1, 4), number)
 
 
 # --- Exported, under the sanitizers ---------------------------------------------------------------
@@ -199,10 +204,13 @@ def test_small_convolutions_under_the_sanitizers(
     seed: int,
     target: str,
 ) -> None:
-    """Whole words of inputs and others; what is read ahead is there."""
+    """Whole words of inputs and others; lines of an odd number of outputs; what is read ahead is
+    there."""
     graph = convolution((6, 5, 3 + seed), 5, CONVOLUTIONS[seed], relu=seed % 4 == 0)
     x = random_inputs(graph, 8, seed)
     run_exported(library, tmp_path, lower(graph, target), x, GUARDS[target])
+    graph = depthwise((9, 8 + seed, 4), (*DEPTHWISE[:3], *OTHERS[-3:])[seed], seed % 2 == 0, seed)
+    run_exported(library, tmp_path, lower(graph, target), random_inputs(graph, 4), GUARDS[target])
 
 
 @pytest.mark.parametrize("paired", [True, False])

@@ -1,26 +1,11 @@
-/* mac16.h - sums of products with an Xtensa core's MAC16 option, and the same in C (internal).
- *
- * The option multiplies two halves, adds the product to an accumulator of 40 bits and loads the
- * next two halves, all in one instruction; loops cost nothing. An assembler that was configured for
- * a core without these, as Debian's is, does not know them: they are written as bytes (Xtensa ISA
- * reference, chapter 6). ESP-IDF saves the accumulator, m0 to m3 and the loop's registers when it
- * switches tasks.
- *
- * QEMU keeps m0 to m3 twice and mixes them up within a translated block: -singlestep. */
+/* mac16.h - sums of products with an Xtensa core's MAC16 option, and the same in C (internal). */
 #ifndef NANO_MAC16_H
 #define NANO_MAC16_H
 
 #include <stdint.h>
 
-#include "nano/config.h"
+#include "mac16_code.h"
 #include "requant_scalar.h"
-
-/* On another core what is for MAC16 is plain C, bit by bit the same: so it runs on a host, too. */
-#if NANO_MAC16 && defined(__XTENSA__)
-#define NANO_MAC16_NATIVE 1
-#else
-#define NANO_MAC16_NATIVE 0
-#endif
 
 /* Rows of weights, one behind the other, and what becomes of their sums:
  *     out[r] = clamp(nano_requantize_scalar(sum_i x[i] * w[r][i]))   r < rows, i < 4 * fours
@@ -39,27 +24,6 @@ typedef struct {
 #if NANO_MAC16_NATIVE
 
 /* clang-format off */
-#define NANO_BYTE(word, at) NANO_TEXT((word) >> (at) & 255)
-#define NANO_TEXT(text) NANO_TEXT_OF(text)
-#define NANO_TEXT_OF(text) #text
-#define NANO_CODE(word) \
-    ".byte " NANO_BYTE(word, 0) ", " NANO_BYTE(word, 8) ", " NANO_BYTE(word, 16) "\n\t"
-/* ldinc mM, aS: aS += 4, then mM is what is there */
-#define NANO_LDINC(m, s) NANO_CODE(0x800004 | (m) << 12 | (s) << 8)
-/* mula.dd.ll.ldinc (the low halves) and .hh. (the high ones) mM, aS, mX, mY: X 0 or 1, Y 2 or 3 */
-#define NANO_MULA_LL(m, s, x, y) NANO_CODE(0x080004 | (x) << 14 | (m) << 12 | (s) << 8 | ((y) - 2) << 6)
-#define NANO_MULA_HH(m, s, x, y) NANO_CODE(0x0B0004 | (x) << 14 | (m) << 12 | (s) << 8 | ((y) - 2) << 6)
-/* wsr.acclo aT; rsr.acclo aT; loopnez aS, 2f, at label 1 */
-#define NANO_WSR_ACCLO(t) NANO_CODE(0x131000 | (t) << 4)
-#define NANO_RSR_ACCLO(t) NANO_CODE(0x031000 | (t) << 4)
-#define NANO_LOOPNEZ(s) "1: .byte 0x76, " NANO_TEXT(0x90 | (s)) ", 2f - 1b - 4\n\t"
-#define NANO_NOP NANO_CODE(0x0020F0)
-/* The next instruction at a multiple of 4: what fills the way is nothing to be executed. */
-#define NANO_MAC16_ALIGN "j 4f\n\t.balign 4\n4:\n\t"
-/* min aR, aS, aT; max */
-#define NANO_MIN(r, s, t) NANO_CODE(0x430000 | (r) << 12 | (s) << 8 | (t) << 4)
-#define NANO_MAX(r, s, t) NANO_CODE(0x530000 | (r) << 12 | (s) << 8 | (t) << 4)
-
 /* The sum of a row in a11, which is where it starts before; a9 walks along x. m0 and m1 are the row's
  * first weights, and then the next row's. 11 bytes stand before the loop's body: they begin where
  * that is aligned, so that its first instruction comes with one fetch. */
@@ -68,10 +32,7 @@ typedef struct {
     "mov.n a9, %[x]\n\t" \
     NANO_LDINC(2, 9) \
     NANO_LOOPNEZ(10) \
-    NANO_MULA_LL(3, 9, 0, 2) \
-    NANO_MULA_HH(0, 8, 0, 2) \
-    NANO_MULA_LL(2, 9, 1, 3) \
-    NANO_MULA_HH(1, 8, 1, 3) \
+    NANO_MAC16_FOUR \
     "2:\n\t" \
     NANO_RSR_ACCLO(11)
 

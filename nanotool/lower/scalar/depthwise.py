@@ -16,7 +16,7 @@ SUMS = 64  # of a channel that are computed together, in whole lines
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines(Lines):
+class ScalarLines(Lines):
     """Lines of bytes."""
 
     @property
@@ -52,11 +52,17 @@ class _Lines(Lines):
 
 @variant(TARGET, Conv2D)
 def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
-    """Four channels at a time, in planes; over the input if the output fits there."""
+    """In planes of bytes."""
+    return depthwise_call(layer, ScalarLines, TARGET)
+
+
+def depthwise_call(layer: TargetLayer[Conv2D], kind: type[ScalarLines], ending: str) -> Call | None:
+    """The call of a kernel that takes lines of that ``kind``, whose name has that ``ending``: four
+    channels at a time; over the input if the output fits there."""
     window = layer.op.window
     if not is_depthwise(layer) or layer.input.shape[2] < PLANES or layer.optimize == "size":
         return None
-    choice = choose(_Lines, window, layer)
+    choice = choose(kind, window, layer)
     packed = limbs.packed(layer)
     if packed is None or packed.wide or choice is None:
         return None
@@ -76,7 +82,7 @@ def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
         ("store", store(layer)),
     )
     return Call(
-        f"nano_depthwise_conv2d{'_3x3' if lines.is_3x3 else ''}_scalar",
+        f"nano_depthwise_conv2d{'_3x3' if lines.is_3x3 else ''}_{ending}",
         Struct("nano_depthwise_conv2d_scalar_params", fields),
         (0 if in_place(layer) else None,),
         scratch=lines.scratch(band),

@@ -6,7 +6,7 @@
 #ifndef NANO_OPS_MAC16_H
 #define NANO_OPS_MAC16_H
 
-#include "nano/ops/types.h"
+#include "nano/ops/scalar.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,6 +39,18 @@ typedef struct {
     nano_store store;
 } nano_conv2d_mac16_params;
 void nano_conv2d_mac16(const void *params, const nano_io *io);
+
+/* nano_depthwise_conv2d, as its form in scalar.h says, but planes are of halves, and `pitch` counts
+ * them: an even number. Weights are bytes in flash; a channel's are unpacked before it is computed.
+ * scratch: 4 * (together * (outputs a line) + 1) for sums; 8 * (lines * (fours + odd) + 1) for
+ * weights, where fours = taps / 4 rounded up, and odd the same of one tap more where `along` is
+ * odd, else 0, a gap's places being taps; 8 * pitch * lines in the planes; 8 * (fours or odd, the
+ * larger) + 4 that are read. */
+void nano_depthwise_conv2d_mac16(const void *params, const nano_io *io);
+/* 3 x 3 taps, dilation 1 and stride 1 or 2 along a line. pitch: (outputs, rounded up to an even
+ * number where `along` is 1) * along + 2; weights take 20 bytes of scratch, and none are read
+ * ahead. */
+void nano_depthwise_conv2d_3x3_mac16(const void *params, const nano_io *io);
 
 #ifdef __cplusplus
 }

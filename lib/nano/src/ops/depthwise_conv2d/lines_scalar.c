@@ -1,8 +1,9 @@
 /* sum = bias + sum_{i,j} plane[i][j] * w[i][j] along lines, three at a time: what neighbours share
  * is loaded once, and so is a weight for all three. Then out = requantize(sum). */
-#include "nano/ops.h"
-
 #include "lines_scalar.h"
+
+#include "../../mac16_code.h"
+#include "nano/ops.h"
 
 /* gcc would load and multiply far ahead, and spill what then fills the registers. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -54,7 +55,7 @@ static inline int32_t one(const uint8_t *line, uint32_t pitch, const int32_t *we
     do {                                                                                           \
         const uint32_t pitch = job->pitch, outputs = job->outputs;                                 \
         const int32_t bias = *job->scale >> 8;                                                     \
-        const uint8_t *plane = job->plane;                                                         \
+        const uint8_t *plane = (const uint8_t *)job->plane;                                        \
         int32_t *sum = job->sums;                                                                  \
         for (uint32_t n = job->lines; n > 0; n--, plane += job->plane_step) {                      \
             const uint8_t *in = plane;                                                             \
@@ -131,7 +132,7 @@ static int32_t any(const nano_lines_job *job, const uint8_t *in) {
 void nano_lines_sums(const nano_lines_job *job) {
     const uint32_t along = job->along;
     const int32_t bias = *job->scale >> 8;
-    const uint8_t *plane = job->plane;
+    const uint8_t *plane = (const uint8_t *)job->plane;
     int32_t *sum = job->sums;
     for (uint32_t n = job->lines; n > 0; n--, plane += job->plane_step) {
         const uint8_t *in = plane;
@@ -152,6 +153,54 @@ typedef struct {
     uint32_t step;     /* bytes from output to output */
 } channel;
 
+#if NANO_MAC16_NATIVE
+
+/* n accumulators to outputs, in a loop of the hardware's. */
+/* clang-format off */
+#define STORE(name, below_code) \
+    __attribute__((noinline)) static void name(const int32_t *acc, uint32_t n, int8_t *out, \
+                                               const channel *c, uint32_t below) { \
+        register int32_t low __asm__("a5") = c->low; \
+        register int32_t high __asm__("a6") = c->high; \
+        register uint32_t left __asm__("a10") = n; \
+        int32_t lower; \
+        __asm__ volatile( \
+            "ssr %[shift]\n\t" \
+            NANO_LOOPNEZ(10) \
+            "l32i.n a11, %[acc], 0\n\t" \
+            "addi.n %[acc], %[acc], 4\n\t" \
+            "mull %[lower], %[factor], a11\n\t" \
+            "mull a9, %[upper], a11\n\t" \
+            "srai %[lower], %[lower], 12\n\t" \
+            "add.n a9, a9, %[round]\n\t" \
+            "add.n a9, a9, %[lower]\n\t" \
+            below_code \
+            NANO_MAX(9, 9, 5) \
+            NANO_MIN(9, 9, 6) \
+            "sra a9, a9\n\t" \
+            "s8i a9, %[out], 0\n\t" \
+            "add.n %[out], %[out], %[step]\n" \
+            "2:\n\t" \
+            : [acc] "+&r"(acc), [out] "+&r"(out), [lower] "=&r"(lower) \
+            : "r"(low), "r"(high), "r"(left), [factor] "r"(c->scaling.low), \
+              [upper] "r"(c->scaling.high), [round] "r"(c->scaling.round), [step] "r"(c->step), \
+              [shift] "r"(c->scaling.shift), [below] "r"(below) \
+            : "a9", "a11", "memory"); \
+    }
+
+STORE(store_relu, "")
+STORE(store_signed,
+    "srai a11, a11, 31\n\t"
+    "and a11, a11, %[below]\n\t"
+    "sub a9, a9, a11\n\t")
+/* clang-format on */
+
+static void store(const int32_t *acc, uint32_t n, int8_t *out, const channel *c, uint32_t below) {
+    (below == 0 ? store_relu : store_signed)(acc, n, out, c, below);
+}
+
+#else
+
 /* n accumulators to outputs. */
 static inline void store(const int32_t *acc, uint32_t n, int8_t *out, const channel *c,
                          uint32_t below) {
@@ -165,6 +214,8 @@ static inline void store(const int32_t *acc, uint32_t n, int8_t *out, const chan
         *out = (int8_t)(q >> s.shift);
     }
 }
+
+#endif
 
 void nano_lines_store(const nano_lines_job *job) {
     channel c = {.scaling = nano_scaling_of(job->scale)};

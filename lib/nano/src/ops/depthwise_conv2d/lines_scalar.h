@@ -7,12 +7,13 @@
 /* One channel's lines to compute. */
 typedef struct nano_lines_job {
     void (*compute)(const struct nano_lines_job *job); /* one of the nano_lines_sums below */
-    const uint8_t *plane; /* the first line that the first output line needs; inputs + 128 */
+    const void *plane; /* the first line that the first output line needs; inputs + 128, as bytes
+                        * (lines_mac16.h: as halves), all below counted in them */
     int8_t *out;
-    int32_t *sums;              /* [outputs * lines] */
-    int32_t *weights;           /* [kernel][taps], line by line of the plane */
-    uint32_t kernel, taps, gap; /* lines of taps; taps of a line; bytes from one to the next */
-    uint32_t along;             /* bytes of the plane from output to output */
+    int32_t *sums;    /* [outputs * lines] */
+    int32_t *weights; /* [kernel][taps], line by line of the plane (lines_mac16.h: its own) */
+    uint32_t kernel, taps, gap; /* lines of taps; taps of a line; from one to the next */
+    uint32_t along;             /* of the plane from output to output */
     uint32_t pitch, plane_step; /* the same from a line of taps, or of outputs, to the next */
     uint32_t step, line_step;   /* bytes from output to output, from a line of them to the next */
     uint32_t outputs, lines;    /* outputs a line; lines */
