@@ -51,12 +51,10 @@ _PROGRAMS = ("firmware.elf", "program")  # PlatformIO's names of what it links
 _KEEP_DAYS = 30  # that a firmware stays in the cache unused
 _SOURCE_PARTS = (
     *("platformio.ini", "platformio_override.ini", "lib", "firmware", "offline"),
-    *("CMakeLists.txt", "partitions.csv", "sdkconfig.defaults"),
-    *("sdkconfig.defaults.esp32", "sdkconfig.defaults.esp32c3", "sdkconfig.defaults.esp32s3"),
+    *("CMakeLists.txt", "partitions.csv", "sdkconfig.defaults*"),
 )
 _SOURCE_SUFFIXES = {
-    *(".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake", ".csv"),
-    *(".defaults", ".esp32", ".esp32c3", ".esp32s3"),
+    *(".c", ".h", ".S", ".s", ".ld", ".py", ".ini", ".json", ".txt", ".cmake", ""),  # Kconfig
 }
 
 
@@ -419,11 +417,10 @@ def _configure(project: Path, *arguments: str) -> None:
 def _digest_tree(root: Path) -> str:
     """A hash of every source file under `root`."""
     digest = hashlib.sha256()
-    for part in _SOURCE_PARTS:
-        top = root / part
-        files = [top] if top.is_file() else sorted(top.rglob("*")) if top.is_dir() else []
-        for path in files:
-            if path.suffix in _SOURCE_SUFFIXES and path.is_file():
+    for top in (top for part in _SOURCE_PARTS for top in sorted(root.glob(part))):
+        inside = (path for path in sorted(top.rglob("*")) if path.suffix in _SOURCE_SUFFIXES)
+        for path in [top] if top.is_file() else inside:
+            if path.is_file():
                 _digest_file(digest, str(path.relative_to(root)), path)
     return digest.hexdigest()
 

@@ -70,6 +70,13 @@ def command(
     optimize: Goal = "balanced",
     layers: TrainableLayers = "",
     head: HeadText = "",
+    loadable: Annotated[
+        bool,
+        typer.Option(
+            "--loadable",
+            help="Weights may be brought at run time: a .weights file for each target.",
+        ),
+    ] = False,
 ) -> None:
     """Write a model as C source, a folder that any build system can compile; or as a file.
 
@@ -79,8 +86,12 @@ def command(
 
     kind = output_kind(output, form.value if form else "")
     if kind == "c" and not layers and not head and len(graphs := load_several(models)) > 1:
+        if loadable:
+            raise typer.BadParameter("--loadable takes one model.")
         _export_several(graphs, output, target or (), golden, optimize)
         return
+    if loadable and kind != "c":
+        raise typer.BadParameter(f"A .{kind} file is loaded as it is: --loadable is of C sources.")
     what = f"A .{kind} file" if kind != "c" else "--trainable"
     graph = load(only_one(models, what))
     trainable = cut_model(graph, layers, head)

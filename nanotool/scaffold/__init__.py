@@ -22,10 +22,10 @@ from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph, QTensor
 from nanotool.pipeline import prepare
 from nanotool.sensing.description import FrontEnd, SensorSettings
-from nanotool.sources import lib_dir
+from nanotool.sources import lib_dir, project_dir
 from nanotool.targets import TARGETS
 
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*")
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*", "examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Kind:
     sensing: Mapping[str, str]  # of a model that listens besides: path -> template; the sensor last
     arduino: bool = False  # the library's headers stand beside its sources
     platformio: bool = False  # its platforms come from PlatformIO's registry
+    loadable: bool = False  # the model's weights may be brought at run time
+    copied: str = ""  # files of the firmware's own project that this one has, too: a glob pattern
 
 
 _EVERY = {  # kind has them
@@ -80,6 +82,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 files=_EVERY
                 | {
                     "CMakeLists.txt": "esp-idf/CMakeLists.txt.j2",
+                    "sdkconfig.defaults": "esp-idf/sdkconfig.defaults.j2",
+                    "partitions.csv": "esp-idf/partitions.csv.j2",
                     "components/model/CMakeLists.txt": "esp-idf/model/CMakeLists.txt.j2",
                     "main/CMakeLists.txt": "esp-idf/main/CMakeLists.txt.j2",
                     "main/main.c": "main.c.j2",
@@ -89,6 +93,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                     "main/sensor.h": "sensor.h.j2",
                     "main/sensor.c": "esp-idf/main/sensor.c.j2",
                 },
+                loadable=True,
+                copied="sdkconfig.defaults.*",  # each chip's clocks
             ),
             Kind(
                 name="cmake",
@@ -168,13 +174,15 @@ def _check_free(folder: Path, place: Path) -> None:
 def _fill(folder: Path, graph: QGraph, kind: Kind, optimize: str) -> None:
     _copy_library(folder / kind.library, arduino=kind.arduino)
     pairs = [prepare(graph, target, optimize) for target in TARGETS]
-    c.export(pairs, folder / kind.model)
+    c.export(pairs, folder / kind.model, loadable=kind.loadable)
     values = _values(pairs[0][0].graph, kind)
     files = {**kind.files, **(kind.sensing if graph.stream is not None else {})}
     for name, template in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_environment().get_template(template).render(values), "utf-8")
+    for path in project_dir().glob(kind.copied) if kind.copied else ():
+        shutil.copyfile(path, folder / path.name)
 
 
 def _copy_library(folder: Path, *, arduino: bool) -> None:

@@ -25,3 +25,11 @@ esp_err_t esp_partition_write(const esp_partition_t *partition, size_t dst_offse
                               size_t size);
 
 esp_err_t esp_partition_erase_range(const esp_partition_t *partition, size_t offset, size_t size);
+
+typedef enum { ESP_PARTITION_MMAP_DATA } esp_partition_mmap_memory_t;
+typedef uint32_t esp_partition_mmap_handle_t;
+
+esp_err_t esp_partition_mmap(const esp_partition_t *partition, size_t offset, size_t size,
+                             esp_partition_mmap_memory_t memory, const void **out_ptr,
+                             esp_partition_mmap_handle_t *out_handle);
+void esp_partition_munmap(esp_partition_mmap_handle_t handle);

@@ -1,11 +1,13 @@
-"""The port for ESP-IDF against declarations of what it calls (tests/idf_stubs).
+"""The port for ESP-IDF, and what lib/nano has for it, against declarations of what they call
+(tests/idf_stubs); test_real_idf.py is against ESP-IDF itself, where there is a checkout.
 
-ESP-IDF itself is not here: nothing is linked, nothing is run.
+Nothing is linked, nothing is run.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
 import subprocess
@@ -13,11 +15,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from idf import kconfig
 
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / "tests" / "idf_stubs"
 PORT = sorted((ROOT / "firmware" / "boards" / "esp32").glob("*.c"))
-CHIPS = ("ESP32", "ESP32S3", "ESP32C3")
+NANO = ROOT / "lib" / "nano"
+LIBRARY = sorted((NANO / "idf").glob("*.c"))
 COMPILERS = {
     "gcc": (),
     "xtensa-lx106-elf-gcc": ("-mlongcalls", "-ffreestanding"),
@@ -27,12 +31,13 @@ COMPILERS = {
 FLAGS = ("-std=gnu17", "-Os", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes", "-Werror")
 
 
-def compile_port(compiler: str, chip: str, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [compiler, *COMPILERS[compiler], *FLAGS, f"-DCONFIG_IDF_TARGET_{chip}=1"]
+def compile_port(compiler: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [compiler, *COMPILERS[compiler], *FLAGS]
     includes = [f"-I{STUBS}", f"-I{ROOT / 'firmware'}"]
+    includes += [f"-I{ROOT / 'lib' / 'nano' / part}" for part in ("include", "idf")]
     includes.append(f"-I{ROOT / 'firmware' / 'boards' / 'bare' / 'include'}")  # string.h
     return subprocess.run(
-        [*command, *includes, "-fsyntax-only", *more, *map(str, PORT)],
+        [*command, *includes, "-fsyntax-only", *more, *map(str, (*PORT, *LIBRARY))],
         capture_output=True,
         text=True,
         check=False,
@@ -40,16 +45,17 @@ def compile_port(compiler: str, chip: str, *more: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("chip", CHIPS)
-def test_it_compiles(compiler: str, chip: str) -> None:
+@pytest.mark.parametrize("place", ["FLASH", "DRAM", "PARTITION", "PSRAM"])
+def test_it_compiles(compiler: str, place: str) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
-    done = compile_port(compiler, chip)
+    done = compile_port(compiler, f"-DCONFIG_NANO_WEIGHTS_{place}=1")
     assert done.returncode == 0, done.stderr
 
 
-def test_another_chip_is_refused() -> None:
-    assert "boards/esp32 knows" in compile_port("gcc", "ESP32P4").stderr
+def test_no_chip_is_named_in_it() -> None:
+    """All that the port knows of a chip ESP-IDF tells it, so that the next one builds, too."""
+    assert not re.search(r"CONFIG_IDF_TARGET_ESP", "".join(path.read_text() for path in PORT))
 
 
 def test_it_implements_the_whole_port() -> None:
@@ -85,46 +91,136 @@ def test_cmake_names_what_there_is() -> None:
     text = (ROOT / "firmware" / "CMakeLists.txt").read_text()
     for source in re.findall(r"\bboards/\S+\.c\b", text):
         assert (ROOT / "firmware" / source).is_file()
-    assert "REQUIRES nano" in text
     assert 'lib/nano"' in (ROOT / "CMakeLists.txt").read_text()
     nano = (ROOT / "lib" / "nano" / "CMakeLists.txt").read_text()
     # In ESP-IDF a component is registered and nothing else happens.
     assert nano.index("idf_component_register") < nano.index("return()") < nano.index("project(")
 
 
-@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not installed")
+PRINTED = ("target_compile_options", "target_compile_definitions", "esptool_py_flash_to_partition")
+
+
+def printing(name: str) -> str:
+    """A function of CMake that prints its arguments behind the first."""
+    return f'function({name} first)\nmessage(STATUS "{name}=${{ARGN}}")\nendfunction()\n'
+
+
+class Read:
+    """A component as ESP-IDF reads it, its functions replaced by ones that print."""
+
+    def __init__(self, component: Path, work: Path, *settings: str, early: bool = False) -> None:
+        script = work / "read.cmake"
+        script.write_text(
+            f"""
+            function(idf_component_register)
+                set(parts SRCS INCLUDE_DIRS LDFRAGMENTS REQUIRES PRIV_REQUIRES)
+                cmake_parse_arguments(IDF "" "" "${{parts}}" ${{ARGN}})
+                foreach(part ${{parts}})
+                    message(STATUS "${{part}}=${{IDF_${{part}}}}")
+                endforeach()
+                message(STATUS "UNKNOWN=${{IDF_UNPARSED_ARGUMENTS}}")
+                set(COMPONENT_LIB lib PARENT_SCOPE)
+            endfunction()
+            function(idf_build_get_property variable property)
+                set(${{variable}} "{sys.executable}" PARENT_SCOPE)
+            endfunction()
+            {"".join(map(printing, PRINTED))}
+            set(ESP_PLATFORM 1)
+            set(COMPONENT_NAME {component.name})
+            {"set(CMAKE_BUILD_EARLY_EXPANSION 1)" if early else ""}
+            {chr(10).join(settings)}
+            include("{component}/CMakeLists.txt")
+            """
+        )
+        done = subprocess.run(
+            ["cmake", "-P", str(script)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=work,
+            env={**os.environ, "NANO_WEIGHTS": ""},
+        )
+        self.error = done.stderr
+        self.told = dict(re.findall(r"^-- (\w+)=(.*)$", done.stdout, re.M))
+
+    def part(self, name: str) -> list[str]:
+        return self.told[name].split(";") if self.told.get(name) else []
+
+
+cmake_is_here = pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not installed")
+IDF_5_1 = ("set(IDF_VERSION_MAJOR 5)", "set(IDF_VERSION_MINOR 1)")
+IDF_6_0 = ("set(IDF_VERSION_MAJOR 6)", "set(IDF_VERSION_MINOR 0)")
+
+
+@cmake_is_here
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("folder", ["firmware", "lib/nano"])
 def test_components_register_their_sources(folder: str, early: bool, tmp_path: Path) -> None:
-    """The two components as ESP-IDF reads them, its functions replaced by ones that print."""
-    script = tmp_path / "read.cmake"
-    script.write_text(
-        f"""
-        function(idf_component_register)
-            cmake_parse_arguments(IDF "" "" "SRCS;INCLUDE_DIRS;REQUIRES;PRIV_REQUIRES" ${{ARGN}})
-            foreach(part SRCS INCLUDE_DIRS REQUIRES)
-                message(STATUS "${{part}}=${{IDF_${{part}}}}")
-            endforeach()
-            message(STATUS "UNKNOWN=${{IDF_UNPARSED_ARGUMENTS}}")
-        endfunction()
-        function(idf_build_get_property variable property)
-            set(${{variable}} "{sys.executable}" PARENT_SCOPE)
-        endfunction()
-        set(ESP_PLATFORM 1)
-        {"set(CMAKE_BUILD_EARLY_EXPANSION 1)" if early else ""}
-        include("{ROOT / folder}/CMakeLists.txt")
-        """
-    )
-    done = subprocess.run(
-        ["cmake", "-P", str(script)], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    told = dict(re.findall(r"^-- (\w+)=(.*)$", done.stdout, re.M))
-    sources = told["SRCS"].split(";")
+    read = Read(ROOT / folder, tmp_path, *IDF_6_0, early=early)
+    sources = read.part("SRCS")
     assert len(sources) == len(set(sources)) > 5
     for source in sources:
         assert (ROOT / folder / source).is_file(), source
-    assert told["UNKNOWN"] == ""
+    assert read.told["UNKNOWN"] == "" and read.part("LDFRAGMENTS") == []
     if folder == "firmware":
-        assert told["REQUIRES"] == "nano"
+        assert read.part("REQUIRES") == ["nano"]
         model = [source for source in sources if "models/default" in source]
         assert len(model) == (0 if early else 2)
+
+
+@cmake_is_here
+def test_drivers_are_where_the_version_has_them(tmp_path: Path) -> None:
+    """esp_driver_uart is a component from 5.3 on."""
+    old = Read(ROOT / "firmware", tmp_path, *IDF_5_1, early=True).part("PRIV_REQUIRES")
+    new = Read(ROOT / "firmware", tmp_path, *IDF_6_0, early=True).part("PRIV_REQUIRES")
+    assert set(old) ^ set(new) == {"driver", "esp_driver_uart"} and "driver" in old
+
+
+@cmake_is_here
+def test_weights_go_to_dram_by_kconfig_or_environment(tmp_path: Path) -> None:
+    kconfig = "set(CONFIG_NANO_WEIGHTS_DRAM y)"
+    wanted = (
+        "[mapping:firmware_noflash_data]\narchive: libfirmware.a\nentries:\n"
+        "    digits_weights (noflash_data)\n"
+    )
+    for setting in (kconfig, "set(ENV{NANO_WEIGHTS} dram)"):
+        (fragment,) = Read(ROOT / "firmware", tmp_path, *IDF_6_0, setting).part("LDFRAGMENTS")
+        assert Path(fragment).read_text() == wanted
+    flash = "set(ENV{NANO_WEIGHTS} flash)"
+    assert Read(ROOT / "firmware", tmp_path, *IDF_6_0, kconfig, flash).part("LDFRAGMENTS") == []
+    attic = Read(ROOT / "firmware", tmp_path, *IDF_6_0, "set(ENV{NANO_WEIGHTS} attic)")
+    assert "must be dram or flash" in attic.error
+
+
+@cmake_is_here
+def test_kconfig_is_heard(tmp_path: Path) -> None:
+    goals = {"SPEED": "PRIVATE;-O2", "SIZE": "PRIVATE;-Os", "PROJECT": None}
+    for goal, option in goals.items():
+        read = Read(ROOT / "lib/nano", tmp_path, f"set(CONFIG_NANO_GOAL_{goal} y)")
+        assert read.told.get("target_compile_options") == option
+    read = Read(ROOT / "lib/nano", tmp_path, "set(CONFIG_NANO_KERNELS_IN_IRAM y)")
+    (fragment,) = read.part("LDFRAGMENTS")
+    kernels = {path.stem for path in (ROOT / "lib/nano/src/ops").glob("dense/*.c")}
+    lines = Path(fragment).read_text().splitlines()
+    assert lines[1] == "archive: libnano.a"
+    assert {f"    {kernel} (noflash_text)" for kernel in kernels} <= set(lines)
+    assert "    softmax (noflash_text)" not in lines
+    read = Read(ROOT / "lib/nano", tmp_path, "set(CONFIG_NANO_WEIGHTS_PSRAM y)")
+    assert read.told["target_compile_definitions"] == "PUBLIC;NANO_LOADED_WEIGHTS=1"
+
+
+def test_kconfig(tmp_path: Path) -> None:
+    """lib/nano's Kconfig by ESP-IDF's own reader, and what hangs on what."""
+    stub = STUBS / "Kconfig"
+
+    def values(*settings: str) -> dict[str, object]:
+        defaults = tmp_path / "defaults"
+        defaults.write_text("".join(f"CONFIG_{setting}=y\n" for setting in settings))
+        return kconfig(stub, [defaults], tmp_path, {"NANO_KCONFIG": str(NANO / "Kconfig")})
+
+    usual = values()
+    assert usual["NANO_GOAL_SPEED"] and usual["NANO_WEIGHTS_FLASH"] and usual["NANO_TASK_ANY_CORE"]
+    assert not usual["NANO_KERNELS_IN_IRAM"] and "NANO_PARTITION" not in usual
+    assert values("NANO_WEIGHTS_PARTITION")["NANO_PARTITION"] == "model"
+    assert values("SPIRAM", "NANO_WEIGHTS_PSRAM")["NANO_WEIGHTS_PSRAM"]
+    assert values("NANO_TASK_CORE_1")["NANO_TASK_CORE_1"]

@@ -110,13 +110,18 @@ def test_arduino(tmp_path: Path) -> None:
 
 
 def test_esp_idf(tmp_path: Path) -> None:
-    """The components say what they need, and the program compiles; ESP-IDF itself is not here."""
+    """The components say what they need, and the program compiles; test_loadable runs one."""
     project = tmp_path / "project"
     new_project(hostile(), project, find_kind("esp-idf"))
     components = project / "components"
     assert "nano-int8" in (components / "model" / "CMakeLists.txt").read_text()
     assert {path.name for path in components.iterdir()} == {"nano-int8", "model"}
-    includes = [f"-I{components}/nano-int8/include", f"-I{components}/model/src"]
+    assert "CONFIG_COMPILER_OPTIMIZATION_PERF=y" in (project / "sdkconfig.defaults").read_text()
+    for chip in ("esp32", "esp32s3"):  # else 160 MHz, and the flash at 40
+        clocks = (project / f"sdkconfig.defaults.{chip}").read_text()
+        assert "FREQ_MHZ_240=y" in clocks and "FLASHFREQ_80M=y" in clocks
+    includes = [f"-I{components}/nano-int8/{part}" for part in ("include", "idf")]
+    includes += [f"-I{components}/model/src", f"-I{ROOT / 'tests/idf_stubs'}"]
     main = project / "main" / "main.c"
     run("cc", *WARNINGS, *includes, "-fsyntax-only", main, cwd=tmp_path)
     assert "void app_main(void)" in main.read_text() and "int main" not in main.read_text()
@@ -206,7 +211,8 @@ def test_sensor_files_against_stubs(tmp_path: Path, ears: FrontEnd) -> None:
     idf = ("-std=gnu11", f"-I{ROOT / 'tests/idf_stubs'}", tmp_path / "esp-idf/main/sensor.c")
     run("cc", *checked, *idf, cwd=tmp_path)
     models = f"-I{tmp_path / 'esp-idf/components/model/src'}"
-    run("cc", *checked, models, tmp_path / "esp-idf/main/main.c", cwd=tmp_path)
+    stubs = (f"-I{ROOT / 'tests/idf_stubs'}", f"-I{ROOT / 'lib/nano/idf'}")
+    run("cc", *checked, models, *stubs, tmp_path / "esp-idf/main/main.c", cwd=tmp_path)
     library = f"-I{tmp_path / 'arduino/libraries/nano-int8/src'}"
     run("c++", *checked, library, tmp_path / "arduino/app/sensor.cpp", cwd=tmp_path)
     sketch = ("-include", STUBS / "Arduino.h", "-x", "c++", tmp_path / "arduino/app/app.ino")

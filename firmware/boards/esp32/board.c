@@ -1,4 +1,4 @@
-/* boards/esp32 - the port for ESP-IDF: ESP32, ESP32-S3, ESP32-C3.
+/* boards/esp32 - the port for ESP-IDF, 5.1 and later: every chip that it has.
  *
  * Line: UART0 through its driver, 115200 8N1, at the pins that a board's USB bridge is at. Ticks:
  * the core's cycle counter. The app is the main task; nothing else runs but ESP-IDF's own. */
@@ -15,20 +15,14 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 #include "sdkconfig.h"
+#include "soc/soc.h"
 
 #define LINE UART_NUM_0
 #define BAUD 115200
 #define RECEIVE_BUFFER 1024 /* bytes; holds more than the largest frame */
 
-#if CONFIG_IDF_TARGET_ESP32
-#define RAM_SIZE (520u * 1024u)
-#elif CONFIG_IDF_TARGET_ESP32S3
-#define RAM_SIZE (512u * 1024u)
-#elif CONFIG_IDF_TARGET_ESP32C3
-#define RAM_SIZE (400u * 1024u)
-#else
-#error "boards/esp32 knows ESP32, ESP32-S3 and ESP32-C3"
-#endif
+/* What data can be in; caches and code take of it on some chips. */
+#define RAM_SIZE ((uint32_t)(SOC_DRAM_HIGH - SOC_DRAM_LOW))
 
 /* From ESP-IDF's linker scripts. */
 extern const uint8_t _data_start[], _data_end[], _bss_start[], _bss_end[];

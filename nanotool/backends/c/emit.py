@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nanotool.backends.c import describe, text
 from nanotool.backends.c import head as head_part
+from nanotool.backends.c import loadable as loadable_part
 from nanotool.backends.c import stream as stream_part
 from nanotool.backends.c.describe import arrays_of
 from nanotool.backends.c.folder import MARK, check_replaceable, graph_file, replace_folder
@@ -41,16 +42,20 @@ def export(
     *,
     golden: int = 4,
     head: Trainable | None = None,
+    loadable: bool = False,
 ) -> None:
     """Write the model folder ``folder``: C sources for every target, and the QGraph's file.
 
     ``golden`` is the number of golden vectors. ``head`` stands behind the model, which must be its
-    backbone, and learns on the device. The folder is replaced as a whole; if anything
-    fails, what was there before is still there. Raises `NanoError` where the folder holds files
-    that no export wrote, or cannot be written.
+    backbone, and learns on the device. ``loadable``: the sources also take weights that are brought
+    at run time, and each target's weights are a file (`nanotool.backends.c.loadable`).
+
+    The folder is replaced as a whole; if anything fails, what was there before is still there.
+    Raises `NanoError` where the folder holds files that no export wrote, or cannot be written.
     """
     check_replaceable(folder.resolve())
-    replace_folder(folder, sources(lowered_and_plans, golden=golden, head=head))
+    files = sources(lowered_and_plans, golden=golden, head=head, loadable=loadable)
+    replace_folder(folder, files)
 
 
 def export_several(
@@ -68,11 +73,12 @@ def sources(
     *,
     golden: int = 4,
     head: Trainable | None = None,
+    loadable: bool = False,
 ) -> dict[str, bytes]:
     """The content of every file of the model folder, by name."""
-    model = _model(lowered_and_plans, head)
+    model = _model(lowered_and_plans, head, loadable)
     files = _files(model, golden) | {"app_model.h": _app_header(model)}
-    return _bytes(files) | {graph_file(0): to_bytes(model.graph)}
+    return _bytes(files) | {graph_file(0): to_bytes(model.graph)} | _weights_images(model)
 
 
 def sources_of_several(
@@ -117,7 +123,9 @@ def _check_apart(models: Sequence[_Model]) -> None:
 
 
 def _model(
-    lowered_and_plans: Sequence[tuple[Lowered, Plan]], head: Trainable | None = None
+    lowered_and_plans: Sequence[tuple[Lowered, Plan]],
+    head: Trainable | None = None,
+    loadable: bool = False,
 ) -> _Model:
     variants = _ordered(lowered_and_plans)
     graph = variants[0][0].graph
@@ -126,7 +134,7 @@ def _model(
         raise InvalidModel("The targets' models differ.", "Lower one QGraph for all targets.")
     if head is not None and head.config.backbone != digest:
         raise InvalidModel("The head is not this model's.", "Export the backbone it was cut from.")
-    return _Model(model_identifier(graph.name), digest, graph, variants, head)
+    return _Model(model_identifier(graph.name), digest, graph, variants, head, loadable)
 
 
 def _files(model: _Model, golden: int) -> dict[str, str]:
@@ -159,6 +167,12 @@ class _Model:
     graph: QGraph
     variants: tuple[tuple[Lowered, Plan], ...]  # unguarded target last
     head: Trainable | None  # that learns on the device
+    loadable: bool = False  # the weights may be brought at run time
+
+    @property
+    def linked_const(self) -> str:
+        """Before what is const where the weights are linked."""
+        return "NANO_LINKED_CONST" if self.loadable else "const"
 
     @property
     def macro(self) -> str:
@@ -166,6 +180,10 @@ class _Model:
 
     def symbol(self, array: Array) -> str:
         return f"{self.name}_{array.name}"
+
+    def linked(self, array: Array) -> str:
+        """The symbol, where the weights are linked."""
+        return f"NANO_LINKED({self.symbol(array)})" if self.loadable else self.symbol(array)
 
 
 def _ordered(lowered_and_plans: Sequence[tuple[Lowered, Plan]]) -> tuple[tuple[Lowered, Plan], ...]:
@@ -264,6 +282,7 @@ def _header(model: _Model) -> str:
     ]
     body = [
         '#include "nano/model.h"',
+        *(['#include "nano/weights.h"'] if model.loadable else []),
         "",
         *_EXTERN_C,
         "/* Bytes of arena that the model takes, for tensors and scratch: the size of a buffer for",
@@ -273,8 +292,9 @@ def _header(model: _Model) -> str:
         *_scales(model),
         *_state_sizes(model),
         *_label_list(model),
-        f"extern const nano_model {model.name}_model;",
+        f"extern {model.linked_const} nano_model {model.name}_model;",
         "",
+        *(loadable_part.declaration(model.name) if model.loadable else []),
         *_EXTERN_C_END,
     ]
     banner = _banner(model, f"{model.name}.h", "the model", facts)
@@ -565,12 +585,17 @@ def _ops(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
     lines += idle.get(-1, [])
     for index, op in enumerate(lowered.ops):
         lines += text.comment(describe.layer_comment(lowered, plan, index))
-        lines.append(f"static const {op.params.ctype} {model.name}_{names[index]} = ")
-        lines[-1] += text.initializer(op.params, model.symbol) + ";"
+        const = model.linked_const if arrays_of(op.params) else "const"
+        lines.append(f"static {const} {op.params.ctype} {model.name}_{names[index]} = ")
+        lines[-1] += text.initializer(op.params, model.linked) + ";"
         lines += ["", *idle.get(index, [])]
     if lowered.ops:
         lines += _op_table(model, lowered, plan, names)
-    return [*lines, *_model_struct(model, lowered, plan)]
+    lines += _model_struct(model, lowered, plan)
+    if model.loadable:
+        params = {f"{model.name}_{names[i]}": op.params for i, op in enumerate(lowered.ops)}
+        lines += loadable_part.definition(model.name, model.digest, lowered, params)
+    return lines
 
 
 def _idle(lowered: Lowered) -> dict[int, list[str]]:
@@ -631,8 +656,10 @@ def _model_struct(model: _Model, lowered: Lowered, plan: Plan) -> list[str]:
     states = f"{model.name}_states" if graph.states else "NULL"
     return [
         *lines,
-        f"const nano_model {model.name}_model = {{",
-        "    .abi = NANO_ABI,",
+        f"{model.linked_const} nano_model {model.name}_model = {{",
+        "    .abi = NANO_LOADED_WEIGHTS ? 0 : NANO_ABI,"
+        if model.loadable
+        else "    .abi = NANO_ABI,",
         f"    .name = {c_string(model.name)},",
         f"    .hash = {c_string(model.digest)},",
         f"    .ops = {table},",
@@ -741,6 +768,20 @@ def _owners(lowered: Lowered) -> dict[str, str]:
     return {
         name: first + (f" and {len(others)} more" if others else "")
         for name, (first, *others) in users.items()
+    }
+
+
+# --- NAME.TARGET.weights --------------------------------------------------------------------------
+
+
+def _weights_images(model: _Model) -> dict[str, bytes]:
+    if not model.loadable:
+        return {}
+    return {
+        f"{model.name}.{lowered.target}{loadable_part.SUFFIX}": loadable_part.image(
+            lowered, model.digest
+        )
+        for lowered, _ in model.variants
     }
 
 

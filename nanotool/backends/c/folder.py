@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nanotool.backends.c import loadable
 from nanotool.errors import NanoError
 from nanotool.files import cannot_write, exchange, locked, orphans, scratch, sync, write_synced
 
@@ -72,9 +73,11 @@ def _is_generated(path: Path) -> bool:
         return False
     if _GRAPH_FILE.fullmatch(path.name):
         return True
-    if path.suffix not in {".c", ".h"}:
+    if path.suffix not in {".c", ".h", loadable.SUFFIX}:
         return False
     with path.open("rb") as file:
+        if path.suffix == loadable.SUFFIX:
+            return file.read(len(loadable.MAGIC)) == loadable.MAGIC
         return MARK.encode() in file.read(_FIRST_LINE).split(b"\n", 1)[0]
 
 
