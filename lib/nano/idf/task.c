@@ -14,8 +14,7 @@
 nano_status nano_idf_start_task(TaskFunction_t run, void *argument, TaskHandle_t *task) {
     if (run == NULL)
         return NANO_ERR_ARGUMENT;
-    const BaseType_t done =
-        xTaskCreatePinnedToCore(run, "nano", CONFIG_NANO_TASK_STACK, argument,
-                                CONFIG_NANO_TASK_PRIORITY, task, CORE);
+    const BaseType_t done = xTaskCreatePinnedToCore(run, "nano", CONFIG_NANO_TASK_STACK, argument,
+                                                    CONFIG_NANO_TASK_PRIORITY, task, CORE);
     return done == pdPASS ? NANO_OK : NANO_ERR_MEMORY;
 }

@@ -17,14 +17,14 @@ extern "C" {
 /* A generated model's NAME_load(). */
 typedef nano_status (*nano_idf_load)(const void *image, size_t size);
 
-/* Bring the weights from the partition CONFIG_NANO_PARTITION: mapped through the cache, or copied to
- * PSRAM, as Kconfig says; then `load` checks magic, size, CRC, ABI, model and layout. They stay as
- * long as the program runs: call it once, before nano_init(). Where the weights are in the program
- * there is nothing to bring: NANO_OK, and `load`, which may be NULL then, is not called.
+/* Bring the weights from the partition CONFIG_NANO_PARTITION: mapped through the cache, or copied
+ * to PSRAM, as Kconfig says; then `load` checks magic, size, CRC, ABI, model and layout. They stay
+ * as long as the program runs: call it once, before nano_init(). Where the weights are in the
+ * program there is nothing to bring: NANO_OK, and `load`, which may be NULL then, is not called.
  *
  * NANO_ERR_STATE if there is no such partition or it cannot be read, NANO_ERR_MEMORY if there are
- * not enough pages to map it or not enough PSRAM, what `load` says of damaged, stale or foreign ones;
- * then nothing stays mapped or allocated. */
+ * not enough pages to map it or not enough PSRAM, what `load` says of damaged, stale or foreign
+ * ones; then nothing stays mapped or allocated. */
 nano_status nano_idf_load_weights(nano_idf_load load);
 
 /* Start `run` as a task of its own, "nano", with stack, priority and core of Kconfig. `run` must

@@ -1,8 +1,8 @@
 /* nano/weights.h - weights that are not linked: a file that is brought at run time.
  *
  * `nanotool export --loadable` writes sources that serve both ways, and a file NAME.TARGET.weights.
- * Compiled with NANO_LOADED_WEIGHTS=1 they have no weights, and NAME_load() binds them to the file's
- * bytes, wherever those are: mapped flash, PSRAM, an update that came over the air.
+ * Compiled with NANO_LOADED_WEIGHTS=1 they have no weights, and NAME_load() binds them to the
+ * file's bytes, wherever those are: mapped flash, PSRAM, an update that came over the air.
  *
  *     if (digits_load(image, image_size) != NANO_OK) // before nano_init(), which else refuses
  *         ...
@@ -52,7 +52,8 @@ typedef struct {
 } nano_weights_id;
 
 /* Bytes of the file that begins with `header`, of which NANO_WEIGHTS_HEADER are there; 0 if it is
- * none. Nothing but magic and size is checked: as much has to be at hand for nano_weights_check(). */
+ * none. Nothing but magic and size is checked: as much has to be at hand for nano_weights_check().
+ */
 size_t nano_weights_image_size(const void *header);
 
 /* Find the weights in the file `image`, of which `size` bytes are there (there may be more than it
