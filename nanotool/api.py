@@ -35,6 +35,7 @@ def quantize(
     observer: str = "auto",
     activations: str = "int8",
     int16: Iterable[str] = (),
+    allow: Iterable[str] = (),
     targets: Any = None,
     labels: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -62,10 +63,12 @@ def quantize(
     class of each calibration input, it also minds the accuracy. "minmax", "percentile" and "mse"
     are one way each. ``activations="int16"``: 16 bits instead of 8 wherever an operator has them
     (docs/operators.md); ``int16``: only for these tensors, called like the layers that write them,
-    and what reads them; ranges are then those of one observer, of "minmax" for "auto". ``labels``:
-    names of the output's classes. ``progress(done, total)`` is called now and then.
-    ``evaluation_data``, N x input shape: what the model will be judged by, or meet in use; a
-    warning tells if the calibration data are of another range.
+    and what reads them; ranges are then those of one observer, of "minmax" for "auto". ``allow``:
+    what "auto" may take, ["int16"]: the tensors of 16 bits that it only tells of otherwise, in
+    ``trials`` and in ``proposal``. ``labels``: names of the output's classes.
+    ``progress(done, total)`` is called now and then. ``evaluation_data``, N x input shape: what the
+    model will be judged by, or meet in use; a warning tells if the calibration data are of another
+    range.
 
     Raises `UnsupportedOp` for a module that has no int8 form, with what to use instead;
     `NanoError` for unfit data; `MissingTool` without PyTorch.
@@ -86,7 +89,8 @@ def quantize(
     from nanotool import project  # noqa: PLC0415
 
     widened = None if activations == "int16" else tuple(int16)
-    return QuantizedModel(project.quantize_source(source, observer, progress, widened))
+    allowed = (allow,) if isinstance(allow, str) else tuple(allow)
+    return QuantizedModel(project.quantize_source(source, observer, progress, widened, allowed))
 
 
 def _source(
@@ -307,6 +311,13 @@ class QuantizedModel:
         """What the automatic observer tried, min-max first: how good the output was on calibration
         data held back."""
         return self.graph.trials
+
+    @property
+    def proposal(self) -> str:
+        """What tensors of 16 bits would bring and cost, in a sentence; "" if nothing was found."""
+        from nanotool.describe import proposal  # noqa: PLC0415
+
+        return proposal(self.graph)
 
     def arena_size(self, target: str = "portable", optimize: str = "balanced") -> int:
         """Bytes of RAM that the exported model works in, for one of `nanotool.targets`."""

@@ -23,6 +23,31 @@ def label(graph: QGraph, name: str) -> str:
     return name if made is None else f"{name} {title(made.op)}"
 
 
+def proposal(graph: QGraph) -> str:
+    """What the tensors of 16 bits that the automatic observer found would bring, compared with what
+    it chose, and what they cost; "" where it found none, or took them."""
+    chosen = next((trial for trial in graph.trials if trial.chosen), None)
+    if chosen is None or chosen.int16 is not None:
+        return ""
+    better = [trial for trial in graph.trials if trial.int16 and trial.sqnr_db > chosen.sqnr_db]
+    best = max(better, key=lambda trial: trial.sqnr_db, default=None)
+    if best is None or best.int16 is None:
+        return ""
+    names, costs = best.int16.tensors, best.int16
+    many = f"{len(names)} tensors" if len(names) > 1 else "1 tensor"
+    what = f"{many} in 16 bits ({', '.join(names)})" if names else "16 bits wherever they can be"
+    gains = [f"{best.sqnr_db - chosen.sqnr_db:.1f} dB"]
+    points = 100 * ((best.accuracy or 0.0) - (chosen.accuracy or 0.0))
+    if round(points, 1):
+        gains.insert(0, f"{points:.1f} points")
+    return (
+        f"{what} would bring {' and '.join(gains)} on calibration data held back, and cost "
+        f"{costs.flash:,} bytes of flash and {costs.arena:,} of RAM; {costs.macs:.0%} of the "
+        "multiply-accumulates would be in 16 bits. Taken with --allow int16 (in Python "
+        'allow=["int16"]).'
+    )
+
+
 def _depthwise(op: QOp) -> str:
     """A convolution with a group for each input channel; "" if it is none."""
     conv = op.op

@@ -639,6 +639,16 @@ class LayerQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class Widened:
+    """Tensors of 16 bits instead of 8, and what they cost with portable kernels."""
+
+    tensors: tuple[str, ...]  # as `quantize` takes them; (): all that can
+    flash: int  # bytes more of weights, biases and the like
+    arena: int  # bytes more of it
+    macs: float  # share of the model's multiply-accumulates that is then in 16 bits
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One way to quantize that the automatic observer tried, on calibration data held back."""
 
@@ -646,6 +656,7 @@ class Trial:
     sqnr_db: float  # of the output, the float graph as the signal; inf if exact
     accuracy: float | None  # share of right answers, where they were given
     chosen: bool = False
+    int16: Widened | None = None
 
 
 @dataclass(frozen=True, slots=True)

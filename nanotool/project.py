@@ -35,6 +35,7 @@ from nanotool.progress import Progress
 from nanotool.quantization import quantize
 from nanotool.quantization.aware.module import QuantizationAware, aware, refuse_steps
 from nanotool.quantization.doubts import doubts, forgetful, noisy
+from nanotool.quantization.quantizer import made_of
 
 BATCH = 64  # samples of one calibration batch, where the data come as one array
 EXAMPLES = 4  # samples to trace with
@@ -167,9 +168,10 @@ def quantize_source(
     observer: str = "auto",
     progress: Progress | None = None,
     int16: Collection[str] | None = (),
+    allow: Collection[str] = (),
 ) -> QGraph:
     """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be.
-    ``int16``: as `nanotool.quantization.quantize` takes it."""
+    ``int16`` and ``allow``: as `nanotool.quantization.quantize` takes them."""
     trained = source.model if isinstance(source.model, QuantizationAware) else None
     graph = float_graph(source) if trained is None else trained.graph
     for doubt in doubts(graph, source.batches):
@@ -184,6 +186,7 @@ def quantize_source(
         labels=source.labels,
         progress=progress,
         int16=int16,
+        allow=allow,
     )
     for doubt in (*forgetful(quantized), *noisy(quantized)):
         warnings.warn(doubt, NanoWarning, stacklevel=3)
@@ -214,10 +217,10 @@ def aware_source(
     """The source's model to be trained as int8, with the ranges that ``observer`` chose."""
     graph = canonicalize(float_graph(source))
     refuse_steps(graph)
-    int8 = quantize(
+    made = made_of(
         graph, source.batches, observer=observer, classes=_checked(source), progress=progress
     )
-    return aware(graph, int8, learned=learned)
+    return aware(made.graph, made.int8, learned=learned)
 
 
 # --- A Python file --------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
-from nanotool.ir import LayerQuality, Lstm, Op, QGraph, QOp, QTensor, State, Trial, Window
+from nanotool.ir import LayerQuality, Lstm, Op, QGraph, QOp, QTensor, State, Trial, Widened, Window
 from nanotool.ops import FACTS, INT8_OPERATORS
 from nanotool.sensing.description import (
     MOST_CLASSES,
@@ -211,6 +211,7 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
                     t.sqnr_db.hex(),
                     None if t.accuracy is None else t.accuracy.hex(),
                     t.chosen,
+                    *([] if t.int16 is None else [_widened(t.int16)]),
                 ]
                 for t in graph.trials
             ]
@@ -218,6 +219,10 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
             header["output_names"] = list(graph.output_names)
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode(), b"".join(writer.chunks)
+
+
+def _widened(costs: Widened) -> Json:
+    return [list(costs.tensors), costs.flash, costs.arena, costs.macs.hex()]
 
 
 def _described(value: Any, kind: Any = None) -> Json:
@@ -352,12 +357,24 @@ def _float(value: Json, what: str) -> float:
 
 
 def _trial(value: Json) -> Trial:
-    name, sqnr, accuracy, chosen = _row(value, "a trial", 4)
+    wide = isinstance(value, list) and len(value) == 5
+    name, sqnr, accuracy, chosen, *costs = _row(value, "a trial", 5 if wide else 4)
     return Trial(
         _text(name, "a name"),
         _float(sqnr, "a ratio"),
         None if accuracy is None else _float(accuracy, "an accuracy"),
         _bool(chosen, "a choice"),
+        _read_widened(costs[0]) if wide else None,
+    )
+
+
+def _read_widened(value: Json) -> Widened:
+    tensors, flash, arena, macs = _row(value, "a trial's cost", 4)
+    return Widened(
+        tuple(_text(name, "a name") for name in _list(tensors, "a trial's tensors")),
+        _int(flash, "a trial's flash"),
+        _int(arena, "a trial's arena"),
+        _float(macs, "a share"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -40,6 +40,7 @@ DIABETES = Package(
     sha256="41f4db25d0c16788823b82430b8dfe015615d4b1ff15c1539d62ed3b967d8789",
 )
 NOISE = 0.4  # standard deviation of what the denoiser takes away; pixels are 0..1
+HISS = 1.0  # likewise of what is added to spoken digits; coefficients have one of 1
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ def _of(data: Dataset) -> Split:
 def _spoken_digits() -> Split:
     data = _of(load_spoken_digits())
     return Split(data.train_x[:, None], data.train_y, data.test_x[:, None], data.test_y)
+
+
+def _spoken_in_noise() -> Split:
+    data, rng = _spoken_digits(), np.random.default_rng(1)
+
+    def noisy(x: FloatArray) -> FloatArray:
+        return (x + HISS * rng.standard_normal(x.shape)).astype(np.float32)
+
+    return replace(data, train_x=noisy(data.train_x), test_x=noisy(data.test_x))
 
 
 def _motion() -> Split:
@@ -111,6 +121,7 @@ def _diabetes() -> Split:
 DATA: Mapping[str, Callable[[], Split]] = MappingProxyType(
     {
         "spoken digits": _spoken_digits,
+        "spoken digits in noise": _spoken_in_noise,
         "motion": _motion,
         "fashion": _fashion,
         "small digits": _small_digits,

@@ -239,6 +239,7 @@ class Net:
 NETS: Mapping[str, Net] = MappingProxyType(
     {
         "BC-ResNet": Net(BcResNet, "spoken digits", 30, 1e-2),
+        "BC-ResNet in noise": Net(BcResNet, "spoken digits in noise", 20, 1e-2),
         "MobileNetV3": Net(MobileNetV3, "fashion", 8),
         "TCN": Net(Tcn, "motion", 4),
         "CNN": Net(Cnn, "small digits", 15),

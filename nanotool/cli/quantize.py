@@ -37,6 +37,12 @@ class Activations(str, Enum):
     int16 = "int16"
 
 
+class Allowed(str, Enum):
+    """What changes types, and so is taken only where it is allowed."""
+
+    int16 = "int16"
+
+
 class Observer(str, Enum):
     """How the range of a tensor is chosen from what was seen."""
 
@@ -108,6 +114,10 @@ def command(
             show_default=False,
         ),
     ] = "",
+    allow: Annotated[
+        list[Allowed] | None,
+        typer.Option(help="What auto may take where it is worth it.", show_default=False),
+    ] = None,
     name: Annotated[
         str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
     ] = "",
@@ -143,7 +153,8 @@ def command(
         warnings.simplefilter("always", NanoWarning)
         named = tuple(part.strip() for part in int16.split(",") if part.strip())
         widened = None if activations is Activations.int16 else named
-        graph = project.quantize_source(loaded, observer.value, show, widened)
+        allowed = [each.value for each in allow or ()]
+        graph = project.quantize_source(loaded, observer.value, show, widened, allowed)
     doubts = [str(each.message) for each in caught if issubclass(each.category, NanoWarning)]
     for doubt in doubts:
         warn(doubt)
@@ -168,7 +179,10 @@ def _check_torch() -> None:
 
 
 def _json(graph: QGraph) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from nanotool import qfile
+    from nanotool.describe import proposal
     from nanotool.quantization import worst_layer
 
     worst = worst_layer(graph)
@@ -181,15 +195,22 @@ def _json(graph: QGraph) -> dict[str, Any]:
             for q in graph.quality
         ],
         "trials": [
-            {"name": t.name, "sqnr_db": t.sqnr_db, "accuracy": t.accuracy, "chosen": t.chosen}
+            {
+                "name": t.name,
+                "sqnr_db": t.sqnr_db,
+                "accuracy": t.accuracy,
+                "chosen": t.chosen,
+                "int16": None if t.int16 is None else asdict(t.int16),
+            }
             for t in graph.trials
         ],
+        "proposal": proposal(graph),
     }
 
 
 def _print_quality(graph: QGraph) -> None:
     """Layer by layer, what was tried, and where it is worst."""
-    from nanotool.describe import label
+    from nanotool.describe import label, proposal
     from nanotool.quantization import worst_layer
     from nanotool.report.tables import quality_table, trials_table
     from nanotool.report.text import decibel
@@ -199,5 +220,7 @@ def _print_quality(graph: QGraph) -> None:
     if graph.trials:
         out().print()
         out().print(trials_table(graph))
+    if proposal(graph):
+        out().print(f"\n{proposal(graph)}", highlight=False)
     if worst is not None:
         out().print(f"\nWorst layer: {label(graph, worst.tensor)}, {decibel(worst.sqnr_db)}")

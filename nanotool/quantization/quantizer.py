@@ -73,6 +73,7 @@ from nanotool.validate import validate
 log = logging.getLogger(__name__)
 
 AUTO = "auto"  # the observer that chooses among others
+CHOICES = ("int16",)  # what it takes only where it is allowed
 MOST_ARGUMENT = 2.0**30  # of a gate, in its units: sums that become it are within int32
 SAMPLES = 8  # calibration inputs kept in the QGraph
 QUALITY_INPUTS = 1024  # calibration inputs over which the quality is measured, at most
@@ -100,6 +101,7 @@ def quantize(
     source: str = "torch",
     progress: Progress | None = None,
     int16: Collection[str] | None = (),
+    allow: Collection[str] = (),
 ) -> QGraph:
     """The int8 graph of a canonical float ``graph``, with quality and samples.
 
@@ -114,38 +116,94 @@ def quantize(
     says where the model came from.
     ``progress(done, total)`` is called after every batch of every pass. ``int16``: tensors whose
     activations are to have 16 bits, None: all that can; `sharing.widen` says what that takes. No
-    ranges are tried then: "auto" is "minmax".
+    ranges are tried then: "auto" is "minmax". ``allow``: of CHOICES, what "auto" may take.
 
     Raises NanoError for bad data, InvalidModel for values that are not finite.
     """
+    batches = as_batches(calibration)
+    judged = _first(graph, batches, QUALITY_INPUTS)
+    made = made_of(
+        graph,
+        batches,
+        reset_every=reset_every,
+        observer=observer,
+        given=given,
+        classes=classes,
+        progress=progress,
+        int16=int16,
+        allow=allow,
+        passes=len(judged),
+    )
+    result = replace(made.int8, labels=tuple(labels), source=source)
+    validate(result)
+    measured = _counted(judged, made.step)
+    quality = measure(made.graph, result, measured, made.useful, reset_every)
+    return replace(result, quality=quality, samples=_samples(graph, result, batches))
+
+
+@dataclass(frozen=True)
+class Made:
+    """An int8 graph, and what it was made of."""
+
+    graph: Graph  # float: the one given, or the same function with equalized channels
+    int8: QGraph
+    useful: Mapping[str, Range]  # by tensor, as far as its readers do not see all of it
+    step: Steps  # counts passes over the data
+
+
+def made_of(
+    graph: Graph,
+    batches: Batches,
+    *,
+    reset_every: int = 0,
+    observer: str = "minmax",
+    given: Mapping[str, Range] | None = None,
+    classes: NDArray[np.int64] | None = None,
+    progress: Progress | None = None,
+    int16: Collection[str] | None = (),
+    allow: Collection[str] = (),
+    passes: int = 0,
+) -> Made:
+    """`quantize` without quality and samples; ``passes``: that the caller will count."""
     if not graph.channels_last:
         raise NanoError(
             f"{graph.name} is not in canonical form.",
             "Call nanotool.passes.canonicalize(graph) first.",
         )
-    batches = as_batches(calibration)
-    judged = _first(graph, batches, QUALITY_INPUTS)
+    _check_allowed(allow, observer)
     widened = int16 is None or bool(int16)
     tries = not (graph.states or graph.scales or widened)
     chooses = observer == AUTO and given is None and tries
     automatic = _chooser(graph, batches) if chooses else None
     observer = "minmax" if observer == AUTO else observer
-    passes = len(judged) + (len(batches) * passes_needed(observer) if given is None else 0)
+    passes += len(batches) * passes_needed(observer) if given is None else 0
     step = Steps(progress, passes + (0 if automatic is None else automatic.TICKS))
     ranges = calibrate(graph, batches, observer, step, reset_every) if given is None else given
     useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
 
-    def built(ranges: Mapping[str, Range], headroom: bool) -> QGraph:
-        return build(graph, ranges, useful, headroom=headroom, int16=int16)
+    def built(
+        of: Graph, ranges: Mapping[str, Range], headroom: bool, int16: Collection[str] | None
+    ) -> QGraph:
+        return build(of, ranges, useful, headroom=headroom, int16=int16)
 
-    if automatic is not None:
-        result: QGraph = automatic.choose(graph, batches, built, ranges, classes=classes, tick=step)
-    else:
-        result = built(ranges, observer == "minmax" and given is None)
-    result = replace(result, labels=tuple(labels), source=source)
-    validate(result)
-    quality = measure(graph, result, _counted(judged, step), useful, reset_every)
-    return replace(result, quality=quality, samples=_samples(graph, result, batches))
+    if automatic is None:
+        result = built(graph, ranges, observer == "minmax" and given is None, int16)
+        return Made(graph, result, useful, step)
+    chosen = automatic.choose(
+        graph, batches, built, ranges, classes=classes, allow=allow, tick=step
+    )
+    return Made(chosen.graph, chosen.int8, useful, step)
+
+
+def _check_allowed(allow: Collection[str], observer: str) -> None:
+    unknown = sorted(set(allow) - set(CHOICES))
+    if unknown:
+        raise NanoError(f"There is no {unknown[0]!r} to allow.", f"Known is: {', '.join(CHOICES)}.")
+    if allow and observer != AUTO:
+        raise NanoError(
+            f"The observer {observer} makes no choice that could be allowed.",
+            "Leave it away: auto does. Or name the tensors: int16=[...].",
+        )
 
 
 def build(

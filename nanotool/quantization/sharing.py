@@ -143,6 +143,18 @@ def widen(graph: Graph, sharing: Sharing, tensors: Collection[str] | None) -> No
             group.int16 = group.int16 or _can_widen(graph, group)
 
 
+def widenable(graph: Graph, sharing: Sharing) -> dict[str, frozenset[str]]:
+    """By each tensor that `widen` takes, one of a quantization, all that then has 16 bits."""
+    groups = {id(group): group for group in sharing.groups.values()}
+    able = {key: frozenset(g.members) for key, g in groups.items() if _can_widen(graph, g)}
+    found = {}
+    for key, members in able.items():
+        readers = (node.name for node in graph.nodes if members & set(node.inputs))
+        behind = {id(sharing.groups.get(name)) for name in readers} & set(able)
+        found[groups[key].members[0]] = members.union(*(able[one] for one in behind))
+    return found
+
+
 def _can_widen(graph: Graph, group: Group) -> bool:
     """Whether all that writes a member has a form for int16."""
     writers = [graph.node(name).op for name in group.members if name not in graph.inputs]

@@ -236,7 +236,8 @@ def _check_border(graph: QGraph) -> None:
             raise InvalidModel(f"The quality of {entry.tensor[:80]!r} is out of range.")
     for trial in graph.trials:
         share = 0.0 if trial.accuracy is None else trial.accuracy
-        if math.isnan(trial.sqnr_db) or not 0 <= share <= 1:
+        macs = 0.0 if trial.int16 is None else trial.int16.macs
+        if math.isnan(trial.sqnr_db) or not (0 <= share <= 1 and 0 <= macs <= 1):
             raise InvalidModel(f"The trial {trial.name[:80]!r} is out of range.")
 
 

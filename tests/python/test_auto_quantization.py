@@ -17,6 +17,8 @@ from nanotool.ir import FloatArray, Graph
 from nanotool.passes import canonicalize
 from nanotool.qfile import from_bytes, to_bytes
 from nanotool.quantization import quantize
+from nanotool.quantization.auto.emulate import run_float
+from nanotool.quantization.auto.equalize import equalized
 from nanotool.quantization.auto.search import Data, Judge, signal_to_noise
 from nanotool.quantization.auto.statistics import BINS, Statistics
 from nanotool.quantization.evaluate import evaluate
@@ -71,7 +73,7 @@ def test_beats_minmax_on_data_held_back_and_on_others(graph: Graph) -> None:
     first, *others = best.trials
     assert (first.name, first.chosen) == ("min-max", False)
     (chosen,) = (trial for trial in others if trial.chosen)
-    assert chosen.sqnr_db == max(trial.sqnr_db for trial in best.trials)
+    assert chosen.sqnr_db == max(trial.sqnr_db for trial in best.trials if not trial.int16)
     assert from_bytes(to_bytes(best)).trials == best.trials
     assert to_bytes(quantize(graph, [x[:50], x[50:]], observer="auto")) == to_bytes(best)
 
@@ -138,3 +140,116 @@ def test_progress_reaches_its_end(graph: Graph) -> None:
     steps: list[tuple[int, int]] = []
     quantize(graph, [inputs(64)], observer="auto", progress=lambda *step: steps.append(step))
     assert steps == sorted(steps) and steps[-1][0] == steps[-1][1]
+
+
+def small_beside_large(activation: nn.Module) -> nn.Sequential:
+    """Channels of very different size between layers that could even them out."""
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        *(nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), activation),
+        *(nn.Conv2d(6, 12, 3, padding=1, groups=6), nn.LeakyReLU(0.1), nn.MaxPool2d(2)),
+        *(nn.Conv2d(12, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)),
+    )
+    with torch.no_grad():
+        net[1].weight.copy_(torch.logspace(-2, 1, 6))
+        net[6].weight /= net[6].weight.abs().amax(dim=(0, 2, 3), keepdim=True)
+        for one, other in ((net[3], net[6]), (net[6], net[10])):
+            factors = torch.logspace(-1, 1, len(one.weight))
+            one.weight *= factors[:, None, None, None]
+            other.weight /= factors.reshape(1, -1, *(1,) * (other.weight.ndim - 2))
+    return net.eval()
+
+
+def canonical(net: nn.Module, x: FloatArray) -> Graph:
+    return canonicalize(capture(net, torch.tensor(x[:2]), "net"))
+
+
+def even(net: nn.Module, x: FloatArray) -> Graph | None:
+    """The equalized graph."""
+    graph = canonical(net, x)
+    return equalized(graph, run_float(graph, (x.transpose(0, 2, 3, 1).copy(),))[0])
+
+
+def test_equalized_channels_leave_the_function_as_it_is() -> None:
+    net, x = small_beside_large(nn.ReLU()), inputs(64)
+    found = even(net, x)
+    assert found is not None
+    with torch.no_grad():
+        real = net(torch.tensor(x)).numpy()
+    assert np.abs(evaluate(found, x)[found.output] - real).max() <= 1e-5 * np.abs(real).max()
+    first = next(node.name for node in found.nodes)
+    spreads = []
+    for one in (canonical(net, x), found):
+        sizes = np.abs(evaluate(one, x)[first]).max(axis=(0, 1, 2))
+        spreads.append(sizes.max() / sizes.min())
+    assert spreads[1] < 1.1 < spreads[0] / 10
+    auto = nanotool.quantize(net, inputs(128))
+    assert "equalized" in next(trial.name for trial in auto.trials if trial.chosen)
+    held = inputs(200, seed=1)
+    with torch.no_grad():
+        expected = net(torch.tensor(held)).numpy()
+    plain = nanotool.quantize(net, inputs(128), observer="minmax")
+    ratios = [signal_to_noise(expected, model.simulate(held)) for model in (plain, auto)]
+    assert ratios[1] > ratios[0] + 3
+
+
+@pytest.mark.parametrize("between", [nn.ReLU6(), nn.Sigmoid(), nn.Hardswish()])
+def test_what_no_factor_passes_through_is_not_equalized(between: nn.Module) -> None:
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), between, nn.Conv2d(4, 3, 3)).eval()
+    assert even(net, inputs(8)) is None
+
+
+class Tied(nn.Module):
+    """A residual, and a layer that is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.again = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.first(x))
+        return self.again(self.again(torch.relu(self.again(y) + y)))
+
+
+def test_residuals_and_shared_weights_are_not_equalized() -> None:
+    assert even(Tied().eval(), inputs(8)) is None
+
+
+class Fine(nn.Module):
+    """One tensor whose channels differ, and whose sum is what counts, after a residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 1)
+        self.next, self.last = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1)
+        with torch.no_grad():
+            self.first.weight[0] *= 300
+            self.next.weight[:, 0], self.last.weight[:, 0] = 0, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        result: torch.Tensor = self.last(y + torch.relu(self.next(y)))
+        return result
+
+
+def test_tensors_of_16_bits_are_proposed_and_taken_where_allowed() -> None:
+    torch.manual_seed(0)
+    net, x = Fine().eval(), inputs(96)
+    told = nanotool.quantize(net, x)
+    assert {tensor.dtype for tensor in told.graph.tensors.values()} == {"int8"}
+    assert "16 bits" in told.proposal and '["int16"]' in told.proposal
+    rows = [trial.int16 for trial in told.trials if trial.int16 is not None]
+    assert len(rows[0].tensors) == 1 and set(rows[0].tensors) < {"first", "next", "add"}
+    assert rows[0].flash > 0 and rows[0].arena > 0 and 0 < rows[0].macs < 1
+    assert nanotool.QuantizedModel(from_bytes(to_bytes(told.graph))).trials == told.trials
+    taken = nanotool.quantize(net, x, allow="int16")
+    assert taken.proposal == ""
+    assert "int16" in {tensor.dtype for tensor in taken.graph.tensors.values()}
+    with torch.no_grad():
+        real = net(torch.tensor(x)).permute(0, 2, 3, 1).numpy()
+    ratios = [signal_to_noise(real, model.simulate(x)) for model in (told, taken)]
+    assert ratios[1] > ratios[0] + 10
+    with pytest.raises(NanoError, match="int5"):
+        nanotool.quantize(net, x, allow=["int5"])
+    with pytest.raises(NanoError, match="minmax makes no choice"):
+        nanotool.quantize(net, x, allow=["int16"], observer="minmax")

@@ -4,36 +4,52 @@ data that they were not made of.
     candidates   ways from a tensor's values to its range
     statistics   histograms of the values, plain and weighted by the output's slopes
     emulate      the int8 graph's noise in PyTorch, fast; bias correction
+    equalize     a float graph of the same function, whose channels are alike in size
     search       the trials
+    widen        tensors that are worth 16 bits
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import Graph, QGraph
+from nanotool.ir import ZERO_POINTS, Graph, QGraph
 from nanotool.ops import facts
 from nanotool.quantization.auto.candidates import MINMAX, WAYS
 from nanotool.quantization.auto.emulate import one_thread
-from nanotool.quantization.auto.search import TRIES, Build, Data, Judge, Search, uniform
+from nanotool.quantization.auto.search import (
+    TRIES,
+    Build,
+    Data,
+    Fold,
+    Judge,
+    Plan,
+    Search,
+    Tally,
+    form_of,
+    uniform,
+)
+from nanotool.quantization.auto.widen import TICKS as WIDEN_TICKS
+from nanotool.quantization.auto.widen import widest
 from nanotool.quantization.calibrate import Batches, Range, samples
 from nanotool.quantization.evaluate import ends, to_graph_layout
 from nanotool.simulate import simulate_steps
 from nanotool.validate import validate
 
-TICKS = 1 + len(WAYS) + TRIES + 2 + 1  # how often ``tick`` is called at most
+TICKS = 1 + len(WAYS) + 2 + 1 + TRIES + 2 + WIDEN_TICKS  # how often ``tick`` is called
 LEAST = 64  # inputs, of which a quarter is held back
 MOST = 512
+FOLDED_ELEMENTS = 2**21  # likewise of those of which each is held back once
 ELEMENTS = 2**25  # that the tensors of all inputs which are looked at may hold
 
-__all__ = ["LEAST", "TICKS", "choose", "reason_against"]
+__all__ = ["LEAST", "TICKS", "Chosen", "choose", "reason_against"]
 
 
 def reason_against(graph: Graph, batches: Batches) -> str:
@@ -50,6 +66,14 @@ def reason_against(graph: Graph, batches: Batches) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen, and the float graph that it was made of."""
+
+    graph: Graph
+    int8: QGraph
+
+
 def choose(
     graph: Graph,
     batches: Batches,
@@ -57,44 +81,84 @@ def choose(
     ranges: Mapping[str, Range],
     *,
     classes: NDArray[np.int64] | None = None,
+    allow: Collection[str] = (),
     tick: Callable[[], None] = lambda: None,
-) -> QGraph:
+) -> Chosen:
     """The int8 graph of ``graph`` whose output is best on every fourth of the inputs looked at, of
     at most MOST; with what was tried.
 
     ``build`` makes int8 graphs, ``ranges`` are all tensors' extremes on all data. ``classes``, one
     an input, are right answers: then none is chosen that has fewer right than min-max. What is
     chosen is made anew with all inputs; where the output is then worse than with min-max, on the
-    same data held back and computed exactly, it is min-max after all.
+    same data held back and computed exactly, it is min-max after all. Tensors of 16 bits are tried
+    as well, and taken if ``allow`` holds "int16". ``tick`` is called TICKS times.
     """
     data = _spread(graph, batches, classes)
-    held_back = np.arange(len(data.x[0])) % 4 == 3
-    plain = build(ranges, True)
+    plain = build(graph, ranges, True, ())
+    remaining = iter(range(TICKS))
+
+    def counted() -> None:
+        if next(remaining, None) is not None:
+            tick()
+
     with one_thread():
-        search = Search(graph, build, data.part(~held_back), data.part(held_back))
-        plan = search.best(tick)
-        name, result = plan.name, plain
-        if plan != uniform(MINMAX, search.names, correct=False):
-            judge = Judge(graph, data)
-            seen = search.statistics(judge)
-            wide = {tensor: seen[tensor].within(ranges[tensor]) for tensor in search.names}
-            result, _ = search.quantized(plan, wide, judge)
-            if not _no_worse(result, plain, search.held):
-                name, result = search.trials[0].name, plain
-    tick()
-    trials = tuple(replace(trial, chosen=trial.name == name) for trial in search.trials)
-    return replace(result, trials=trials)
+        search = Search(graph, build, _folds(graph, data), counted)
+        plan, score = search.best()
+        chosen = _made(search, plan, plain, data, ranges)
+        wider = widest(search, plan, score, chosen.int8)
+        if wider is not None and "int16" in allow:
+            plan = wider.plan
+            chosen = _made(search, plan, plain, data, ranges)
+    name = plan.name if chosen.int8 is not plain else search.trials[0].name
+    for _ in remaining:
+        tick()
+    trials = (replace(trial, chosen=trial.name == name) for trial in search.trials)
+    return replace(chosen, int8=replace(chosen.int8, trials=tuple(trials)))
 
 
-def _no_worse(result: QGraph, plain: QGraph, judge: Judge) -> bool:
-    """Whether ``result`` is valid, and as good as ``plain`` on ``judge``'s data, byte for byte."""
+def _folds(graph: Graph, data: Data) -> list[Fold]:
+    """``data`` without every fourth input, and those; with small models all four ways, as few
+    outputs tell little."""
+    count = len(data.x[0])
+    quarter = np.arange(count) % 4
+    several = count * sum(math.prod(node.shape) for node in graph.nodes) <= FOLDED_ELEMENTS
+    return [
+        Fold(Judge(graph, data.part(quarter != held)), Judge(graph, data.part(quarter == held)))
+        for held in ((3, 2, 1, 0) if several else (3,))
+    ]
+
+
+def _made(
+    search: Search, plan: Plan, plain: QGraph, data: Data, ranges: Mapping[str, Range]
+) -> Chosen:
+    """``plan`` made anew with all ``data``; ``plain`` where that is not as good."""
+    form = search.form
+    if plan == uniform(MINMAX, form, correct=False):
+        return Chosen(form.graph, plain)
+    graph = plan.form.graph
+    anew = form_of(graph, Judge(graph, data))
+    # Extremes of data that are not looked at; of equalized tensors they are not known.
+    same = plan.form is form
+    seen = {name: one.within(ranges[name]) if same else one for name, one in anew.seen.items()}
+    result, _ = search.quantized(replace(plan, form=replace(anew, seen=seen)), data)
+    worse = not _no_worse(result, plain, [fold.held for fold in search.folds])
+    return Chosen(form.graph, plain) if worse else Chosen(graph, result)
+
+
+def _no_worse(result: QGraph, plain: QGraph, judges: Sequence[Judge]) -> bool:
+    """Whether ``result`` is valid, and as good as ``plain`` on the data of ``judges``, byte for
+    byte."""
     try:
         validate(result)
     except InvalidModel:
         return False
-    one, other = (judge.score(_exact(graph, judge.data)) for graph in (result, plain))
-    accurate = one.accuracy is None or other.accuracy is None or one.accuracy >= other.accuracy
-    return accurate and one.sqnr_db >= other.sqnr_db
+    one, other = Tally(), Tally()
+    for judge in judges:
+        one.add(judge, _exact(result, judge.data))
+        other.add(judge, _exact(plain, judge.data))
+    now, before = one.score, other.score
+    accurate = now.accuracy is None or before.accuracy is None or now.accuracy >= before.accuracy
+    return accurate and now.sqnr_db >= before.sqnr_db
 
 
 def _exact(graph: QGraph, data: Data) -> list[NDArray[Any]]:
@@ -102,7 +166,7 @@ def _exact(graph: QGraph, data: Data) -> list[NDArray[Any]]:
     quantized = [tensor.quantize(x) for tensor, x in zip(graph.input_tensors, data.x, strict=True)]
     outputs, _ = simulate_steps(graph, quantized)
     pairs = zip(graph.output_tensors, outputs, strict=True)
-    return [tensor.dequantize(q) if tensor.dtype == "int8" else q for tensor, q in pairs]
+    return [tensor.dequantize(q) if tensor.dtype in ZERO_POINTS else q for tensor, q in pairs]
 
 
 def _spread(graph: Graph, batches: Batches, classes: NDArray[np.int64] | None) -> Data:

@@ -15,12 +15,10 @@ class Way:
 
     name: str
     range: Callable[[Statistics], Range]
-    headroom: bool = False  # for the output, beyond what was seen
 
 
 WAYS: tuple[Way, ...] = (
-    Way("min-max", lambda seen: (seen.low, seen.high), headroom=True),
-    Way("min-max, no headroom", lambda seen: (seen.low, seen.high)),
+    Way("min-max", lambda seen: (seen.low, seen.high)),
     Way("99.99 % of the values", lambda seen: seen.percentile(99.99)),
     Way("99.9 % of the values", lambda seen: seen.percentile(99.9)),
     Way("least squared error", lambda seen: seen.least_noise(seen.counts)),

@@ -1,8 +1,8 @@
 """What an int8 graph's outputs will be like, fast: the float graph in PyTorch, rounded as int8 is.
 
-Every tensor is rounded to its grid, weights and biases are those of the int8 graph. The order of
-roundings within an operator is not the device's, so single values may be a step off; the noise is
-the same. It serves to compare quantizations, and to correct biases on the way.
+Every tensor is rounded to its grid, of 8 or of 16 bits; weights and biases are those of the int8
+graph. The order of roundings within an operator is not the device's, so single values may be a step
+off; the noise is the same. It serves to compare quantizations, and to correct biases on the way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from nanotool.ir import (
     QTensor,
     Table,
     Unary,
+    unclamped,
 )
+from nanotool.numerics import WIDE_LIMIT
 from nanotool.ops import Layer, Registry, facts, float_layer_of, layer_of
 from nanotool.ops.shape import entries_of
 from nanotool.quantization.aware.forms import Learned, Tensor, compute, forms, view
@@ -76,9 +78,9 @@ def _mean(y: Tensor) -> Tensor:
     return y.reshape(-1, y.shape[-1]).mean(dim=0, dtype=torch.float64)
 
 
-def on_grid(x: Tensor, tensor: QTensor, clamp: tuple[int, int] = (-128, 127)) -> Tensor:
-    """``x`` rounded to int8, as real numbers."""
-    low, high = (bound - tensor.zero_point for bound in clamp)
+def on_grid(x: Tensor, tensor: QTensor, clamp: tuple[int, int] | None = None) -> Tensor:
+    """``x`` rounded to the tensor's integers, as real numbers."""
+    low, high = (bound - tensor.zero_point for bound in clamp or unclamped(tensor.dtype))
     return (x / tensor.scale).round_().clamp_(low, high).mul_(tensor.scale)
 
 
@@ -133,9 +135,11 @@ class Emulation:
             wanted = (self._means[op.name] - _mean(y)).numpy() / step
             # Where the accumulator could leave int32, the bias stays.
             products = np.abs(layer.weight.reshape(len(wanted), -1).astype(np.int64)).sum(axis=1)
-            safe = np.abs(wanted) + 256 * products + 1 < ACCUMULATOR_LIMIT
+            wide = target.dtype == "int16"
+            limit = WIDE_LIMIT / 4 if wide else ACCUMULATOR_LIMIT - 256 * products - 1
+            safe = np.abs(wanted) < limit
             bias = np.where(safe, np.rint(np.where(safe, wanted, 0)), bias).astype(np.int64)
-            op = replace(op, bias=bias.astype(np.int32))
+            op = replace(op, bias=bias if wide else bias.astype(np.int32))
         self._ops.append(op)
         y = y + torch.tensor((bias * step).astype(np.float32))
         return on_grid(y, target, op.clamp)
@@ -153,6 +157,8 @@ emulated = Registry[Any]("quantization/auto/emulate.py", default=_rounded)
 
 @emulated(Unary, Table)
 def _table(layer: Layer[Unary | Table], x: Tensor) -> Tensor:
+    if layer.is_wide:
+        return _rounded(layer, x)
     table = torch.tensor(layer.output.dequantize(entries_of(layer)))
     return table[(x / layer.input.scale).round_().to(torch.int64) + layer.input.zero_point + 128]
 
