@@ -84,13 +84,11 @@ def quantize(
         reset_every=reset_every,
         trust=trust,
     )
-    if activations not in ("int8", "int16"):
-        raise NanoError(f"There are no activations {activations!r}.", "Known are: int8, int16.")
+    widened = _widened(activations, int16)
     from nanotool import project  # noqa: PLC0415
 
-    widened = None if activations == "int16" else tuple(int16)
-    allowed = (allow,) if isinstance(allow, str) else tuple(allow)
-    return QuantizedModel(project.quantize_source(source, observer, progress, widened, allowed))
+    graph = project.quantize_source(source, observer, progress, widened, _allowed(allow))
+    return QuantizedModel(graph)
 
 
 def _source(
@@ -144,6 +142,9 @@ def prepare_qat(
     *,
     observer: str = "auto",
     ranges: str = "learned",
+    activations: str = "int8",
+    int16: Iterable[str] = (),
+    allow: Iterable[str] = (),
     targets: Any = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizationAware:
@@ -153,20 +154,41 @@ def prepare_qat(
         >>> train(aware)  # the same loop as for the model, at a tenth of its rate, say
         >>> quantized = nanotool.quantize(aware, images)
 
-    ``model``, ``data``, ``observer`` and ``targets`` are as for `quantize`, by which it begins:
-    with batch norm in the weights, which are parameters of their own. The forward pass is the
+    ``model``, ``data``, ``observer``, ``activations``, ``int16``, ``allow`` and ``targets`` are as
+    for `quantize`, by which it begins: with batch norm in the weights, which are parameters of
+    their own. The forward pass is the
     device's arithmetic, so that its outputs are the int8 model's; the backward pass goes straight
     through roundings. ``ranges``: "learned", which moves every tensor's range, too, or "observed",
-    which leaves them as ``observer`` chose them. `quantize` of the module keeps its ranges.
+    which leaves them as ``observer`` chose them. `quantize` of the module keeps its ranges and its
+    tensors of 16 bits.
 
     Raises what `quantize` raises, and `NanoError` for a model with states.
     """
     if ranges not in {"learned", "observed"}:
         raise NanoError(f"There are no {ranges!r} ranges.", "Known are: learned, observed.")
     source = _source(model, data, targets)
+    widened = _widened(activations, int16)
     from nanotool import project  # noqa: PLC0415
 
-    return project.aware_source(source, observer, progress, learned=ranges == "learned")
+    return project.aware_source(
+        source,
+        observer,
+        progress,
+        learned=ranges == "learned",
+        int16=widened,
+        allow=_allowed(allow),
+    )
+
+
+def _allowed(allow: Iterable[str]) -> tuple[str, ...]:
+    return (allow,) if isinstance(allow, str) else tuple(allow)
+
+
+def _widened(activations: str, int16: Iterable[str]) -> tuple[str, ...] | None:
+    """The tensors of 16 bits; None: all that can."""
+    if activations not in ("int8", "int16"):
+        raise NanoError(f"There are no activations {activations!r}.", "Known are: int8, int16.")
+    return None if activations == "int16" else tuple(int16)
 
 
 def stream(

@@ -173,6 +173,8 @@ def quantize_source(
     """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be.
     ``int16`` and ``allow``: as `nanotool.quantization.quantize` takes them."""
     trained = source.model if isinstance(source.model, QuantizationAware) else None
+    if trained is not None:
+        int16 = trained.int16 if int16 is not None and not int16 else int16
     graph = float_graph(source) if trained is None else trained.graph
     for doubt in doubts(graph, source.batches):
         warnings.warn(doubt, NanoWarning, stacklevel=3)
@@ -212,15 +214,31 @@ def _checked(source: Source) -> NDArray[np.int64] | None:
 
 
 def aware_source(
-    source: Source, observer: str, progress: Progress | None, *, learned: bool
+    source: Source,
+    observer: str,
+    progress: Progress | None,
+    *,
+    learned: bool,
+    int16: Collection[str] | None = (),
+    allow: Collection[str] = (),
 ) -> QuantizationAware:
-    """The source's model to be trained as int8, with the ranges that ``observer`` chose."""
+    """The source's model to be trained as int8, or with ``int16`` tensors of 16 bits, with the
+    ranges, and the tensors of 16 bits, that ``observer`` chose as far as they are in ``allow``."""
     graph = canonicalize(float_graph(source))
     refuse_steps(graph)
     made = made_of(
-        graph, source.batches, observer=observer, classes=_checked(source), progress=progress
+        graph,
+        source.batches,
+        observer=observer,
+        classes=_checked(source),
+        progress=progress,
+        int16=int16,
+        allow=allow,
     )
-    return aware(made.graph, made.int8, learned=learned)
+    taken = next((trial.int16 for trial in made.int8.trials if trial.chosen), None)
+    if taken is not None:
+        int16 = taken.tensors or None
+    return aware(made.graph, made.int8, learned=learned, int16=int16)
 
 
 # --- A Python file --------------------------------------------------------------------------------

@@ -24,13 +24,20 @@ def outputs(aware: nn.Module, x: torch.Tensor) -> NDArray[Any]:
     return result.transpose(0, 2, 3, 1) if result.ndim == 4 else result
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_any_net_gives_the_int8_models_outputs_before_and_after_a_step(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "activations"), [*((seed, "int8") for seed in range(4)), (1, "int16"), (6, "int16")]
+)
+def test_any_net_gives_the_integer_models_outputs_before_and_after_a_step(
+    seed: int, activations: str
+) -> None:
     net = RandomNet(seed, 12)
     torch.manual_seed(seed)
     data = torch.randn(40, *net.shape)
     ranges = "learned" if seed % 2 else "observed"
-    aware = nanotool.prepare_qat(net, data, observer="minmax", ranges=ranges)
+    aware = nanotool.prepare_qat(
+        net, data, observer="minmax", ranges=ranges, activations=activations
+    )
+    assert {tensor.dtype for tensor in aware.int8.tensors.values()} >= {activations}
     x = 1.5 * torch.randn(60, *net.shape)  # some saturate
     assert (outputs(aware, x) == nanotool.quantize(aware, data).simulate(x)).all()
     optimizer = torch.optim.SGD(aware.parameters(), 1e-3)

@@ -83,12 +83,22 @@ def requantized(acc: Tensor, multiplier: Any, shift: Any, layer: Layer[Any]) -> 
     return y.clamp(*layer.clamp).to(torch.float32)
 
 
+def _requantized_wide(acc: Tensor, layer: Layer[Any]) -> Tensor:
+    """numerics.requantize_wide of int64 sums, as the layer's output."""
+    multiplier, shift = layer.wide_multipliers()
+    m = torch.tensor(multiplier.astype(np.int64), device=acc.device)
+    right = 15 - torch.tensor(shift.astype(np.int64), device=acc.device)
+    one = torch.ones_like(right)
+    y = _wrapped((acc * m + (one << (right - 1))) >> right)
+    return y.clamp(*layer.clamp).to(torch.float32)
+
+
 # --- Sums of products -----------------------------------------------------------------------------
 
 
 def accumulator(layer: Layer[Any], x: Tensor) -> Tensor:
     """The int64 sums of a dense layer or a convolution, without the bias."""
-    most = 256 * int(
+    most = (2**15 if layer.is_wide else 256) * int(
         np.abs(layer.weight.astype(np.int64)).reshape(len(layer.weight), -1).sum(1).max()
     )
     real = torch.float32 if most < EXACT else torch.float64
@@ -134,6 +144,8 @@ def _conv_transpose2d(layer: Layer[ConvTranspose2D], x: Tensor, weight: Tensor) 
 def finished(layer: Layer[Any], acc: Tensor) -> Tensor:
     """The output of a layer with weights from its sums: bias, scale, clamp."""
     bias = torch.tensor(layer.bias, device=acc.device)
+    if layer.is_wide:
+        return _requantized_wide(acc + bias, layer)
     return requantized(acc + bias, *layer.multipliers(), layer)
 
 
@@ -147,6 +159,8 @@ def _weighted(layer: Layer[Any], x: Tensor) -> Tensor:
 
 @kernels(Unary, Table)
 def _table(layer: Layer[Unary | Table], x: Tensor) -> Tensor:
+    if layer.is_wide:
+        return _simulated(layer, x)
     table = torch.tensor(entries_of(layer).astype(np.float32), device=x.device)
     return table[x.to(torch.int64) + 128]
 
@@ -159,6 +173,8 @@ def _binary(layer: Layer[Binary], a: Tensor, b: Tensor) -> Tensor:
     if function in {"maximum", "minimum"}:
         chosen = torch.maximum(*pair) if function == "maximum" else torch.minimum(*pair)
         return chosen.clamp(*layer.clamp)
+    if layer.is_wide and function != "mul":
+        return _simulated(layer, a, b)
     x, y = (
         one.to(torch.int64) - tensor.zero_point
         for one, tensor in zip(pair, layer.inputs, strict=True)
@@ -187,6 +203,8 @@ def _chosen(layer: Layer[Any], *inputs: Tensor) -> Tensor:
 @kernels(Mean)
 def _mean(layer: Layer[Mean], x: Tensor) -> Tensor:
     axes = [1 + axis for axis in layer.op.axes]
+    if layer.is_wide:
+        return _simulated(layer, x)
     count = averaged(layer)
     total = x.to(torch.int64).sum(dim=axes, keepdim=layer.op.keep_dims)
     multiplier = numerics.mean_multiplier(layer.input.scale, layer.output.scale, count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nanotool.errors import NanoError
-from nanotool.ir import Graph, Node, Pad, QGraph, QOp, QTensor
+from nanotool.ir import ZERO_POINTS, Graph, Node, Pad, QGraph, QOp, QTensor, unclamped
 from nanotool.ops import Layer, facts, layer_of
 from nanotool.passes.layout import canonical_order
 from nanotool.quantization.aware import integers
@@ -35,10 +35,19 @@ class QuantizationAware(nn.Module):
     Dropout and the like are as in eval mode, in training, too.
     """
 
-    def __init__(self, graph: Graph, ranges: Mapping[str, Range], *, learned: bool = True) -> None:
-        """``graph``: canonical, without states. ``ranges``: of every tensor, to begin with."""
+    def __init__(
+        self,
+        graph: Graph,
+        ranges: Mapping[str, Range],
+        *,
+        learned: bool = True,
+        int16: Collection[str] | None = (),
+    ) -> None:
+        """``graph``: canonical, without states. ``ranges``: of every tensor, to begin with.
+        ``int16``: tensors of 16 bits, as `nanotool.quantization.quantize` takes them."""
         super().__init__()
         self._graph, self._learned = graph, learned
+        self.int16 = None if int16 is None else tuple(int16)
         self._useful = {name: useful_range(graph, name) for name in ranges}
         groups = share(graph, ranges, self._useful, headroom=False).groups
         first = {id(group): group.bounds for group in groups.values()}
@@ -61,7 +70,9 @@ class QuantizationAware(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> QuantizationAware:
         """A module of its own with the same weights and ranges."""
-        copied = QuantizationAware(self._graph, self.ranges, learned=self._learned)
+        copied = QuantizationAware(
+            self._graph, self.ranges, learned=self._learned, int16=self.int16
+        )
         copied.load_state_dict(self.state_dict())
         memo[id(self)] = copied.to(self.observed.device).train(self.training)
         return copied
@@ -91,7 +102,7 @@ class QuantizationAware(nn.Module):
         state = [*self.weights.values(), *self.biases.values(), self.growth, self.observed]
         version = tuple((one.data_ptr(), one._version) for one in state)
         if self._known is None or self._known[0] != version:
-            graph = build(self.graph, self.ranges, self._useful, headroom=False)
+            graph = build(self.graph, self.ranges, self._useful, headroom=False, int16=self.int16)
             self._known = (version, graph)
         return self._known[1]
 
@@ -126,9 +137,8 @@ class QuantizationAware(nn.Module):
             turned = x.permute(0, *(1 + axis for axis in order)) if order else x
             q = quantized(turned.detach(), tensor)
             whole[tensor.name] = q
-            real[tensor.name] = _rounded(
-                turned, q, tensor, (-128, 127), self._range(tensor, bounds)
-            )
+            clamp, ends = unclamped(tensor.dtype), self._range(tensor, bounds)
+            real[tensor.name] = _rounded(turned, q, tensor, clamp, ends)
         device = inputs[0].device
         constants = integers.constants(graph, 1, device)
         whole |= constants
@@ -200,7 +210,7 @@ def quantized(x: Tensor, tensor: QTensor) -> Tensor:
     """QTensor.quantize: integers in float32."""
     scaled = x.to(torch.float64) / tensor.scale
     rounded = torch.trunc(scaled + torch.copysign(torch.full_like(scaled, 0.5), scaled))
-    return (rounded + tensor.zero_point).clamp(-128, 127).to(torch.float32)
+    return (rounded + tensor.zero_point).clamp(*unclamped(tensor.dtype)).to(torch.float32)
 
 
 def _real(q: Tensor, tensor: QTensor) -> Tensor:
@@ -218,12 +228,13 @@ def _rounded(
         return _straight(value, inside)
     # Each end gets the gradients of what saturates there, the step those of the rounding errors.
     below, above = (y < low).to(y.dtype).detach(), (y > high).to(y.dtype).detach()
-    if clamp[0] > -128:
+    least, most = unclamped(tensor.dtype)
+    if clamp[0] > least:
         below = torch.zeros_like(below)
-    if clamp[1] < 127:
+    if clamp[1] < most:
         above = torch.zeros_like(above)
     damped = _damped(ends, y.numel())
-    step = (damped[1] - damped[0]) / 255
+    step = (damped[1] - damped[0]) / (most - least)
     errors = ((value - inside) / tensor.scale).detach() * (1 - below - above)
     moved = below * damped[0] + above * damped[1] + errors * step
     return _straight(value, inside + moved)
@@ -261,12 +272,15 @@ def _in_user_order(y: Tensor) -> Tensor:
     return y.permute(0, *(1 + axis for axis in back))
 
 
-def aware(graph: Graph, int8: QGraph, *, learned: bool) -> QuantizationAware:
+def aware(
+    graph: Graph, int8: QGraph, *, learned: bool, int16: Collection[str] | None = ()
+) -> QuantizationAware:
     """The module of a canonical ``graph`` that begins as its ``int8`` graph: with its ranges, and
-    with biases that were corrected."""
+    with biases that were corrected. ``int16``: the tensors for which that has 16 bits."""
     bounds = {
-        tensor.name: tuple((q - tensor.zero_point) * tensor.scale for q in (-128, 127))
+        tensor.name: tuple((q - tensor.zero_point) * tensor.scale for q in _ends(tensor))
         for tensor in int8.tensors.values()
+        if tensor.dtype in ZERO_POINTS
     }
     names = (*graph.inputs, *(node.name for node in graph.nodes))
     ranges = {name: (bounds[name][0], bounds[name][1]) for name in names if name in bounds}
@@ -279,4 +293,11 @@ def aware(graph: Graph, int8: QGraph, *, learned: bool) -> QuantizationAware:
             continue
         step = layer.weight_scale.astype(np.float64) * layer.input.scale
         nodes.append(replace(node, bias=(layer.bias * step).astype(np.float32)))
-    return QuantizationAware(replace(graph, nodes=tuple(nodes)), ranges, learned=learned)
+    trained = replace(graph, nodes=tuple(nodes))
+    return QuantizationAware(trained, ranges, learned=learned, int16=int16)
+
+
+def _ends(tensor: QTensor) -> tuple[int, int]:
+    """The integers of its range's ends; of int16, whose range is symmetric, without the last."""
+    low, high = unclamped(tensor.dtype)
+    return (-high, high) if tensor.dtype == "int16" else (low, high)
