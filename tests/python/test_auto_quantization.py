@@ -145,19 +145,19 @@ def test_progress_reaches_its_end(graph: Graph) -> None:
 def small_beside_large(activation: nn.Module) -> nn.Sequential:
     """Channels of very different size between layers that could even them out."""
     torch.manual_seed(1)
-    net = nn.Sequential(
-        *(nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), activation),
-        *(nn.Conv2d(6, 12, 3, padding=1, groups=6), nn.LeakyReLU(0.1), nn.MaxPool2d(2)),
-        *(nn.Conv2d(12, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)),
-    )
+    first, norm = nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6)
+    depthwise, point = nn.Conv2d(6, 12, 3, padding=1, groups=6), nn.Conv2d(12, 6, 1)
+    last = nn.Linear(6, 3)
     with torch.no_grad():
-        net[1].weight.copy_(torch.logspace(-2, 1, 6))
-        net[6].weight /= net[6].weight.abs().amax(dim=(0, 2, 3), keepdim=True)
-        for one, other in ((net[3], net[6]), (net[6], net[10])):
+        norm.weight.copy_(torch.logspace(-2, 1, 6))
+        for one, other in ((depthwise, point), (point, last)):
             factors = torch.logspace(-1, 1, len(one.weight))
             one.weight *= factors[:, None, None, None]
             other.weight /= factors.reshape(1, -1, *(1,) * (other.weight.ndim - 2))
-    return net.eval()
+    return nn.Sequential(
+        *(first, norm, activation, depthwise, nn.LeakyReLU(0.1), nn.MaxPool2d(2)),
+        *(point, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last),
+    ).eval()
 
 
 def canonical(net: nn.Module, x: FloatArray) -> Graph:
@@ -208,7 +208,8 @@ class Tied(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = torch.relu(self.first(x))
-        return self.again(self.again(torch.relu(self.again(y) + y)))
+        result: torch.Tensor = self.again(self.again(torch.relu(self.again(y) + y)))
+        return result
 
 
 def test_residuals_and_shared_weights_are_not_equalized() -> None:
