@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool import compare, simulate
+from nanotool import compare, cycles, simulate
 from nanotool.backends.c.emit import golden_inputs, noise_of_type
 from nanotool.boards import Board, TickUnit
 from nanotool.build import BuildResult
@@ -46,6 +46,7 @@ class LayerBench:
     ticks: int
     macs: int
     label: str = ""  # the name for people: that of a Sequential's layer is but a number
+    model_cycles: int | None = None  # by a model of the core, where one was asked for
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)
@@ -89,6 +90,7 @@ class BenchResult:
     layers: tuple[LayerBench, ...]
     compiler: str
     training: TrainingBench | None = None  # of a model with a head that learns
+    model_cycles: int | None = None  # of one inference: nanotool.cycles' model, no measurement
 
     @property
     def counted(self) -> str:
@@ -120,6 +122,7 @@ class BenchResult:
             "tick_unit": self.tick_unit,
             "instructions": self.instructions,
             "cycles": self.cycles,
+            "model_cycles": self.model_cycles,
             "nanoseconds": self.nanoseconds,
             "microseconds": self.microseconds,
             "arena_bytes": self.arena_bytes,
@@ -135,6 +138,7 @@ class BenchResult:
                     "name": layer.name,
                     "kernel": layer.kernel,
                     self.tick_unit: layer.ticks,
+                    "model_cycles": layer.model_cycles,
                     "macs": layer.macs,
                 }
                 for layer in self.layers
@@ -217,20 +221,54 @@ def bench(
     *,
     progress: Progress | None = None,
     reset_every: int = 0,
+    cycles_model: str = "",
 ) -> BenchResult:
     """Measure `firmware` on its board with `inputs` (as `compare.device_inputs` takes them;
     `bench_steps` if None). A model with states takes them as consecutive steps from a reset, and
     from every `reset_every`-th on (0: none); its time is the first step's.
 
-    `port`: a real board, flashed with it; None: the emulator. `NanoError` for other inputs.
+    `port`: a real board, flashed with it; None: the emulator. `cycles_model`: beside the count the
+    cycles of that model (`nanotool.cycles`), of an emulated board. `NanoError` for other inputs.
     """
     graph = firmware.graph
     x = compare.device_inputs(graph, bench_steps(graph) if inputs is None else inputs)
     if not len(x[0]):
         raise NanoError("There are no inputs to measure with.", "Give at least one.")
+    if cycles_model:
+        cycles.check_model(cycles_model, firmware.board, emulated=port is None)
     with connect(firmware.board, firmware.elf, port) as device:
         wrong = _compare(device, firmware, x, progress, reset_every)
-        return _measure(device, firmware, x, wrong, emulated=port is None)
+        result = _measure(device, firmware, x, wrong, emulated=port is None)
+    return _with_cycles(result, model_cycles(firmware, x)) if cycles_model else result
+
+
+def model_cycles(firmware: BuildResult, x: tuple[NDArray[Any], ...]) -> list[int]:
+    """Each op's cycles of one inference, the first of `x`, by the model of the board's core."""
+    graph, board = firmware.graph, firmware.board
+    walk = cycles.Walk([op.kernel for op in firmware.lowered.ops])
+    with (
+        cycles.logged(walk) as more,
+        open_board(board, firmware.elf, more=more) as emulated,
+        Device(emulated) as device,
+    ):
+        compare.choose_model(device, graph, firmware.lowered)
+        if graph.states:
+            device.reset_states()
+        device.load([data[0] for data in x])
+        device.layers()
+    if not walk.runs:
+        raise NanoError(
+            f"The emulator of {board.name} told nothing of what it executed.",
+            "Take a QEMU that has a disassembler, as Debian's.",
+        )
+    return [cycles.walk_cycles(steps) for steps in walk.runs[-1]]
+
+
+def _with_cycles(result: BenchResult, each: list[int]) -> BenchResult:
+    layers = [
+        replace(layer, model_cycles=taken) for layer, taken in zip(result.layers, each, strict=True)
+    ]
+    return replace(result, layers=tuple(layers), model_cycles=sum(each))
 
 
 def _compare(
@@ -279,7 +317,13 @@ def _measure(
         inputs=len(x[0]),
         mismatches=mismatches,
         layers=tuple(
-            LayerBench(op.name, op.kernel, layer.ticks, op.macs, label(lowered.graph, op.name))
+            LayerBench(
+                op.name,
+                op.kernel,
+                layer.ticks,
+                op.macs,
+                label=label(lowered.graph, op.name),
+            )
             for op, layer in zip(lowered.ops, layers.layers, strict=True)
         ),
         compiler=firmware.compiler,

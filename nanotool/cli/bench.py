@@ -37,6 +37,7 @@ from nanotool.cli.common import (
 EPILOG = examples(
     "nanotool bench digits.nano --board stm32",
     "nanotool bench digits.nano --board stm32 --per-layer",
+    "nanotool bench digits.nano --board stm32 --cycles-model m4",
     "nanotool bench digits.nano --board stm32 --json",
     "nanotool bench digits.nano --board stm32 --trainable fc2",
     "nanotool bench okay_nabu.tflite commands.nano --board stm32",
@@ -63,6 +64,16 @@ def command(
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Show every layer.", show_default=False)
     ] = False,
+    cycles_model: Annotated[
+        str,
+        typer.Option(
+            "--cycles-model",
+            metavar="MODEL",
+            help="Beside instructions a model's cycles, of an emulated board: m4; default: with"
+            " --json that of the board's core, if there is one.",
+            show_default=False,
+        ),
+    ] = "",
     optimize: Goal = "balanced",
     task: TaskName = None,
     layers: TrainableLayers = "",
@@ -77,6 +88,7 @@ def command(
     Exit code 1 if any output byte differs from the simulator's.
     """
     from nanotool.bench import bench
+    from nanotool.cycles import model_of
     from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
     x = beyond = graph = trainable = None
@@ -86,10 +98,13 @@ def command(
     at = serial_port(port, find_board(board), baud, dtr, rts)
     if layers or head:
         trainable = cut_model(load(only_one(models, "--trainable")), layers, head)
+    if as_json and at is None and not cycles_model:
+        cycles_model = model_of(find_board(board))
     built = build_firmware(models, board, optimize, task, head=trainable)
     with progress(f"Measuring on {built.board.name}") as show:
         results = [
-            bench(one, x, at, progress=show, reset_every=reset_every) for one in built.each()
+            bench(one, x, at, progress=show, reset_every=reset_every, cycles_model=cycles_model)
+            for one in built.each()
         ]
     if as_json:
         saturating = {"input_saturation": None}

@@ -21,9 +21,11 @@ _OUTPUT_TAIL = 600  # characters of the program's output quoted in an error
 
 
 @contextmanager
-def open_board(board: Board, elf: Path, *, timeout: float = STARTUP_TIMEOUT) -> Iterator[str]:
+def open_board(
+    board: Board, elf: Path, *, more: Sequence[str] = (), timeout: float = STARTUP_TIMEOUT
+) -> Iterator[str]:
     """Run `elf` on the emulated `board`; the path of its serial port. The program is ended on
-    the way out, whatever happened.
+    the way out, whatever happened. `more`: arguments for the emulator, behind the board's.
 
     `MissingTool` if the emulator is not installed, `DeviceError` if it does not start.
     """
@@ -34,7 +36,7 @@ def open_board(board: Board, elf: Path, *, timeout: float = STARTUP_TIMEOUT) -> 
         command = [_fill(part, named) for part in board.emulator.command]
         if not command[0] or shutil.which(command[0]) is None:
             raise _missing(board, command[0])
-        with _running(board, [*_dies_with_us(), *command], timeout) as port:
+        with _running(board, [*_dies_with_us(), *command, *more], timeout) as port:
             yield port
 
 

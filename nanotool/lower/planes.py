@@ -11,7 +11,7 @@ import numpy as np
 from nanotool.ir import Int8Array, Op, Window
 from nanotool.lower.layer import UINT16_MAX, TargetLayer
 
-PLANES = 4  # channels that are brought in together
+PLANES = 4  # channels that are brought in together, at most
 # Bytes of planes that bands of lines are cut for; one output line needs what it needs. More than
 # that is hardly faster: docs/performance.md.
 ROOM = {"speed": 4096, "balanced": 4096, "size": 1024}
@@ -31,6 +31,7 @@ class Lines:
     in_lines: int
     out_lines: int
     outputs: int  # of a line
+    planes: int  # channels that are brought in together
 
     @property
     @abstractmethod
@@ -114,6 +115,7 @@ def _geometries(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> li
             in_size[across],
             out_size[across],
             out_size[along],
+            min(layer.input.shape[2], PLANES),
         )
         for columns, (across, along) in ((False, (0, 1)), (True, (1, 0)))
     ]

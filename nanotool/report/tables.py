@@ -248,6 +248,7 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
         ("model", f"{result.model} ({result.hash})"),
         ("board", f"{result.board}, {where}"),
         (result.counted, f"{result.ticks:,}{per_mac}"),
+        *_model_cycles(result),
         *micros,
         ("MACs", f"{result.macs:,}"),
         ("arena", f"{result.arena_bytes:,} B"),
@@ -258,6 +259,11 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
         ("mismatches", f"{result.mismatches:,} bytes in {result.inputs:,} outputs"),
         *_training_facts(result),
     )
+
+
+def _model_cycles(result: BenchResult) -> tuple[tuple[str, str], ...]:
+    cycles = result.model_cycles
+    return () if cycles is None else (("cycles, by a model", f"{cycles:,}"),)
 
 
 def _training_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
@@ -287,10 +293,12 @@ def bench_advice(result: BenchResult) -> str:
 
 def bench_layers(result: BenchResult) -> Table:
     """A benchmark's layers."""
+    modelled = result.model_cycles is not None
     rows = table(
         "Layers",
         *(("#", "right"), ("layer", "left"), ("kernel", "left"), ("MACs", "right")),
         *((result.counted, "right"), ("a MAC", "right"), ("share", "right"), ("", "left")),
+        *((("cycles, by a model", "right"),) if modelled else ()),
     )
     for index, layer in enumerate(result.layers):
         part = layer.ticks / result.ticks if result.ticks else 0.0
@@ -303,5 +311,6 @@ def bench_layers(result: BenchResult) -> Table:
             f"{layer.ticks / layer.macs:.2f}" if layer.macs else "–",
             percent(part),
             bar(part, SHORT_BAR),
+            *((number(layer.model_cycles),) if modelled else ()),
         )
     return rows

@@ -79,7 +79,7 @@ def test_every_size(window: Window) -> None:
     for height, width in [(1, 1), (2, 3), (3, 3), (4, 9), (9, 4), (25, 5), (8, 13), (12, 12)]:
         if min(window.output_size(height, width)) < 1:
             continue
-        for channels in (4, 5, 6, 7, 8, 11):
+        for channels in (2, 3, 4, 5, 6, 7, 8, 11):
             relu = channels % 2 == 0
             graph = depthwise((height, width, channels), window, relu, channels)
             for optimize in ("balanced", "size"):
@@ -141,10 +141,9 @@ def test_the_ends_of_all_ranges(fill: int) -> None:
 
 
 def test_others_take_the_portable_kernel() -> None:
-    """Few channels, padding as wide as the kernel, and a scale that shifts left."""
+    """Padding as wide as the kernel, and a scale that shifts left."""
     same = Window((3, 3), padding=(1, 1, 1, 1))
     graphs = [
-        depthwise((5, 6, 3), same),
         depthwise((5, 6, 4), Window((3, 3), padding=(3, 0, 0, 0))),
     ]
     b = GraphBuilder("left", (5, 6, 4))

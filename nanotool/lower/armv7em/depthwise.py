@@ -16,7 +16,7 @@ from nanotool.lower.pooling import window_struct
 
 TARGET = "armv7em"
 SCALES = "scales [c][256 bias + shift - 1, multiplier]"
-BYTES = 4 * PLANES  # of scratch a word of a line
+BYTES = 4 * PLANES  # of scratch a word of a line, at most
 _OUTPUTS = 4  # that are computed together where the kernel is not 3 x 3
 
 
@@ -50,7 +50,7 @@ class _Lines(Lines):
 
     def scratch(self, band: int) -> int:
         """Bytes of planes for ``band`` output lines, and of weights as halves."""
-        planes = BYTES * self.pitch * self.line_count(band)
+        planes = 4 * self.planes * self.pitch * self.line_count(band)
         return planes + (0 if self.is_3x3 else 4 * self.kernel[0] * self.words)
 
 
@@ -80,7 +80,7 @@ def _one_pixel(layer: TargetLayer[Conv2D]) -> Call | None:
 def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Four channels at a time, in planes; over the input if the output fits there."""
     window = layer.op.window
-    if not is_depthwise(layer) or layer.input.shape[2] < PLANES:
+    if not is_depthwise(layer):
         return None
     choice = choose(_Lines, window, layer)
     packed = pack.scaled(layer)

@@ -130,13 +130,19 @@ def _weights(weight: Int8Array, columns: bool) -> NDArray[np.int8]:
 @variant(TARGET, Conv2D)
 def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Eight channels at a time, in planes, or 16 outputs of a pixel: what is less work."""
-    if not is_depthwise(layer):
+    if not is_depthwise(layer) or _few(layer):
         return None
     planes, pixels = _planes(layer), _pixels(layer)
     if planes is None or pixels is None:
         return planes[0] if planes is not None else pixels
     call, work = planes
     return call if work <= WORTH * _pixel_work(layer) else pixels
+
+
+def _few(layer: TargetLayer[Conv2D]) -> bool:
+    """Whether armv7em's kernel, which takes channels one by one, is less work: half of a block of
+    outputs would be no one's."""
+    return layer.input.shape[2] < PLANES and layer.output.shape[2] <= OUTPUTS // 2
 
 
 def _planes(layer: TargetLayer[Conv2D]) -> tuple[Call, int] | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from nanotool.ir import Conv2D
 from nanotool.lower.layer import Call, TargetLayer, variant
-from nanotool.lower.planes import PLANES
 from nanotool.lower.scalar.depthwise import ScalarLines, depthwise_call
 
 TARGET = "mac16"
@@ -40,11 +39,11 @@ class _Lines(ScalarLines):
         return 1, self.out_lines * (10 + self.outputs * (30 + self.kernel[0] * (6 + 4 * fours)))
 
     def scratch(self, band: int) -> int:
-        """Four planes, a channel's sums and weights."""
+        """Planes, a channel's sums and weights."""
         rows = [self.fours(odd) for odd in range(1 + self.stride[1] % 2)]
         weights = 5 * _WORD if self.is_3x3 else (self.kernel[0] * sum(rows) + 1) * _FOUR
         sums = _WORD * (self.together(band) * self.outputs + 1)
-        planes = PLANES * self.pitch * self.line_count(band) * _HALF
+        planes = self.planes * self.pitch * self.line_count(band) * _HALF
         # Of the last line more may be read than there is.
         ahead = 0 if self.is_3x3 else max(rows) * _FOUR + _WORD
         return sums + weights + planes + ahead

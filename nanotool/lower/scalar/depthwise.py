@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nanotool.ir import Conv2D, Struct
 from nanotool.lower.layer import Call, TargetLayer, store, variant
 from nanotool.lower.linear import is_depthwise
-from nanotool.lower.planes import PLANES, Lines, choose, in_place, taps
+from nanotool.lower.planes import Lines, choose, in_place, taps
 from nanotool.lower.pooling import window_struct
 from nanotool.lower.scalar import limbs
 
@@ -45,9 +45,9 @@ class ScalarLines(Lines):
         return min(max(SUMS // self.outputs, 1), band)
 
     def scratch(self, band: int) -> int:
-        """Four planes, a channel's sums and weights."""
+        """Planes, a channel's sums and weights."""
         sums = 4 * self.together(band) * self.outputs + 4 * self.kernel[0] * self.kernel[1]
-        return sums + PLANES * self.pitch * self.line_count(band)
+        return sums + self.planes * self.pitch * self.line_count(band)
 
 
 @variant(TARGET, Conv2D)
@@ -57,10 +57,10 @@ def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
 
 
 def depthwise_call(layer: TargetLayer[Conv2D], kind: type[ScalarLines], ending: str) -> Call | None:
-    """The call of a kernel that takes lines of that ``kind``, whose name has that ``ending``: four
-    channels at a time; over the input if the output fits there."""
+    """The call of a kernel that takes lines of that ``kind``, whose name has that ``ending``: up to
+    four channels at a time; over the input if the output fits there."""
     window = layer.op.window
-    if not is_depthwise(layer) or layer.input.shape[2] < PLANES or layer.optimize == "size":
+    if not is_depthwise(layer) or layer.optimize == "size":
         return None
     choice = choose(kind, window, layer)
     packed = limbs.packed(layer)

@@ -15,7 +15,7 @@ from nanotool.lower.layer import TargetLayer
 from nanotool.lower.pack import Int64Array, Scaled, reach, scaled
 from nanotool.numerics import Multiplier
 
-_OFFSET = 128  # the kernels see inputs that are so much larger
+OFFSET = 128  # most kernels see inputs that are so much larger
 _HALF_LIMIT = 2**23  # of a packed bias
 _INT32_LIMIT = 2**31
 _WIDE_LIMIT, _WIDE_UNIT = 2**23, 2**7  # of an accumulator with four limbs; one, in what is summed
@@ -53,12 +53,13 @@ class Packed:
         return layer.array("scales", self.scales, f"scales [out][{form}]")
 
 
-def packed(layer: TargetLayer[Op]) -> Packed | None:
-    """``layer``'s weights and scales; None if the scaling would be wrong for some channel."""
+def packed(layer: TargetLayer[Op], offset: int = OFFSET) -> Packed | None:
+    """``layer``'s weights and scales, for a kernel that sees inputs ``offset`` larger; None if the
+    scaling would be wrong for some channel."""
     common = scaled(layer)
     if common is None:
         return None
-    bias = common.bias - _OFFSET * common.weight.sum(axis=1, dtype=np.int64)
+    bias = common.bias - offset * common.weight.sum(axis=1, dtype=np.int64)
     if np.abs(bias).max() >= _HALF_LIMIT:
         return None
     channels = _Channels.of(common, layer)
@@ -75,11 +76,10 @@ def packed(layer: TargetLayer[Op]) -> Packed | None:
     return Packed(common.weight, scales.astype(np.int32), True, 0)
 
 
-def long(layer: TargetLayer[Op]) -> Packed | None:
-    """``layer``'s weights and scales for the kernels of any sums; None if a bias leaves int32."""
+def long(layer: TargetLayer[Op], offset: int = OFFSET) -> Packed | None:
+    """The same for the kernels of any sums; None if a bias leaves int32."""
     weight = layer.weight.reshape(len(layer.weight), -1)
-    offset = layer.input.zero_point + _OFFSET
-    bias = layer.bias - offset * weight.sum(axis=1, dtype=np.int64)
+    bias = layer.bias - (layer.input.zero_point + offset) * weight.sum(axis=1, dtype=np.int64)
     if np.abs(bias).max() >= _INT32_LIMIT:
         return None
     words = [np.broadcast_to(one, bias.shape) for one in (bias, *layer.multipliers())]
@@ -219,8 +219,9 @@ def _ceil(numerator: Int64Array, denominator: Int64Array) -> Int64Array:
 
 
 def fours(rows: Int8Array) -> NDArray[np.uint8]:
-    """uint8 [ceil(out / 4), terms, 4]: four rows side by side, term by term, each weight 128
-    larger; the rows that the last four lack are 0."""
-    filled = np.pad(rows.astype(np.int16), ((0, -len(rows) % 4), (0, 0))) + 128
-    blocks = filled.astype(np.uint8).reshape(-1, 4, rows.shape[1])
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1))
+    """uint8: four ``rows`` [out, terms] side by side, term by term, each weight 128 larger; of the
+    last ones, one or two as they are, three with one more, of 0."""
+    filled = np.pad(rows.astype(np.int16), ((0, int(len(rows) % 4 == 3)), (0, 0))) + 128
+    whole = len(filled) // 4 * 4
+    blocks = filled[:whole].reshape(-1, 4, rows.shape[1]).transpose(0, 2, 1)
+    return np.concatenate([blocks.ravel(), filled[whole:].ravel()]).astype(np.uint8)

@@ -12,11 +12,12 @@ from nanotool.lower.scalar import limbs
 
 TARGET = "scalar"
 WINDOWS = 2  # that are read before the outputs of any of them are written
+FEW = 3  # outputs of rows that nano_dense_few_scalar takes
 MOST_TERMS = 2**15  # 255 * 255 times as many fit int32
 
 
 def _weights(layer: TargetLayer[Op], packed: limbs.Packed, terms: str) -> Array:
-    note = f"weights + 128: [out / 4][{terms}][4]"
+    note = f"weights + 128: [out / 4][{terms}][4], [rest][{terms}]"
     return layer.array("weights", limbs.fours(packed.weight), note)
 
 
@@ -25,8 +26,12 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """One or two rows by four outputs at a time."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
+    if layer.optimize == "size":
+        return None
+    if (few := _few(layer)) is not None:
+        return few
     packed = limbs.packed(layer) or limbs.long(layer)
-    if layer.optimize == "size" or packed is None:
+    if packed is None:
         return None
     if inputs > MOST_TERMS or max(rows, outputs) > UINT16_MAX:
         return None
@@ -40,8 +45,24 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     )
 
 
+def _few(layer: TargetLayer[Dense] | TargetLayer[Conv2D]) -> Call | None:
+    """The call of a layer of rows with so few outputs that inputs are read where they are; None for
+    another layer."""
+    inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
+    rows = layer.input.size // inputs
+    if outputs > FEW or inputs > MOST_TERMS or rows > UINT16_MAX:
+        return None
+    packed = limbs.packed(layer, 0) or limbs.long(layer, 0)
+    if packed is None:
+        return None
+    kernel = "nano_dense_few_long_scalar" if packed.long else "nano_dense_few_scalar"
+    turned = np.ascontiguousarray(packed.weight.T).view(np.uint8)
+    weights = layer.array("weights", turned, "weights, int8 as bytes: [in_features][out_features]")
+    return dense_call(layer, packed, kernel, weights, windows=WINDOWS, scratch=0)
+
+
 def dense_call(
-    layer: TargetLayer[Dense],
+    layer: TargetLayer[Dense] | TargetLayer[Conv2D],
     packed: limbs.Packed,
     kernel: str,
     weights: Array,
@@ -69,8 +90,9 @@ def dense_call(
 
 
 def params_of(kernel: str) -> str:
-    """The struct that ``kernel`` takes; kernels of long rows take that of the others."""
-    return f"{kernel.replace('_long_', '_')}_params"
+    """The struct that ``kernel`` takes; kernels of long rows and of few outputs take that of the
+    others."""
+    return f"{kernel.replace('_long', '').replace('_few', '')}_params"
 
 
 @variant(TARGET, Conv2D)
@@ -80,7 +102,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     if packed is None:
         return None
     if layer.op.groups == 1:
-        return _plain(layer, packed)
+        return (_few(layer) if _of_rows(layer) else None) or _plain(layer, packed)
     if packed.long:
         return None
     each = iter(packed.split(layer.op.groups))
@@ -96,6 +118,13 @@ def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
         return None if packed is None else _plain(blocks, packed)
 
     return parts.transposed(layer, plain)
+
+
+def _of_rows(layer: TargetLayer[Conv2D]) -> bool:
+    """Whether an output pixel is its input pixel's alone."""
+    window = layer.op.window
+    plain = window.kernel == window.stride == (1, 1) and not any(window.padding)
+    return plain and layer.input.shape[:2] == layer.output.shape[:2]
 
 
 def _plain(layer: TargetLayer[Conv2D], packed: limbs.Packed) -> Call | None:

@@ -1,7 +1,7 @@
 /* nano/ops/depthwise_dsp.h - depthwise convolutions with the DSP instructions of Armv7E-M.
  *
- * Same results as nano_depthwise_conv2d with at least four channels, where lowering proved it
- * (nanotool/lower/armv7em/depthwise.py). Four channels at a time are
+ * Same results as nano_depthwise_conv2d where lowering proved it
+ * (nanotool/lower/armv7em/depthwise.py). Up to four channels at a time are
  * widened into planes of their own, whose lines are the image's rows or, where that is less work,
  * its columns; a band of output lines at a time.
  *
@@ -18,13 +18,13 @@ extern "C" {
 #endif
 
 /* Scales and alignment are as in linear_dsp.h. A kernel's lines are its rows, or its columns.
- * scratch: 16 * pitch * lines bytes, lines = (band - 1) * (stride from line to line) + (lines of
- * the window); without 3x3 and 2 bytes more a weight. */
+ * scratch: 4 * min(in_c, 4) * pitch * lines bytes, lines = (band - 1) * (stride from line to line)
+ * + (lines of the window); without 3x3 and 2 bytes more a weight. */
 typedef struct {
     const int8_t *weights; /* 3x3: [o][3 lines][4: taps 0 1 1 2]; else [o][lines][taps, gaps are 0,
                               made even] */
     const int32_t *scales; /* [o][2] */
-    nano_window window;    /* in_c >= 4; 3x3: stride 1 or 2, dilation 1 along a line */
+    nano_window window;    /* 3x3: stride 1 or 2, dilation 1 along a line */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
     uint16_t pitch;        /* words a line: two inputs each, padding included */
     uint16_t band;         /* output lines that are computed together */

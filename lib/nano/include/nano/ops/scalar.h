@@ -2,9 +2,9 @@
  *
  * Same results as their portable forms in linear.h, where lowering proved it
  * (nanotool/lower/scalar). Weights are stored 128 larger, as bytes without sign, in blocks of four
- * rows; the rows that the last block lacks are filled. Scales are the words of
- * src/requant_scalar.h, three for each output, two where `wide` is 1; the bias in them
- * has
+ * rows; the last one or two are stored by themselves, and to the last three a row is added. Scales
+ * are the words of src/requant_scalar.h, three for each output, two where `wide` is 1; the bias in
+ * them has
  * -(zero_point(in) + 128) * sum(weights) folded in. At most 2^15 terms are summed, and
  * accumulators are below 2^23, or 2^20 where `wide` is 0 and in depthwise convolutions; of "long"
  * kernels they may be any. */
@@ -20,7 +20,7 @@ extern "C" {
 /* nano_dense. Two rows of inputs are read whole before their outputs are written.
  * scratch: in_features bytes, twice that if there are several rows. */
 typedef struct {
-    const uint8_t *weights; /* [out_features / 4, rounded up][in_features][4] */
+    const uint8_t *weights; /* blocks of four rows: [in_features][4] */
     const int32_t *scales;  /* [out_features][3 or 2] */
     uint16_t rows;
     uint16_t in_features;
@@ -33,12 +33,17 @@ void nano_dense_scalar(const void *params, const nano_io *io);
 /* Any accumulators and shifts: `scales` are [out_features][3: bias, multiplier, shift], as
  * nano_requant has them; `wide` and `unit` are 0. */
 void nano_dense_long_scalar(const void *params, const nano_io *io);
+/* One to three outputs: nano_dense, or nano_conv2d of 1x1 taps, whose pixels are rows. Weights are
+ * as they are, int8 [in_features][out_features], and the bias has -zero_point(in) * sum(weights)
+ * folded in. No scratch. */
+void nano_dense_few_scalar(const void *params, const nano_io *io);
+void nano_dense_few_long_scalar(const void *params, const nano_io *io);
 
 /* nano_conv2d in one group. Pixels are computed two by two, in raster order; all that two need is
  * read before any of them is written.
  * scratch: 2 * kernel_h * kernel_w * in_c bytes. */
 typedef struct {
-    const uint8_t *weights; /* [out_c / 4, rounded up][kernel_h][kernel_w][in_c][4] */
+    const uint8_t *weights; /* blocks of four rows: [kernel_h][kernel_w][in_c][4] */
     const int32_t *scales;  /* [out_c][3 or 2] */
     nano_window window;
     uint16_t wide;         /* 1: scales have two words */
@@ -69,19 +74,20 @@ typedef struct {
 } nano_conv_transpose2d_scalar_params;
 void nano_conv_transpose2d_scalar(const void *params, const nano_io *io);
 
-/* nano_depthwise_conv2d of at least four channels. Four channels at a time are copied into planes
+/* nano_depthwise_conv2d. Up to four channels at a time are copied into planes
  * of their own, whose lines are the image's rows or, where that is less work, its columns; a band
  * of output lines at a time. Here weights are as they are.
  *
  * Overlap: if the output lies over the input, or overlaps it from below, results are put over the
  * input, each channel over its own, and moved at the end. So any distance is fine where the output
  * has no more pixels and channels than the input, and the input is lost then.
- * scratch: 4 * together * (outputs a line) + 4 * lines * taps + 4 * pitch * lines in the planes,
+ * scratch: 4 * together * (outputs a line) + 4 * lines * taps + min(in_c, 4) * pitch * lines in the
+ * planes,
  * which are (band - 1) * (stride from line to line) + (lines of the window), in bytes. */
 typedef struct {
     const int8_t *weights; /* [o][lines][taps] */
     const int32_t *scales; /* [o][3] */
-    nano_window window;    /* in_c >= 4 */
+    nano_window window;
     uint16_t along;        /* stride along a line */
     uint16_t columns;      /* 1: lines are columns of the image; 0: rows */
     uint16_t pitch;        /* bytes a line: an input each, padding included */

@@ -8,7 +8,8 @@ static void part(const nano_conv2d_scalar_params *conv, uint32_t number, const n
     nano_conv2d_scalar_params one = *conv;
     one.window = *window;
     const size_t terms = (size_t)window->kernel_h * window->kernel_w * window->in_c;
-    one.weights += number * ((window->out_c + 3u) / 4) * 4 * terms;
+    const size_t rows = window->out_c % 4u == 3 ? window->out_c + 1u : window->out_c;
+    one.weights += number * rows * terms;
     one.scales += (size_t)number * window->out_c * (one.wide ? 2 : 3);
     kernel(&one, io);
 }

@@ -80,7 +80,7 @@ static void compute(const nano_tile_scalar *tile) {
 }
 
 const nano_tile_kind *nano_tile_mac16(uint32_t together) {
-    static const nano_tile_kind bytes = {put, fill, compute, 1};
-    static const nano_tile_kind words = {put_words, fill, compute, 1};
+    static const nano_tile_kind bytes = {put, fill, compute, 1, 0};
+    static const nano_tile_kind words = {put_words, fill, compute, 1, 0};
     return together % 4 == 0 ? &words : &bytes;
 }

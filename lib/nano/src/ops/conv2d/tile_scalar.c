@@ -11,6 +11,12 @@
 #define IN_ORDER
 #endif
 
+#if defined(__GNUC__)
+#define ALIAS __attribute__((may_alias))
+#else
+#define ALIAS
+#endif
+
 /* A function's registers are its own: not those of what calls it, too. */
 #if defined(__GNUC__)
 #define NOINLINE __attribute__((noinline))
@@ -21,6 +27,7 @@
 #endif
 
 #define OUTPUTS 4 /* of a block */
+#define SINGLES 2 /* outputs, of the last block, up to which each is computed by itself */
 
 /* --- Inputs --- */
 
@@ -28,6 +35,30 @@
 static inline uint8_t *place(const nano_tile_scalar *tile, uint32_t k, uint32_t first) {
     uint8_t *const inputs = (uint8_t *)tile->inputs;
     return inputs + (NANO_TILE_PAIRED ? first * tile->windows + k : k * tile->terms + first);
+}
+
+static void put_row(nano_tile_scalar *tile, const int8_t *in) {
+    typedef uint32_t ALIAS word;
+    const uint32_t offset = 0x80808080u, bytes = 0x00ff00ffu;
+    uint8_t *out = (uint8_t *)tile->inputs;
+    uint32_t n = tile->terms, sum = 0;
+    for (; n > 0 && ((uintptr_t)in | (uintptr_t)out) % 4 != 0; n--)
+        sum += *out++ = (uint8_t)(*in++ ^ 0x80);
+    while (n > 0) {
+        /* Halves hold 128 words' sums: 128 * 2 * 255 < 2^16. */
+        const int8_t *const end = in + (n < 512 ? n / 4 * 4 : 512);
+        n -= (uint32_t)(end - in);
+        uint32_t halves = 0;
+        for (; in != end; in += 4, out += 4) {
+            const uint32_t four = *(const word *)(const void *)in ^ offset;
+            *(word *)(void *)out = four;
+            halves += (four & bytes) + (four >> 8 & bytes);
+        }
+        sum += (halves & 0xffff) + (halves >> 16);
+        for (; n > 0 && n < 4; n--)
+            sum += *out++ = (uint8_t)(*in++ ^ 0x80);
+    }
+    tile->sums[0] -= (int32_t)(128 * sum);
 }
 
 void nano_tile_put(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in,
@@ -92,6 +123,15 @@ IN_ORDER static void one(const uint8_t *w, const uint8_t *in, uint32_t terms, co
     sum[3] = d;
 }
 
+/* Sums of two windows are assigned to: NOLINTBEGIN(bugprone-macro-parentheses) */
+#define PRODUCT(weight, first, other)                                                              \
+    do {                                                                                           \
+        const int32_t v = weight;                                                                  \
+        first += v * x;                                                                            \
+        other += v * y;                                                                            \
+    } while (0)
+/* NOLINTEND(bugprone-macro-parentheses) */
+
 #if NANO_TILE_PAIRED
 /* sum[0..3] of one window and sum[4..7] of the other. */
 IN_ORDER static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, const int32_t *begin,
@@ -99,14 +139,6 @@ IN_ORDER static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, co
     const uint8_t *const end = in + 2 * terms, *const fours = in + terms / 4 * 8;
     int32_t a = begin[0], b = a, c = a, d = a;
     int32_t e = begin[1], f = e, g = e, h = e;
-/* `first` and `second` are assigned to: NOLINTBEGIN(bugprone-macro-parentheses) */
-#define PRODUCT(weight, first, second)                                                             \
-    do {                                                                                           \
-        const int32_t v = weight;                                                                  \
-        first += v * x;                                                                            \
-        second += v * y;                                                                           \
-    } while (0)
-/* NOLINTEND(bugprone-macro-parentheses) */
 #define TERM(i)                                                                                    \
     do {                                                                                           \
         const int32_t x = in[2 * (i)], y = in[2 * (i) + 1];                                        \
@@ -124,7 +156,6 @@ IN_ORDER static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, co
     for (; in != end; in += 2, w += 4)
         TERM(0);
 #undef TERM
-#undef PRODUCT
     sum[0] = a;
     sum[1] = b;
     sum[2] = c;
@@ -142,15 +173,139 @@ static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, const int32
 }
 #endif
 
-/* --- Outputs --- */
+/* One output of one window, sum[0], or of two, sum[0] and sum[OUTPUTS]. */
+IN_ORDER static void single(const nano_tile_scalar *tile, const uint8_t *w, int32_t *sum) {
+    enum { STEP = NANO_TILE_PAIRED ? 2 : 1 };
+    const uint8_t *const end = w + tile->terms, *const fours = w + tile->terms / 4 * 4;
+    const uint8_t *in = (const uint8_t *)tile->inputs;
+    int32_t a = tile->sums[0], b = tile->sums[1];
+    if (tile->windows == 1) {
+        for (; w != fours; in += 4, w += 4) {
+            a += in[0] * w[0];
+            a += in[1] * w[1];
+            a += in[2] * w[2];
+            a += in[3] * w[3];
+        }
+        for (; w != end; in++, w++)
+            a += *in * *w;
+        sum[0] = a;
+        return;
+    }
+    const uint8_t *second = in + (NANO_TILE_PAIRED ? 1 : tile->terms);
+#define TERM(i)                                                                                    \
+    do {                                                                                           \
+        const int32_t v = w[i];                                                                    \
+        a += in[STEP * (i)] * v;                                                                   \
+        b += second[STEP * (i)] * v;                                                               \
+    } while (0)
+    for (; w != fours; in += 4 * STEP, second += 4 * STEP, w += 4) {
+        TERM(0);
+        TERM(1);
+        TERM(2);
+        TERM(3);
+    }
+    for (; w != end; in += STEP, second += STEP, w++)
+        TERM(0);
+#undef TERM
+    sum[0] = a;
+    sum[OUTPUTS] = b;
+}
 
-static void sums(const nano_tile_scalar *tile, const uint8_t *w, int32_t sum[2 * OUTPUTS]) {
+INLINE void block(const nano_tile_scalar *tile, const uint8_t *w, int32_t sum[2 * OUTPUTS]) {
     const uint8_t *const inputs = (const uint8_t *)tile->inputs;
     if (tile->windows > 1)
         two(w, inputs, tile->terms, tile->sums, sum);
     else
         one(w, inputs, tile->terms, tile->sums, sum);
 }
+
+/* The last n outputs, where they are no block. */
+NOINLINE static void rest(const nano_tile_scalar *tile, const uint8_t *w, uint32_t n,
+                          int32_t sum[2 * OUTPUTS]) {
+    for (; n > 0; n--, w += tile->terms)
+        single(tile, w, sum++);
+}
+
+/* --- Few outputs of rows --- */
+
+#define TERM(N, i)                                                                                 \
+    do {                                                                                           \
+        const int32_t x = in[i];                                                                   \
+        a += x * w[(N) * (i)];                                                                     \
+        if ((N) > 1)                                                                               \
+            b += x * w[(N) * (i) + 1];                                                             \
+        if ((N) > 2)                                                                               \
+            c += x * w[(N) * (i) + 2];                                                             \
+    } while (0)
+
+/* N outputs of the row `in`. */
+#define ROW(name, N)                                                                               \
+    IN_ORDER static void name(const int8_t *w, const int8_t *in, uint32_t terms, int32_t *sum) {   \
+        const int8_t *const end = in + terms, *const fours = in + terms / 4 * 4;                   \
+        int32_t a = 0, b = 0, c = 0;                                                               \
+        for (; in != fours; in += 4, w += 4 * (N)) {                                               \
+            TERM(N, 0);                                                                            \
+            TERM(N, 1);                                                                            \
+            TERM(N, 2);                                                                            \
+            TERM(N, 3);                                                                            \
+        }                                                                                          \
+        for (; in != end; in++, w += (N))                                                          \
+            TERM(N, 0);                                                                            \
+        sum[0] = a, sum[1] = b, sum[2] = c;                                                        \
+    }
+ROW(row_1, 1)
+ROW(row_2, 2)
+ROW(row_3, 3)
+#undef TERM
+
+#if NANO_TILE_PAIRED
+#define TERM(N, i)                                                                                 \
+    do {                                                                                           \
+        const int32_t x = in[i], y = second[i];                                                    \
+        PRODUCT(w[(N) * (i)], a, d);                                                               \
+        if ((N) > 1)                                                                               \
+            PRODUCT(w[(N) * (i) + 1], b, e);                                                       \
+        if ((N) > 2)                                                                               \
+            PRODUCT(w[(N) * (i) + 2], c, f);                                                       \
+    } while (0)
+
+/* N outputs of two rows. */
+#define ROWS(name, N)                                                                              \
+    IN_ORDER static void name(const int8_t *w, const int8_t *in, uint32_t terms, int32_t *sum) {   \
+        const int8_t *second = in + terms, *const end = second, *const fours = in + terms / 4 * 4; \
+        int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0;                                          \
+        for (; in != fours; in += 4, second += 4, w += 4 * (N)) {                                  \
+            TERM(N, 0);                                                                            \
+            TERM(N, 1);                                                                            \
+            TERM(N, 2);                                                                            \
+            TERM(N, 3);                                                                            \
+        }                                                                                          \
+        for (; in != end; in++, second++, w += (N))                                                \
+            TERM(N, 0);                                                                            \
+        sum[0] = a, sum[1] = b, sum[2] = c;                                                        \
+        sum[OUTPUTS] = d, sum[OUTPUTS + 1] = e, sum[OUTPUTS + 2] = f;                              \
+    }
+ROWS(rows_1, 1)
+ROWS(rows_2, 2)
+ROWS(rows_3, 3)
+#undef TERM
+#endif
+
+static void few_sums(const nano_tile_scalar *tile, int32_t sum[2 * OUTPUTS]) {
+    typedef void (*way)(const int8_t *w, const int8_t *in, uint32_t terms, int32_t *sum);
+    static const way of_row[] = {row_1, row_2, row_3};
+    const int8_t *const w = (const int8_t *)tile->weights;
+    const uint32_t outputs = tile->outputs;
+#if NANO_TILE_PAIRED
+    static const way of_rows[] = {rows_1, rows_2, rows_3};
+    (tile->windows > 1 ? of_rows : of_row)[outputs - 1](w, tile->rows, tile->terms, sum);
+#else
+    for (uint32_t k = 0; k < tile->windows; k++)
+        of_row[outputs - 1](w, tile->rows + k * tile->terms, tile->terms, sum + k * OUTPUTS);
+#endif
+}
+
+/* --- Outputs --- */
 
 /* nano_clamp(), a byte only at the end. */
 static inline int8_t clamp(int32_t q, int32_t low, int32_t high) {
@@ -159,7 +314,8 @@ static inline int8_t clamp(int32_t q, int32_t low, int32_t high) {
     return (int8_t)q;
 }
 
-/* Outputs of the sums before `end` of each window. `below`: as nano_scaled_scalar() takes it. */
+/* Outputs of the sums before `end` of each window. `below`: as nano_scaled_scalar() takes it.
+ */
 INLINE void store(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
                   const int32_t *end, int8_t *out, uint32_t below) {
     const int32_t low = tile->store.min, high = tile->store.max;
@@ -189,31 +345,65 @@ NOINLINE static void store_signed(const nano_tile_scalar *tile, const int32_t *s
     store(tile, scale, sum, end, out, (uint32_t)1 << tile->unit);
 }
 
+INLINE void store_block(const nano_tile_scalar *tile, const int32_t *scale, const int32_t *sum,
+                        uint32_t n, int8_t *out) {
+    (tile->unit == 0 ? store_relu : store_signed)(tile, scale, sum, sum + n, out);
+}
+
 static void compute(const nano_tile_scalar *tile) {
     const int32_t *scale = tile->scales;
     const uint8_t *w = (const uint8_t *)tile->weights;
     int8_t *out = tile->out;
-    for (uint32_t left = tile->outputs, n; left > 0; left -= n, scale += 3 * n, out += n) {
-        int32_t sum[2 * OUTPUTS];
-        sums(tile, w, sum);
-        w += OUTPUTS * tile->terms;
+    uint32_t left = tile->outputs;
+    int32_t sum[2 * OUTPUTS];
+    for (uint32_t n; left > SINGLES; left -= n, scale += 3 * n, out += n) {
         n = left < OUTPUTS ? left : OUTPUTS;
-        (tile->unit == 0 ? store_relu : store_signed)(tile, scale, sum, sum + n, out);
+        block(tile, w, sum);
+        w += OUTPUTS * tile->terms;
+        store_block(tile, scale, sum, n, out);
+    }
+    if (left > 0) {
+        rest(tile, w, left, sum);
+        store_block(tile, scale, sum, left, out);
     }
 }
 
-static void compute_wide(const nano_tile_scalar *tile) {
+/* Output o from the sums of its block. */
+static inline void store_wide(const nano_tile_scalar *tile, const int32_t *sum, uint32_t o) {
     const int32_t offset = 2 * tile->store.zero_point + 1;
-    const uint32_t outputs = tile->outputs;
+    const nano_scaling_wide s = nano_scaling_wide_of(tile->scales + 2 * o, offset);
+    for (uint32_t k = 0; k < tile->windows; k++)
+        tile->out[k * tile->outputs + o] = /* as above: NOLINTNEXTLINE(*CallAndMessage) */
+            nano_clamp(nano_requantize_wide_scalar(sum[k * OUTPUTS + o % OUTPUTS], &s),
+                       tile->store.min, tile->store.max);
+}
+
+static inline void store_long(const nano_tile_scalar *tile, const int32_t *sum, uint32_t o) {
+    const int32_t *const scale = tile->scales + 3 * o;
+    for (uint32_t k = 0; k < tile->windows; k++) {
+        /* as above: NOLINTNEXTLINE(*UndefinedBinaryOperatorResult) */
+        const uint32_t acc = (uint32_t)sum[k * OUTPUTS + o % OUTPUTS] + (uint32_t)scale[0];
+        const int32_t scaled = nano_scale((int32_t)acc, scale[1], scale[2]);
+        tile->out[k * tile->outputs + o] = nano_store_result(scaled, &tile->store);
+    }
+}
+
+/* Before output o: the sums of its block, where it is the first one. */
+static inline void next_sums(const nano_tile_scalar *tile, uint32_t o, int32_t sum[2 * OUTPUTS]) {
+    const uint8_t *const w = (const uint8_t *)tile->weights + o * tile->terms;
+    if (o % OUTPUTS != 0)
+        return;
+    if (tile->outputs - o > SINGLES)
+        block(tile, w, sum);
+    else
+        rest(tile, w, tile->outputs - o, sum);
+}
+
+static void compute_wide(const nano_tile_scalar *tile) {
     int32_t sum[2 * OUTPUTS]; /* of a block: they serve OUTPUTS turns of the loop */
-    for (uint32_t o = 0; o < outputs; o++) {
-        if (o % OUTPUTS == 0)
-            sums(tile, (const uint8_t *)tile->weights + o * tile->terms, sum);
-        const nano_scaling_wide s = nano_scaling_wide_of(tile->scales + 2 * o, offset);
-        for (uint32_t k = 0; k < tile->windows; k++)
-            tile->out[k * outputs + o] = /* as above: NOLINTNEXTLINE(*CallAndMessage) */
-                nano_clamp(nano_requantize_wide_scalar(sum[k * OUTPUTS + o % OUTPUTS], &s),
-                           tile->store.min, tile->store.max);
+    for (uint32_t o = 0; o < tile->outputs; o++) {
+        next_sums(tile, o, sum);
+        store_wide(tile, sum, o);
     }
 }
 
@@ -226,30 +416,47 @@ void nano_tile_compute(const nano_tile_scalar *tile) {
 
 const nano_tile_kind nano_tile_bytes = {
     .put = nano_tile_put,
+    .put_row = put_row,
     .fill = nano_tile_fill,
     .compute = nano_tile_compute,
     .windows = NANO_TILE_WINDOWS,
 };
 
 static void compute_long(const nano_tile_scalar *tile) {
-    const uint32_t outputs = tile->outputs;
     int32_t sum[2 * OUTPUTS]; /* as above */
-    for (uint32_t o = 0; o < outputs; o++) {
-        if (o % OUTPUTS == 0)
-            sums(tile, (const uint8_t *)tile->weights + o * tile->terms, sum);
-        const int32_t *const scale = tile->scales + 3 * o;
-        for (uint32_t k = 0; k < tile->windows; k++) {
-            /* as above: NOLINTNEXTLINE(*UndefinedBinaryOperatorResult) */
-            const uint32_t acc = (uint32_t)sum[k * OUTPUTS + o % OUTPUTS] + (uint32_t)scale[0];
-            const int32_t scaled = nano_scale((int32_t)acc, scale[1], scale[2]);
-            tile->out[k * outputs + o] = nano_store_result(scaled, &tile->store);
-        }
+    for (uint32_t o = 0; o < tile->outputs; o++) {
+        next_sums(tile, o, sum);
+        store_long(tile, sum, o);
     }
 }
 
 const nano_tile_kind nano_tile_long = {
     .put = nano_tile_put,
+    .put_row = put_row,
     .fill = nano_tile_fill,
     .compute = compute_long,
+    .windows = NANO_TILE_WINDOWS,
+};
+
+static void compute_few(const nano_tile_scalar *tile) {
+    int32_t sum[2 * OUTPUTS];
+    few_sums(tile, sum);
+    if (!tile->wide)
+        store_block(tile, tile->scales, sum, tile->outputs, tile->out);
+    for (uint32_t o = 0; tile->wide && o < tile->outputs; o++)
+        store_wide(tile, sum, o);
+}
+
+const nano_tile_kind nano_tile_few = {.compute = compute_few, .windows = NANO_TILE_WINDOWS};
+
+static void compute_few_long(const nano_tile_scalar *tile) {
+    int32_t sum[2 * OUTPUTS];
+    few_sums(tile, sum);
+    for (uint32_t o = 0; o < tile->outputs; o++)
+        store_long(tile, sum, o);
+}
+
+const nano_tile_kind nano_tile_few_long = {
+    .compute = compute_few_long,
     .windows = NANO_TILE_WINDOWS,
 };

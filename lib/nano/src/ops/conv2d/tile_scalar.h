@@ -24,9 +24,11 @@
 #define NANO_TILE_WINDOWS 2
 
 typedef struct {
-    const void *weights;   /* uint8 [outputs / 4, rounded up][terms][4] */
+    const void *weights;   /* uint8 [outputs / 4][terms][4]; of one or two that are left: [terms]
+                              each; of three: a block whose fourth output is no one's */
     const int32_t *scales; /* [outputs][3 or 2] */
     void *inputs;          /* uint8 [terms][windows]; not paired: [windows][terms] */
+    const int8_t *rows;    /* in their place: int8 [windows][terms], where they are */
     uint32_t terms, outputs;
     uint32_t windows; /* 1 or 2 */
     uint32_t wide;    /* 1: scaling is (requant_scalar.h) */
@@ -52,18 +54,25 @@ void nano_tile_fill(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t 
 /* All outputs of the windows that were brought in. */
 void nano_tile_compute(const nano_tile_scalar *tile);
 
-/* A way to hold inputs and weights, and to sum: these functions, or tile_mac16.h's. */
+/* A way to hold inputs and weights, and to sum: these functions, or tile_mac16.h's. Without `put`
+ * and `fill` rows are read where they are. */
 typedef struct {
     void (*put)(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in, uint32_t n);
     void (*fill)(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t zero_point,
                  uint32_t n);
     void (*compute)(const nano_tile_scalar *tile);
     uint32_t windows; /* at once, at most */
+    /* Bring in all of the only window, if that has a way of its own; or NULL. */
+    void (*put_row)(nano_tile_scalar *tile, const int8_t *in);
 } nano_tile_kind;
 
 extern const nano_tile_kind nano_tile_bytes;
 /* The same for any sums and shifts: `scales` are {bias, multiplier, shift}, requant.h's. */
 extern const nano_tile_kind nano_tile_long;
+/* The same for one to three outputs of rows, which are read where they are. Weights: int8
+ * [terms][outputs], as they are; so the bias has -zero_point(in) * sum(weights) folded in. */
+extern const nano_tile_kind nano_tile_few;
+extern const nano_tile_kind nano_tile_few_long;
 
 /* The outputs of all windows of an image, one or two at a time in raster order. `tile` has what a
  * layer's own: weights, scales, wide, unit, store. */

@@ -109,9 +109,14 @@ void nano_tile_rows(nano_tile_scalar *tile, const nano_tile_kind *kind, uint32_t
     tile->out = (int8_t *)io->out;
     for (uint32_t left = rows; left > 0; left -= tile->windows) {
         nano_tile_begin(tile, left < kind->windows ? left : kind->windows);
-        for (uint32_t k = 0; k < tile->windows; k++, in += tile->terms)
-            kind->put(tile, k, 0, in, tile->terms);
+        tile->rows = in;
+        if (tile->windows == 1 && kind->put_row)
+            kind->put_row(tile, in);
+        else
+            for (uint32_t k = 0; k < tile->windows && kind->put; k++)
+                kind->put(tile, k, 0, in + k * tile->terms, tile->terms);
         kind->compute(tile);
+        in += tile->windows * tile->terms;
         tile->out += tile->windows * tile->outputs;
     }
 }

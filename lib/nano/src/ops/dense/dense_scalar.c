@@ -1,4 +1,5 @@
-/* dense.c's equation, one or two rows of inputs by four outputs at a time (tile_scalar.h). */
+/* dense.c's equation, one or two rows of inputs by up to four outputs at a time
+ * (tile_scalar.h). */
 #include "nano/ops.h"
 
 #include "../conv2d/tile_scalar.h"
@@ -19,4 +20,12 @@ void nano_dense_scalar(const void *params, const nano_io *io) {
 
 void nano_dense_long_scalar(const void *params, const nano_io *io) {
     dense((const nano_dense_scalar_params *)params, io, &nano_tile_long);
+}
+
+void nano_dense_few_scalar(const void *params, const nano_io *io) {
+    dense((const nano_dense_scalar_params *)params, io, &nano_tile_few);
+}
+
+void nano_dense_few_long_scalar(const void *params, const nano_io *io) {
+    dense((const nano_dense_scalar_params *)params, io, &nano_tile_few_long);
 }

@@ -1,6 +1,6 @@
-/* depthwise_conv2d_image.h - a depthwise convolution as lines of outputs (internal). Four channels
- * are brought into planes first, as inputs 128 larger, with their padding; a line of a plane is a
- * row of the image or a column.
+/* depthwise_conv2d_image.h - a depthwise convolution as lines of outputs (internal). Up to four
+ * channels are brought into planes first, as inputs 128 larger, with their padding; a line of a
+ * plane is a row of the image or a column.
  *
  * What includes it has said what its kernels want, in
  *     typedef element;                            unsigned; of a plane
@@ -26,6 +26,7 @@
  * pixel of a line. */
 typedef struct {
     uint32_t channels, multiplier; /* of the input; outputs of each */
+    uint32_t together;             /* channels at a time */
     uint32_t pitch, plane;         /* elements a line, a plane */
     uint32_t band, stride;         /* output lines at a time; from line to line */
     uint32_t apart, extent;        /* from a line of taps to the next; of the whole window */
@@ -39,6 +40,7 @@ static void look(const nano_depthwise_conv2d_scalar_params *p, geometry *g, nano
     const nano_window *const w = &p->window;
     const uint32_t c = w->in_c, o = w->out_c;
     g->channels = c, g->multiplier = o / c, g->pitch = p->pitch, g->band = p->band;
+    g->together = c < PLANES ? c : PLANES;
     g->zero = (element)(p->in_zero_point + 128);
     if (p->columns) {
         g->in_n = w->in_h, g->in_step = w->in_w * c, g->pad = w->pad_top;
@@ -79,6 +81,16 @@ static inline uint32_t load_four(const int8_t *in) {
 #endif
 }
 
+/* A line of an image with fewer than four channels, channel by channel. */
+NOINLINE static void gather_few(const geometry *g, const int8_t *in, element *out) {
+    const uint32_t step = g->in_step;
+    for (uint32_t k = g->together; k > 0; k--, in++, out += g->plane) {
+        const int8_t *at = in;
+        for (element *to = out, *const end = to + g->in_n; to != end; at += step)
+            *to++ = (element)((uint8_t)*at ^ 0x80u);
+    }
+}
+
 /* n pixels of four channels. */
 NOINLINE static void gather_bytes(const int8_t *in, uint32_t step, element *out, uint32_t plane,
                                   uint32_t n) {
@@ -116,7 +128,7 @@ NOINLINE static void gather_band(const geometry *g, const int8_t *in, uint32_t f
     const uint32_t lines = (count - 1) * g->stride + g->extent;
     const uint32_t kept = first > 0 && g->stride < g->extent ? g->extent - g->stride : 0;
     const int aligned = ((uintptr_t)in | g->in_step | g->in_line_step) % 4 == 0;
-    for (uint32_t k = 0; k < PLANES; k++) {
+    for (uint32_t k = 0; k < g->together; k++) {
         element *const plane = g->planes + k * g->plane;
         const element *const last = plane + g->band * g->stride * g->pitch;
         for (uint32_t i = 0; i < kept * g->pitch; i++)
@@ -125,11 +137,13 @@ NOINLINE static void gather_band(const geometry *g, const int8_t *in, uint32_t f
     for (uint32_t i = kept; i < lines; i++) {
         const uint32_t line = first * g->stride + i - g->pad_lines; /* may be "negative" */
         element *const out = g->planes + i * g->pitch;
-        if (line < g->in_lines) {
+        if (line < g->in_lines && g->channels < PLANES) {
+            gather_few(g, in + line * g->in_line_step, out + g->pad);
+        } else if (line < g->in_lines) {
             (aligned ? gather : gather_bytes)(in + line * g->in_line_step, g->in_step, out + g->pad,
                                               g->plane, g->in_n);
         } else if (g->band < g->out_lines) { /* else it is as it was filled at first */
-            for (uint32_t k = 0; k < PLANES; k++)
+            for (uint32_t k = 0; k < g->together; k++)
                 fill(out + k * g->plane, g->pitch, g->zero);
         }
     }
@@ -165,7 +179,8 @@ NOINLINE static void convolve(const geometry *g, const nano_depthwise_conv2d_sca
     for (uint32_t c = 0; c < g->channels; c += PLANES) {
         /* The last four again, if fewer are left: those that are done stay as they
          * are. */
-        const uint32_t base = c + PLANES <= g->channels ? c : g->channels - PLANES;
+        const uint32_t count = g->together;
+        const uint32_t base = c + count <= g->channels ? c : g->channels - count;
         for (uint32_t first = 0; first < g->out_lines; first += g->band) {
             const uint32_t left = g->out_lines - first;
             const uint32_t lines = left < g->band ? left : g->band;
@@ -175,7 +190,7 @@ NOINLINE static void convolve(const geometry *g, const nano_depthwise_conv2d_sca
             const int8_t *weight = p->weights + taps * o;
             int8_t *to = out + first * g->out_line_step + o;
             job->scale = p->scales + 3 * o;
-            for (uint32_t k = c; k < base + PLANES; k++, plane += g->plane) {
+            for (uint32_t k = c; k < base + count; k++, plane += g->plane) {
                 for (uint32_t more = g->multiplier; more > 0; more--, job->scale += 3) {
                     take_weights(job, weight);
                     weight += taps;
@@ -202,7 +217,7 @@ static void depthwise(const nano_depthwise_conv2d_scalar_params *p, const nano_i
     job.plane_step = g.stride * g.pitch;
     job.store = p->store;
     job.below = (uint32_t)1 << p->unit & ~(uint32_t)1; /* 0 for 0 */
-    fill(g.planes, PLANES * g.plane, g.zero);
+    fill(g.planes, g.together * g.plane, g.zero);
     int8_t *const in = (int8_t *)(uintptr_t)io->in[0], *const out = (int8_t *)io->out;
     /* Never below the input, unless it is lost (see "Overlap" in
      * nano/ops/scalar.h). */

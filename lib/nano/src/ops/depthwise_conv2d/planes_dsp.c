@@ -1,4 +1,4 @@
-/* Four channels at a time: their pixels become halves in four planes, padding included, from which
+/* Up to four channels at a time: their pixels become halves in planes, padding included, from which
  * the outputs of each channel are computed. A band of lines is in the planes at once; the lines
  * that it shares with the next one are moved up. */
 #include "planes_dsp.h"
@@ -8,9 +8,12 @@
 #define PLANES 4u
 #define NOINLINE __attribute__((noinline)) /* gives loops the registers for themselves */
 
+typedef int16_t __attribute__((may_alias)) half;
+
 /* The layer's sizes by line, be lines rows or columns; steps in bytes of the image. */
 typedef struct {
     uint32_t channels, multiplier; /* of the input; outputs of each */
+    uint32_t together;             /* channels at a time */
     uint32_t pitch, plane;         /* words a line, words a plane */
     uint32_t band, kernel, stride; /* output lines at a time; of taps; from line to line */
     uint32_t apart, extent;        /* from a line of taps to the next; of the whole window */
@@ -25,6 +28,7 @@ static void look(const nano_depthwise_conv2d_dsp_params *p, geometry *g) {
     const nano_window *const w = &p->window;
     const uint32_t c = w->in_c, o = w->out_c, zero_point = (uint32_t)p->in_zero_point;
     g->channels = c, g->multiplier = o / c, g->pitch = p->pitch, g->band = p->band;
+    g->together = c < PLANES ? c : PLANES;
     g->zero = nano_pack_low(zero_point, zero_point);
     if (p->columns) {
         g->in_n = w->in_h, g->in_step = w->in_w * c, g->pad = w->pad_top, g->along = w->stride_h;
@@ -79,6 +83,16 @@ NOINLINE static void gather_line(const geometry *g, const int8_t *in, uint32_t *
     }
 }
 
+/* The same of an image with fewer than four channels, channel by channel. */
+NOINLINE static void gather_few(const geometry *g, const int8_t *in, uint32_t *out) {
+    const uint32_t step = g->in_step;
+    for (uint32_t k = g->together; k > 0; k--, in++, out += g->plane) {
+        half *to = (half *)(void *)out + g->pad, *const end = to + g->in_n;
+        for (const int8_t *at = in; to != end; at += step)
+            *to++ = *at;
+    }
+}
+
 NOINLINE static void fill(uint32_t *out, uint32_t n, uint32_t word) {
     for (; n >= 8; n -= 8, out += 8) {
         out[0] = word, out[1] = word, out[2] = word, out[3] = word;
@@ -104,15 +118,15 @@ NOINLINE static void gather_band(const geometry *g, const int8_t *in, uint32_t f
     const uint32_t lines = (count - 1) * g->stride + g->extent;
     const uint32_t kept = first > 0 && g->extent > g->stride ? g->extent - g->stride : 0;
     const uint32_t *const last = g->planes + g->band * g->stride * g->pitch;
-    for (uint32_t k = 0; k < PLANES && kept > 0; k++)
+    for (uint32_t k = 0; k < g->together && kept > 0; k++)
         copy(g->planes + k * g->plane, last + k * g->plane, kept * g->pitch);
     for (uint32_t i = kept; i < lines; i++) {
         const uint32_t line = first * g->stride + i - g->pad_lines; /* may be "negative" */
         uint32_t *const out = g->planes + i * g->pitch;
         if (line < g->in_lines) {
-            gather_line(g, in + line * g->in_line_step, out);
+            (g->channels < PLANES ? gather_few : gather_line)(g, in + line * g->in_line_step, out);
         } else if (g->band < g->out_lines) { /* else it is as it was filled at first */
-            for (uint32_t k = 0; k < PLANES; k++)
+            for (uint32_t k = 0; k < g->together; k++)
                 fill(out + k * g->plane, g->pitch, g->zero);
         }
     }
@@ -135,7 +149,8 @@ static void convolve(const geometry *g, const int8_t *in, int8_t *out, nano_line
     const int32_t *const all_scales = job->scales;
     for (uint32_t c = 0; c < g->channels; c += PLANES) {
         /* The last four again, if fewer are left: those that are done stay as they are. */
-        const uint32_t base = c + PLANES <= g->channels ? c : g->channels - PLANES;
+        const uint32_t count = g->together;
+        const uint32_t base = c + count <= g->channels ? c : g->channels - count;
         for (uint32_t first = 0; first < g->out_lines; first += g->band) {
             const uint32_t left = g->out_lines - first;
             job->lines = left < g->band ? left : g->band;
@@ -144,7 +159,7 @@ static void convolve(const geometry *g, const int8_t *in, int8_t *out, nano_line
             job->out = out + first * g->out_line_step + c * g->multiplier;
             job->weights = all_weights + c * g->multiplier * weights;
             job->scales = all_scales + 2 * c * g->multiplier;
-            for (uint32_t k = c; k < base + PLANES; k++, job->plane += g->plane) {
+            for (uint32_t k = c; k < base + count; k++, job->plane += g->plane) {
                 for (uint32_t i = g->multiplier; i > 0; i--) {
                     lines(job);
                     job->out++, job->weights += weights, job->scales += 2;
@@ -168,8 +183,8 @@ void nano_depthwise_planes(const nano_depthwise_conv2d_dsp_params *p, const nano
     job.next = (int32_t)(4 * g.stride * g.pitch - job.pairs);
     job.out_next = (int32_t)(g.out_line_step - 2 * pairs * g.out_step);
     job.stride = g.along, job.kernel = g.kernel, job.words = g.words;
-    job.widened = g.planes + PLANES * g.plane;
-    fill(g.planes, PLANES * g.plane, g.zero);
+    job.widened = g.planes + g.together * g.plane;
+    fill(g.planes, g.together * g.plane, g.zero);
     int8_t *const in = (int8_t *)(uintptr_t)io->in[0], *const out = (int8_t *)io->out;
     /* Never below the input, unless it is lost (see "Overlap" in nano/ops/depthwise_dsp.h). */
     int8_t *const at = out <= in && (uintptr_t)in - (uintptr_t)out < size ? in : out;
