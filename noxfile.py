@@ -292,6 +292,8 @@ def hil(session: nox.Session) -> None:
             runs[board] = (*run, *tests, *(f"--ignore={file}" for file in HALF))
         else:
             runs[board] = (*run, *tests)
+    flash = ("--board=esp32_bare", "--weights=flash", *BYTES_AND_TICKS)
+    runs["esp32_bare, weights in flash"] = (*command, *flash)
     side_by_side(session, runs, TOGETHER)
 
 

@@ -12,6 +12,7 @@ Linker scripts may include others by their place in boards/.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -117,12 +118,21 @@ def add_model_sources() -> None:
         env.Exit(1)
 
 
+def check_weights_place() -> None:
+    """NANO_WEIGHTS is not passed over where a board leaves no choice: one line, and the end."""
+    wanted = os.environ.get("NANO_WEIGHTS", "")
+    if wanted not in {"", "flash"} and not env.GetProjectOption("custom_weights", ""):
+        sys.stderr.write(f"error: NANO_WEIGHTS is {wanted!r}: {board} has its weights in flash.\n")
+        env.Exit(1)
+
+
 if "espidf" in env.get("PIOFRAMEWORK", []):
     pass  # CMakeLists.txt and firmware/CMakeLists.txt say it all
 elif testing:
     add_flags()
     add_test_parts()
 else:
+    check_weights_place()
     add_flags()
     env.AddBuildMiddleware(small)
     add_model_sources()

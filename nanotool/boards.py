@@ -289,6 +289,12 @@ _IDF = 32 * 1024
 _CACHES = 96 * 1024  # and code in RAM
 _FACTORY = Region("factory", 0x180000, ("code", "weights"))
 
+
+def _static_data(size: int, system: int) -> tuple[Region, ...]:
+    """What ESP-IDF's linker gives static data, `size` bytes."""
+    return (Region("dram0_0_seg", size, ("data", "weights"), weights="dram", system=system),)
+
+
 # Any ESP32 with 4 MB of flash, without ESP-IDF. Stock QEMU has no ESP32, Espressif's has.
 ESP32_BARE = Board(
     name="esp32_bare",
@@ -324,7 +330,7 @@ ESP32 = replace(
     name="esp32",
     title="ESP32 (Xtensa LX6)",
     env="esp32",
-    registry_parts=(_FACTORY, Region("dram0_0_seg", 0x2C200, ("data",), system=_IDF)),
+    registry_parts=(_FACTORY, *_static_data(0x2C200, _IDF)),
 )
 
 
@@ -341,7 +347,8 @@ def _esp_idf(chip: str, title: str, ram: int, target: str) -> Board:
         emulator=NO_EMULATOR,
         real=True,
         registry=True,
-        parts=(_FACTORY, Region("dram0_0_seg", ram * 1024, ("data",), system=_CACHES + _IDF)),
+        weights=("flash", "dram"),
+        parts=(_FACTORY, *_static_data(ram * 1024, _CACHES + _IDF)),
     )
 
 

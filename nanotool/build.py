@@ -153,7 +153,8 @@ def build(
 
     `task`: the benchmark that it shall serve; None: the one that a model folder is made for, if
     any. `NanoError` if the model does not fit it.
-    `weights`: where they are at run time, one of `board.weights`; "": as platformio.ini says.
+    `weights`: where they are at run time, one of `board.weights`; "": as NANO_WEIGHTS in the
+    environment says, else platformio.ini. `NanoError` where the two differ, or the board cannot.
     A model folder is built as it was exported: with its own target and goal, `NanoError` if it has
     none that fits the board, or another goal than the "size" or "speed" that is asked for.
     Built before from the same sources: found in the cache. Safe to call from several processes.
@@ -226,12 +227,27 @@ def _order(
                 "Leave --task out, or build one model.",
             )
         mlperf.check(task, built[0].graph)
-    if weights and weights not in board.weights:
+    return _Order(board, head, folder, task, _wanted_place(board, weights), built)
+
+
+def _wanted_place(board: Board, weights: str) -> str:
+    """Where the caller's ``weights``, or NANO_WEIGHTS, want them; "" where neither says."""
+    said = os.environ.get("NANO_WEIGHTS", "")
+    if weights and said and weights != said:
         raise NanoError(
-            f"{board.name} cannot have its weights in {weights!r}.",
-            f"Possible: {', '.join(board.weights)}." if board.weights else "Leave --weights out.",
+            f"The weights are asked for in {weights!r}, and NANO_WEIGHTS says {said!r}.",
+            "Unset NANO_WEIGHTS, or ask for the same place.",
         )
-    return _Order(board, head, folder, task, weights, built)
+    wanted = weights or said
+    if not board.weights and said == "flash":  # where such boards have them
+        wanted = weights
+    if wanted and wanted not in board.weights:
+        way = "Leave --weights out" if weights else "Unset NANO_WEIGHTS"
+        raise NanoError(
+            f"{board.name} cannot have its weights in {wanted!r}.",
+            f"Possible: {', '.join(board.weights)}." if board.weights else f"{way}.",
+        )
+    return wanted
 
 
 def _lower(graph: QGraph, target: str, goal: str) -> BuiltModel:
@@ -246,7 +262,7 @@ def _fitting(order: _Order, project: Path, echo: Echo | None) -> tuple[Path, boo
     board, needs = order.board, order.needs()
     offline = _offline(project)
     _check_reach(board, offline=offline)
-    place = order.weights or _weights_place(project, board)
+    place = order.weights or _weights_place(project, board, registry=not offline)
     if trouble := fit.trouble(needs, board, place, registry=not offline):
         raise trouble
     with unfailing(), scratch(cache_dir(), ".export-") as temporary:
@@ -314,14 +330,17 @@ def _check_reach(board: Board, *, offline: bool) -> None:
         )
 
 
-def _weights_place(project: Path, board: Board) -> str:
-    """Where platformio.ini, or NANO_WEIGHTS, has the weights of a board that leaves the choice."""
+def _weights_place(project: Path, board: Board, *, registry: bool) -> str:
+    """Where platformio.ini has the weights of a board that leaves the choice. ``registry``: it is
+    built with ESP-IDF, whose Kconfig has them in the flash."""
     if not board.weights:
         return ""
+    if registry and (board.registry or board.registry_parts):
+        return "flash"
     ini = configparser.ConfigParser(interpolation=None)
     ini.read([project / "platformio.ini", project / "platformio_override.ini"], encoding="utf-8")
     said = ini.get(f"env:{board.env}", "custom_weights", fallback="")
-    return os.environ.get("NANO_WEIGHTS") or said or board.weights[0]
+    return said or board.weights[0]
 
 
 def _graphs(model: QGraph | Path | Trainable) -> tuple[QGraph, ...]:

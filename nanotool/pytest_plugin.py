@@ -43,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--model", type=Path, help="model folder, .nano or .tflite file to test with")
     group.addoption("--flash", action="store_true", help="flash the real board on --port first")
+    group.addoption(
+        "--weights", default="", help="where boards that leave the choice have their weights"
+    )
     if importlib.util.find_spec("pytest_embedded") is None:  # whose --port is the same
         group.addoption(
             "--port", help="serial port of a real board; without it boards are emulated"
@@ -110,7 +113,8 @@ def nano_board(
     real: str | None = pytestconfig.getoption("--port", None)
     if real is None and (why := unemulated(board)):
         pytest.skip(why)
-    firmware = build(_model_path(pytestconfig), board)
+    weights = pytestconfig.getoption("--weights") if board.weights else ""
+    firmware = build(_model_path(pytestconfig), board, weights=weights)
     with attached(firmware, real, flashed=pytestconfig.getoption("--flash")) as port:
         under_test = BoardUnderTest(board, firmware, nano_model, port, real is None)
         yield under_test

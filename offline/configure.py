@@ -135,6 +135,17 @@ def stand_in(environment: configparser.SectionProxy) -> str:
     return "native" if named == "native" else MISSING
 
 
+def platform_of(project_file: configparser.ConfigParser, section: str) -> str:
+    """The platform of a section of platformio.ini, its own or one that it extends."""
+    options = project_file[section]
+    if "platform" in options:
+        return options["platform"]
+    for base in re.split(r"[,\s]+", options.get("extends", "").strip()):
+        if base in project_file and (found := platform_of(project_file, base)):
+            return found
+    return "This platform" if section.startswith("env:") else ""
+
+
 def override(project: Path, scons: Path) -> str:
     """The text of platformio_override.ini."""
     project_file = configparser.ConfigParser(interpolation=None)
@@ -159,7 +170,7 @@ def override(project: Path, scons: Path) -> str:
             f"platform_packages = {package}",
         ]
         if platform == MISSING:
-            missing = options.get("platform", "This platform")
+            missing = platform_of(project_file, section)
             lines += ["framework =", f"custom_registry_platform = {missing}"]
         elif "custom_board" in options and environment in REPLACED:
             lines += replaced(project, environment, REPLACED[environment])

@@ -4,6 +4,8 @@
     pytest test_hil --board=stm32                    one of them
     pytest test_hil --board=stm32 --port=/dev/ttyUSB0 [--flash]
                                                      a real board on that port
+    pytest test_hil --board=esp32_bare --weights=flash
+                                                     weights where it has them not by default
     pytest test_hil --record                         make this run's timing the reference
 
 The board runs firmware/models/default, or --model. Options and boards are those of nanotool's own
@@ -88,7 +90,8 @@ def emulated(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def firmware(board: Board, pytestconfig: pytest.Config) -> BuildResult:
     model: Path = pytestconfig.getoption("--model")
-    return build(model, board)
+    weights = pytestconfig.getoption("--weights") if board.weights else ""
+    return build(model, board, weights=weights)
 
 
 @pytest.fixture(scope="session")

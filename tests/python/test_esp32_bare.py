@@ -20,10 +20,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from nanotool import elf
-from nanotool.boards import ESP32_BARE
+from nanotool.boards import ESP32_BARE, NATIVE
 from nanotool.build import BuildResult, build
 from nanotool.device import open_board
-from nanotool.errors import MissingTool
+from nanotool.errors import MissingTool, NanoError
 from nanotool.fit import DoesNotFit
 from nanotool.report import budgets
 from nanotool.sources import firmware_dir, project_dir
@@ -219,6 +219,20 @@ def test_the_pll_is_a_build_option(built: BuildResult, tmp_path: Path) -> None:
     fast = {s.name for s in elf.symbols(tmp_path / "build" / "esp32_bare" / "firmware.elf")}
     usual = {s.name for s in elf.symbols(built.elf)}
     assert fast - usual >= {"rom_i2c_write", "pll_480"}
+
+
+def test_the_environment_is_honoured_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANO_WEIGHTS", "flash")
+    assert build(MODEL, ESP32_BARE).weights == "flash"
+    assert build(MODEL, NATIVE).weights == ""  # has them there anyway
+    with pytest.raises(NanoError, match="asked for in 'dram', and NANO_WEIGHTS says 'flash'"):
+        build(MODEL, ESP32_BARE, weights="dram")
+    monkeypatch.setenv("NANO_WEIGHTS", "attic")
+    with pytest.raises(NanoError, match="cannot have its weights in 'attic'"):
+        build(MODEL, ESP32_BARE)
+    monkeypatch.setenv("NANO_WEIGHTS", "dram")
+    with pytest.raises(NanoError, match="cannot have its weights in 'dram'"):
+        build(MODEL, NATIVE)
 
 
 def test_a_wrong_place_is_refused(tmp_path: Path) -> None:

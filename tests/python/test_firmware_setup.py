@@ -104,6 +104,8 @@ class TestConfigure:
                 assert options["framework"] == ["espidf"]
             elif name != "esp32":
                 assert Path(options["platform"]).name == configure.MISSING
+                missing = options["custom_registry_platform"]
+                assert missing == "platformio/espressif32@6.13.0"  # which the error names
                 assert not options["framework"]
         for name in ("esp32_bare", "xtensa_sim", "riscv_virt"):
             platform = Path(sections[f"env:{name}"]["platform"].removeprefix("symlink://"))

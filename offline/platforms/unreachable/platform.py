@@ -13,5 +13,5 @@ class UnreachablePlatform(PlatformBase):
         raise UserSideException(
             f"{wanted} comes from PlatformIO's registry, which was out of reach when "
             "platformio_override.ini was written. Where it is in reach, remove that file. "
-            "Without it: -e native, or a firmware by `nanotool build`."
+            "Without it: -e native, a firmware by `nanotool build`, or of an ESP32 -e esp32_bare."
         )

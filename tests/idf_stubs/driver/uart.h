@@ -5,6 +5,7 @@
 
 #include "esp_err.h"
 #include "freertos/FreeRTOS.h"
+#include "freertos/queue.h"
 
 typedef enum { UART_NUM_0, UART_NUM_1, UART_NUM_MAX } uart_port_t;
 typedef enum {
@@ -22,7 +23,6 @@ typedef enum {
 } uart_hw_flowcontrol_t;
 typedef enum { UART_SCLK_DEFAULT } uart_sclk_t;
 typedef int lp_uart_sclk_t;
-typedef struct QueueDefinition *QueueHandle_t;
 
 typedef struct {
     int baud_rate;

@@ -9,5 +9,6 @@ typedef unsigned int UBaseType_t;
 
 typedef int BaseType_t;
 
+#define pdTRUE 1
 #define pdPASS 1
 #define pdMS_TO_TICKS(ms) ((TickType_t)(ms))
