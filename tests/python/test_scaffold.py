@@ -214,9 +214,9 @@ def test_sensor_files_against_stubs(tmp_path: Path, ears: FrontEnd) -> None:
     stubs = (f"-I{ROOT / 'tests/idf_stubs'}", f"-I{ROOT / 'lib/nano/idf'}")
     run("cc", *checked, models, *stubs, tmp_path / "esp-idf/main/main.c", cwd=tmp_path)
     library = f"-I{tmp_path / 'arduino/libraries/nano-int8/src'}"
-    for macros in ((), ("-DARDUINO_ARCH_ESP32",)):
+    for macro in ("-UARDUINO_ARCH_ESP32", "-DARDUINO_ARCH_ESP32"):
         sensor = tmp_path / "arduino/app/sensor.cpp"
-        run("c++", *checked, *macros, library, sensor, cwd=tmp_path)
+        run("c++", *checked, macro, library, sensor, cwd=tmp_path)
     sketch = ("-include", STUBS / "Arduino.h", "-x", "c++", tmp_path / "arduino/app/app.ino")
     run("c++", *checked, library, models, *sketch, cwd=tmp_path)
     for macros in ((), ("-DARDUINO=1", "-DARDUINO_ARCH_ESP32"), ("-DARDUINO=1",)):
