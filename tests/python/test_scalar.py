@@ -90,6 +90,21 @@ def test_dense_layers_of_every_remainder(target: str) -> None:
             assert kernel(b.graph(), random_inputs(b.graph(), 4), target=target) == wanted
 
 
+@pytest.mark.parametrize("inputs", [*range(1, 9), 63, 64, 65])
+def test_weights_of_a_byte_for_mac16(inputs: int) -> None:
+    """Terms that are whole eights, a four more, and others; inputs that are whole words or not."""
+    for outputs in (1, 5):
+        b = GraphBuilder("dense", (1 + outputs % 3, inputs), seed=inputs)
+        b.dense("dense", outputs, relu=outputs == 5)
+        x = random_inputs(b.graph(), 4)
+        assert kernel(b.graph(), x, "size", MAC16) == "nano_dense_bytes_mac16"
+        assert (
+            4 * outputs > lower(b.graph(), MAC16, "size").arrays()[0].data.size - inputs * outputs
+        )
+    graph = convolution((5, 7, 1 + inputs % 8), 3, CONVOLUTIONS[inputs % 6], relu=inputs == 8)
+    assert kernel(graph, random_inputs(graph, 4), "size", MAC16) == "nano_conv2d_bytes_mac16"
+
+
 @both
 @pytest.mark.parametrize("window", [*DEPTHWISE, *OTHERS], ids=str)
 def test_depthwise_convolutions_of_every_size(window: Window, target: str) -> None:
@@ -140,7 +155,8 @@ def test_what_is_not_proved_takes_the_portable_kernel(target: str) -> None:
     b.dense("dense", 2)
     graph, x = b.graph(), random_inputs(b.graph(), 4)
     assert kernel(graph, x, target=target) == dense_kernel(target, 2)
-    assert kernel(graph, x, "size", target) == "nano_dense"
+    small = "nano_dense" if target == TARGET else "nano_dense_bytes_mac16"
+    assert kernel(graph, x, "size", target) == small
     b = GraphBuilder("long", (2**15 + 1,))
     b.dense("dense", 1)
     assert kernel(b.graph(), random_inputs(b.graph(), 2), target=target) == "nano_dense"
@@ -256,3 +272,4 @@ def test_the_wide_scaling_under_the_sanitizers(
     """Sums of a block of outputs serve several turns of its loop."""
     graph, x = extreme(127, 515)
     run_exported(library, tmp_path, lower(graph, target), x, GUARDS[target])
+    run_exported(library, tmp_path, lower(graph, target, "size"), x, GUARDS[target])

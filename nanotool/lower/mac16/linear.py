@@ -26,8 +26,9 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     if packed is None or max(rows, outputs) > UINT16_MAX:
         return None
     weights = _weights(layer, packed, inputs)
-    scratch = _scratch(inputs)
-    return dense_call(layer, packed, "nano_dense_mac16", weights, windows=1, scratch=scratch)
+    return dense_call(
+        layer, packed, _kernel(layer, "dense"), weights, windows=1, scratch=_scratch(inputs)
+    )
 
 
 @variant(TARGET, Conv2D)
@@ -38,20 +39,27 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
         return None
     weights = _weights(layer, packed, layer.input.shape[2])
     scratch = _scratch(packed.weight.shape[1])
-    return conv2d_call(layer, packed, "nano_conv2d_mac16", weights, windows=1, scratch=scratch)
+    return conv2d_call(layer, packed, _kernel(layer, "conv2d"), weights, windows=1, scratch=scratch)
+
+
+def _kernel(layer: TargetLayer[Op], name: str) -> str:
+    """The kernel of that name: where memory is to be small, of weights that are bytes."""
+    return f"nano_{name}{'_bytes' if layer.optimize == 'size' else ''}_mac16"
 
 
 def _packed(layer: TargetLayer[Op]) -> limbs.Packed | None:
-    """Weights and scales; None where memory is to be small, or a sum might be wrong."""
-    packed = None if layer.optimize == "size" else limbs.packed(layer)
+    """Weights and scales; None where a sum might be wrong."""
+    packed = limbs.packed(layer)
     return None if packed is None or packed.weight.shape[1] > MOST_TERMS else packed
 
 
 def _weights(layer: TargetLayer[Op], packed: limbs.Packed, together: int) -> Array:
     """``together``: the inputs that stand side by side."""
-    words = together % _TERMS == 0
-    note = f"weights [out][terms / 4][4{': 0, 2, 1, 3' if words else ''}]"
-    return layer.array("weights", rows_of_fours(packed.weight, words=words), note)
+    words, small = together % _TERMS == 0, layer.optimize == "size"
+    note = f"weights{' + 128' if small else ''} [out][terms / 4][4"
+    note += ": 0, 2, 1, 3]" if words != small else "]"
+    pack = bytes_of_rows if small else rows_of_fours
+    return layer.array("weights", pack(packed.weight, words=words), note)
 
 
 def rows_of_fours(rows: Int8Array, *, words: bool) -> NDArray[np.int16]:
@@ -62,6 +70,15 @@ def rows_of_fours(rows: Int8Array, *, words: bool) -> NDArray[np.int16]:
     fours = filled.reshape(len(rows), -1, _TERMS)
     ordered = fours[:, :, _ORDER] if words else fours
     return np.concatenate([ordered.reshape(-1), np.zeros(_AHEAD, np.int16)])
+
+
+def bytes_of_rows(rows: Int8Array, *, words: bool) -> NDArray[np.uint8]:
+    """uint8 [out * ceil(terms / 4) * 4]: ``rows`` [out, terms], 128 larger, as the kernel of bytes
+    reads them: those of a four in their own order where inputs come as words, else in that of
+    ``_ORDER``; what the last four lacks is 0."""
+    filled = np.pad(rows.astype(np.int16) + 128, ((0, 0), (0, -rows.shape[1] % _TERMS)))
+    fours = filled.astype(np.uint8).reshape(len(rows), -1, _TERMS)
+    return np.ascontiguousarray(fours if words else fours[:, :, _ORDER])
 
 
 def _scratch(terms: int) -> int:

@@ -91,8 +91,9 @@ def dense_call(
 
 def params_of(kernel: str) -> str:
     """The struct that ``kernel`` takes; kernels of long rows and of few outputs take that of the
-    others."""
-    return f"{kernel.replace('_long', '').replace('_few', '')}_params"
+    others, MAC16's of bytes the scalar ones'."""
+    plain = kernel.replace("_long", "").replace("_few", "").replace("_bytes_mac16", "_scalar")
+    return f"{plain}_params"
 
 
 @variant(TARGET, Conv2D)

@@ -1,8 +1,14 @@
 /* nano/ops/mac16.h - sums of products for Xtensa cores with MAC16, as the ESP32's.
  *
  * As their forms in scalar.h, with weights of two bytes: nearly one instruction a product. Scales
- * are scalar.h's. Weights are int16, rows in blocks of four, terms in fours of the order 0, 2, 1,
- * 3; what the last four and the last block lack is 0, and eight more bytes are read. */
+ * are scalar.h's. Weights are int16, row by row, terms in fours; where the inputs that stand side
+ * by side (a pixel's, a row's) are whole words in the order 0, 2, 1, 3. What the last four lacks is
+ * 0, and eight more bytes are read.
+ *
+ * Kernels called "bytes" take half the flash and a bit more than two instructions a product:
+ * weights are uint8, 128 larger, those of a four in the order 0, 2, 1, 3 where the others' are in
+ * that of 0, 1, 2, 3, and the other way round; what the last four lacks is 0, and none are read
+ * ahead. Their parameters are scalar.h's. */
 #ifndef NANO_OPS_MAC16_H
 #define NANO_OPS_MAC16_H
 
@@ -25,6 +31,7 @@ typedef struct {
     nano_store store;
 } nano_dense_mac16_params;
 void nano_dense_mac16(const void *params, const nano_io *io);
+void nano_dense_bytes_mac16(const void *params, const nano_io *io);
 
 /* nano_conv2d in one group, pixel by pixel in raster order; all that a pixel needs is read before
  * it is written. scratch: 2 * kernel_h * kernel_w * in_c bytes, rounded up to 8, and 4 more. */
@@ -39,6 +46,7 @@ typedef struct {
     nano_store store;
 } nano_conv2d_mac16_params;
 void nano_conv2d_mac16(const void *params, const nano_io *io);
+void nano_conv2d_bytes_mac16(const void *params, const nano_io *io);
 
 /* nano_depthwise_conv2d, as its form in scalar.h says, but planes are of halves, and `pitch` counts
  * them: an even number. Weights are bytes in flash; a channel's are unpacked before it is computed.

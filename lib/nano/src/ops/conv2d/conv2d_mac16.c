@@ -10,3 +10,11 @@ void nano_conv2d_mac16(const void *params, const nano_io *io) {
     tile.unit = p->unit;
     nano_tile_image(&tile, nano_tile_mac16(p->window.in_c), &p->window, p->in_zero_point, io);
 }
+
+void nano_conv2d_bytes_mac16(const void *params, const nano_io *io) {
+    const nano_conv2d_scalar_params *const p = (const nano_conv2d_scalar_params *)params;
+    nano_tile_scalar tile = {.weights = p->weights, .scales = p->scales, .store = p->store};
+    tile.wide = p->wide;
+    tile.unit = p->unit;
+    nano_tile_image(&tile, nano_tile_bytes_mac16(p->window.in_c), &p->window, p->in_zero_point, io);
+}

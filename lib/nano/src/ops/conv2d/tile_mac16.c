@@ -1,8 +1,8 @@
 /* out[o] = scaled(sum_i in[i] * w[o][i]); in, w: int16. Nearly one instruction a product (mac16.h),
- * and each weight takes two bytes for that. */
+ * and each weight takes two bytes for that; or two a product, and a byte a weight. */
 #include "tile_mac16.h"
 
-#include "../../mac16.h"
+#include "../../mac16_bytes.h"
 #include "nano/ops.h"
 
 /* --- Inputs: one window --- */
@@ -79,8 +79,52 @@ static void compute(const nano_tile_scalar *tile) {
     nano_mac16_outputs(&job);
 }
 
+/* --- Outputs of weights that are bytes --- */
+
+static void compute_bytes_wide(const nano_tile_scalar *tile, const nano_mac16_bytes_job *job) {
+    const int32_t offset = 2 * tile->store.zero_point + 1;
+    const int32_t min = tile->store.min, max = tile->store.max;
+    const uint32_t step = 8 * job->eights + 4 * job->four;
+    const int32_t *scale = tile->scales;
+    const uint8_t *w = job->w;
+    int8_t *out = tile->out;
+    for (const int8_t *const end = out + tile->outputs; out != end; w += step, scale += 2) {
+        const int32_t sum = nano_mac16_bytes_sum(job, w);
+        const nano_scaling_wide s = nano_scaling_wide_of(scale, offset);
+        *out++ = nano_clamp(nano_requantize_wide_scalar(sum, &s), min, max);
+    }
+}
+
+static void compute_bytes(const nano_tile_scalar *tile) {
+    const uint32_t fours = (tile->terms + 3) / 4;
+    int16_t *const x = (int16_t *)tile->inputs;
+    nano_mac16_bytes_job job = {.w = (const uint8_t *)tile->weights, .x = x};
+    for (uint32_t i = tile->terms; i < 4 * fours; i++)
+        x[i] = 0;
+    job.less = nano_mac16_bytes_less(x, 2 * fours);
+    job.eights = fours / 2;
+    job.four = fours % 2;
+    if (tile->wide) {
+        compute_bytes_wide(tile, &job);
+        return;
+    }
+    job.scales = tile->scales;
+    job.out = tile->out;
+    job.rows = tile->outputs;
+    job.below = tile->unit == 0 ? 0 : (uint32_t)1 << tile->unit;
+    job.min = tile->store.min;
+    job.max = tile->store.max;
+    nano_mac16_bytes_outputs(&job);
+}
+
 const nano_tile_kind *nano_tile_mac16(uint32_t together) {
     static const nano_tile_kind bytes = {put, fill, compute, 1, 0};
     static const nano_tile_kind words = {put_words, fill, compute, 1, 0};
+    return together % 4 == 0 ? &words : &bytes;
+}
+
+const nano_tile_kind *nano_tile_bytes_mac16(uint32_t together) {
+    static const nano_tile_kind bytes = {put, fill, compute_bytes, 1, 0};
+    static const nano_tile_kind words = {put_words, fill, compute_bytes, 1, 0};
     return together % 4 == 0 ? &words : &bytes;
 }

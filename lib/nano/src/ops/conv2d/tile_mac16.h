@@ -13,5 +13,8 @@
  * int16 [terms / 4, rounded up][4], and 4 bytes that are read. Aligned to 4 bytes. `together`: the
  * inputs that stand side by side, a pixel's channels or a row's. */
 const nano_tile_kind *nano_tile_mac16(uint32_t together);
+/* The same with tile->weights as bytes, 128 larger, the two in the middle of each four exchanged;
+ * what the last four lacks is 0; none are read ahead. */
+const nano_tile_kind *nano_tile_bytes_mac16(uint32_t together);
 
 #endif
