@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,13 @@ from nanotool.ir import (
     QGraph,
     QOp,
     QTensor,
+    Quantize,
     Reshape,
     Shape,
     Slice,
     Softmax,
     Window,
+    unclamped,
 )
 
 _ZERO = -5  # of inputs and of outputs that are not behind a ReLU
@@ -48,10 +51,11 @@ class LayerShape:
     weight: Shape = ()
     relu: bool = False
     gaussian: bool = False  # weights; else uniform, so that sums of long rows are large
+    int16: bool = False  # activations
 
     @property
     def input_size(self) -> int:
-        """Bytes of all its inputs."""
+        """Elements of all its inputs: bytes of the model's."""
         return sum(map(math.prod, self.inputs))
 
     @property
@@ -156,7 +160,7 @@ def softmax(classes: int) -> LayerShape:
     return LayerShape("softmax", Softmax(), ((classes,),), (classes,))
 
 
-LAYERS: Mapping[str, LayerShape] = MappingProxyType(
+_INT8: Mapping[str, LayerShape] = MappingProxyType(
     {
         "d640_128": dense(640, 128),
         "d1280_10": dense(1280, 10, relu=False),
@@ -251,6 +255,18 @@ LAYERS: Mapping[str, LayerShape] = MappingProxyType(
     }
 )
 
+WIDE = "_int16"  # behind the name of a layer whose activations are int16
+# What int16 has a kernel of its own for, small enough for every board.
+_IN_INT16 = tuple(
+    name
+    for name, shape in _INT8.items()
+    if shape.kind in {"dense", "conv", "pointwise", "grouped", "depthwise"}
+    and max(shape.input_size, math.prod(shape.output)) <= 20_000
+)
+LAYERS: Mapping[str, LayerShape] = MappingProxyType(
+    {**_INT8, **{name + WIDE: replace(_INT8[name], int16=True) for name in _IN_INT16}}
+)
+
 
 def _weights(shape: LayerShape, rng: np.random.Generator) -> Int8Array:
     """Each output's scaled to its largest one, as a quantizer does it."""
@@ -265,23 +281,29 @@ def layers_graph(names: Sequence[str]) -> QGraph:
     what it makes is an output."""
     size = max(LAYERS[name].input_size for name in names)
     lines = -(-size // 256)  # an axis of an input has at most 65,535 elements
-    tensors = {"input": QTensor("input", (lines, 256), 0.05, _ZERO)}
+    first = QTensor("input", (lines, 256), 0.05, _ZERO)
+    tensors = {first.name: first}
+    wide = QTensor("wide", (), 0.05 / 256, 0, "int16")
     ops: list[QOp] = []
 
-    def add(name: str, op: Op, shape: Shape, *inputs: str, scale: float = 0.05) -> str:
-        tensors[name] = QTensor(name, shape, scale, _ZERO)
-        ops.append(QOp(name, op, inputs))
+    def add(name: str, op: Op, shape: Shape, *inputs: str, like: QTensor) -> str:
+        tensors[name] = replace(like, name=name, shape=shape)
+        ops.append(QOp(name, op, inputs, clamp=unclamped(like.dtype)))
         return name
 
-    add("bytes", Reshape((lines * 256,)), (lines * 256,), "input")
+    add("bytes", Reshape((lines * 256,)), (lines * 256,), "input", like=first)
     ends = []
     for name in names:
         shape = LAYERS[name]
         rng = np.random.default_rng(len(name) + shape.input_size)
         sources, begin = [], 0
         for number, piece in enumerate(shape.inputs):
-            flat = add(f"{name}.in{number}", Slice((begin,), (1,)), (math.prod(piece),), "bytes")
-            sources.append(add(f"{name}.image{number}", Reshape(piece), piece, flat))
+            flat_shape = (math.prod(piece),)
+            flat = add(f"{name}.in{number}", Slice((begin,), (1,)), flat_shape, "bytes", like=first)
+            if shape.int16:
+                flat = add(f"{name}.wide{number}", Quantize(), flat_shape, flat, like=wide)
+            image = add(f"{name}.image{number}", Reshape(piece), piece, flat, like=tensors[flat])
+            sources.append(image)
             begin += math.prod(piece)
         zero = -128 if shape.relu or shape.kind == "softmax" else _ZERO
         scale, weight = 0.05, None
@@ -292,13 +314,18 @@ def layers_graph(names: Sequence[str]) -> QGraph:
             scale = 1 / 256
         elif shape.kind == "elementwise":
             scale = 0.08
-        tensors[name] = QTensor(name, shape.output, scale, zero)
-        outputs = shape.output[-1]
+        outputs, total = shape.output[-1], math.prod(shape.output)
         scales = rng.uniform(0.005, 0.015, outputs).astype(np.float32) if shape.weight else None
         bias = rng.integers(-2000, 2000, outputs).astype(np.int32) if shape.weight else None
-        ops.append(QOp(name, shape.op, tuple(sources), weight, scales, bias))
-        total = math.prod(shape.output)
-        flat = add(f"{name}.flat", Reshape((total,)), (total,), name, scale=scale)
-        tensors[flat] = QTensor(flat, (total,), scale, zero)
-        ends.append(add(f"{name}.mean", Mean((0,), True), (1,), flat, scale=scale))
+        rest: dict[str, Any] = {"weight": weight, "weight_scale": scales, "bias": bias}
+        if shape.int16:
+            assert bias is not None
+            tensors[name] = QTensor(name, shape.output, scale / 256, 0, "int16")
+            low, high = unclamped("int16")
+            rest |= {"bias": bias.astype(np.int64) * 256, "clamp": (0 if shape.relu else low, high)}
+        else:
+            tensors[name] = QTensor(name, shape.output, scale, zero)
+        ops.append(QOp(name, shape.op, tuple(sources), **rest))
+        flat = add(f"{name}.flat", Reshape((total,)), (total,), name, like=tensors[name])
+        ends.append(add(f"{name}.mean", Mean((0,), True), (1,), flat, like=tensors[name]))
     return QGraph("layers", tensors, tuple(ops), ("input",), tuple(ends), source="bench.layers")

@@ -30,7 +30,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.layer_shapes import LAYERS, layers_graph
+from bench.layer_shapes import LAYERS, WIDE, layers_graph
 from nanotool.bench import bench_inputs, connect
 from nanotool.boards import Board, find_board
 from nanotool.build import build
@@ -63,6 +63,7 @@ SHORT = (
     *("c3_5_7_s2_21", "c3_77_5_9", "c3_12_18_g6_11", "t3_8_5_s3_7", "t5_12_6_s2_9", "dw3_336_3"),
     *("dw3_m3_7_13", "dw5_m2_12_s2_17", "dw4_20_s3_19", "dw3_18_d3_15", "1d16_1_8_256"),
     *("avg3_6_p1_14", "max3_5_s1_15", "max2_2_17", "sub_9x11x5", "mul_bias_12x12x10"),
+    *(name + WIDE for name in ("d576_3", "c3_5_7_s2_21", "pw64_64_g8_9", "dw4_20_s3_19")),
 )
 _MOST_WEIGHTS = 200_000  # bytes of a model: what the smallest board has room for
 _LARGE = 30_000  # bytes of inputs, from which on a layer gets a model of its own
@@ -169,6 +170,17 @@ def _summary(board: str, counts: Counts) -> list[str]:
                 f" geometric mean {geometric_mean(ratios):.2f}, {below} below 1,"
                 f" worst {min(ratios):.2f}."
             )
+    wide = [
+        count.instructions / counts[name.removesuffix(WIDE)].instructions
+        for name, count in counts.items()
+        if name.endswith(WIDE) and name.removesuffix(WIDE) in counts
+    ]
+    if wide:
+        lines.append(
+            f"{find_board(board).title}: {len(wide)} layers in int16 take"
+            f" {geometric_mean(wide):.2f} times the instructions of int8 (geometric mean),"
+            f" at most {max(wide):.2f}."
+        )
     return lines
 
 

@@ -12,7 +12,7 @@ from objects import library_objects
 
 from nanotool import simulate
 from nanotool.backends import c
-from nanotool.ir import Int8Array, Lowered
+from nanotool.ir import DTYPES, Int8Array, Lowered
 from nanotool.plan import plan
 from nanotool.sources import lib_dir
 
@@ -80,5 +80,7 @@ def run_exported(
     compile_c(f"-I{folder / 'model'}", main, *sources, *more, archive, "-o", program)
     done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    y = np.frombuffer(done.stdout, np.int8).reshape(len(x), *graph.output_tensor.shape)
+    y = np.frombuffer(done.stdout, DTYPES[graph.output_tensor.dtype]).reshape(
+        len(x), *graph.output_tensor.shape
+    )
     assert np.array_equal(y, simulate.simulate(graph, x))

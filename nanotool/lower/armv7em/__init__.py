@@ -8,6 +8,7 @@ kernel with its packed arrays and its scratch; or None, and the layer takes the 
 from nanotool.lower.armv7em import (  # noqa: F401  (register)
     depthwise,
     elementwise,
+    int16,
     linear,
     pool,
     recurrent,

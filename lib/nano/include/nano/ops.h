@@ -50,6 +50,7 @@
 #include "nano/ops/elementwise.h"
 #include "nano/ops/elementwise_mve.h"
 #include "nano/ops/int16.h"
+#include "nano/ops/int16_dsp.h"
 #include "nano/ops/linear.h"
 #include "nano/ops/linear_dsp.h"
 #include "nano/ops/linear_mve.h"
