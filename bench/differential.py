@@ -1,6 +1,6 @@
 """Random graphs of all operators, in every way there is, against TFLite Micro: count the bytes.
 
-    python -m bench.differential [--count 20000] [--first 0] [--samples 6] [--int16]
+    python -m bench.differential [--count 20000] [--first 0] [--samples 6] [--int16] [--int4]
     python -m bench.differential --steps 20 [--count 20000] [--first 0]
 
 ``--int16``: graphs of activations in int16, with seams to int8. The second form takes models with
@@ -27,14 +27,17 @@ REPORT_EVERY = 1000  # graphs
 PLANNING = (2_000, 500)  # the planner's work on each graph, as nanotool.plan counts it
 
 
-def run(first: int, count: int, samples: int, steps: int = 0, *, int16: bool = False) -> int:
+def run(
+    first: int, count: int, samples: int, steps: int = 0, *, int16: bool = False, int4: bool = False
+) -> int:
     """Check the graphs, print what they held and what differed; how many did. ``steps``: models
-    with states, over so many. ``int16``: graphs of int16."""
+    with states, over so many. ``int16``: graphs of int16. ``int4``: weights of four bits."""
     sys.path.insert(0, str(ROOT / "tests" / "python"))  # generators and oracle belong to the tests
     from differential import differences, step_differences  # noqa: PLC0415
     from random_graphs import (  # noqa: PLC0415
         INT16,
         TFLITE,
+        in_int4,
         random_graph,
         random_inputs,
         random_sequence,
@@ -54,6 +57,7 @@ def run(first: int, count: int, samples: int, steps: int = 0, *, int16: bool = F
             else:
                 kinds = INT16 if int16 else TFLITE
                 graph = random_graph(number, kinds=kinds, tflite=True, borders=True, int16=int16)
+                graph = in_int4(graph) if int4 else graph
                 found = differences(graph, random_inputs(graph, samples, number))
         except NanoError as error:
             found = error
@@ -97,8 +101,11 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=6, help="inputs of each graph")
     parser.add_argument("--steps", type=int, default=0, help="of models with states")
     parser.add_argument("--int16", action="store_true", help="graphs of activations in int16")
+    parser.add_argument("--int4", action="store_true", help="convolutions and dense layers in int4")
     given = parser.parse_args()
-    faults = run(given.first, given.count, given.samples, given.steps, int16=given.int16)
+    faults = run(
+        given.first, given.count, given.samples, given.steps, int16=given.int16, int4=given.int4
+    )
     return int(faults > 0)
 
 

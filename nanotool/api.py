@@ -36,6 +36,8 @@ def quantize(
     activations: str = "int8",
     int16: Iterable[str] = (),
     allow: Iterable[str] = (),
+    weights: str = "int8",
+    int4: Iterable[str] = (),
     targets: Any = None,
     labels: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -65,7 +67,8 @@ def quantize(
     (docs/operators.md); ``int16``: only for these tensors, called like the layers that write them,
     and what reads them; ranges are then those of one observer, of "minmax" for "auto". ``allow``:
     what "auto" may take, ["int16"]: the tensors of 16 bits that it only tells of otherwise, in
-    ``trials`` and in ``proposal``. ``labels``: names of the output's classes.
+    ``trials`` and in ``proposal``. ``weights="int4"``: those of convolutions and dense layers have
+    4 bits; ``int4``: only these layers'. ``labels``: names of the output's classes.
     ``progress(done, total)`` is called now and then. ``evaluation_data``, N x input shape: what the
     model will be judged by, or meet in use; a warning tells if the calibration data are of another
     range.
@@ -87,7 +90,11 @@ def quantize(
     widened = _widened(activations, int16)
     from nanotool import project  # noqa: PLC0415
 
-    graph = project.quantize_source(source, observer, progress, widened, _allowed(allow))
+    if weights not in ("int8", "int4"):
+        raise NanoError(f"There are no weights {weights!r}.", "Known are: int8, int4.")
+    narrowed = None if weights == "int4" else tuple(int4)
+    allowed = _allowed(allow)
+    graph = project.quantize_source(source, observer, progress, widened, allowed, int4=narrowed)
     return QuantizedModel(graph)
 
 

@@ -30,6 +30,7 @@ Int32Array: TypeAlias = NDArray[np.int32]
 BiasArray: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 
 INT8_MIN, INT8_MAX = -128, 127
+INT4_MIN, INT4_MAX = -8, 7
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name) for name in ("int8", "uint8", "int16", "int32", "float32")
 }

@@ -169,9 +169,11 @@ def quantize_source(
     progress: Progress | None = None,
     int16: Collection[str] | None = (),
     allow: Collection[str] = (),
+    *,
+    int4: Collection[str] | None = (),
 ) -> QGraph:
     """Capture, canonicalize, calibrate, quantize; warns of what the data are hardly meant to be.
-    ``int16`` and ``allow``: as `nanotool.quantization.quantize` takes them."""
+    ``int16``, ``allow``, ``int4``: as `nanotool.quantization.quantize` takes them."""
     trained = source.model if isinstance(source.model, QuantizationAware) else None
     if trained is not None:
         int16 = trained.int16 if int16 is not None and not int16 else int16
@@ -189,6 +191,7 @@ def quantize_source(
         progress=progress,
         int16=int16,
         allow=allow,
+        int4=int4,
     )
     for doubt in (*forgetful(quantized), *noisy(quantized)):
         warnings.warn(doubt, NanoWarning, stacklevel=3)

@@ -30,6 +30,13 @@ EPILOG = examples(
 )
 
 
+class Weights(str, Enum):
+    """Of ``--weights``."""
+
+    int8 = "int8"
+    int4 = "int4"
+
+
 class Activations(str, Enum):
     """Bits of what layers yield."""
 
@@ -118,6 +125,18 @@ def command(
         list[Allowed] | None,
         typer.Option(help="What auto may take where it is worth it.", show_default=False),
     ] = None,
+    weights: Annotated[
+        Weights, typer.Option(help="int4: 4 bits for those of convolutions and dense layers.")
+    ] = Weights.int8,
+    int4: Annotated[
+        str,
+        typer.Option(
+            "--int4",
+            metavar="NAMES",
+            help="Layers whose weights have 4 bits, by commas.",
+            show_default=False,
+        ),
+    ] = "",
     name: Annotated[
         str, typer.Option(help="The model's name in C; default: the file's.", show_default=False)
     ] = "",
@@ -151,10 +170,12 @@ def command(
     )
     with progress("Calibrating") as show, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NanoWarning)
-        named = tuple(part.strip() for part in int16.split(",") if part.strip())
-        widened = None if activations is Activations.int16 else named
+        widened = None if activations is Activations.int16 else _names(int16)
+        narrowed = None if weights is Weights.int4 else _names(int4)
         allowed = [each.value for each in allow or ()]
-        graph = project.quantize_source(loaded, observer.value, show, widened, allowed)
+        graph = project.quantize_source(
+            loaded, observer.value, show, widened, allowed, int4=narrowed
+        )
     doubts = [str(each.message) for each in caught if issubclass(each.category, NanoWarning)]
     for doubt in doubts:
         warn(doubt)
@@ -164,6 +185,11 @@ def command(
         return
     _print_quality(graph)
     note(f"Wrote {output} ({graph.name}, {qfile.graph_hash(graph)}).")
+
+
+def _names(given: str) -> tuple[str, ...]:
+    """Of a list with commas."""
+    return tuple(part.strip() for part in given.split(",") if part.strip())
 
 
 def _check_torch() -> None:

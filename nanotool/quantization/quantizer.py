@@ -25,6 +25,8 @@ from nanotool.errors import InvalidModel, NanoError
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import to_device
 from nanotool.ir import (
+    INT4_MAX,
+    INT8_MAX,
     UNCLAMPED,
     Function,
     Graph,
@@ -102,6 +104,7 @@ def quantize(
     progress: Progress | None = None,
     int16: Collection[str] | None = (),
     allow: Collection[str] = (),
+    int4: Collection[str] | None = (),
 ) -> QGraph:
     """The int8 graph of a canonical float ``graph``, with quality and samples.
 
@@ -117,6 +120,7 @@ def quantize(
     ``progress(done, total)`` is called after every batch of every pass. ``int16``: tensors whose
     activations are to have 16 bits, None: all that can; `sharing.widen` says what that takes. No
     ranges are tried then: "auto" is "minmax". ``allow``: of CHOICES, what "auto" may take.
+    ``int4``: layers whose weights are to have 4 bits, None: all convolutions and dense layers.
 
     Raises NanoError for bad data, InvalidModel for values that are not finite.
     """
@@ -132,6 +136,7 @@ def quantize(
         progress=progress,
         int16=int16,
         allow=allow,
+        int4=int4,
         passes=len(judged),
     )
     result = replace(made.int8, labels=tuple(labels), source=source)
@@ -162,6 +167,7 @@ def made_of(
     progress: Progress | None = None,
     int16: Collection[str] | None = (),
     allow: Collection[str] = (),
+    int4: Collection[str] | None = (),
     passes: int = 0,
 ) -> Made:
     """`quantize` without quality and samples; ``passes``: that the caller will count."""
@@ -184,7 +190,7 @@ def made_of(
     def built(
         of: Graph, ranges: Mapping[str, Range], headroom: bool, int16: Collection[str] | None
     ) -> QGraph:
-        return build(of, ranges, useful, headroom=headroom, int16=int16)
+        return build(of, ranges, useful, headroom=headroom, int16=int16, int4=int4)
 
     if automatic is None:
         result = built(graph, ranges, observer == "minmax" and given is None, int16)
@@ -213,13 +219,23 @@ def build(
     *,
     headroom: bool,
     int16: Collection[str] | None = (),
+    int4: Collection[str] | None = (),
 ) -> QGraph:
     """The int8 graph whose tensors cover ``ranges``, as far as they are ``useful``. ``headroom``:
-    more than that for the output. ``int16``: tensors of 16 bits, see `quantize`."""
+    more than that for the output. ``int16``: tensors of 16 bits, ``int4``: layers whose
+    weights have 4, see `quantize`."""
     sharing = share(graph, ranges, useful, headroom=headroom)
     if int16 is None or int16:
         widen(graph, sharing, int16)
-    return _Quantizer(graph, sharing).run()
+    kinds = {node.name: facts(node.op) for node in graph.nodes}
+    named = {name for name, one in kinds.items() if one.weighted and one.factor_scale is None}
+    if int4 is not None and not named.issuperset(int4):
+        unknown = sorted(set(int4) - named)[0]
+        raise NanoError(
+            f"{unknown} cannot have weights in int4: it is no convolution or dense layer.",
+            f"There are: {', '.join(sorted(named)) or 'none'}.",
+        )
+    return _Quantizer(graph, sharing, frozenset(named if int4 is None else int4)).run()
 
 
 def _chooser(graph: Graph, batches: Batches) -> ModuleType | None:
@@ -289,6 +305,7 @@ class _Quantizer:
 
     graph: Graph
     sharing: Sharing
+    int4: frozenset[str] = frozenset()  # layers
     tensors: dict[str, QTensor] = field(default_factory=dict)
     constants: dict[str, Int8Array] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
@@ -529,8 +546,11 @@ class _Quantizer:
         weight = matrix(node)
         wide_sums = target.dtype == "int16"
         bias = np.zeros(len(weight)) if node.bias is None else node.bias.astype(np.float64)
-        scale = weight_scales(natural_scales(weight), bias, source.scale, target.scale)
-        integers, scale = quantized_weights(weight, bias, scale, source.scale, wide=wide_sums)
+        limit = INT4_MAX if node.name in self.int4 else INT8_MAX
+        scale = weight_scales(natural_scales(weight, limit), bias, source.scale, target.scale)
+        integers, scale = quantized_weights(
+            weight, bias, scale, source.scale, wide=wide_sums, limit=limit
+        )
         whole = quantized_bias(bias, scale, source.scale, wide=wide_sums)
         offset: Any = whole.astype(np.int64 if wide_sums else np.int32)
         self.ops.append(

@@ -26,10 +26,11 @@ def matrix(node: Node) -> NDArray[np.float64]:
     return node.weight.reshape(len(node.weight), -1).astype(np.float64)
 
 
-def natural_scales(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The finest scale of each output channel of ``weight`` [channels, terms]: max |w| / 127."""
+def natural_scales(weight: NDArray[np.float64], limit: int = INT8_MAX) -> NDArray[np.float64]:
+    """The finest scale of each output channel of ``weight`` [channels, terms]: max |w| / 127, or
+    another ``limit``."""
     most = np.abs(weight).max(axis=1, initial=0.0)
-    return np.asarray(np.maximum(most / INT8_MAX, WEIGHT_SCALE_MIN))
+    return np.asarray(np.maximum(most / limit, WEIGHT_SCALE_MIN))
 
 
 def finest_sum(node: Node, source: float) -> float:
@@ -69,8 +70,9 @@ def quantized_weights(
     source: float,
     *,
     wide: bool = False,
+    limit: int = INT8_MAX,
 ) -> tuple[Int8Array, NDArray[np.float32]]:
-    """int8 weights [channels, terms], and the scales that they have.
+    """int8 weights [channels, terms] up to ``limit``, and the scales that they have.
 
     A scale is doubled as long as some sum of its channel could leave int32; ``wide`` ones have 64
     bits.
@@ -78,7 +80,7 @@ def quantized_weights(
     scale = scale.copy()
     while True:
         step = scale.astype(np.float64)
-        integers = np.clip(np.rint(weight / step[:, None]), -INT8_MAX, INT8_MAX)
+        integers = np.clip(np.rint(weight / step[:, None]), -limit, limit)
         bound = 256 * np.abs(integers).sum(axis=1) + np.abs(quantized_bias(bias, scale, source))
         over = (bound >= ACCUMULATOR_LIMIT) & (not wide)
         if not over.any():

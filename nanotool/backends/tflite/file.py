@@ -9,7 +9,17 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, QOp, QTensor, Shape
+from nanotool.ir import (
+    DTYPES,
+    INT4_MAX,
+    INT4_MIN,
+    ZERO_POINTS,
+    Int8Array,
+    QGraph,
+    QOp,
+    QTensor,
+    Shape,
+)
 
 NO_TENSOR = -1
 Codes = tflite.BuiltinOperator
@@ -57,6 +67,7 @@ INT16_VERSIONS = {
     Codes.TRANSPOSE: 4,
     Codes.TRANSPOSE_CONV: 3,
 }
+INT4_VERSIONS = {Codes.CONV_2D: 7, Codes.DEPTHWISE_CONV_2D: 7, Codes.FULLY_CONNECTED: 10}  # weights
 
 # The lowest version of each operator that knows int8, where it is not 1; `_version` raises it where
 # needed.
@@ -114,6 +125,7 @@ class Tensor:
     data: bytes = b""  # empty: an activation
     axis: int = 0  # of `scales`, if there are several
     is_variable: bool = False  # an operator's own state
+    packed: bool = False  # INT4: two elements a byte, the first one in its lower half
 
 
 @dataclass(frozen=True)
@@ -186,6 +198,23 @@ class File:
             Tensor(name, data.shape, data.dtype, scales, zero_point, little_endian, axis)
         )
 
+    def narrow(
+        self,
+        name: str,
+        data: Int8Array,
+        scales: tuple[float, ...],
+        zero_point: int = 0,
+        axis: int = 0,
+    ) -> int:
+        """As `constant`; in INT4 where 4 bits hold all elements."""
+        index = self.constant(name, data, scales, zero_point, axis)
+        if data.min() >= INT4_MIN and data.max() <= INT4_MAX:
+            halves = data.reshape(-1).view(np.uint8) & 15
+            pairs = np.pad(halves, (0, halves.size % 2)).reshape(-1, 2)
+            packed = (pairs[:, 0] | pairs[:, 1] << 4).astype(np.uint8).tobytes()
+            self.tensors[index] = replace(self.tensors[index], data=packed, packed=True)
+        return index
+
     def numbers(self, name: str, *values: int) -> int:
         """A constant int32 vector."""
         return self.constant(name, np.array(values, np.int32))
@@ -232,6 +261,8 @@ def _version(
         return version
     if np.dtype(np.int16) in {tensor.dtype for tensor in tensors} and code in INT16_VERSIONS:
         version = INT16_VERSIONS[code]
+    if any(tensor.packed for tensor in tensors) and code in INT4_VERSIONS:
+        version = INT4_VERSIONS[code]
     rank = len(tensors[0].shape)
     if code == Codes.FULLY_CONNECTED:
         if len(tensors[1].scales) > 1:

@@ -28,12 +28,16 @@ from nanotool.ops import Layer
 from nanotool.ops.words import words
 
 
-def _weights(file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0) -> tuple[int, int]:
-    """The weight and bias tensors; the bias may be NO_TENSOR. Scales go along ``axis``."""
+def _weights(
+    file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0, *, int4: bool = False
+) -> tuple[int, int]:
+    """The weight and bias tensors; the bias may be NO_TENSOR. Scales go along ``axis``. ``int4``:
+    TensorFlow Lite Micro takes weights in INT4, beside activations in INT8."""
     op = layer.qop
     scales = np.asarray(layer.weight_scale, np.float32).reshape(-1)
     values = tuple(scales.tolist())
-    index = file.constant(f"{op.name}/weight", weight, values, axis=axis if len(values) > 1 else 0)
+    write = file.narrow if int4 and not layer.is_wide else file.constant
+    index = write(f"{op.name}/weight", weight, values, axis=axis if len(values) > 1 else 0)
     if op.bias is None:
         return index, NO_TENSOR
     bias_scales = (np.float32(file.source(op).scale) * scales).tolist()
@@ -43,7 +47,8 @@ def _weights(file: File, layer: Layer[Any], weight: Int8Array, axis: int = 0) ->
 @emits(Dense, writes=(Codes.FULLY_CONNECTED,))
 def _dense(file: File, layer: Layer[Dense]) -> None:
     op = layer.qop
-    weight, bias = _weights(file, layer, layer.weight)
+    one_scale = np.size(layer.weight_scale) == 1  # with more TensorFlow Lite Micro refuses INT4
+    weight, bias = _weights(file, layer, layer.weight, int4=one_scale)
     inputs = (file.index[op.inputs[0]], weight, bias)
     keep = len(file.source(op).shape) > 1
 
@@ -69,9 +74,9 @@ def _conv2d(file: File, layer: Layer[Conv2D]) -> None:
     source, padding = padded(file, op, window, fill=file.source(op).zero_point)
     depthwise = layer.op.groups == channels > 1
     if depthwise:
-        weight, bias = _weights(file, layer, layer.weight.transpose(3, 1, 2, 0), axis=3)
+        weight, bias = _weights(file, layer, layer.weight.transpose(3, 1, 2, 0), axis=3, int4=True)
     else:
-        weight, bias = _weights(file, layer, layer.weight)
+        weight, bias = _weights(file, layer, layer.weight, int4=True)
     inputs = (source, weight) if bias == NO_TENSOR else (source, weight, bias)
     more = {"DepthMultiplier": len(layer.weight) // channels} if depthwise else {}
 

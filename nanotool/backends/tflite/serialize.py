@@ -61,7 +61,7 @@ def _write_tensor(builder: flatbuffers.Builder, tensor: Tensor, buffer: int) -> 
         "Tensor",
         {
             "Shape": shape,
-            "Type": TYPES[tensor.dtype],
+            "Type": tflite.TensorType.INT4 if tensor.packed else TYPES[tensor.dtype],
             "Buffer": buffer,
             "Name": name,
             "Quantization": quantization,

@@ -40,7 +40,7 @@ FULL_INTEGER = (
     "Quantize it when you convert it: with a representative dataset, "
     "target_spec.supported_ops = [TFLITE_BUILTINS_INT8], and inference types int8."
 )
-SMALL_INTEGER = "Convert the model with 8 bits for each weight."
+SMALL_INTEGER = "Convert the model with 4 or 8 bits for each weight, and 8 or 16 for activations."
 
 
 def refuse(where: str, what: str, hint: str = HINT) -> NoReturn:

@@ -219,6 +219,8 @@ def _options(
 
 def _tensor(file: schema.File, index: int, raw: schema.Tensor) -> Tensor:
     where = f"Tensor {index} {raw.name[:SHOWN]!r}" if raw.name else f"Tensor {index}"
+    if raw.type == "INT4" and (packed := _data(file, where, raw)) is not None:
+        return _unpacked(where, raw, _shape(where, raw), packed)
     if raw.type not in DTYPES:
         hint = SMALL_INTEGER if raw.type in {"INT4", "UINT4", "INT2"} else FULL_INTEGER
         refuse(where, f"type {raw.type} is not supported", hint)
@@ -243,6 +245,24 @@ def _tensor(file: schema.File, index: int, raw: schema.Tensor) -> Tensor:
             f"{len(tensor.data)}",
         )
     return tensor
+
+
+def _unpacked(
+    where: str, raw: schema.Tensor, signature: tuple[int, ...], packed: memoryview
+) -> Tensor:
+    """A constant in INT4, two elements to a byte, the first one in its lower half: as INT8."""
+    size = math.prod(raw.shape)
+    if len(packed) != -(-size // 2):
+        refuse(
+            where,
+            f"{raw.type} {raw.shape} takes {-(-size // 2)} bytes, its buffer has {len(packed)}",
+        )
+    pairs = np.frombuffer(packed, np.uint8)
+    halves = np.stack([pairs & 15, pairs >> 4], axis=1).reshape(-1)[:size].astype(np.int8)
+    data = memoryview(np.where(halves < 8, halves, halves - 16).astype(np.int8).tobytes())
+    plain = replace(raw, type="INT8")
+    quantization = _quantization(where, plain, data)
+    return Tensor(raw.name, raw.shape, signature, "INT8", quantization, data, raw.is_variable)
 
 
 def _shape(where: str, raw: schema.Tensor) -> tuple[int, ...]:

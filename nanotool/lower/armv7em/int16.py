@@ -91,7 +91,9 @@ def _packed(rows: Int8Array, ready: NDArray[np.int32]) -> NDArray[np.int8]:
     return np.concatenate([words, both], axis=1)
 
 
-def _rows(layer: TargetLayer[Conv2D | Dense], runs: Int8Array) -> tuple[Struct, bool] | None:
+def _rows(
+    layer: TargetLayer[Conv2D | Dense], runs: Int8Array, groups: int = 1
+) -> tuple[Struct, bool] | None:
     """nano_rows_int16 of weights [out, runs, terms side by side], and whether its sums have several
     parts; outputs of each group in pairs."""
     ready = scales(layer)
@@ -100,7 +102,6 @@ def _rows(layer: TargetLayer[Conv2D | Dense], runs: Int8Array) -> tuple[Struct, 
     words = rows.shape[1] // 2
     if ready is None or words > UINT16_MAX:
         return None
-    groups = layer.op.groups if isinstance(layer.op, Conv2D) else 1
     each = len(rows) // groups
     packed = [
         _packed(rows[begin : begin + each], ready[begin : begin + each])
@@ -166,7 +167,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     op, weight = layer.op, layer.weight
     together = op.groups == 1 and op.window.dilation[1] == 1
     runs = math.prod(op.window.kernel[:1] if together else op.window.kernel)
-    packed = _rows(layer, weight.reshape(len(weight), runs, -1))
+    packed = _rows(layer, weight.reshape(len(weight), runs, -1), op.groups)
     if packed is None:
         return None
     rows, long = packed

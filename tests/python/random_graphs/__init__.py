@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nanotool.ir import DTYPES, ZERO_POINTS, QGraph, Shape
+from nanotool.ir import DTYPES, ZERO_POINTS, Conv2D, Dense, QGraph, Shape
 from random_graphs.builder import FULL, MAX_TENSOR, MAX_WEIGHTS, Builder, Maker
 from random_graphs.joins import JOINS, other_output, quantized_input
 from random_graphs.layers import PLAIN, same_padding, seam
@@ -41,6 +42,7 @@ __all__ = [
     "TFLITE",
     "examples",
     "graphs",
+    "in_int4",
     "random_graph",
     "random_inputs",
     "random_sequence",
@@ -122,6 +124,17 @@ def random_graph(
         break
     name = f"random_{seed}"
     return b.graph(name, random_inputs(b.graph(name), 4, seed))
+
+
+def in_int4(graph: QGraph) -> QGraph:
+    """``graph`` with weights of four bits in its convolutions and dense layers."""
+    ops = tuple(
+        replace(op, weight=op.weight >> 4)
+        if isinstance(op.op, (Conv2D, Dense)) and op.weight is not None
+        else op
+        for op in graph.ops
+    )
+    return replace(graph, ops=ops)
 
 
 def random_steps(seed: int) -> QGraph:
