@@ -77,6 +77,26 @@ bool board_store_program(uint32_t offset, const void *from, uint32_t size);
 /* Erase one sector. False: refused or failed. */
 bool board_store_erase(uint32_t sector);
 
+/* --- For firmware whose app_model.h defines APP_SENSOR --- */
+
+/* Has the line something, so that board_getc() would not wait? */
+bool board_waiting(void);
+
+/* Begin to sample: `channels` channels `rate` times a second. False: there is no such sensor. */
+bool board_sensor_begin(uint32_t rate, uint32_t channels);
+
+/* Fetch at most `most` of the values that have come since, the channels of a sample in turn, and
+ * always whole samples; returns how many, -1 if no more will ever come. `*lost` (comes with 0):
+ * about so many came before them and found no room; then these are the first ones behind. */
+int32_t board_sensor_read(int16_t *values, uint32_t most, uint32_t *lost);
+
+void board_sensor_end(void);
+
+/* Outputs that an instrument watches: an edge down says when it is, high while work is done, an
+ * edge down where something was detected. Where there are none, nothing happens. */
+typedef enum { BOARD_PIN_TIMESTAMP, BOARD_PIN_PROCESSING, BOARD_PIN_DETECTED } board_pin;
+void board_set_pin(board_pin pin, bool high);
+
 /* Start over as after power-on; does not return. */
 void board_reset(void);
 

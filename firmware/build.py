@@ -38,6 +38,7 @@ BOARD_CALLS = (
     *("init", "name", "core_hz", "getc", "putc", "flush", "ticks", "tick_source", "tick_hz"),
     *("micros", "memory", "image", "reset", "baud"),
     *("store", "store_read", "store_program", "store_erase"),
+    *("waiting", "sensor_begin", "sensor_read", "sensor_end", "set_pin"),
 )
 TEST_STACK = 16384  # bytes on a bare board: suites keep tensors on the stack, firmware does not
 

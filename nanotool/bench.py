@@ -184,15 +184,21 @@ def advice(result: BenchResult) -> Advice | None:
 
 
 @contextmanager
-def connect(board: Board, firmware: Path, port: str | SerialPort | None = None) -> Iterator[Device]:
+def connect(
+    board: Board,
+    firmware: Path,
+    port: str | SerialPort | None = None,
+    *,
+    sensor: Path | None = None,
+) -> Iterator[Device]:
     """A device that runs `firmware`: the real one on `port`, which must have been flashed with
-    it, or else an emulated one started for the purpose."""
+    it, or else an emulated one started for the purpose, which plays `sensor` as its sensor."""
     if port is not None:
         named = SerialPort(port) if isinstance(port, str) else port
         with Device(replace(named, baud=named.baud or board.baud)) as device:
             yield device
         return
-    with open_board(board, firmware) as emulated, Device(emulated) as device:
+    with open_board(board, firmware, sensor=sensor) as emulated, Device(emulated) as device:
         yield device
 
 

@@ -39,6 +39,8 @@ class Emulator:
     # at image_offset; 0: it is given the ELF.
     flash_size: int = 0
     image_offset: int = 0
+    # What plays a file, "{sensor}", as the board's sensor: more of the command; (): nothing does.
+    sensor: tuple[str, ...] = ()
 
     def program(self) -> str:
         """The program to run; "" if there is none, or the environment should name it and does
@@ -159,6 +161,7 @@ NATIVE = Board(
         command=("{elf}",),
         pty_pattern=r"serial: (/dev/\S+)",
         tick_units=MappingProxyType({"ns": "nanoseconds"}),
+        sensor=("--sensor", "{sensor}"),
     ),
     real=False,
 )
@@ -177,6 +180,7 @@ STM32 = Board(
         tick_units={"tim2": "instructions"},  # counts virtual nanoseconds
         exact_ticks=True,
         package="qemu-system-arm",
+        sensor=("-semihosting-config", "enable=on,target=native,arg={sensor}"),
     ),
     real=True,
 )

@@ -39,6 +39,7 @@ from nanotool.files import scratch, sync
 from nanotool.ir import Lowered, Plan, QGraph
 from nanotool.passes.record import PassRecord
 from nanotool.pipeline import prepare
+from nanotool.sensing.rule import stream_of
 from nanotool.targets import check_goal
 from nanotool.training import arena_size
 from nanotool.training.cut import Trainable
@@ -146,6 +147,7 @@ def build(
     optimize: str = "balanced",
     task: mlperf.Task | None = None,
     weights: str = "",
+    sensor: bool = False,
     echo: Echo | None = None,
 ) -> BuildResult:
     """The firmware of `model` (a graph, a file, a model folder, or a model with a head that learns)
@@ -155,13 +157,14 @@ def build(
     any. `NanoError` if the model does not fit it.
     `weights`: where they are at run time, one of `board.weights`; "": as NANO_WEIGHTS in the
     environment says, else platformio.ini. `NanoError` where the two differ, or the board cannot.
+    `sensor`: with the board's own sensor, for `nanotool.capture`; one model, which listens.
     A model folder is built as it was exported: with its own target and goal, `NanoError` if it has
     none that fits the board, or another goal than the "size" or "speed" that is asked for.
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `DoesNotFit` where the board has no room, before anything is
     compiled if that is sure; `BuildError` with the compiler's words if it refuses.
     """
-    order = _order(model, board, optimize, task, weights)
+    order = _order(model, board, optimize, task, weights=weights, sensor=sensor)
     kept, rebuilt = _fitting(order, _project(), echo)
     os.utime(kept)
     return _result(order, kept, rebuilt)
@@ -177,6 +180,7 @@ class _Order:
     task: mlperf.Task | None  # that was asked for
     weights: str
     models: tuple[BuiltModel, ...]
+    sensor: bool  # with the board's own
 
     @property
     def pairs(self) -> list[tuple[Lowered, Plan]]:
@@ -201,6 +205,8 @@ class _Order:
             c.export(self.pairs, folder, head=self.head)
         if self.task is not None:
             mlperf.configure(folder, self.task)
+        if self.sensor:
+            mlperf.add_block(folder, "The board's own sensor", ("#define APP_SENSOR",))
 
 
 def _order(
@@ -208,7 +214,9 @@ def _order(
     board: Board,
     optimize: str,
     task: mlperf.Task | None,
+    *,
     weights: str,
+    sensor: bool,
 ) -> _Order:
     head = model if isinstance(model, Trainable) else None
     given = list(model) if isinstance(model, Sequence) else [model]
@@ -217,7 +225,11 @@ def _order(
     target, goal = board.target, optimize
     if folder is not None:
         target, goal = _settings(folder, board, optimize)
-    built = tuple(_lower(graph, target, goal) for one in given for graph in _graphs(one))
+    graphs = [graph for one in given for graph in _graphs(one)]
+    if task is not None and folder is None and len(graphs) == 1:
+        mlperf.check(task, graphs[0])
+        graphs = [mlperf.as_served(task, graphs[0])]
+    built = tuple(_lower(graph, target, goal) for graph in graphs)
     if not built:
         raise NanoError("There is no model to build.", "Give at least one.")
     if task is not None:
@@ -227,7 +239,20 @@ def _order(
                 "Leave --task out, or build one model.",
             )
         mlperf.check(task, built[0].graph)
-    return _Order(board, head, folder, task, _wanted_place(board, weights), built)
+        if task.listens:
+            stream_of(built[0].graph)  # of a folder; or it says that it does not listen
+    if sensor:
+        _check_listens(built)
+    return _Order(board, head, folder, task, _wanted_place(board, weights), built, sensor)
+
+
+def _check_listens(built: Sequence[BuiltModel]) -> None:
+    """`NanoError` unless there is one model, and it says what it hears."""
+    if len(built) > 1:
+        raise NanoError(
+            f"A board's sensor is one model's, not that of {len(built)}.", "Give one model."
+        )
+    stream_of(built[0].graph)
 
 
 def _wanted_place(board: Board, weights: str) -> str:

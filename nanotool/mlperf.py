@@ -1,15 +1,20 @@
-"""The four tasks of MLPerf Tiny: what its runner sends, and what it wants to hear.
+"""The five tasks of MLPerf Tiny: what its runner sends, and what it wants to hear.
 
 The runner (mlcommons/tiny, benchmark/runner) picks a test by the name that `profile` answers, and
 sends each input as the task's files have it. Which task a firmware serves is chosen when it is
 built: `configure` writes it into the model folder's app_model.h.
+
+The streaming wake word listens to the board's own sensor: front end and rule are those of its
+reference submission, computed in integers (`as_served`).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -19,6 +24,14 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import FloatArray, Int8Array, QGraph, QTensor
+from nanotool.sensing.description import (
+    MOST_MULTIPLIER,
+    ClassRule,
+    MelSettings,
+    Rule,
+    Scaling,
+    StreamRule,
+)
 
 HEADER = "app_model.h"
 
@@ -32,6 +45,7 @@ class Task:
     version: str  # what `profile` answers: the runner's key
     db: Literal["int8", "uint8", "float32"]  # what the runner sends
     result: Literal["scores", "mse"]  # what `results` answers
+    listens: bool = False  # to the board's own sensor
 
     @property
     def defines(self) -> tuple[str, ...]:
@@ -40,6 +54,7 @@ class Task:
             f'#define APP_PROFILE "{self.version}"',
             *([f"#define APP_DB_{self.db.upper()}"] if self.db != "int8" else []),
             *(["#define APP_RESULT_MSE"] if self.result == "mse" else []),
+            *(["#define APP_SENSOR", "#define APP_DETECT APP_STEP_VALUES"] if self.listens else []),
         )
 
 
@@ -51,6 +66,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             Task("ic", "image classification", "ic01", "uint8", "scores"),
             Task("vww", "visual wake words", "vww01", "uint8", "scores"),
             Task("ad", "anomaly detection", "ad01", "float32", "mse"),
+            Task("sww", "streaming wake word", "sww01", "int8", "scores", listens=True),
         )
     }
 )
@@ -85,16 +101,61 @@ def check(task: Task, graph: QGraph) -> None:
         )
 
 
+# The reference's features are (10 log10(P / 1024) + 52) / 64, P being a band's power; a step whose
+# first output is above 115 detects.
+_DECIBELS, _OFFSET, _RANGE, _LOUDEST = 10 / math.log(10), 52 - 10 * math.log10(1024), 64, 115
+_EARS = MelSettings.tensorflow(
+    window=1024,
+    step=512,
+    fft_size=1024,
+    bands=40,
+    lower_hz=0.0,
+    upper_hz=8000.0,
+    preemphasis=1 - 2**-5,
+    taper="hamming",
+)
+
+
+def as_served(task: Task, graph: QGraph) -> QGraph:
+    """``graph`` as the firmware runs it: where the task listens and the model does not say how, as
+    the task's reference does. `NanoError` if it cannot."""
+    if not task.listens or graph.stream is not None:
+        return graph
+    x, y = graph.input_tensor, graph.output_tensor
+    if x.size % _EARS.features or y.dtype != "int8":
+        raise NanoError(
+            f"{graph.name} takes {x.size} values and makes {y.dtype}; {task.title} has frames of "
+            f"{_EARS.features} features, and int8 outputs.",
+            "Use a model of the benchmark's shape, or one with a stream of its own.",
+        )
+    unit = _DECIBELS / _RANGE / 2**_EARS.fraction / x.scale  # steps of the input for 1
+    inverse = Fraction(1 / unit).limit_denominator(MOST_MULTIPLIER)
+    offset = _OFFSET / _RANGE / x.scale - 128 - x.zero_point  # the reference's zero point is -128
+    # It casts to int8, which cuts towards zero: up, where most features are.
+    addend = round(offset * inverse.numerator) + inverse.numerator - 1
+    rule = Rule(
+        (ClassRule(0, threshold=(_LOUDEST - y.zero_point) * y.scale, refractory=0.0),), window=1
+    )
+    scaling = Scaling(inverse.denominator, addend, inverse.numerator)
+    return replace(graph, stream=StreamRule(_EARS, scaling, rule, hop=1))
+
+
+def add_block(folder: Path, title: str, lines: tuple[str, ...]) -> None:
+    """Let the model folder's app_model.h say more."""
+    header = folder / HEADER
+    text = header.read_text()
+    body, end = text[: text.rindex("#endif")], text[text.rindex("#endif") :]
+    header.write_text(body + "\n".join((f"/* {title}. */", *lines, "", "")) + end)
+
+
 _BLOCK = re.compile(r"/\* MLPerf Tiny: .*? \*/\n(?:#define .*\n)+\n", re.S)
 
 
 def configure(folder: Path, task: Task) -> None:
     """Make the model folder's firmware serve `task`, and no other that it served before."""
     header = folder / HEADER
-    text = _BLOCK.sub("", header.read_text())
-    body, end = text[: text.rindex("#endif")], text[text.rindex("#endif") :]
-    lines = (f"/* MLPerf Tiny: {task.title}. */", *task.defines, "", "")
-    header.write_text(body + "\n".join(lines) + end)
+    header.write_text(_BLOCK.sub("", header.read_text()))
+    add_block(folder, f"MLPerf Tiny: {task.title}", task.defines)
 
 
 def configured(folder: Path) -> Task | None:

@@ -235,7 +235,12 @@ def _described(value: Any, kind: Any = None) -> Json:
         return float(value).hex()
     if is_dataclass(value):
         kinds = get_type_hints(type(value))
-        parts = {name: _described(getattr(value, name), kinds[name]) for name in kinds}
+        later = SINCE_FIRST.get(type(value), {})
+        parts = {
+            name: _described(getattr(value, name), kinds[name])
+            for name in kinds
+            if name not in later or getattr(value, name) != later[name]
+        }
         name = FRONT_ENDS_BY_TYPE.get(type(value))
         return parts if name is None else {"type": name, **parts}
     return value
@@ -469,6 +474,8 @@ FRONT_ENDS: dict[str, type[FrontEnd]] = {
     "mel": MelSettings,
     "sensor": SensorSettings,
 }
+# Fields that files of before do not have, and their values there: left out where they have these.
+SINCE_FIRST: dict[type, dict[str, str]] = {MelSettings: {"taper": "hann", "slopes": "hz"}}
 FRONT_ENDS_BY_TYPE: dict[type, str] = {kind: name for name, kind in FRONT_ENDS.items()}
 
 
@@ -477,7 +484,10 @@ def _front_end(value: Json, what: str) -> FrontEnd:
     kind = FRONT_ENDS.get(name) if isinstance(name, str) else None
     if kind is None:
         _bad(f"{what} is of no known type")
-    return _part(kind, {key: item for key, item in value.items() if key != "type"}, what)
+    later = SINCE_FIRST.get(kind, {})
+    if any(value.get(field) == usual for field, usual in later.items()):
+        _bad(f"{what} says what it need not")  # one graph, one file
+    return _part(kind, {**later, **{key: value[key] for key in value if key != "type"}}, what)
 
 
 def _part(kind: type[_Part], value: Json, what: str) -> _Part:
@@ -498,6 +508,8 @@ STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {
     tuple[ClassRule, ...]: _classes,
     str: _text,
     Literal["htk", "slaney"]: _text,
+    Literal["hann", "hamming"]: _text,
+    Literal["hz", "mel"]: _text,
     Literal["none", "constant", "linear"]: _text,
     tuple[float, ...]: _floats,
     tuple[tuple[int, ...], ...]: lambda value, what: tuple(

@@ -1,8 +1,8 @@
-"""The four tasks of MLPerf Tiny with their reference models, and what a board must answer."""
+"""The five tasks of MLPerf Tiny with their reference models, and what a board must answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -50,12 +50,15 @@ def load_task(name: str) -> tuple[QGraph, Int8Array, Int8Array]:
 
 
 @contextmanager
-def serve(board: Board, name: str) -> Iterator[Served]:
-    """The emulated board, running, with the firmware of the task called `name`."""
+def serve(
+    board: Board, name: str, *, sensor: Path | None = None, more: Sequence[str] = ()
+) -> Iterator[Served]:
+    """The emulated board, running, with the firmware of the task called `name`. `sensor`: the file
+    that it plays; `more`: arguments for the emulator."""
     graph, x, y = load_task(name)
     task = mlperf.find_task(name)
     firmware = build(graph, board, optimize="size", task=task)
-    with open_board(board, firmware.elf) as port:
+    with open_board(board, firmware.elf, sensor=sensor, more=more) as port:
         yield Served(board, task, firmware, port, x, y)
 
 

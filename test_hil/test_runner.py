@@ -47,7 +47,10 @@ def runner() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=sorted(mlperf.TASKS))
+# The streaming wake word has another script: test_sensor_boards.py.
+@pytest.fixture(
+    scope="module", params=sorted(name for name, task in mlperf.TASKS.items() if not task.listens)
+)
 def served(
     request: pytest.FixtureRequest, board: Board, runner: Path, pytestconfig: pytest.Config
 ) -> Iterator[Served]:
@@ -78,10 +81,13 @@ def make_files(served: Served, folder: Path, count: int) -> list[list[bytes]]:
     return sent
 
 
-def session(served: Served, runner: Path, work: Path, mode: str, tests: Path) -> dict[str, Any]:
-    """What the runner heard."""
+def session(
+    served: Served, runner: Path, work: Path, mode: str, tests: Path, *interface: Path
+) -> dict[str, Any]:
+    """What the runner heard. `interface`: the pipe and the pins of its interface board."""
     program = Path(__file__).with_name("runner_session.py")
     arguments = [served.port, str(served.board.baud), mode, work / "data", tests, work / "told"]
+    arguments += interface
     done = subprocess.run(
         [sys.executable, str(program), *map(str, arguments)],
         cwd=work,

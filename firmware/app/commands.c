@@ -43,6 +43,13 @@ const command commands[] = {
 #ifdef APP_STREAM
     {"stream", command_stream, "stream [begin|status|step|feed HH...]", "samples to decisions", 3},
 #endif
+#ifdef APP_SENSOR
+    {"sensor", command_sensor, "sensor [begin|read AT|end]", "what the board's sensor gives", 3},
+#endif
+#ifdef APP_DETECT
+    {"start", command_start, "start", "listen to the sensor", 1},
+    {"stop", command_stop, "stop", "no longer; the outputs since then", 1},
+#endif
 #ifdef APP_TRAIN
     {"train", command_train, "train WORD ...", "train the head: train help", 4},
 #endif

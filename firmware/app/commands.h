@@ -61,6 +61,16 @@ void state_take_frame(const frame_view *frame); /* of type S: a piece of saved s
 bool command_stream(unsigned count, char *const words[]);
 void stream_take_frame(const frame_view *frame); /* of type P: samples; answers it */
 
+/* Can the model listen? Of several not every one does. Else says why not. */
+bool ready_to_listen(void);
+
+/* commands_sensor.c; if app_model.h defines APP_SENSOR. */
+bool command_sensor(unsigned count, char *const words[]);
+
+/* detect.c; if app_model.h defines APP_DETECT. */
+bool command_start(unsigned count, char *const words[]);
+bool command_stop(unsigned count, char *const words[]);
+
 /* load.c */
 bool command_db(unsigned count, char *const words[]);
 

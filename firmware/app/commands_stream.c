@@ -72,8 +72,7 @@ static void feed(const uint8_t *bytes, uint32_t size) {
     put_counts("m-stream");
 }
 
-/* Of several models not every one listens. */
-static bool ready_to_listen(void) {
+bool ready_to_listen(void) {
     if (inference_status() != NANO_OK)
         (void)ready_to_run(); /* says why */
     else if (!inference_listens())

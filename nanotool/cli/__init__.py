@@ -17,6 +17,7 @@ from nanotool.cli import (
     bisect,
     boards,
     build,
+    capture,
     console,
     doctor,
     export,
@@ -81,7 +82,7 @@ def _options(
 for panel, modules in (
     (FIRST_PANEL, (quantize, run, bench, export, doctor)),
     (MODEL_PANEL, (new, info, plan, stream, tune)),
-    (RUN_PANEL, (simulate, build, flash, listen, train, console, bisect)),
+    (RUN_PANEL, (simulate, build, flash, listen, capture, train, console, bisect)),
     (LOOK_PANEL, (page, report, boards, version)),
 ):
     for module in modules:

@@ -11,6 +11,7 @@ from nanotool.cli.common import (
     TaskName,
     TrainableLayers,
     Weights,
+    WithSensor,
     build_firmware,
     cut_model,
     examples,
@@ -37,6 +38,7 @@ def command(
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
+    sensor: WithSensor = False,
     layers: TrainableLayers = "",
     head: HeadText = "",
     as_json: AsJson = False,
@@ -47,7 +49,7 @@ def command(
     """
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
-    built = build_firmware(models, board, optimize, task, weights, trainable)
+    built = build_firmware(models, board, optimize, task, weights, trainable, sensor)
     if as_json:
         print_json(
             {

@@ -91,7 +91,14 @@ TaskName = Annotated[
     str | None,
     typer.Option(
         "--task", metavar="TASK", show_default=False,
-        help="Serve MLPerf Tiny's runner: kws, ic, vww or ad.",
+        help="Serve MLPerf Tiny's runner: kws, ic, vww, ad or sww.",
+    ),
+]  # fmt: skip
+WithSensor = Annotated[
+    bool,
+    typer.Option(
+        "--sensor", show_default=False,
+        help="With the board's own sensor, for `nanotool capture`; a model that listens.",
     ),
 ]  # fmt: skip
 Goal = Annotated[
@@ -379,6 +386,7 @@ def build_firmware(
     task: str | None = None,
     weights: str = "",
     head: Trainable | None = None,
+    sensor: bool = False,
 ) -> BuildResult:
     """The firmware of ``model``, of several, or of what was cut from it, for ``board``; what the
     build does is shown while it runs."""
@@ -398,6 +406,7 @@ def build_firmware(
             optimize=optimize,
             task=chosen,
             weights=weights,
+            sensor=sensor,
             echo=lambda line: show(line[:100] or "…"),
         )
 
@@ -431,6 +440,9 @@ def firmware_for(
     port: str | SerialPort | None,
     optimize: str = "balanced",
     task: str | None = None,
+    sensor: bool = False,
 ) -> Path:
     """The ELF to emulate; a real board on ``port`` runs what it was flashed with, so none."""
-    return Path() if port else build_firmware(model, board, optimize, task).elf
+    if port:
+        return Path()
+    return build_firmware(model, board, optimize, task, sensor=sensor).elf

@@ -15,6 +15,7 @@ from nanotool.cli.common import (
     TaskName,
     TrainableLayers,
     Weights,
+    WithSensor,
     build_firmware,
     cut_model,
     examples,
@@ -46,6 +47,7 @@ def command(
     optimize: Goal = "balanced",
     task: TaskName = None,
     weights: Weights = "",
+    sensor: WithSensor = False,
     layers: TrainableLayers = "",
     head: HeadText = "",
     web: Annotated[
@@ -81,7 +83,7 @@ def command(
         check_flashable(find_board(board), port or "")
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
-    built = build_firmware(models, board, optimize, task, weights, trainable)
+    built = build_firmware(models, board, optimize, task, weights, trainable, sensor)
     if output is not None:
         text = render_flasher(built)
         write_atomic(output, text)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nanotool.device import frames
 from nanotool.device.frames import Frame, Text
@@ -178,6 +179,16 @@ class StreamStep:
     step: int
     output: bytes  # the first output's
     decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SensorValues:
+    """The answer to `sensor read`."""
+
+    first: int  # the first value's number since `sensor begin`, without those that were lost
+    values: NDArray[np.int16]  # the channels of a sample in turn; no gap between them
+    lost: int  # about so many were lost in front of them since `sensor begin`
+    ended: bool  # nothing comes behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +479,28 @@ def parse_stream_step(lines: Sequence[str]) -> StreamStep:
         if (match := decision.fullmatch(line))
     ]
     return StreamStep(integer(step), bytes.fromhex(content), tuple(made))
+
+
+def parse_sensor_begin(lines: Sequence[str]) -> tuple[int, int]:
+    """(samples a second, channels) that the sensor gives."""
+    rate, channels = one_line(lines, r"m-sensor-begin-\[(\d{1,10}) (\d{1,5})\]")
+    return integer(rate), integer(channels)
+
+
+def parse_sensor(lines: Sequence[str], got: Sequence[Frame]) -> SensorValues:
+    """The answer to `sensor read`: `m-sensor-[FIRST COUNT LOST ENDED]`, and the values."""
+    numbers = " ".join([r"(\d{1,10})"] * 4)
+    found = one_line(lines, rf"m-sensor-\[{numbers}\]")
+    first, count, lost, ended = (integer(text) for text in found)
+    data, offset = bytearray(), 2 * first
+    for frame in got:
+        if frame.type != frames.TENSOR or frame.offset != (offset + len(data)) % (1 << 24):
+            raise DeviceGarbled(f"`sensor read` sent a frame for offset {frame.offset}.")
+        data += frame.data
+    if len(data) != 2 * count:
+        raise DeviceGarbled(f"`sensor read` sent {len(data)} bytes of {count} values.")
+    values = np.frombuffer(bytes(data), "<i2").astype(np.int16)
+    return SensorValues(first, values, lost, ended == 1)
 
 
 def join_frames(command: str, announced: tuple[str, ...], got: Sequence[Frame]) -> bytes:

@@ -23,6 +23,7 @@ from nanotool.device.answers import (
     Layers,
     Memory,
     Saved,
+    SensorValues,
     StreamCounts,
     StreamStatus,
     StreamStep,
@@ -366,6 +367,25 @@ class Device:
     def stream_status(self) -> StreamStatus:
         """Rate, counts, and the ticks that they took."""
         return self.ask("stream status", lambda lines, _: answers.parse_stream_status(lines))
+
+    # --- the board's own sensor -------------------------------------------------------------------
+
+    def sensor_begin(self) -> tuple[int, int]:
+        """Have the sensor begin anew; its samples a second and channels. `DeviceRefused` where the
+        board has none for the model."""
+        return self.ask("sensor begin", lambda lines, _: answers.parse_sensor_begin(lines))
+
+    def sensor_read(self, at: int) -> SensorValues:
+        """Values from number ``at`` on, as many as an answer has room for and as have come, up to a
+        gap; those before are the board's no longer. Asking again gives the same ones."""
+        found = self.ask(f"sensor read {at % 2**32}", answers.parse_sensor)
+        if found.first != at % 2**32:
+            raise DeviceGarbled(f"The board sent values from {found.first}, not {at}.")
+        return found
+
+    def sensor_end(self) -> None:
+        """Switch it off."""
+        self.ask("sensor end", lambda lines, _: None)
 
 
 def _typed(content: Int8Array, told: TensorInfo) -> NDArray[Any]:

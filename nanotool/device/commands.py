@@ -57,6 +57,18 @@ STREAM_COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Of a board whose model listens."""
 
+SENSOR_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "sensor": "what waits of the board's own sensor",
+        "sensor begin": "sample anew",
+        "sensor read": "AT: values from number AT on, as frames; those before are forgotten",
+        "sensor end": "switch it off",
+        "start": "listen to it (MLPerf Tiny's streaming wake word)",
+        "stop": "no longer; the outputs since start",
+    }
+)
+"""Of a board whose firmware has a sensor."""
+
 TRAIN_COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "train help": "the board's own list of these",
@@ -84,6 +96,7 @@ BOARD_COMMANDS = (
     MODEL_COMMANDS,
     STATE_COMMANDS,
     STREAM_COMMANDS,
+    SENSOR_COMMANDS,
     TRAIN_COMMANDS,
 )
 """All of them, in the order in which they are told."""

@@ -22,10 +22,16 @@ _OUTPUT_TAIL = 600  # characters of the program's output quoted in an error
 
 @contextmanager
 def open_board(
-    board: Board, elf: Path, *, more: Sequence[str] = (), timeout: float = STARTUP_TIMEOUT
+    board: Board,
+    elf: Path,
+    *,
+    more: Sequence[str] = (),
+    sensor: Path | None = None,
+    timeout: float = STARTUP_TIMEOUT,
 ) -> Iterator[str]:
     """Run `elf` on the emulated `board`; the path of its serial port. The program is ended on
     the way out, whatever happened. `more`: arguments for the emulator, behind the board's.
+    `sensor`: a file of int16 that it plays as the board's sensor (firmware built with one).
 
     `MissingTool` if the emulator is not installed, `DeviceError` if it does not start.
     """
@@ -34,10 +40,25 @@ def open_board(
     with _flash_file(board, elf) as flash:
         named = {"{elf}": str(elf), "{flash}": flash, "{emulator}": board.emulator.program()}
         command = [_fill(part, named) for part in board.emulator.command]
+        command += _sensor(board, sensor)
         if not command[0] or shutil.which(command[0]) is None:
             raise _missing(board, command[0])
         with _running(board, [*_dies_with_us(), *command, *more], timeout) as port:
             yield port
+
+
+def _sensor(board: Board, sensor: Path | None) -> list[str]:
+    """What has the emulator play ``sensor``."""
+    if sensor is None:
+        return []
+    if not board.emulator.sensor:
+        raise DeviceError(
+            f"Nothing plays a file as the sensor of {board.name}.",
+            "Use native or stm32, or a real board with a sensor: --port.",
+        )
+    if "," in str(sensor):  # QEMU's options are parted by it
+        raise DeviceError(f"{sensor} has a comma in its path.", "Rename it.")
+    return [_fill(part, {"{sensor}": str(sensor)}) for part in board.emulator.sensor]
 
 
 def _fill(part: str, named: Mapping[str, str]) -> str:

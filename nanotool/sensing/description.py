@@ -94,7 +94,7 @@ class MelSettings:
     librosa's. Frames are not centred."""
 
     sample_rate: int = 16000  # samples a second
-    window: int = 400  # samples of a window: Hann, periodic
+    window: int = 400  # samples of a window
     step: int = 160  # samples from one window to the next
     fft_size: int = 512  # points
     bands: int = 40
@@ -105,6 +105,8 @@ class MelSettings:
     scale: Literal["htk", "slaney"] = "htk"
     slaney_norm: bool = False  # each triangle by its width
     floor: float = 1e-10  # what an energy is at least, for the logarithm
+    taper: Literal["hann", "hamming"] = "hann"  # of a window, periodic
+    slopes: Literal["hz", "mel"] = "hz"  # on which scale a triangle's sides are straight
 
     def __post_init__(self) -> None:
         if self.fft_size not in (64, 128, 256, 512, 1024):
@@ -133,11 +135,20 @@ class MelSettings:
             )
         if self.scale not in ("htk", "slaney"):
             raise NanoError(f"There is no mel scale {self.scale!r}.", "Scales: htk, slaney.")
+        if self.taper not in ("hann", "hamming"):
+            raise NanoError(f"There is no window {self.taper!r}.", "There are hann and hamming.")
+        if self.slopes not in ("hz", "mel"):
+            raise NanoError(f"There are no slopes on {self.slopes!r}.", "They are on hz or mel.")
 
     @staticmethod
     def librosa(**settings: Any) -> MelSettings:
         """librosa.filters.mel's scale and norm, with other ``settings`` as asked."""
         return MelSettings(**{"scale": "slaney", "slaney_norm": True, **settings})
+
+    @staticmethod
+    def tensorflow(**settings: Any) -> MelSettings:
+        """tf.signal.linear_to_mel_weight_matrix's triangles, with other ``settings`` as asked."""
+        return MelSettings(**{"slopes": "mel", **settings})
 
     @property
     def features(self) -> int:

@@ -282,7 +282,7 @@ def _mel(settings: MelSettings) -> Struct:
             ("fft", fft),
             ("window_size", settings.window),
             ("step", settings.step),
-            ("window", _array("window", tables.window, "Hann, Q15")),
+            ("window", _array("window", tables.window, f"{settings.taper.title()}, Q15")),
             ("preemphasis", tables.preemphasis),
             ("bands", settings.bands),
             ("first", _array("first", tables.first, "first bin of each band")),

@@ -55,7 +55,7 @@ def mel_tables(settings: MelSettings) -> MelTables:
     parts = [whole[band, row[0] : row[-1] + 1] for band, row in enumerate(rows)]
     return MelTables(
         turns=fft32_table(settings.fft_size),
-        window=hann_table(settings.window),
+        window=_tapered(taper(settings)),
         first=np.array([row[0] for row in rows], np.uint16),
         bins=np.array([len(part) for part in parts], np.uint16),
         weights=np.concatenate(parts),
@@ -74,7 +74,17 @@ def hann(samples: int) -> NDArray[np.float64]:
 
 def hann_table(samples: int) -> Int16Array:
     """Hann's window in Q15."""
-    table: Int16Array = np.floor(hann(samples) * ONE + 0.5).astype(np.int16)
+    return _tapered(hann(samples))
+
+
+def taper(settings: MelSettings) -> NDArray[np.float64]:
+    """The settings' window, periodic."""
+    whole = hann(settings.window)
+    return whole if settings.taper == "hann" else np.asarray(0.08 + 0.92 * whole)
+
+
+def _tapered(window: NDArray[np.float64]) -> Int16Array:
+    table: Int16Array = np.floor(window * ONE + 0.5).astype(np.int16)
     return table
 
 
@@ -85,15 +95,25 @@ def _q15(matrix: NDArray[np.float64]) -> Int16Array:
 
 def mel_filters(settings: MelSettings) -> NDArray[np.float64]:
     """[bands, fft_size / 2 + 1]: triangles whose corners are even on the mel scale, as librosa's
-    and torchaudio's."""
+    and torchaudio's; or, with their slopes on it, too, TensorFlow's."""
     low, high = _to_mel(settings, np.array([settings.lower_hz, settings.upper_hz]))
-    corners = _to_hz(settings, np.linspace(low, high, settings.bands + 2))
+    mels = np.linspace(low, high, settings.bands + 2)
+    corners = _to_hz(settings, mels)
     hz = np.arange(settings.fft_size // 2 + 1) * settings.sample_rate / settings.fft_size
-    left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    rising, falling = (hz - left) / (centre - left), (right - hz) / (right - centre)
-    bank = np.maximum(0, np.minimum(rising, falling))
-    widths = (right - left) / 2 if settings.slaney_norm else np.ones_like(centre)
+    left, right = corners[:-2, None], corners[2:, None]
+    if settings.slopes == "hz":
+        bank = _triangles(corners, hz)
+    else:
+        bank = _triangles(mels, _to_mel(settings, hz))
+    widths = (right - left) / 2 if settings.slaney_norm else np.ones_like(left)
     return np.asarray(bank / widths, np.float64)
+
+
+def _triangles(corners: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[bands, bins], 1 at each middle corner."""
+    left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
+    return np.asarray(np.maximum(0, np.minimum(rising, falling)))
 
 
 def _to_mel(settings: MelSettings, hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,7 +142,7 @@ def mel_reference(settings: MelSettings, samples: Int16Array) -> NDArray[np.floa
     x = samples / 32768
     x = x - settings.preemphasis * np.concatenate([[0], x[:-1]])
     frames = np.lib.stride_tricks.sliding_window_view(x, settings.window)[:: settings.step]
-    power = np.abs(np.fft.rfft(frames * hann(settings.window), settings.fft_size)) ** 2
+    power = np.abs(np.fft.rfft(frames * taper(settings), settings.fft_size)) ** 2
     logs: NDArray[np.float64] = np.log(np.maximum(power @ mel_filters(settings).T, settings.floor))
     return np.asarray(logs @ cosine_matrix(settings).T) if settings.coefficients else logs
 

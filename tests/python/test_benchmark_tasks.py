@@ -18,10 +18,14 @@ from nanotool.build import build
 from nanotool.device import DbInfo, Device, TensorInfo, open_board
 from nanotool.device.tensors import db_bytes
 from nanotool.errors import DeviceError, NanoError
+from nanotool.frontends import tflite
 from nanotool.ir import QGraph, QTensor
 from nanotool.lower import lower
 from nanotool.mlperf import TASKS
 from nanotool.plan import plan
+from nanotool.sensing.description import MelSettings
+from nanotool.sensing.stream import quantize
+from nanotool.signal.mel import MelTwin, mel_reference
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 SCALES = st.floats(2.0**-20, 2.0**10, width=32)
@@ -46,7 +50,8 @@ def folder(tmp_path: Path, graph: QGraph) -> Path:
 
 
 def test_a_task_is_found_by_name() -> None:
-    assert [mlperf.find_task(name).version for name in TASKS] == ["kws01", "ic01", "vww01", "ad01"]
+    versions = ["kws01", "ic01", "vww01", "ad01", "sww01"]
+    assert [mlperf.find_task(name).version for name in TASKS] == versions
     with pytest.raises(NanoError, match=r"no task 'asr'.*kws, ic, vww, ad"):
         mlperf.find_task("asr")
 
@@ -198,3 +203,21 @@ def test_a_board_tells_its_types(dtype: str, output: str) -> None:
         assert (told.zero_point, told.nbytes) == (tensor.zero_point, tensor.nbytes)
     assert info.db == DbInfo(dtype, graph.input_tensor.nbytes)
     assert info.model == graph.name
+
+
+def test_the_wake_words_features_are_the_references() -> None:
+    """Its formula in float64: (10 log10(P / 1024) + 52) / 64 of 40 bands, cut towards zero."""
+    model = Path(__file__).parents[1] / "models" / "sww.tflite"
+    graph = mlperf.as_served(TASKS["sww"], tflite.load(model))
+    assert graph.stream is not None
+    ears, scale = graph.stream.front_end, graph.input_tensor.scale
+    assert isinstance(ears, MelSettings)
+    rng = np.random.default_rng(3)
+    level = np.repeat(10 ** rng.uniform(1.5, 3.5, 40), 800)
+    sound = np.clip(rng.normal(0, 1, 32000) * level, -32768, 32767).astype(np.int16)
+    logs = mel_reference(ears, sound)
+    real = ((10 / np.log(10) * logs - 10 * np.log10(1024) + 52) / 64).clip(0, 1)
+    wanted = np.trunc(real / scale - 128)
+    found = quantize(graph, graph.stream.scaling, MelTwin(ears).process(sound))
+    off = found - wanted
+    assert np.abs(off).max() <= 2 and (off[wanted < 0] == 0).mean() > 0.97

@@ -62,6 +62,8 @@ def settings(draw: Any) -> MelSettings:
         scale=draw(st.sampled_from(["htk", "slaney"])),
         slaney_norm=draw(st.booleans()),
         floor=draw(st.sampled_from([1e-15, 1e-10, 1e-6, 1.0])),
+        taper=draw(st.sampled_from(["hann", "hamming"])),
+        slopes=draw(st.sampled_from(["hz", "mel"])),
     )
 
 

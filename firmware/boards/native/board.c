@@ -3,6 +3,8 @@
  *     program           opens a pty and prints `serial: /dev/pts/N` on stdout
  *     program --stdio   talks on stdin and stdout; ends when stdin does
  *     --store FILE      keeps the store (board.h) in this file, as NANO_STORE=FILE does: store.c
+ *     --sensor FILE     plays this file, or what comes through this pipe, as its sensor: sensor.c
+ *     --pins FILE       writes what its pins do to this file: sensor.c
  *
  * SIGTERM, SIGINT and SIGHUP end it with exit status 0. */
 #ifndef _XOPEN_SOURCE
@@ -16,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -72,7 +75,7 @@ static void open_pty(void) {
 }
 
 static void usage(const char *program) {
-    fprintf(stderr, "usage: %s [--stdio] [--store FILE]\n", program);
+    fprintf(stderr, "usage: %s [--stdio] [--store FILE] [--sensor FILE] [--pins FILE]\n", program);
     exit(2);
 }
 
@@ -97,6 +100,10 @@ void board_init(int argc, char *argv[]) {
             stdio = true;
         else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
             setenv("NANO_STORE", argv[++i], 1);
+        else if (strcmp(argv[i], "--sensor") == 0 && i + 1 < argc)
+            setenv("NANO_SENSOR", argv[++i], 1);
+        else if (strcmp(argv[i], "--pins") == 0 && i + 1 < argc)
+            setenv("NANO_PINS", argv[++i], 1);
         else
             usage(argv[0]);
     }
@@ -129,6 +136,11 @@ int board_getc(void) {
         board.received_end = (size_t)count;
     }
     return board.received[board.received_next++];
+}
+
+bool board_waiting(void) {
+    struct pollfd line = {.fd = board.in, .events = POLLIN};
+    return board.received_next < board.received_end || poll(&line, 1, 0) != 0;
 }
 
 void board_putc(uint8_t byte) {

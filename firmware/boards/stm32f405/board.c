@@ -13,6 +13,10 @@
 static clock_rates rates;
 static const volatile uint32_t *ticks; /* the register that counts */
 
+clock_rates clock_now(void) {
+    return rates;
+}
+
 static void start_timer(uint32_t base, uint32_t divide_by) {
     TIM_PSC(base) = divide_by - 1u;
     TIM_EGR(base) = TIM_EGR_UG; /* take the prescaler over, and begin with 0 */
@@ -62,6 +66,10 @@ uint32_t board_core_hz(void) {
 
 static bool line_has_something(void) {
     return (USART1_SR & (USART_SR_RXNE | USART_SR_ORE)) != 0;
+}
+
+bool board_waiting(void) {
+    return line_has_something();
 }
 
 int board_getc(void) {

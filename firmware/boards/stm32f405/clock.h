@@ -14,11 +14,14 @@
 typedef struct {
     uint32_t core;  /* Hz; 0 on an emulator, whose instructions take no real time */
     uint32_t apb2;  /* Hz, of USART1 */
-    uint32_t timer; /* Hz, of TIM2 and TIM5 */
+    uint32_t timer; /* Hz, of TIM2, TIM3 and TIM5 */
 } clock_rates;
 
 /* Start the PLL: 168 MHz core. Every wait is bounded: without the crystal or the PLL the internal
  * 16 MHz stay on. */
 clock_rates clock_start(void);
+
+/* What clock_start() answered; board.c keeps it. */
+clock_rates clock_now(void);
 
 #endif

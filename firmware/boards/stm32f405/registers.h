@@ -24,11 +24,15 @@
 #define RCC_CFGR_APB2_DIV2 (UINT32_C(4) << 13)
 #define RCC_AHB1ENR REGISTER(0x40023830u)
 #define RCC_AHB1ENR_GPIOA BIT(0)
+#define RCC_AHB1ENR_GPIOB BIT(1)
+#define RCC_AHB1ENR_DMA2 BIT(22)
 #define RCC_APB1ENR REGISTER(0x40023840u)
 #define RCC_APB1ENR_TIM2 BIT(0)
+#define RCC_APB1ENR_TIM3 BIT(1)
 #define RCC_APB1ENR_TIM5 BIT(3)
 #define RCC_APB2ENR REGISTER(0x40023844u)
 #define RCC_APB2ENR_USART1 BIT(4)
+#define RCC_APB2ENR_ADC1 BIT(8)
 
 /* Flash interface */
 #define FLASH_ACR REGISTER(0x40023C00u)
@@ -66,6 +70,39 @@
 #define GPIOA_PUPDR REGISTER(0x4002000Cu)
 #define GPIOA_AFRH REGISTER(0x40020024u)
 
+/* Port B: a pin is set by its bit, cleared by the one 16 further */
+#define GPIOB_MODER REGISTER(0x40020400u)
+#define GPIOB_BSRR REGISTER(0x40020418u)
+
+/* Analog-to-digital converter 1: its inputs 0..7 are PA0..PA7 */
+#define ADC1_CR1 REGISTER(0x40012004u)
+#define ADC_CR1_SCAN BIT(8)
+#define ADC1_CR2 REGISTER(0x40012008u)
+#define ADC_CR2_ADON BIT(0)
+#define ADC_CR2_DMA BIT(8)
+#define ADC_CR2_DDS BIT(9) /* requests go on behind the last transfer */
+#define ADC_CR2_ALIGN BIT(11)
+#define ADC_CR2_TIM3 (UINT32_C(8) << 24 | UINT32_C(1) << 28) /* its rising TRGO starts a scan */
+#define ADC1_SMPR2 REGISTER(0x40012010u)
+#define ADC1_SQR1 REGISTER(0x4001202Cu)
+#define ADC_SQR1_L 20 /* shift of the number of conversions, less one */
+#define ADC1_SQR3 REGISTER(0x40012034u)
+#define ADC1_DR_ADDRESS UINT32_C(0x4001204C)
+#define ADC_CCR REGISTER(0x40012304u)
+#define ADC_CCR_DIV4 (UINT32_C(1) << 16)
+
+/* DMA 2, stream 0: channel 0 is ADC1's */
+#define DMA2_LIFCR REGISTER(0x40026408u)
+#define DMA2_LIFCR_STREAM0 UINT32_C(0x3D)
+#define DMA2_S0CR REGISTER(0x40026410u)
+#define DMA_SCR_EN BIT(0)
+#define DMA_SCR_CIRC BIT(8)
+#define DMA_SCR_MINC BIT(10)
+#define DMA_SCR_HALVES (UINT32_C(1) << 11 | UINT32_C(1) << 13) /* both sides 16 bits wide */
+#define DMA2_S0NDTR REGISTER(0x40026414u)
+#define DMA2_S0PAR REGISTER(0x40026418u)
+#define DMA2_S0M0AR REGISTER(0x4002641Cu)
+
 /* Serial line */
 #define USART1_SR REGISTER(0x40011000u)
 #define USART_SR_ORE BIT(3)
@@ -90,5 +127,11 @@
 #define TIM_EGR_UG BIT(0)
 #define TIM_CNT(base) REGISTER((base) + 0x24u)
 #define TIM_PSC(base) REGISTER((base) + 0x28u)
+
+/* A 16-bit one, whose every overflow can start the converter */
+#define TIM3_BASE 0x40000400u
+#define TIM_CR2(base) REGISTER((base) + 0x04u)
+#define TIM_CR2_UPDATE_OUT (UINT32_C(2) << 4)
+#define TIM_ARR(base) REGISTER((base) + 0x2Cu)
 
 #endif

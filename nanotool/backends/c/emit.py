@@ -433,6 +433,8 @@ def _app_header(model: _Model) -> str:
             f"#define APP_STREAM {model.name}_stream",
             f"#define APP_STREAM_ARENA_SIZE {model.macro}_STREAM_ARENA_SIZE",
             f"#define APP_SAMPLE_RATE {model.macro}_SAMPLE_RATE",
+            f"#define APP_SAMPLE_VALUES {model.macro}_SAMPLE_VALUES",
+            f"#define APP_STEP_VALUES {model.macro}_STEP_VALUES",
             "",
         ]
     return _file(banner, ["#ifndef APP_MODEL_H", "#define APP_MODEL_H", "", *body, "#endif"])

@@ -86,6 +86,44 @@ void board_reset(void) {
     fake_resets++;
 }
 
+int16_t fake_sensor_values[FAKE_SENSOR_MAX];
+uint32_t fake_sensor_size, fake_sensor_piece = FAKE_SENSOR_MAX, fake_sensor_gap, fake_sensor_lost;
+bool fake_sensor_ends;
+static uint32_t sensor_next, sensor_channels;
+
+bool board_waiting(void) {
+    return true;
+}
+
+bool board_sensor_begin(uint32_t rate, uint32_t channels) {
+    sensor_next = 0;
+    sensor_channels = channels;
+    return rate > 0 && fake_sensor_size > 0;
+}
+
+int32_t board_sensor_read(int16_t *values, uint32_t most, uint32_t *lost) {
+    uint32_t end = sensor_next + (most < fake_sensor_piece ? most : fake_sensor_piece);
+    if (end > fake_sensor_size)
+        end = fake_sensor_size;
+    if (sensor_next < fake_sensor_gap && end > fake_sensor_gap)
+        end = fake_sensor_gap;
+    if (fake_sensor_lost > 0 && sensor_next == fake_sensor_gap && end > sensor_next)
+        *lost = fake_sensor_lost;
+    const uint32_t count = (end - sensor_next) / sensor_channels * sensor_channels;
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = fake_sensor_values[sensor_next + i];
+    sensor_next += count;
+    return count == 0 && fake_sensor_ends ? -1 : (int32_t)count;
+}
+
+void board_sensor_end(void) {
+}
+
+void board_set_pin(board_pin pin, bool high) {
+    (void)pin;
+    (void)high;
+}
+
 uint8_t fake_store_bytes[FAKE_STORE_MAX];
 uint32_t fake_store_operations;
 uint32_t fake_store_longest_read = UINT32_MAX;

@@ -7,6 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The sensor: these values, fake_sensor_piece at most at a time; in front of number fake_sensor_gap
+ * fake_sensor_lost were lost. Behind the last one none ever come, or none now. */
+#define FAKE_SENSOR_MAX 16384u
+extern int16_t fake_sensor_values[FAKE_SENSOR_MAX];
+extern uint32_t fake_sensor_size, fake_sensor_piece, fake_sensor_gap, fake_sensor_lost;
+extern bool fake_sensor_ends;
+
 /* What the app has sent since fake_clear(). Of more than FAKE_SENT_MAX bytes the rest is counted
  * in fake_sent_size, and not kept. A zero stands behind the bytes kept. */
 #define FAKE_SENT_MAX 4096u
