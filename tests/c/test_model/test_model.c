@@ -3,6 +3,7 @@
 #include "../check/check.h"
 
 #include "nano/nano.h"
+#include "nano/weights.h"
 
 enum { SIZE = 4 };
 
@@ -352,6 +353,63 @@ static void test_model_without_ops(void) {
     CHECK_EQUAL(NANO_OK, nano_step(&net));
 }
 
+/* A file of 16 bytes of weights. */
+static const nano_weights_id weights_id = {"0123456789abcdef", 0x11223344u, 16};
+
+static void make_weights(uint8_t *file) {
+    static const uint8_t head[] = {'n',      'a',  'n',  'o',  'W',  1,    13,   10,
+                                   NANO_ABI, 0,    0,    0,    16,   0,    0,    0,
+                                   0x3B,     0x71, 0xF5, 0xB6, 0x44, 0x33, 0x22, 0x11};
+    for (unsigned i = 0; i < NANO_WEIGHTS_HEADER + 16; i++)
+        file[i] = i < sizeof head ? head[i] : 0;
+    for (unsigned i = 0; i < 16; i++)
+        file[24 + i] = (uint8_t)weights_id.hash[i];
+    file[64] = 1;
+    file[65] = 2;
+    file[66] = 3;
+    file[67] = 250;
+}
+
+static void test_weights_of_a_file(void) {
+    NANO_ALIGNED static uint8_t file[NANO_WEIGHTS_HEADER + 16];
+    const uint8_t *found = NULL;
+    make_weights(file);
+    CHECK_EQUAL(sizeof file, nano_weights_image_size(file));
+    CHECK_EQUAL(NANO_OK, nano_weights_check(&weights_id, file, sizeof file, &found));
+    CHECK(found == file + NANO_WEIGHTS_HEADER);
+    found = NULL;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_weights_check(NULL, file, sizeof file, &found));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_weights_check(&weights_id, NULL, sizeof file, &found));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_weights_check(&weights_id, file, sizeof file, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_weights_check(&weights_id, file, 63, &found));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_weights_check(&weights_id, file, 79, &found));
+    CHECK_EQUAL(NANO_ERR_ALIGNMENT, nano_weights_check(&weights_id, file + 1, 64, &found));
+    CHECK_EQUAL(0, nano_weights_image_size(NULL));
+    CHECK(found == NULL);
+}
+
+static void test_weights_that_are_not_the_models(void) {
+    static const struct {
+        uint8_t at;
+        int8_t status;
+    } spoiled[] = {
+        {0, NANO_ERR_ARGUMENT},  {7, NANO_ERR_ARGUMENT},  {8, NANO_ERR_ABI},  {12, NANO_ERR_ABI},
+        {16, NANO_ERR_CHECKSUM}, {20, NANO_ERR_ABI},      {24, NANO_ERR_ABI}, {39, NANO_ERR_ABI},
+        {64, NANO_ERR_CHECKSUM}, {79, NANO_ERR_CHECKSUM},
+    };
+    NANO_ALIGNED static uint8_t file[NANO_WEIGHTS_HEADER + 16];
+    for (unsigned i = 0; i < sizeof spoiled / sizeof spoiled[0]; i++) {
+        const uint8_t *found = NULL;
+        make_weights(file);
+        file[spoiled[i].at] ^= 1;
+        CHECK_EQUAL(spoiled[i].status, nano_weights_check(&weights_id, file, sizeof file, &found));
+        CHECK(found == NULL);
+    }
+    for (unsigned i = 12; i < 16; i++)
+        file[i] = 0xFF; /* more than there can be */
+    CHECK_EQUAL(0, nano_weights_image_size(file));
+}
+
 int main(void) {
     check_begin();
     RUN(test_init_takes_the_room);
@@ -366,5 +424,7 @@ int main(void) {
     RUN(test_states);
     RUN(test_saved_states);
     RUN(test_what_cannot_be_loaded);
+    RUN(test_weights_of_a_file);
+    RUN(test_weights_that_are_not_the_models);
     return check_end();
 }
