@@ -288,6 +288,10 @@ INTEGER = [
     head_config(8, 5, features=140, loss="mse", optimizer="sgd", recipe=Recipe(weight_decay=0.01)),
     HeadConfig(24, 0.02, (Layer(10, weight_bits=13), Layer(6)), classes=5, seed=77),
     HeadConfig(24, 2.0, (Layer(8, weight_bits=15), Layer(5)), recipe=Recipe(rate=30)),  # saturates
+    # An update's multipliers at their ends: hardly any rate, far too much of it, much decay.
+    head_config(8, 5, recipe=Recipe(rate=1e-12)),
+    head_config(8, 5, recipe=Recipe(rate=1e12)),
+    HeadConfig(24, 1e-5, (Layer(8), Layer(5)), recipe=Recipe(rate=0.1, weight_decay=0.5)),
 ]
 
 
@@ -354,7 +358,7 @@ def test_momentum_dies_out() -> None:
     )
     twin = Int16Twin(config)
     twin.moments[0][...] = 5
-    for _ in range(100):
+    for _ in range(200):
         twin.pending = 1
         twin.flush()
     assert not twin.moments[0].any()
@@ -397,7 +401,7 @@ def test_it_learns_a_new_class_and_its_int8_head_knows_it(
             head.rehearse(8)
     head.flush()
     assert accuracy(head, test) > 0.9
-    assert accuracy(head, old) > before - 0.05
+    assert accuracy(head, old) > before - 0.08  # ten seeds: 0.89 to 0.95 of 0.944
     head.quantize()
     y = head.infer(np.array([x for x, _ in test]))
     found = np.mean(y.argmax(axis=1) == [label for _, label in test])
@@ -598,6 +602,23 @@ def test_what_does_not_fit_is_not_restored() -> None:
         Head(replace(config, backbone="other")).restore(state)
     head.restore(state)
     assert head.state() == state
+
+
+def test_a_moment_that_no_step_leaves_is_not_restored() -> None:
+    config = head_config(8, 5, arithmetic="int16")
+    head = Head(config)
+    for x, label in clusters(24, 5, 40):
+        head.sample(x, label)
+    state = head.state(Part.OPTIMIZER)
+    words = np.frombuffer(state, np.int32).copy()
+    for value, good in ((2**30 - 1, True), (2**30, False), (-(2**30), True), (-(2**30) - 1, False)):
+        words[-1] = value
+        if good:
+            head.restore(words.tobytes())
+            assert head.state(Part.OPTIMIZER) == words.tobytes()
+            continue
+        with pytest.raises(NanoError):
+            head.restore(words.tobytes())
 
 
 def test_calls_in_the_wrong_order() -> None:

@@ -152,6 +152,9 @@ NANO_OPERANDS_3(nano_smlawt, "smlawt %0, %1, %2, %3", int32_t, nano_halves)
 NANO_OPERAND_1(nano_ssat8, "ssat %0, #8, %1", int32_t, int32_t)
 NANO_OPERAND_1(nano_ssat8_asr1, "ssat %0, #8, %1, asr #1", int32_t, int32_t)
 NANO_OPERAND_1(nano_ssat8_asr20, "ssat %0, #8, %1, asr #20", int32_t, int32_t)
+/* a within -2^15..2^15 - 1, within -2^30..2^30 - 1 */
+NANO_OPERAND_1(nano_ssat16, "ssat %0, #16, %1", int32_t, int32_t)
+NANO_OPERAND_1(nano_ssat31, "ssat %0, #31, %1", int32_t, int32_t)
 /* a shifted by the lowest byte of count, which is at most 31; its other bytes do not matter */
 NANO_OPERANDS_2(nano_asr, "asr %0, %1, %2", int32_t, int32_t, int32_t)
 NANO_OPERANDS_2(nano_lsl, "lsl %0, %1, %2", int32_t, int32_t, int32_t)
@@ -211,6 +214,13 @@ static inline int32_t nano_smlawt(int32_t a, nano_halves b, int32_t sum) {
 }
 static inline int32_t nano_ssat8(int32_t a) {
     return a < -128 ? -128 : a > 127 ? 127 : a;
+}
+static inline int32_t nano_ssat16(int32_t a) {
+    return a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a;
+}
+static inline int32_t nano_ssat31(int32_t a) {
+    const int32_t most = ((int32_t)1 << 30) - 1;
+    return a < -most - 1 ? -most - 1 : a > most ? most : a;
 }
 static inline int32_t nano_ssat8_asr1(int32_t a) {
     return nano_ssat8(a >> 1);

@@ -119,15 +119,15 @@ static void test_float32_learns(void) {
 /* The digest is of all bytes that persist: the same on every target and with every compiler. */
 static void test_int16_learns_the_same_everywhere(void) {
     const nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
-    static const uint32_t int8_head[2][3] = {{2911313253u, 462378870u, 3934132986u},
-                                             {3467358030u, 1230652690u, 4087613826u}};
+    static const uint32_t int8_head[2][3] = {{1085309560u, 1217354566u, 536835808u},
+                                             {2936535983u, 611636576u, 680651697u}};
     size_t size = 0;
     begin(&config);
     CHECK_EQUAL(INT16_SIZE, arena.used);
     train(0, 300);
     const uint8_t *const state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
     CHECK_EQUAL(nano_train_state_size(&head, NANO_TRAIN_SAVE_ALL), size);
-    CHECK_EQUAL(2964034947u, digest(state, size));
+    CHECK_EQUAL(78540673u, digest(state, size));
     check_knowledge(97);
     for (int l = 0; l < 2; l++) {
         const nano_train_place *const p = &head.layer[l];

@@ -15,7 +15,6 @@ from nanotool.training.config import Recipe
 
 Words: TypeAlias = NDArray[np.uint64]  # of 32 bits
 
-NEAREST = 0x7FFFFFFF  # the rounding word for "to nearest, halves away from zero"
 INT32_MAX = 2**31 - 1
 LIMIT = 2**30 - 1  # of sums: nano_train_add()
 ONE = 1 << 31  # of a rate's factor
@@ -105,13 +104,13 @@ class Factor:
         return Factor(mantissa, (self.exponent + odd) // 2)
 
 
-def scale(values: NDArray[Any] | int, factor: Factor, random: Words | int) -> Int64Array:
-    """``values`` (int32) times ``factor``; the part cut off against ``random`` decides whether to
-    round away from zero. Saturates at ±(2^31 - 1)."""
+def scale(values: NDArray[Any] | int, factor: Factor) -> Int64Array:
+    """``values`` (int32) times ``factor`` to nearest, halves away from zero. Saturates at
+    ±(2^31 - 1)."""
     x = np.asarray(values, np.int64)
     product = np.abs(x).astype(np.uint64) * np.uint64(factor.mantissa)
     whole, fraction = _split(product, factor.exponent)
-    up = np.asarray(random, np.uint64) < fraction
+    up = (fraction >> np.uint64(31)).astype(np.int64)
     magnitude = np.where(whole >= INT32_MAX, INT32_MAX, whole.astype(np.int64) + up)
     return np.asarray(np.where(x < 0, -magnitude, magnitude), np.int64)
 
@@ -129,6 +128,20 @@ def _split(product: Words, left: int) -> tuple[Words, Words]:
         moved = product >> np.uint64(-left)
         return moved >> np.uint64(32), moved & np.uint64(_MASK)
     return zero, zero
+
+
+def multiplier(factor: Factor, point: int) -> int:
+    """factor · 2^point, cut off, at most 2^31 - 1."""
+    bits = factor.exponent + point
+    if not factor.mantissa or bits <= 0:
+        return 0
+    return INT32_MAX if bits > 31 else factor.mantissa >> (32 - bits)
+
+
+def by_chance(sums: Int64Array, bits: int, words: Words) -> Int64Array:
+    """``sums`` / 2^bits, up with the probability of what is cut off: as the words decide."""
+    part = words << np.uint64(bits - 32) if bits > 32 else words >> np.uint64(32 - bits)
+    return np.asarray((sums + part.astype(np.int64)) >> bits, np.int64)
 
 
 def add(a: NDArray[Any] | int, b: NDArray[Any] | int) -> Int64Array:

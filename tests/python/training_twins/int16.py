@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from nanotool.numerics import Int64Array, divide_toward_zero
 from nanotool.training.config import BIAS_BITS, HeadConfig, quantized_bias, quantized_weights
 from training_twins import fixed
-from training_twins.fixed import NEAREST, Factor, Random
+from training_twins.fixed import Factor, Random
 
 ERROR_BITS = 12  # of a hidden layer, and of squares
 PROBABILITY_BITS = 15  # of cross-entropy's errors
 LARGEST_HIDDEN = 4095
 INT16_MAX = 2**15 - 1
+MOST_POINT, MOST_RIGHT = 30, 62  # of an update's multipliers
 
 
 class Int16Twin:
@@ -54,7 +55,7 @@ class Int16Twin:
             bound = Factor.of(1, layer.weight_bits - 31) / Factor.of(inputs).root()
             words = self.random.words(active * inputs).reshape(active, inputs)
             bits = (words ^ np.uint64(2**31)).astype(np.uint32).astype(np.int32).astype(np.int64)
-            drawn = fixed.scale(bits, bound, NEAREST)
+            drawn = fixed.scale(bits, bound)
             weights[:active] = np.clip(drawn, -INT16_MAX, INT16_MAX)
         else:
             weights[:active] = given[:active]
@@ -81,7 +82,7 @@ class Int16Twin:
         sums = products.reshape(active, blocks, block).sum(axis=2)
         total = fixed.rounded(sums, shift).sum(axis=1)
         unit = self._input_unit(index).shifted(shift + BIAS_BITS - layer.weight_bits)
-        y = fixed.add(fixed.scale(total, unit, NEAREST), self.biases[index][:active])
+        y = fixed.add(fixed.scale(total, unit), self.biases[index][:active])
         self.ranges[index, 0] = min(self.ranges[index, 0], y.min())
         self.ranges[index, 1] = max(self.ranges[index, 1], y.max())
         return y
@@ -129,9 +130,7 @@ class Int16Twin:
         if target is None:
             hot = np.arange(self.classes) == label
             return np.asarray(hot.astype(np.int64) << BIAS_BITS, np.int64)
-        magnitudes = [
-            int(fixed.scale(1 << BIAS_BITS, Factor.of_float(float(t)), NEAREST)) for t in target
-        ]
+        magnitudes = [int(fixed.scale(1 << BIAS_BITS, Factor.of_float(float(t)))) for t in target]
         signed = np.where(np.asarray(target) < 0, -1, 1) * np.array(magnitudes, np.int64)
         return fixed.add(signed, 0)
 
@@ -141,12 +140,9 @@ class Int16Twin:
 
     def _pass_down(self, index: int, error: Int64Array, x: Int64Array) -> Int64Array:
         """The error at the inputs ``x`` of layer ``index``."""
-        active = len(error)
-        shift = fixed.log2_ceiling(active)
-        products = self.weights[index][:active] * error[:, None]
-        total = fixed.rounded(products, shift).sum(axis=0)
-        bits = shift + ERROR_BITS - self._error_bits(index) - self.config.layers[index].weight_bits
-        below = fixed.scale(total, Factor.of(1, bits), self.random.words(len(x)))
+        total = (self.weights[index][: len(error)] * error[:, None]).sum(axis=0)
+        bits = self.config.layers[index].weight_bits + self._error_bits(index) - ERROR_BITS
+        below = fixed.by_chance(total, bits, self.random.words(len(x)))
         return np.asarray(np.where(x > 0, np.clip(below, -INT16_MAX, INT16_MAX), 0), np.int64)
 
     def sample(
@@ -213,20 +209,22 @@ class Int16Twin:
         w = (self.biases if biases else self.weights)[index][:rows]
         g = (self.bias_gradients if biases else self.gradients)[index][:rows]
         v = (self.bias_moments if biases else self.moments)[index][:rows]
-        momentum = self.config.optimizer == "momentum"
-        draws = 2 + (recipe.weight_decay != 0) + momentum
-        words = iter(np.moveaxis(self.random.words(w.size * draws).reshape(*w.shape, draws), -1, 0))
-        d = fixed.scale(g, mean, next(words))
-        if recipe.weight_decay:
-            decay = Factor.of_float(recipe.weight_decay).shifted(-bits) / unit
-            d = fixed.add(d, fixed.scale(w, decay, next(words)))
-        if momentum:
-            keep = Factor.of_float(recipe.momentum)
-            d = v[...] = fixed.add(fixed.scale(v, keep, next(words)), d)
+        words = self.random.words(w.size).reshape(w.shape)
+        decay = Factor.of_float(recipe.weight_decay).shifted(-bits) / unit
         factor = Factor.of(fixed.rate_factor(recipe, self.steps), -31)
         rate = (Factor.of_float(recipe.rate) * factor * unit).shifted(bits)
-        moved = fixed.add(w, -fixed.scale(d, rate, next(words)))
-        w[...] = moved if biases else np.clip(moved, -INT16_MAX, INT16_MAX)
+        point = min(max(31 - decay.exponent, 2), MOST_POINT)
+        right = min(max(31 - rate.exponent, 0), MOST_RIGHT)
+        total = g * fixed.multiplier(mean, point) + w * fixed.multiplier(decay, point)
+        if self.config.optimizer == "momentum":
+            total += v * fixed.multiplier(Factor.of_float(recipe.momentum), point)
+        d = np.clip(fixed.by_chance(total, point, words), -(2**30), 2**30 - 1)
+        if self.config.optimizer == "momentum":
+            v[...] = d
+        swapped = (words << np.uint64(16) | words >> np.uint64(16)) & np.uint64(2**32 - 1)
+        gained = fixed.by_chance(-d * fixed.multiplier(rate, right), right, swapped)
+        moved = fixed.add(w, np.clip(gained, -(2**31), 2**31 - 1))
+        w[...] = moved if biases else np.clip(moved, -INT16_MAX - 1, INT16_MAX)
         g[...] = 0
 
 

@@ -125,8 +125,43 @@ nano_train_factor nano_train_root(nano_train_factor a) {
     return result;
 }
 
+/* magnitude * factor as whole part and fraction * 2^32; the whole part saturates. */
+static uint32_t split(uint32_t magnitude, nano_train_factor factor, uint32_t *fraction) {
+    uint32_t high, low;
+    nano_wide_product(magnitude, factor.mantissa, &high, &low);
+    const int32_t left = factor.exponent;
+    *fraction = 0;
+    if (left == 0) {
+        *fraction = low;
+        return high;
+    }
+    if (left > 0) {
+        if ((high | low) == 0)
+            return 0;
+        if (left > 31 || high >> (31 - left) != 0)
+            return INT32_MAX;
+        *fraction = low << left;
+        return high << left | low >> (32 - left);
+    }
+    const int32_t right = -left;
+    if (right < 32) {
+        *fraction = high << (32 - right) | low >> right;
+        return high >> right;
+    }
+    if (right < 64)
+        *fraction = high >> (right - 32);
+    return 0;
+}
+
 int32_t nano_train_scale_to_nearest(int32_t value, nano_train_factor factor) {
-    return nano_train_scale(value, factor, NANO_TRAIN_NEAREST);
+    const uint32_t magnitude = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
+    uint32_t fraction;
+    uint32_t whole = split(magnitude, factor, &fraction);
+    if (whole >= (uint32_t)INT32_MAX)
+        whole = (uint32_t)INT32_MAX;
+    else
+        whole += fraction >> 31;
+    return value < 0 ? -(int32_t)whole : (int32_t)whole;
 }
 
 int32_t nano_train_add(int32_t a, int32_t b) {

@@ -14,9 +14,6 @@ typedef struct {
     int32_t exponent;
 } nano_train_factor;
 
-/* The rounding word that rounds to nearest, halves away from zero. */
-#define NANO_TRAIN_NEAREST 0x7FFFFFFFu
-
 /* The next 32 random bits; see docs/training.md. */
 static inline uint32_t nano_train_random(uint32_t *state) {
     *state += 0x9E3779B9u;
@@ -50,49 +47,7 @@ static inline nano_train_factor nano_train_shifted(nano_train_factor a, int32_t 
     return a;
 }
 
-/* magnitude * factor as whole part and fraction * 2^32; the whole part saturates. */
-static inline uint32_t nano_train_split(uint32_t magnitude, nano_train_factor factor,
-                                        uint32_t *fraction) {
-    uint32_t high, low;
-    nano_wide_product(magnitude, factor.mantissa, &high, &low);
-    const int32_t left = factor.exponent;
-    *fraction = 0;
-    if (left == 0) {
-        *fraction = low;
-        return high;
-    }
-    if (left > 0) {
-        if ((high | low) == 0)
-            return 0;
-        if (left > 31 || high >> (31 - left) != 0)
-            return INT32_MAX;
-        *fraction = low << left;
-        return high << left | low >> (32 - left);
-    }
-    const int32_t right = -left;
-    if (right < 32) {
-        *fraction = high << (32 - right) | low >> right;
-        return high >> right;
-    }
-    if (right < 64)
-        *fraction = high >> (right - 32);
-    return 0;
-}
-
-/* value * factor, away from zero if the part cut off, in units of 2^-32, exceeds `random`: with
- * random bits, right on average. Saturates at +-(2^31 - 1). */
-static inline int32_t nano_train_scale(int32_t value, nano_train_factor factor, uint32_t random) {
-    const uint32_t magnitude = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
-    uint32_t fraction;
-    uint32_t whole = nano_train_split(magnitude, factor, &fraction);
-    if (whole >= (uint32_t)INT32_MAX)
-        whole = (uint32_t)INT32_MAX;
-    else
-        whole += random < fraction;
-    return value < 0 ? -(int32_t)whole : (int32_t)whole;
-}
-
-/* The same to nearest, as a call. */
+/* value * factor to nearest, halves away from zero. Saturates at +-(2^31 - 1). */
 int32_t nano_train_scale_to_nearest(int32_t value, nano_train_factor factor);
 
 /* a + b, saturating at +-(2^30 - 1), so that differences fit. */

@@ -89,6 +89,18 @@ static int parameters_fit(const nano_train *head, const uint8_t *bytes, int mome
     return good;
 }
 
+/* Integers: every moment among the bytes is one that a step leaves. */
+static int moments_fit(const nano_train *head, const uint8_t *bytes) {
+    for (uint32_t l = 0; l < head->config->layer_count; l++) {
+        const nano_train_place *const p = &head->layer[l];
+        const size_t all = nano_train_weights(p) + p->outputs;
+        for (size_t i = 0; p->moment[0] != NULL && i < all; i++)
+            if (word_of(head, bytes, p->moment[0], i) + ((uint32_t)1 << 30) > INT32_MAX)
+                return 0;
+    }
+    return 1;
+}
+
 /* Ranges hold 0; class sums are sums of that many int8. */
 static int observations_fit(const nano_train *head, const uint8_t *bytes) {
     for (uint32_t l = 0; l < head->config->layer_count; l++)
@@ -135,7 +147,8 @@ static int replay_fits(const nano_train *head, const nano_train_record *record,
 static int contents_fit(const nano_train *head, const nano_train_record *record,
                         const uint8_t *bytes, nano_train_part part) {
     const int real = head->config->arithmetic->element == sizeof(float);
-    return (!real || parameters_fit(head, bytes, part >= NANO_TRAIN_SAVE_OPTIMIZER)) &&
+    const int moments = part >= NANO_TRAIN_SAVE_OPTIMIZER;
+    return (real ? parameters_fit(head, bytes, moments) : !moments || moments_fit(head, bytes)) &&
            observations_fit(head, bytes) &&
            (part < NANO_TRAIN_SAVE_ALL || replay_fits(head, record, bytes));
 }
