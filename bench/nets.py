@@ -1161,7 +1161,7 @@ def judge(one: Net) -> Result:
         expected, found = _outputs(model(x)), _outputs(quantized.run(x.numpy()))
     signal = noise = 0.0
     for given, ours in zip(expected, found, strict=True):
-        real = given if ours.shape == given.shape else np.moveaxis(given, 1, -1)
+        real = np.moveaxis(given, 1, -1) if given.ndim == 4 else given  # images: H, W, C
         power = float((real.astype(np.float64) ** 2).mean()) or 1.0
         signal += 1.0
         noise += float(((ours - real.astype(np.float64)) ** 2).mean()) / power

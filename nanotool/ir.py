@@ -281,6 +281,15 @@ class CumSum:
 
 
 @dataclass(frozen=True, slots=True)
+class Custom:
+    """An operator that another package brings, by the name of PyTorch's ("lab::snake"), with the
+    values of its ``numbers``: `nanotool.custom`."""
+
+    function: str
+    numbers: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Lstm:
     """Long short-term memory along a sequence. Reads x [steps, features], h [units] and c [units]
     (int16 in a QGraph); yields h after each step, [steps, units], and beside it the last c.
@@ -391,6 +400,7 @@ Op: TypeAlias = (
     | Quantize
     | ArgMax
     | CumSum
+    | Custom
     | Lstm
     | Gru
     | Rnn

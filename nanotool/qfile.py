@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from nanotool.errors import InvalidModel, NanoError
 from nanotool.files import write_atomic
 from nanotool.ir import LayerQuality, Lstm, Op, QGraph, QOp, QTensor, State, Trial, Widened, Window
-from nanotool.ops import FACTS, INT8_OPERATORS
+from nanotool.ops import FACTS, INT8_OPERATORS, facts
 from nanotool.sensing.description import (
     MOST_CLASSES,
     ClassRule,
@@ -285,7 +285,11 @@ LATER: dict[type[Op], dict[str, Any]] = {Lstm: {"reverse": False}}
 def _operator(op: Op) -> Json:
     readers = ATTRIBUTES[type(op)]
     values = {
-        name: float(value).hex() if readers[name] is _float else value
+        name: float(value).hex()
+        if readers[name] is _float
+        else [float(one).hex() for one in value]
+        if readers[name] is _floats
+        else value
         for name, value in asdict(op).items()
     }
     return {"type": FACTS[type(op)].tag, **{k: v for k, v in values.items() if _is_told(op, k)}}
@@ -407,6 +411,7 @@ def _read_operator(value: Json) -> Op:
     op = operator(
         **{name: readers[name](item, name) for name, item in zip(names, values, strict=True)}
     )
+    facts(op)  # the package of a custom one is there
     if not all(_is_told(op, name) for name in names):
         _bad(f"the operator {kind} tells what holds anyhow")  # one graph, one file
     return op
@@ -427,6 +432,13 @@ def _window(value: Json, _what: str) -> Window:
     )
 
 
+def _floats(value: Json, what: str) -> tuple[float, ...]:
+    items = _list(value, what)
+    if len(items) > MOST_NUMBERS:
+        _bad(f"{what} is too long")
+    return tuple(_float(item, what) for item in items)
+
+
 # How to read an attribute of each type: (value, what it is) -> attribute.
 READERS: dict[Any, Callable[[Json, str], Any]] = {
     bool: _bool,
@@ -434,6 +446,7 @@ READERS: dict[Any, Callable[[Json, str], Any]] = {
     float: _float,
     str: _text,
     tuple[int, ...]: _ints,
+    tuple[float, ...]: _floats,
     int | None: lambda value, what: None if value is None else _int(value, what),
     Window: _window,
 }
@@ -494,10 +507,6 @@ def _part(kind: type[_Part], value: Json, what: str) -> _Part:
     kinds = get_type_hints(kind)
     values = dict(zip(kinds, _fields(value, what, *kinds), strict=True))
     return kind(**{name: STREAM_READERS[kinds[name]](item, name) for name, item in values.items()})
-
-
-def _floats(value: Json, what: str) -> tuple[float, ...]:
-    return tuple(_float(item, what) for item in _list(value, what))
 
 
 STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {

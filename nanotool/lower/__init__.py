@@ -19,6 +19,7 @@ from nanotool.lower import (  # noqa: F401  (register)
     armv7em,
     armv81m,
     axis,
+    custom,
     elementwise,
     int16,
     linear,

@@ -1,4 +1,4 @@
-"""Rounding, and bringing an int32 accumulator to int8: the twin of lib/nano/src/requant.h."""
+"""Rounding, and bringing an int32 accumulator to int8: the twin of nano/requant.h."""
 
 from __future__ import annotations
 

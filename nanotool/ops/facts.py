@@ -22,6 +22,7 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     CumSum,
+    Custom,
     Dense,
     Function,
     Gather,
@@ -59,6 +60,7 @@ from nanotool.numerics import (
     SOFTMAX_ZERO_POINT,
     UNIT_OUTPUT,
 )
+from nanotool.ops import custom
 
 MANY = 65535  # inputs of a concat
 TRUTH = (1.0, 0)  # scale and zero point of what is 1 where it is true, else 0
@@ -164,6 +166,8 @@ FACTS: Mapping[type[Op], Facts] = {
     LogSoftmax: Facts("LogSoftmax", prescribed_output=(LOG_SOFTMAX_SCALE, LOG_SOFTMAX_ZERO_POINT)),
     ArgMax: Facts("ArgMax", types=True, along_axis=True, indices=True),
     CumSum: replace(_SUM, tag="CumSum", along_axis=True),
+    # What packages bring: `facts` asks for the rest
+    Custom: replace(_SUM, tag="Custom", inputs=(1, custom.MOST_INPUTS)),
     # Along a sequence
     Lstm: replace(_GATED, tag="Lstm", inputs=(3, 3), more=1, gates=4, biases=4, rises=2.0),
     Gru: replace(_GATED, tag="Gru", inputs=(2, 2), more=1, gates=3, biases=4),
@@ -210,6 +214,14 @@ def facts(op: Op) -> Facts:
             more = {"scales_output": False, "keeps_quantization": True, "chooses": True}
         case Binary("add" | "sub" | "mul") | Reduce("sum"):
             more = {"int16": True}
+        case Custom(function):
+            known = custom.definition(function)
+            more = {
+                "inputs": (known.inputs, known.inputs),
+                "clamps": known.clamps,
+                "scales_output": known.fixed_output is None,
+                "prescribed_output": known.fixed_output,
+            }
         case Resize("nearest"):
             more = {"chooses": True, "int16": True}
     return replace(FACTS[type(op)], **more)

@@ -28,6 +28,7 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     CumSum,
+    Custom,
     Dense,
     Gather,
     GroupNorm,
@@ -57,6 +58,7 @@ from nanotool.ir import (
     Window,
     unclamped,
 )
+from nanotool.ops import custom
 from nanotool.ops.facts import facts
 from nanotool.ops.layer import Layer
 from nanotool.ops.registry import Registry
@@ -520,6 +522,22 @@ def _cumsum(layer: Layer[CumSum]) -> Shape:
         layer.refuse(f"its sums begin with {layer.op.start} steps", "At most 128 can be said.")
     running_sum(layer)
     return layer.input.shape
+
+
+# --- What packages bring --------------------------------------------------------------------------
+
+
+@shape_rule(Custom)
+def _custom(layer: Layer[Custom]) -> Shape:
+    known = custom.definition(layer.op.function)
+    if known.fixed_output is not None:
+        _has_output(layer, *known.fixed_output, layer.op.function)
+    if known.check is not None:
+        layer.computes(known.check, layer)
+    try:
+        return custom.output_shape(layer.op, tuple(tensor.shape for tensor in layer.inputs))
+    except ValueError as error:
+        layer.refuse(f"{layer.op.function}: {error}")
 
 
 # --- Along a sequence -----------------------------------------------------------------------------

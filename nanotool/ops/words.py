@@ -11,6 +11,7 @@ from nanotool.ir import (
     Binary,
     Conv2D,
     ConvTranspose2D,
+    Custom,
     Function,
     Gather,
     GroupNorm,
@@ -34,6 +35,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
+from nanotool.ops import custom
 from nanotool.ops.facts import OPERATORS
 from nanotool.ops.registry import Registry
 
@@ -50,6 +52,9 @@ def _plain(op: Op) -> str:
 _words = Registry[Words]("ops/words.py", default=_plain, operators=OPERATORS)
 
 
+_words(Custom)(custom.words)
+
+
 def words(op: Op) -> str:
     """The operator with its geometry: conv2d 3x3 stride 1 pad 1."""
     return _words.of(op)(op)
@@ -57,7 +62,11 @@ def words(op: Op) -> str:
 
 def title(op: Op) -> str:
     """One word: its class, or its function."""
-    return op.function if isinstance(op, (Unary, Table, Function, Binary)) else type(op).__name__
+    return (
+        op.function
+        if isinstance(op, (Unary, Table, Function, Binary, Custom))
+        else type(op).__name__
+    )
 
 
 def window_words(window: Window) -> str:

@@ -24,6 +24,7 @@ from nanotool.ir import (
     Concat,
     Conv2D,
     ConvTranspose2D,
+    Custom,
     Dense,
     FloatArray,
     Function,
@@ -52,7 +53,7 @@ from nanotool.ir import (
     Table,
     Transpose,
 )
-from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry, facts, float_layer_of
+from nanotool.ops import INT8_OPERATORS, FloatLayer, Registry, custom, facts, float_layer_of
 from nanotool.passes.rewrite import frozen, names, rebuilt, unique
 from nanotool.passes.views import (
     Atom,
@@ -443,6 +444,24 @@ def _in_order(turner: _Turner, layer: FloatLayer[Lstm | Gru | Rnn | Svdf]) -> Vi
         beside = fresh_axes(layer.shape[-1:])
         turner.views[name] = View(name, beside, beside)
     return View(layer.name, axes, axes)
+
+
+@_turns(Custom)
+def _custom(turner: _Turner, layer: FloatLayer[Custom]) -> View:
+    """In the order that its package asks for; an element-wise one has its first input's."""
+    views = [turner.views[name] for name in layer.node.inputs]
+    order = custom.definition(layer.op.function).order
+    if order == "any":
+        views = common(views) or [turner.solid(view, layer.name) for view in views]
+        leader = views[0]
+        sources = [turner.placed(v, _like(v, leader.axes, leader.dims), layer.name) for v in views]
+        turner.emit(layer, sources, leader.dims)
+        return replace(leader, tensor=layer.name, label="")
+    lies = canonical if order == "channels_last" else tuple
+    sources = [turner.placed(view, lies(view.axes), layer.name) for view in views]
+    axes = fresh_axes(layer.shape)
+    turner.emit(layer, sources, lies(axes))
+    return View(layer.name, lies(axes), axes)
 
 
 @_turns(Mean, Reduce)

@@ -27,6 +27,7 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     CumSum,
+    Custom,
     Dense,
     FloatArray,
     Function,
@@ -55,7 +56,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.ops import OPERATORS, FloatLayer, Registry, facts
+from nanotool.ops import OPERATORS, FloatLayer, Registry, custom, facts
 
 Data: TypeAlias = NDArray[Any]
 FloatForm: TypeAlias = Callable[..., Any]  # (layer, *inputs) -> output, or with what is beside it
@@ -313,6 +314,24 @@ def _cumsum(layer: FloatLayer[CumSum], x: FloatArray) -> Data:
     ordered = np.flip(x, axis) if op.reverse else x
     sums = ordered.cumsum(axis, dtype=np.float64) - (ordered if op.exclusive else 0)
     return np.asarray(np.flip(sums, axis) if op.reverse else sums)
+
+
+# --- What packages bring --------------------------------------------------------------------------
+
+
+@computes(Custom)
+def _custom(layer: FloatLayer[Custom], *inputs: FloatArray) -> Data:
+    """Its real(); of images it sees the order that it asks for."""
+    known = custom.definition(layer.op.function)
+    turns = known.order == "channels_last" and not layer.channels_last
+    given = [_last(x) if turns else x for x in inputs]
+    result = np.asarray(known.real(layer.op, *given))
+    return result.transpose(0, 3, 1, 2) if turns and result.ndim == 4 else result
+
+
+def _last(x: FloatArray) -> Data:
+    """An image's channels; another tensor as it is."""
+    return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
 
 
 # --- Along a sequence -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@
  * weights, is gathered as int16 first; then two terms of eight outputs are one step. */
 #include "host.h"
 
-#include "requant.h"
+#include "nano/requant.h"
 #include "window.h"
 
 #if defined(__SSE2__)

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel, MissingTool, NanoError
-from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor
+from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor, Struct
 from nanotool.lower import ABI
+from nanotool.ops import custom
 from nanotool.plan import input_offsets, scratch_offset
 from nanotool.qfile import graph_hash
 from nanotool.runtime.arena import new_arena
+from nanotool.runtime.custom import CustomKernels
 from nanotool.runtime.extension import load
 from nanotool.runtime.host import on_host
 from nanotool.runtime.structs import CData, Structs
@@ -48,6 +50,8 @@ class Runtime:
         self._graph = lowered.graph
         self._fast = fast
         self._structs = Structs(self._ffi)
+        brought = custom.used(lowered.graph)
+        self._custom = CustomKernels(brought) if brought else None
         self._model = self._make_model(lowered, plan)
         self.arena_size = plan.arena_size
 
@@ -243,18 +247,30 @@ class Runtime:
         out = plan.buffers[op.output]
         call = on_host(op) if self._fast else None
         kernel, params = (op.kernel, op.params) if call is None else (call.kernel, call.params)
-        if not hasattr(self._lib, kernel):
-            raise MissingTool(
-                f"{op.name}: the compiled C library has no kernel {op.kernel}.",
-                "Export the model with the nanotool that it is run with.",
-            )
         return {
-            "run": self._ffi.addressof(self._lib, kernel),
-            "params": self._structs.of(params),
+            **self._call(op.name, kernel, params),
             "in": inputs + [none] * (self._lib.NANO_MAX_INPUTS - len(inputs)),
             "out": out.offset,
             "scratch": none if scratch is None else scratch,
             "out_size": self._out_size(op),
+        }
+
+    def _call(self, name: str, kernel: str, params: Struct) -> dict[str, Any]:
+        """The fields of a nano_op that say what runs: of the library, or of an operator's package.
+        `MissingTool` for a kernel that neither has."""
+        if hasattr(self._lib, kernel):
+            run = self._ffi.addressof(self._lib, kernel)
+            return {"run": run, "params": self._structs.of(params)}
+        own = self._custom.kernel(kernel) if self._custom is not None else None
+        if own is None or self._custom is None:
+            raise MissingTool(
+                f"{name}: the compiled C library has no kernel {kernel}.",
+                "Export the model with the nanotool that it is run with.",
+            )
+        cast = self._ffi.cast
+        return {
+            "run": cast("nano_kernel", own),
+            "params": cast("void *", self._custom.params(params)),
         }
 
     def _out_size(self, op: LoweredOp) -> int:

@@ -9,9 +9,10 @@ are refused by `nanotool.validate`). A model's states are arguments and results:
     linear       dense, convolutions            pooling      pools, mean
     elementwise  unary, binary, PReLU, borders  axis         softmax, log-softmax, argmax
     move         reshape, transpose, concat, slice, pad, resize
+    custom       what packages bring
 """
 
-from nanotool.simulate import axis, elementwise, kernels, linear, move, pooling, recurrent
+from nanotool.simulate import axis, custom, elementwise, kernels, linear, move, pooling, recurrent
 from nanotool.simulate.kernels import kernel
 from nanotool.simulate.run import (
     Inputs,
@@ -30,6 +31,7 @@ kernel.complete()
 __all__ = [
     "Inputs",
     "axis",
+    "custom",
     "elementwise",
     "initial_states",
     "kernel",

@@ -6,7 +6,7 @@
 #include "nano/ops.h"
 
 #include "gates.h"
-#include "requant.h"
+#include "nano/requant.h"
 
 #define NANO_MOST_GATES 4
 

@@ -2,7 +2,7 @@
 #ifndef NANO_REQUANT_INT16_H
 #define NANO_REQUANT_INT16_H
 
-#include "requant.h"
+#include "nano/requant.h"
 
 /* round(acc * multiplier / 2^right), halves up, modulo 2^32; |acc| < 2^47, multiplier: 0..2^15 - 1,
  * right: 8..46. Of 32-bit pieces, for cores without 64-bit shifts. */

@@ -21,7 +21,7 @@
 #ifndef NANO_REQUANT_SCALAR_H
 #define NANO_REQUANT_SCALAR_H
 
-#include "requant.h"
+#include "nano/requant.h"
 
 /* What the sums of a channel have in common. */
 typedef struct {

@@ -9,7 +9,7 @@
  * changed nothing. */
 #include "nano/sequential.h"
 
-#include "requant.h"
+#include "nano/requant.h"
 
 /* The structs taken here hold pointers and members of at most 32 bits. */
 #define STRUCT_ALIGN sizeof(void *)

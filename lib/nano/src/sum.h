@@ -2,7 +2,7 @@
 #ifndef NANO_SUM_H
 #define NANO_SUM_H
 
-#include "requant.h"
+#include "nano/requant.h"
 
 /* Fractional bits that keep the rounding of a summand far below the output's. */
 #define NANO_SUM_HEADROOM (1 << 20)

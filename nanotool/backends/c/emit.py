@@ -28,6 +28,7 @@ from nanotool.errors import InvalidModel
 from nanotool.identifiers import c_comment, c_string, model_identifier
 from nanotool.ir import DTYPES, ZERO_POINTS, Array, Int8Array, Lowered, Plan, QGraph, QTensor
 from nanotool.lower import ABI, layer_names
+from nanotool.ops import custom
 from nanotool.plan import draw, input_offsets, scratch_offset
 from nanotool.qfile import graph_hash, to_bytes
 from nanotool.simulate import simulate_steps
@@ -92,7 +93,7 @@ def sources_of_several(
     files: dict[str, str] = {"app_model.h": _app_header_of_several(every)}
     for model in every:
         own = _files(model, golden)
-        if clash := files.keys() & own.keys():
+        if clash := {name for name in files.keys() & own.keys() if files[name] != own[name]}:
             raise InvalidModel(f"Two models have a file {min(clash)}.", _OTHER_NAME)
         files |= own
     graphs = {graph_file(n): to_bytes(model.graph) for n, model in enumerate(every)}
@@ -149,9 +150,34 @@ def _files(model: _Model, golden: int) -> dict[str, str]:
         texts |= _head_files(model, model.head)
     if model.graph.stream is not None:
         texts |= _stream_files(model)
+    own = _own(model)
+    if clash := texts.keys() & own.keys():
+        raise InvalidModel(f"An operator's package has a file {min(clash)}.", _OTHER_NAME)
+    texts |= own
     if golden > 0:
         texts[f"{model.name}_golden.h"] = _golden_header(model, golden)
     return texts
+
+
+def _own(model: _Model) -> dict[str, str]:
+    """The C files of the operators that packages bring, by name."""
+    made = f"/* {MARK} {__version__}; do not edit: an operator's own source. */\n"
+    files = custom.c_files(custom.used(model.graph))
+    if not files:
+        return {}
+    taken = {
+        name
+        for lowered, _ in model.variants
+        for op in lowered.ops
+        for name in (op.kernel, op.params.ctype)
+    }
+    names = {name for lowered, _ in model.variants for name in layer_names(lowered)}
+    if clash := taken & {f"{model.name}_{name}" for name in names}:
+        raise InvalidModel(
+            f"A layer of {model.name} would be called {min(clash)}, as the kernel of an operator.",
+            _OTHER_NAME,
+        )
+    return {name: made + files[name] for name in sorted(files)}
 
 
 def _bytes(texts: dict[str, str]) -> dict[str, bytes]:
@@ -567,6 +593,7 @@ def _source(model: _Model) -> str:
         f'#include "{model.name}.h"',
         f'#include "{model.name}_weights.h"',
         '#include "nano/ops.h"',
+        *(f'#include "{name}"' for name in _own(model) if name.endswith(".h")),
         "",
         f"#if NANO_ABI != {ABI}",
         f'#error "export {model.name} again (nanotool export): it is for NANO_ABI {ABI}"',

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanotool.backends.tflite import axis, elementwise, linear, move, pooling, recurrent
+from nanotool.backends.tflite import axis, custom, elementwise, linear, move, pooling, recurrent
 from nanotool.backends.tflite.emitters import Emitter, emits
 from nanotool.backends.tflite.file import File
 from nanotool.backends.tflite.serialize import serialize
@@ -33,6 +33,7 @@ emits.complete()
 __all__ = [
     "Emitter",
     "axis",
+    "custom",
     "elementwise",
     "emits",
     "linear",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nanotool.frontends.tflite.builder import Call
-from nanotool.ir import GroupNorm, Gru, LayerNorm, Op, Rnn
+from nanotool.ir import Custom, GroupNorm, Gru, LayerNorm, Op, Rnn
 from nanotool.ops import Reads
 
 Import: TypeAlias = Callable[[Call], None]
@@ -33,7 +33,7 @@ class Importer:
 
 
 IMPORTERS = Reads[Importer](
-    "frontends/tflite", without=(Gru, Rnn, LayerNorm, GroupNorm)
+    "frontends/tflite", without=(Gru, Rnn, LayerNorm, GroupNorm, Custom)
 )  # by the operator's name in the schema
 
 

@@ -35,6 +35,7 @@ from nanotool.frontends.torch import (  # noqa: F401  (they register their handl
     arithmetic,
     axis,
     choices,
+    custom,
     elementwise,
     functions,
     linear,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import linecache
 import operator
 import re
@@ -107,6 +108,8 @@ def apart(model: nn.Module) -> Iterator[nn.Module]:
 def watch(model: nn.Module, given: Mapping[str, Any]) -> Watched:
     """Run ``model``, as `apart` gives it, with the arguments ``given``. NanoError where the forward
     fails."""
+    # The forward or the export brings it in any case: several times slower while listened to.
+    importlib.import_module("torch._dynamo")
     paths = {id(module): path for path, module in model.named_modules()}
     call = call_of(model, tree_map(lambda leaf: leaf.clone() if is_tensor(leaf) else leaf, given))
     start = Snapshot(model, call.tensors)

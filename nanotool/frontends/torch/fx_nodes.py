@@ -19,6 +19,21 @@ def operator_name(node: fx.Node) -> str:
     return str(getattr(target, "__name__", target))
 
 
+# Of operators whose names mean what they say in PyTorch.
+SPACES = frozenset({"aten", "prims", "quantized_decomposed", "torchao", "torchvision"})
+
+
+def is_of_torch(node: fx.Node) -> bool:
+    """Whether PyTorch brings the operator, or an add-on of its makers'."""
+    return qualified_name(node).split("::")[0] in SPACES
+
+
+def qualified_name(node: fx.Node) -> str:
+    """The operator with its name space: "aten::relu"."""
+    target = node.target
+    return str(target._schema.name) if isinstance(target, torch._ops.OpOverload) else ""
+
+
 def named_arguments(node: fx.Node) -> Arguments:
     """A node's arguments by the names of its ATen schema, defaults filled in."""
     assert isinstance(node.target, torch._ops.OpOverload)

@@ -24,6 +24,7 @@ from nanotool.frontends.torch.ends import (
 from nanotool.frontends.torch.fx_nodes import (
     Arguments,
     is_number,
+    is_of_torch,
     module_kinds,
     module_path,
     named_arguments,
@@ -37,6 +38,7 @@ from nanotool.graphs import frozen
 from nanotool.ir import (
     ArgMax,
     Concat,
+    Custom,
     FloatArray,
     Gather,
     Graph,
@@ -68,7 +70,9 @@ FILLS = {
 MAX_AXES = 6  # of a tensor, the batch aside; of one that is computed on four
 
 # By the operator's name, without the _ of in-place forms.
-HANDLERS = Reads[Handler]("frontends/torch", operators=OPERATORS, without=(Quantize, Svdf, Table))
+HANDLERS = Reads[Handler](
+    "frontends/torch", operators=OPERATORS, without=(Custom, Quantize, Svdf, Table)
+)
 _VIEWS: set[str] = set()  # those whose result shares its input's memory
 _ANYWHERE: set[str] = set()  # those that take tensors whose batch is not in front
 
@@ -538,7 +542,9 @@ class Walk:
         if name == "copy_":
             self._copied(node)
             return
-        result = self._handled(HANDLERS.get(kind) or _fallback, node)
+        # Another package's relu is not PyTorch's.
+        handler = HANDLERS.get(kind) if is_of_torch(node) else None
+        result = self._handled(handler or _fallback, node)
         self.values[node] = result
         if kind in _VIEWS or name.endswith("_"):
             first = node.all_input_nodes[0]

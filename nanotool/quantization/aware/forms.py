@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everybody names it)
 
 from nanotool import numerics, unary
+from nanotool.errors import UnsupportedOp
 from nanotool.ir import (
     ArgMax,
     AveragePool2D,
@@ -25,6 +26,7 @@ from nanotool.ir import (
     Conv2D,
     ConvTranspose2D,
     CumSum,
+    Custom,
     Dense,
     Function,
     Gather,
@@ -53,7 +55,7 @@ from nanotool.ir import (
     Unary,
     Window,
 )
-from nanotool.ops import INT8_OPERATORS, FloatLayer, Layer, Registry
+from nanotool.ops import INT8_OPERATORS, FloatLayer, Layer, Registry, custom
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -278,6 +280,30 @@ def _cumsum(layer: FloatLayer[CumSum], _: Learned, x: Tensor) -> Tensor:
     if op.exclusive:
         sums = sums - ordered
     return sums.flip(axis) if op.reverse else sums
+
+
+# --- What packages bring --------------------------------------------------------------------------
+
+
+@forms(Custom)
+def _custom(layer: FloatLayer[Custom], _: Learned, *inputs: Tensor) -> Tensor:
+    """Its torch(), or PyTorch's operator of that name; of images in the order that it asks for."""
+    op = layer.op
+    known = custom.definition(op.function)
+    if known.torch is not None:
+        return torch.as_tensor(known.torch(op, *inputs))
+    space, name = op.function.split("::")
+    registered = getattr(getattr(torch.ops, space), name, None)
+    if registered is None:
+        raise UnsupportedOp(
+            layer.name,
+            f"{op.function} in PyTorch",
+            "Import the package that registers it with torch.library.",
+        )
+    turns = known.order == "channels_last"
+    given = [x.permute(0, 3, 1, 2) if turns and x.ndim == 4 else x for x in inputs]
+    result = torch.as_tensor(registered(*given, *op.numbers))
+    return result.permute(0, 2, 3, 1) if turns and result.ndim == 4 else result
 
 
 # --- Elements go elsewhere ------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 #define NANO_HALF_PRODUCTS 1
-#include "../../../lib/nano/src/requant.h"
+#include "nano/requant.h"
 
 #include "halves.h"
 

@@ -2,7 +2,7 @@
  * truncating division for the high product, magnitudes for the rounding shift. */
 #include "../check/check.h"
 
-#include "../../../lib/nano/src/requant.h"
+#include "nano/requant.h"
 #include "halves.h"
 
 static const int32_t edges[] = {

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from nanotool.ir import DTYPES, ZERO_POINTS, Conv2D, Dense, QGraph, Shape
 from random_graphs.builder import FULL, MAX_TENSOR, MAX_WEIGHTS, Builder, Maker
+from random_graphs.custom import custom_operator
 from random_graphs.joins import JOINS, other_output, quantized_input
 from random_graphs.layers import PLAIN, same_padding, seam
 from random_graphs.steps import grown, random_sequence
@@ -94,7 +95,7 @@ def random_graph(
     int16: bool = False,
 ) -> QGraph:
     """A valid graph of ``layers`` (None: 1 to 7; 1 to 12 where branches are) random operators of
-    the ``kinds``, each a member of `ALL`.
+    the ``kinds``, each a member of `ALL`, or "custom": operators of installed packages.
 
     ``tflite``: only what a .tflite file can express (no dilated pools, no average pool with
     a padding other than SAME) and TFLite Micro computes without undefined behaviour.
@@ -103,7 +104,7 @@ def random_graph(
     """
     b = Builder(np.random.default_rng(seed), tflite, 0)
     b.makers = _urn(PLAIN, kinds) or _urn(JOINS, kinds)
-    makers = {**PLAIN, **JOINS, "seam": seam}
+    makers = {**PLAIN, **JOINS, "seam": seam, "custom": custom_operator}
     b.makers += [seam] * (int16 and "seam" in kinds)
     urn = _urn(makers, kinds)
     wanted = b.between(1, 12 if "fork" in kinds else 7) if layers is None else layers

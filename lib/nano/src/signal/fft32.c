@@ -4,7 +4,7 @@
  * the two real transforms apart. The twin in NumPy is nanotool/signal/fft32.py. */
 #include "nano/signal/fft32.h"
 
-#include "../requant.h"
+#include "nano/requant.h"
 
 /* Places are the pairs' numbers with their bits reversed: add 1 at the front, carry backwards. */
 uint32_t nano_fft32_next(const nano_fft32 *fft, uint32_t place) {

@@ -4,7 +4,7 @@
  * The twin in NumPy is nanotool/signal/mel.py. */
 #include "nano/signal/mel.h"
 
-#include "../requant.h"
+#include "nano/requant.h"
 #include "energy.h"
 
 #define SAMPLE_BITS 30  /* a windowed sample is its real value times 2^30 */

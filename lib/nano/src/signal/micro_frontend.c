@@ -5,7 +5,7 @@
  * with the noise; ln. The twin in NumPy is nanotool/signal/micro_frontend.py. */
 #include "nano/signal/micro_frontend.h"
 
-#include "../requant.h"
+#include "nano/requant.h"
 #include "wide.h"
 
 #define WINDOW_BITS 12

@@ -4,7 +4,7 @@
  * more. The twin in NumPy is nanotool/signal/sensor.py. */
 #include "nano/signal/sensor.h"
 
-#include "../requant.h"
+#include "nano/requant.h"
 #include "energy.h"
 
 #define MORE_BITS 8   /* of a sample without its trend */

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "../requant.h"
+#include "nano/requant.h"
 
 static inline uint64_t nano_product(uint32_t a, uint32_t b) {
     uint32_t high, low;

@@ -1,7 +1,7 @@
 /* double.c - see double.h. */
 #include "double.h"
 
-#include "../requant.h"
+#include "nano/requant.h"
 #include "fixed.h"
 
 #define TOP ((uint64_t)1 << 52) /* the mantissa's highest bit */

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "../requant.h"
+#include "nano/requant.h"
 
 /* A real factor >= 0: mantissa * 2^(exponent - 32), the mantissa's top bit set, or 0. */
 typedef struct {

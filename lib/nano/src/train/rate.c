@@ -1,7 +1,7 @@
 /* rate.c - the learning rate's factor, in integers: 2^31 is 1. */
 #include "work.h"
 
-#include "../requant.h"
+#include "nano/requant.h"
 
 #define ONE 0x80000000u
 

@@ -4,7 +4,7 @@
 #include "nano/ops.h"
 
 #include "../../broadcast.h"
-#include "../../requant.h"
+#include "nano/requant.h"
 
 #define HEADROOM (1 << 8)
 

@@ -3,7 +3,7 @@
 #include "nano/ops.h"
 
 #include "../../broadcast.h"
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "../softmax/exponentials.h"
 
 /* Zero bits of x in front, 1 <= x <= 255. */

@@ -2,7 +2,7 @@
 #include "nano/ops.h"
 
 #include "../../broadcast.h"
-#include "../../requant.h"
+#include "nano/requant.h"
 
 static void maximum_row(const void *params, const nano_run_of_pairs *row) {
     const nano_extremum_params *const p = (const nano_extremum_params *)params;

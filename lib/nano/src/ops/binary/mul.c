@@ -2,7 +2,7 @@
 #include "nano/ops.h"
 
 #include "../../broadcast.h"
-#include "../../requant.h"
+#include "nano/requant.h"
 
 static void mul_row(const void *params, const nano_run_of_pairs *row) {
     const nano_mul_params *const p = (const nano_mul_params *)params;

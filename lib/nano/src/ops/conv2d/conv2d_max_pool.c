@@ -5,7 +5,7 @@
  * accumulator of each channel so far. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "accumulate.h"
 
 /* Raise best[] to the accumulators of one pixel of the convolution, or begin with them. */

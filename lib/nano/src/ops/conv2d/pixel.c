@@ -1,6 +1,6 @@
 /* out[o] = requantize(bias[o] + sum of in * w over o's filter) for all o of one pixel (conv2d.c).
  */
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "accumulate.h"
 
 void nano_conv2d_pixel(const nano_conv2d_params *p, const nano_view *v, const int8_t *in,

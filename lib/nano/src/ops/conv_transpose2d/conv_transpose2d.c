@@ -3,7 +3,7 @@
  * The output gathers: so each of its bytes is computed once, and no int32 image is needed. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "reach.h"
 
 static int32_t dot(const int8_t *in, int32_t zero_point, const int8_t *w, uint32_t n) {

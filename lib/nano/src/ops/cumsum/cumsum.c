@@ -4,7 +4,7 @@
  * memory order. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 /* The sums that a slab of count x inner elements begins with. */
 static void begin(const nano_cumsum_params *p, const int8_t *in, int32_t *sums) {

@@ -2,7 +2,7 @@
  * in: rows, I int8; w: O, I int8; the input's zero point is folded into the bias. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 static int32_t dot(const int8_t *a, const int8_t *b, uint32_t n) {
     int32_t sum = 0;

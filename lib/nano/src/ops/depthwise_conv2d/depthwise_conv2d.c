@@ -4,7 +4,7 @@
  * weights: four at a time keep their sums in registers. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "../../window.h"
 
 static int is_inside(const nano_view *v, uint32_t i, uint32_t j) {

@@ -3,7 +3,7 @@
  * planes. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "../../simd.h"
 
 #if NANO_SIMD

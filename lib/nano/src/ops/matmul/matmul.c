@@ -2,7 +2,7 @@
  * the axes of a and b lie. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 /* One element. */
 static int32_t product(const nano_matmul_params *p, const int8_t *a, const int8_t *b) {

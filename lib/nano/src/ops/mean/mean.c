@@ -1,7 +1,7 @@
 /* out[k0,k1] = store(scale(offset + sum_{r0,r1} in[k0*ks0 + k1*ks1 + r0*rs0 + r1*rs1])) */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 /* The sum of n[0] times n[1] elements, step[0] and step[1] apart. */
 static int32_t total(const int8_t *in, const uint32_t n[2], const uint32_t step[2]) {

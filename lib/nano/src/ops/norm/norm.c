@@ -5,7 +5,7 @@
  * The root of s has 30 bits, its reciprocal 31. In scratch: sum, 1 / sqrt(s) of every group. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "../../signal/wide.h"
 #include "../softmax/exponentials.h"
 

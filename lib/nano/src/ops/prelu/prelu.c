@@ -3,7 +3,7 @@
 #include "nano/ops.h"
 
 #include "../../broadcast.h"
-#include "../../requant.h"
+#include "nano/requant.h"
 
 static void prelu_row(const void *params, const nano_run_of_pairs *row) {
     const nano_prelu_params *const p = (const nano_prelu_params *)params;

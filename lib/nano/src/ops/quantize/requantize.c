@@ -2,7 +2,7 @@
  * in: int8 or int16, out: int8, int16 or int32. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 static int32_t element(const nano_requantize_params *p, const void *in, uint32_t i) {
     return p->in_bytes == 1 ? ((const int8_t *)in)[i] : ((const int16_t *)in)[i];

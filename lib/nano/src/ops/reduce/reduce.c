@@ -2,7 +2,7 @@
  */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 /* The largest of sign * in over n[0] times n[1] elements, step[0] and step[1] apart. */
 static int32_t most(const int8_t *in, int32_t sign, const uint32_t n[2], const uint32_t step[2]) {

@@ -2,7 +2,7 @@
  * gemmlowp's formulas. */
 #include "exponentials.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 int32_t nano_saturating_shift_left(int32_t x, int exponent) {
     const int32_t limit = (int32_t)(((uint32_t)1 << (31 - exponent)) - 1);

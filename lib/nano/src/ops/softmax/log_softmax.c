@@ -3,7 +3,7 @@
  * exponentials.h. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "exponentials.h"
 
 /* The bits of x > 0 above its highest set one. */

@@ -3,7 +3,7 @@
  * fixed point. */
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 #include "exponentials.h"
 
 /* One row; out: int8 or int16, `bits` of them. */

@@ -4,7 +4,7 @@
 
 #include "nano/ops.h"
 
-#include "../../requant.h"
+#include "nano/requant.h"
 
 static inline int32_t nano_svdf_within(int32_t x, int32_t limit) {
     return x < -limit - 1 ? -limit - 1 : x > limit ? limit : x;

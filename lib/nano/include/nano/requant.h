@@ -1,4 +1,5 @@
-/* requant.h - fixed-point scaling of int32 accumulators (internal).
+/* nano/requant.h - fixed-point scaling of int32 accumulators: what kernels are written with, those
+ * of the library and those that others bring.
  *
  * TensorFlow Lite Micro's default rounds twice: a doubling high multiply, then a division by a
  * power of two (gemmlowp's arithmetic). docs/numerics.md has the formulas. Exact for every
