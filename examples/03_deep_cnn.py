@@ -177,7 +177,7 @@ with torch.no_grad():
     lopsided.norm2a.bias[3] *= 100
     lopsided.conv2b.weight[:, 3] /= 100
 
-spoiled = nanotool.quantize(lopsided, data.train_x[:500])
+spoiled = nanotool.quantize(lopsided, data.train_x[:500], observer="minmax")
 print(f"float accuracy: {np.mean(predict(lopsided, data.test_x) == data.test_y):.1%}")
 print(f"int8 accuracy:  {np.mean(spoiled.run(data.test_x).argmax(1) == data.test_y):.1%}")
 plot_noise(noise(lopsided, spoiled, images), "One channel of conv2a a hundred times as large")

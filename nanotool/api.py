@@ -402,8 +402,9 @@ class QuantizedModel:
 
     def simulate_layers(self, x: Any, *, reset_every: int = 0) -> dict[str, NDArray[Any]]:
         """What every layer gives, by its name, [n, *shape on the device] each, inputs and states
-        among them: the names are those of ``graph.tensors``, most of them of the PyTorch
-        modules."""
+        among them: the names are those of ``graph.tensors``, most of them of the PyTorch modules.
+        Where ``trials`` say that equalized channels were chosen, some layers' channels are those
+        of the modules but for a factor each."""
         from nanotool.simulate import simulate_all  # noqa: PLC0415
 
         data, real = self._inputs(x)

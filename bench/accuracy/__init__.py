@@ -1,1 +1,1 @@
-"""How much accuracy int8 costs: six trained nets, five calibration draws, onnxruntime beside us."""
+"""How much accuracy int8 costs: trained nets, five calibration draws, onnxruntime beside us."""

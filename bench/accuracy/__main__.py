@@ -1,12 +1,14 @@
 """How much accuracy int8 costs.
 
-    python -m bench.accuracy [NET ...] [--observer auto minmax ...] [--draws 5] [--onnx] [--qat 1]
+    python -m bench.accuracy [NET ...] [--observer auto minmax ...] [--draws 5] [--allow int16]
+                             [--onnx] [--qat 1] [--qat-activations int16]
 
-Trains six nets once (build/accuracy keeps their weights), calibrates each with DRAW of its training
-inputs, five draws by seed, and judges on its test part: accuracy where there are classes, and the
-output's signal-to-quantization-noise ratio. --onnx adds onnxruntime's static quantizer on the same
-draws (pip install -r bench/accuracy/requirements.txt), --qat so many epochs of quantization-aware
-training from the first draw on. OMP_NUM_THREADS=1 where other work runs beside it.
+Trains seven nets once (build/accuracy keeps their weights), calibrates each with DRAW of its
+training inputs, five draws by seed, and judges on its test part: accuracy where there are classes,
+and the output's signal-to-quantization-noise ratio. --allow adds auto with what it may take, --onnx
+onnxruntime's static quantizer on the same draws (pip install -r bench/accuracy/requirements.txt),
+--qat so many epochs of quantization-aware training from the first draw on. OMP_NUM_THREADS=1 where
+other work runs beside it.
 """
 
 from __future__ import annotations
@@ -48,12 +50,12 @@ def float_outputs(model: nn.Module, x: FloatArray) -> FloatArray:
     return y
 
 
-def ours(model: nn.Module, observer: str) -> Quantizer:
-    """nanotool's quantizer with ``observer``."""
+def ours(model: nn.Module, observer: str, allow: tuple[str, ...] = ()) -> Quantizer:
+    """nanotool's quantizer with ``observer``, and what that may take."""
 
     def outputs(x: FloatArray, y: NDArray[Any], test: FloatArray) -> NDArray[Any]:
         targets = y if y.dtype.kind == "i" and observer == "auto" else None
-        quantized = nanotool.quantize(model, x, observer=observer, targets=targets)
+        quantized = nanotool.quantize(model, x, observer=observer, targets=targets, allow=allow)
         result: NDArray[Any] = quantized.run(test)
         return result.transpose(0, 3, 1, 2) if result.ndim == 4 else result
 
@@ -109,10 +111,13 @@ def measure(
         print(f"{row(title, ratios, 'dB')}   {seconds:.1f} s a draw", flush=True)
 
 
-def measure_training(name: str, model: nn.Module, data: Split, epochs: int) -> None:
-    """Print how good a quantization-aware training ends, and how far the module is from int8."""
+def measure_training(
+    name: str, model: nn.Module, data: Split, epochs: int, activations: str
+) -> None:
+    """Print how good a quantization-aware training ends, and how far the module is from the integer
+    model."""
     x, _ = next(draws(data, 1))
-    aware = nanotool.prepare_qat(model, x)
+    aware = nanotool.prepare_qat(model, x, activations=activations)
     torch.manual_seed(0)
     fit(aware, data, epochs, NETS[name].rate / 20, NETS[name].batch)
     quantized = nanotool.quantize(aware, x)
@@ -132,6 +137,8 @@ def main() -> int:
     parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}")
     parser.add_argument("--observer", nargs="+", default=["auto", "minmax"])
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--allow", nargs="+", default=[], choices=["int16"])
+    parser.add_argument("--qat-activations", default="int8", choices=["int8", "int16"])
     parser.add_argument("--onnx", action="store_true")
     parser.add_argument("--qat", type=int, default=0, metavar="EPOCHS")
     arguments = parser.parse_args()
@@ -142,12 +149,15 @@ def main() -> int:
     for name in arguments.nets or NETS:
         model, data = trained(name)
         how = {f"nanotool {observer}": ours(model, observer) for observer in arguments.observer}
+        if arguments.allow:
+            allow = tuple(arguments.allow)
+            how[f"nanotool auto, {', '.join(allow)}"] = ours(model, "auto", allow)
         with tempfile.TemporaryDirectory(prefix="nanotool-onnx-") as folder:
             if arguments.onnx:
                 how |= theirs(model, data, Path(folder))
             measure(name, how, model, data, arguments.draws)
         if arguments.qat:
-            measure_training(name, model, data, arguments.qat)
+            measure_training(name, model, data, arguments.qat, arguments.qat_activations)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Six nets as people build them, one for each kind of work; trained once, from a seed, and kept."""
+"""Nets as people build them, one for each kind of work; trained once, from a seed, and kept."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ def command(model: Model, as_json: AsJson = False) -> None:
 
     `nanotool plan --board BOARD` tells it for a board.
     """
-    from nanotool.describe import describe, summary
+    from nanotool.describe import describe, proposal, summary
     from nanotool.qfile import graph_hash
     from nanotool.report.tables import (
         facts_table,
@@ -56,3 +56,5 @@ def command(model: Model, as_json: AsJson = False) -> None:
     if graph.trials:
         console.print()
         console.print(trials_table(graph))
+    if proposal(graph):
+        console.print(f"\n{proposal(graph)}", highlight=False)

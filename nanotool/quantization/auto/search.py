@@ -25,6 +25,7 @@ Build = Callable[[Graph, Mapping[str, Range], bool, "Collection[str] | None"], Q
 Tick = Callable[[], None]
 
 GAIN_DB = 0.1  # less is chance
+EQUALIZED_DB = 1.0  # that equalized channels have to bring: they are no longer the module's
 CORRECTED, EQUALIZED = ", biases corrected", ", equalized"
 TRIES = 24  # of other ranges for single tensors
 SLOPES = 256  # inputs that slopes are taken of, at most
@@ -51,12 +52,12 @@ class Score:
     sqnr_db: float
     accuracy: float | None  # share of right answers, where classes are known
 
-    def beats(self, other: Score) -> bool:
-        """Whether it is better, by more than chance, and not less accurate."""
+    def beats(self, other: Score, margin: float = GAIN_DB) -> bool:
+        """Whether it is better by more than ``margin``, in dB, and not less accurate."""
         known = self.accuracy is not None and other.accuracy is not None
         if known and self.accuracy < other.accuracy:  # type: ignore[operator]
             return False
-        return self.sqnr_db > other.sqnr_db + GAIN_DB
+        return self.sqnr_db > other.sqnr_db + margin
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Search:
         if equal is not None:
             ways = dict.fromkeys((way, WAYS[-1]))
             trials = [uniform(one, equal, correct=True, suffix=EQUALIZED) for one in ways]
-            plan, score = self._best_of(trials, plan, score)
+            plan, score = self._best_of(trials, plan, score, EQUALIZED_DB)
             way = next(iter(plan.ways.values()))
         short = replace(
             plan,
@@ -227,11 +228,19 @@ class Search:
         return self._best_of(others, plan, score)
 
     def _best_of(
-        self, trials: Iterable[Plan | None], plan: Plan, score: Score
+        self,
+        trials: Iterable[Plan | None],
+        plan: Plan,
+        score: Score,
+        margin: float = GAIN_DB,
     ) -> tuple[Plan, Score]:
-        """``plan``, which has ``score``, or one of ``trials`` that beats it."""
+        """``plan``, which has ``score``, or the best of ``trials`` that beat it by ``margin``."""
+        first = score
         for trial in trials:
-            if trial is not None and (result := self.judged(trial)).beats(score):
+            if trial is None:
+                continue
+            result = self.judged(trial)
+            if result.beats(score) and result.beats(first, margin):
                 plan, score = trial, result
         return plan, score
 
