@@ -153,3 +153,19 @@ def test_tables_and_picture_repeat() -> None:
 
 def test_the_mlp_is_what_peers_measured() -> None:
     assert lower(suite.mlp()).macs == 62_080
+
+
+def test_the_page_of_signals_tells_what_front_ends_were_counted() -> None:
+    page = (suite.ROOT / "docs" / "signal.md").read_text()
+    counts = json.loads((suite.ROOT / "bench" / "front_ends.json").read_text())["counts"]
+    sizes = (64, 128, 256, 512, 1024)
+    for title, name in (("FFT, 16 bits", "fft"), ("FFT, 32 bits", "fft32")):
+        row = " | ".join(f"{counts[f'{name}_{size}']:,}" for size in sizes)
+        assert f"| {title} | {row} |" in page
+    rows = {
+        "micro frontend": "micro_frontend",
+        "log-mel, 40 bands": "log_mel",
+        "13 MFCC of them": "mfcc_13",
+    }
+    for title, name in rows.items():
+        assert f"| {title} | {counts[name]:,} |" in page

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +155,36 @@ def test_samples_that_cannot_be() -> None:
             frontend.process(wrong)  # type: ignore[arg-type]
     with pytest.raises(NanoError, match="engine"):
         MicroFrontend(engine="fpga")
+
+
+def test_the_ffts_dsp_variant_gives_the_same_bytes(tmp_path: Path) -> None:
+    """fft_dsp.c with simd.h's instructions in C, on noise, extremes and what is faint."""
+    library = Path(__file__).parents[2] / "lib" / "nano"
+    sources = [library / "src" / "signal" / name for name in ("fft.c", "fft_dsp.c")]
+    flags = ("-std=c99", "-O1", "-fPIC", "-shared", "-DNANO_SIMD_FALLBACK=1")
+    target = tmp_path / "fft.so"
+    command = ["gcc", *flags, f"-I{library / 'include'}", *map(str, sources), "-o", str(target)]
+    subprocess.run(command, check=True)
+    built, rng = ctypes.CDLL(str(target)), np.random.default_rng(2)
+
+    class Fft(ctypes.Structure):
+        _fields_ = [
+            ("size", ctypes.c_uint16),
+            ("twiddles", ctypes.c_void_p),
+            ("unpacking", ctypes.c_void_p),
+        ]
+
+    for size in (64, 128, 256, 512, 1024):
+        tables = fft_tables(size)
+        own = Fft(size, tables.twiddles.ctypes.data, tables.unpacking.ctypes.data)
+        for level in (1, 300, 32767, 0):
+            data = rng.integers(-level - 1, level + 1, (8, size + 2)).astype(np.int16)
+            if not level:  # the ends of the range alone
+                data = np.where(rng.random(data.shape) < 0.5, -32768, 32767).astype(np.int16)
+            results = []
+            for call in (built.nano_real_fft, built.nano_real_fft_dsp):
+                copy = data.copy()
+                for row in copy:
+                    call(ctypes.byref(own), ctypes.c_void_p(row.ctypes.data))
+                results.append(copy)
+            np.testing.assert_array_equal(*results)

@@ -127,6 +127,9 @@ NANO_PRODUCTS(nano_smlabb, "smlabb %0, %1, %2, %3", NANO_LL)
 NANO_PRODUCTS(nano_smlatt, "smlatt %0, %1, %2, %3", NANO_HH)
 NANO_PRODUCTS(nano_smlabt, "smlabt %0, %1, %2, %3", NANO_LH)
 NANO_PRODUCTS(nano_smlatb, "smlatb %0, %1, %2, %3", NANO_HL)
+/* sum + a.low * b.low - a.high * b.high; sum + a.low * b.high + a.high * b.low */
+NANO_PRODUCTS(nano_smlsd, "smlsd %0, %1, %2, %3", (uint32_t)NANO_LL - (uint32_t)NANO_HH)
+NANO_PRODUCTS(nano_smladx, "smladx %0, %1, %2, %3", (uint32_t)NANO_LH + (uint32_t)NANO_HL)
 NANO_PRODUCT(nano_smulbb, "smulbb %0, %1, %2", NANO_LL)
 NANO_PRODUCT(nano_smultt, "smultt %0, %1, %2", NANO_HH)
 
@@ -139,6 +142,16 @@ NANO_OPERANDS_2(nano_sxtab16, "sxtab16 %0, %1, %2", nano_halves, nano_halves, ui
 NANO_OPERANDS_2(nano_sxtab16_ror8, "sxtab16 %0, %1, %2, ror #8", nano_halves, nano_halves, uint32_t)
 NANO_OPERANDS_2(nano_sadd16, "sadd16 %0, %1, %2", nano_halves, nano_halves, nano_halves)
 NANO_OPERANDS_2(nano_ssub16, "ssub16 %0, %1, %2", nano_halves, nano_halves, nano_halves)
+/* (a.low + b.high, a.high - b.low) and (a.low - b.high, a.high + b.low): minus and plus i times b
+ */
+NANO_OPERANDS_2(nano_ssax, "ssax %0, %1, %2", nano_halves, nano_halves, nano_halves)
+NANO_OPERANDS_2(nano_sasx, "sasx %0, %1, %2", nano_halves, nano_halves, nano_halves)
+/* floor((a + b) / 2) and floor((a - b) / 2) of each half */
+NANO_OPERANDS_2(nano_shadd16, "shadd16 %0, %1, %2", nano_halves, nano_halves, nano_halves)
+NANO_OPERANDS_2(nano_shsub16, "shsub16 %0, %1, %2", nano_halves, nano_halves, nano_halves)
+/* the low half of a, the high one of b; of b times 2 */
+NANO_OPERANDS_2(nano_pack_mixed, "pkhbt %0, %1, %2", nano_halves, nano_halves, nano_halves)
+NANO_OPERANDS_2(nano_pack_lsl1, "pkhbt %0, %1, %2, lsl #1", nano_halves, int32_t, int32_t)
 /* low halves of a and b as (low, high); high halves of a and b as (low, high) */
 NANO_OPERANDS_2(nano_pack_low, "pkhbt %0, %1, %2, lsl #16", nano_halves, nano_halves, nano_halves)
 NANO_OPERANDS_2(nano_pack_high, "pkhtb %0, %2, %1, asr #16", nano_halves, nano_halves, nano_halves)
@@ -179,6 +192,26 @@ static inline nano_halves nano_sadd16(nano_halves a, nano_halves b) {
 }
 static inline nano_halves nano_ssub16(nano_halves a, nano_halves b) {
     return nano_pack_low(a - b, (a >> 16) - (b >> 16));
+}
+static inline nano_halves nano_pack_mixed(nano_halves a, nano_halves b) {
+    return (a & 0xFFFFu) | (b & 0xFFFF0000u);
+}
+static inline nano_halves nano_pack_lsl1(int32_t a, int32_t b) {
+    return nano_pack_mixed((uint32_t)a, (uint32_t)b << 1);
+}
+static inline nano_halves nano_ssax(nano_halves a, nano_halves b) {
+    return nano_pack_low(a + (b >> 16), (a >> 16) - b);
+}
+static inline nano_halves nano_sasx(nano_halves a, nano_halves b) {
+    return nano_pack_low(a - (b >> 16), (a >> 16) + b);
+}
+static inline nano_halves nano_shadd16(nano_halves a, nano_halves b) {
+    return nano_pack_low((uint32_t)((nano_low(a) + nano_low(b)) >> 1),
+                         (uint32_t)((nano_high(a) + nano_high(b)) >> 1));
+}
+static inline nano_halves nano_shsub16(nano_halves a, nano_halves b) {
+    return nano_pack_low((uint32_t)((nano_low(a) - nano_low(b)) >> 1),
+                         (uint32_t)((nano_high(a) - nano_high(b)) >> 1));
 }
 static inline nano_halves nano_sxtb16(uint32_t a) {
     return nano_pack_low((uint32_t)(int8_t)(uint8_t)a, (uint32_t)(int8_t)(uint8_t)(a >> 16));

@@ -8,8 +8,30 @@
 
 #include <stddef.h>
 
+#include "../simd.h"
+#include "fft_dsp.h"
+
 #define HALF 16383 /* 1/2 and 1/4 in Q15 */
 #define QUARTER 8191
+
+/* Places are the pairs' numbers with their digits, one a stage, reversed: add 1 at the front and
+ * carry backwards. */
+uint32_t nano_fft_next(const nano_fft *fft, uint32_t place) {
+    uint32_t weight = fft->size / 8u;
+    for (place += weight; weight != 0 && (place & 3u * weight) == 0; place += weight) {
+        place -= 4 * weight;
+        weight = weight == 2 ? 1 : weight / 4;
+    }
+    return place;
+}
+
+#if NANO_SIMD_NATIVE
+
+void nano_real_fft(const nano_fft *fft, int16_t *data) {
+    nano_real_fft_dsp(fft, data);
+}
+
+#else
 
 typedef struct {
     int32_t re, im;
@@ -47,17 +69,6 @@ static complex difference(complex a, complex b) {
 static void put(int16_t *z, complex a) {
     z[0] = (int16_t)a.re;
     z[1] = (int16_t)a.im;
-}
-
-/* Places are the pairs' numbers with their digits, one a stage, reversed: add 1 at the front and
- * carry backwards. */
-uint32_t nano_fft_next(const nano_fft *fft, uint32_t place) {
-    uint32_t weight = fft->size / 8u;
-    for (place += weight; weight != 0 && (place & 3u * weight) == 0; place += weight) {
-        place -= 4 * weight;
-        weight = weight == 2 ? 1 : weight / 4;
-    }
-    return place;
 }
 
 /* Neighbours: what stage of radix 2 there is comes first, where only the first twiddle is met. */
@@ -125,3 +136,5 @@ void nano_real_fft(const nano_fft *fft, int16_t *data) {
         fours(fft, data, span);
     unpack(fft, data);
 }
+
+#endif
