@@ -31,6 +31,7 @@ from nanotool.ir import DTYPES, QGraph
 from nanotool.progress import Progress
 from nanotool.run import step_bytes
 from nanotool.simulate import Inputs
+from nanotool.slow import sentences
 from nanotool.training import Head, Trainable, arena_size
 
 LAP_RUNS = 10  # inferences that share a lap on a real board
@@ -47,6 +48,7 @@ class LayerBench:
     macs: int
     label: str = ""  # the name for people: that of a Sequential's layer is but a number
     model_cycles: int | None = None  # by a model of the core, where one was asked for
+    declined: str = ""  # why it is a portable kernel though the target has a faster one
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)
@@ -91,6 +93,7 @@ class BenchResult:
     compiler: str
     training: TrainingBench | None = None  # of a model with a head that learns
     model_cycles: int | None = None  # of one inference: nanotool.cycles' model, no measurement
+    slow: tuple[str, ...] = ()  # sentences about layers on portable kernels: `nanotool.slow`
 
     @property
     def counted(self) -> str:
@@ -140,6 +143,7 @@ class BenchResult:
                     self.tick_unit: layer.ticks,
                     "model_cycles": layer.model_cycles,
                     "macs": layer.macs,
+                    "declined": layer.declined or None,
                 }
                 for layer in self.layers
             ],
@@ -329,10 +333,12 @@ def _measure(
                 layer.ticks,
                 op.macs,
                 label=label(lowered.graph, op.name),
+                declined=op.declined,
             )
             for op, layer in zip(lowered.ops, layers.layers, strict=True)
         ),
         compiler=firmware.compiler,
+        slow=tuple(sentences(lowered)),
         training=None if firmware.head is None else _training(device, firmware.head, x[0][0]),
     )
 

@@ -260,32 +260,18 @@ def _mps(machine: str) -> Emulator:
     )
 
 
-MPS2_AN385 = _simulated(
-    *("mps2_an385", "emulated Cortex-M3 (QEMU mps2-an385)"),
-    flash=4096,
-    ram=4096,
-    emulator=_mps("mps2-an385"),
-)
+def _fpga(machine: str, core: str, target: str, flash: int, ram: int) -> Board:
+    """The board of QEMU's ``machine``, one of Arm's. `flash`, `ram`: KiB."""
+    title = f"emulated {core} (QEMU {machine})"
+    board = _simulated(machine.replace("-", "_"), title, flash, ram, _mps(machine))
+    return replace(board, target=target)
 
-MPS2_AN386 = replace(
-    _simulated(
-        *("mps2_an386", "emulated Cortex-M4 (QEMU mps2-an386)"),
-        flash=4096,
-        ram=4096,
-        emulator=_mps("mps2-an386"),
-    ),
-    target="armv7em",
-)
 
-MPS3_AN547 = replace(
-    _simulated(
-        *("mps3_an547", "emulated Cortex-M55 (QEMU mps3-an547)"),
-        flash=512,
-        ram=512,
-        emulator=_mps("mps3-an547"),
-    ),
-    target="armv81m",
-)
+MPS2_AN385 = _fpga("mps2-an385", "Cortex-M3", "scalar", flash=4096, ram=4096)
+MPS2_AN386 = _fpga("mps2-an386", "Cortex-M4", "armv7em", flash=4096, ram=4096)
+MPS2_AN500 = _fpga("mps2-an500", "Cortex-M7", "armv7em", flash=4096, ram=4096)
+MPS2_AN505 = _fpga("mps2-an505", "Cortex-M33", "armv7em", flash=4096, ram=2048)
+MPS3_AN547 = _fpga("mps3-an547", "Cortex-M55", "armv81m", flash=512, ram=512)
 
 # With ESP-IDF: the partition that a program has (partitions.csv), and what the linker gives static
 # data at most; tasks have their stacks from the heap. What the system keeps is an estimate.
@@ -364,7 +350,8 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         board.name: board
         for board in (
             *(NATIVE, STM32, ESP32, ESP32_BARE, ESP32S3, ESP32C3),
-            *(XTENSA_SIM, XTENSA_LX6, RISCV_VIRT, MPS2_AN385, MPS2_AN386, MPS3_AN547),
+            *(XTENSA_SIM, XTENSA_LX6, RISCV_VIRT, MPS2_AN385, MPS2_AN386),
+            *(MPS2_AN500, MPS2_AN505, MPS3_AN547),
         )
     }
 )

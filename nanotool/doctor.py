@@ -29,6 +29,8 @@ COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "stm32": (*_ARM, "toolchain-gccarmnoneeabi"),
     "mps2_an385": (*_ARM, ""),
     "mps2_an386": (*_ARM, ""),
+    "mps2_an500": (*_ARM, ""),
+    "mps2_an505": (*_ARM, ""),
     "mps3_an547": (*_ARM, ""),
     "esp32": (*_XTENSA, "toolchain-xtensa-esp-elf"),
     "esp32_bare": (*_XTENSA, ""),

@@ -788,6 +788,11 @@ class LoweredOp:
     # its inputs.
     more: tuple[str, ...] = ()
     symbol: str = ""  # suffix of its C symbols; "" for the copy of a state
+    cost: int = 0  # instructions, about; 0: unknown
+    # Why the portable kernel runs though the target has a faster one ("": it does not), and how
+    # many instructions, about, that one would save.
+    declined: str = ""
+    saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

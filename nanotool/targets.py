@@ -18,10 +18,25 @@ from nanotool.errors import NanoError
 GOALS = ("balanced", "speed", "size")
 
 
+_RAM = "ram="
+
+
+def ram_goal(size: int) -> str:
+    """The goal to be as fast as ``size`` bytes of arena allow."""
+    return f"{_RAM}{size}"
+
+
+def ram_of(goal: str) -> int | None:
+    """The bytes of a `ram_goal`; None for another goal."""
+    size = goal.removeprefix(_RAM)
+    return int(size) if size != goal and size.isascii() and size.isdigit() else None
+
+
 def check_goal(name: str) -> None:
     """`NanoError`, which names those there are, unless ``name`` is a goal."""
-    if name not in GOALS:
-        raise NanoError(f"There is no goal {name!r}.", f"Goals: {', '.join(GOALS)}.")
+    if name not in GOALS and ram_of(name) is None:
+        goals = ", ".join(GOALS)
+        raise NanoError(f"There is no goal {name!r}.", f"Goals: {goals}, ram=BYTES.")
 
 
 @dataclass(frozen=True, slots=True)

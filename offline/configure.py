@@ -42,6 +42,8 @@ PLATFORMS = {
     "riscv_virt": "bare",
     "mps2_an385": "bare",
     "mps2_an386": "bare",
+    "mps2_an500": "bare",
+    "mps2_an505": "bare",
     "mps3_an547": "bare",
 }
 MISSING = "unreachable"  # the platform of environments that only the registry can build

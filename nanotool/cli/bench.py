@@ -16,6 +16,7 @@ from nanotool.cli.common import (
     HeadText,
     Models,
     Port,
+    Ram,
     ResetEvery,
     Rts,
     TaskName,
@@ -24,6 +25,7 @@ from nanotool.cli.common import (
     cut_model,
     examples,
     find_board,
+    goal_of,
     load,
     load_inputs,
     only_one,
@@ -75,6 +77,7 @@ def command(
         ),
     ] = "",
     optimize: Goal = "balanced",
+    ram: Ram = None,
     task: TaskName = None,
     layers: TrainableLayers = "",
     head: HeadText = "",
@@ -100,7 +103,7 @@ def command(
         trainable = cut_model(load(only_one(models, "--trainable")), layers, head)
     if as_json and at is None and not cycles_model:
         cycles_model = model_of(find_board(board))
-    built = build_firmware(models, board, optimize, task, head=trainable)
+    built = build_firmware(models, board, goal_of(optimize, ram), task, head=trainable)
     with progress(f"Measuring on {built.board.name}") as show:
         results = [
             bench(one, x, at, progress=show, reset_every=reset_every, cycles_model=cycles_model)
@@ -116,6 +119,7 @@ def command(
         if per_layer:
             out().print()
             out().print(bench_layers(result))
-            out().print(bench_advice(result), markup=False, highlight=False)
+            for line in (*result.slow, bench_advice(result)):
+                out().print(line, markup=False, highlight=False)
     if any(result.mismatches for result in results):
         raise typer.Exit(1)

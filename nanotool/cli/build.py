@@ -8,6 +8,7 @@ from nanotool.cli.common import (
     Goal,
     HeadText,
     Models,
+    Ram,
     TaskName,
     TrainableLayers,
     Weights,
@@ -15,6 +16,7 @@ from nanotool.cli.common import (
     build_firmware,
     cut_model,
     examples,
+    goal_of,
     load,
     note,
     only_one,
@@ -36,6 +38,7 @@ def command(
     models: Models,
     board: BoardName,
     optimize: Goal = "balanced",
+    ram: Ram = None,
     task: TaskName = None,
     weights: Weights = "",
     sensor: WithSensor = False,
@@ -49,7 +52,7 @@ def command(
     """
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
-    built = build_firmware(models, board, optimize, task, weights, trainable, sensor)
+    built = build_firmware(models, board, goal_of(optimize, ram), task, weights, trainable, sensor)
     if as_json:
         print_json(
             {

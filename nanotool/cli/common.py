@@ -104,6 +104,13 @@ WithSensor = Annotated[
 Goal = Annotated[
     str, typer.Option("--optimize", metavar="GOAL", help="What to prefer: balanced, speed or size.")
 ]
+Ram = Annotated[
+    int | None,
+    typer.Option(
+        "--ram", metavar="BYTES", min=0, show_default=False,
+        help="Take the fastest plan whose arena has so many bytes at most, instead of a goal.",
+    ),
+]  # fmt: skip
 Weights = Annotated[
     str,
     typer.Option(
@@ -275,6 +282,17 @@ def cut_model(graph: QGraph, layers: str, head: str) -> Trainable | None:
     from nanotool.training import cut, parse_options
 
     return cut(graph, [name.strip() for name in layers.split(",")], parse_options(head))
+
+
+def goal_of(optimize: str, ram: int | None) -> str:
+    """What --optimize and --ram ask for, as a goal."""
+    from nanotool.targets import ram_goal
+
+    if ram is None:
+        return optimize
+    if optimize != "balanced":
+        raise typer.BadParameter("Give --optimize or --ram: one says what the other would choose.")
+    return ram_goal(ram)
 
 
 def plan_model(

@@ -13,9 +13,11 @@ from nanotool.cli.common import (
     Goal,
     HeadText,
     Models,
+    Ram,
     TrainableLayers,
     cut_model,
     examples,
+    goal_of,
     load,
     load_several,
     note,
@@ -24,7 +26,7 @@ from nanotool.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from nanotool.ir import QGraph
+    from nanotool.ir import Lowered, QGraph
 
 EPILOG = examples(
     "nanotool export digits.nano -o digits",
@@ -68,6 +70,7 @@ def command(
         typer.Option("--format", help="What comes out; PATH's ending says it, too."),
     ] = None,
     optimize: Goal = "balanced",
+    ram: Ram = None,
     layers: TrainableLayers = "",
     head: HeadText = "",
     loadable: Annotated[
@@ -84,6 +87,7 @@ def command(
     """
     from nanotool.models import output_kind
 
+    optimize = goal_of(optimize, ram)
     kind = output_kind(output, form.value if form else "")
     if kind == "c" and not layers and not head and len(graphs := load_several(models)) > 1:
         if loadable:
@@ -118,6 +122,7 @@ def command(
         for lowered, plan in pairs
     )
     note(f"Wrote {output}/ as C ({sizes}).")
+    _tell_slow([lowered for lowered, _ in pairs])
     if trainable is not None:
         from nanotool.training import arena_size
 
@@ -140,3 +145,13 @@ def _export_several(
         for name, pairs in zip(targets, zip(*models, strict=True), strict=True)
     )
     note(f"Wrote {output}/ as C, {len(graphs)} models ({sizes}).")
+    _tell_slow([lowered for pairs in models for lowered, _ in pairs])
+
+
+def _tell_slow(variants: Sequence[Lowered]) -> None:
+    """Which layers run on a portable kernel though the target has a faster one, and why."""
+    from nanotool.slow import sentences
+
+    for lowered in variants:
+        for sentence in sentences(lowered):
+            note(f"{lowered.target}: {sentence}")

@@ -12,6 +12,7 @@ from nanotool.cli.common import (
     Goal,
     HeadText,
     Models,
+    Ram,
     TaskName,
     TrainableLayers,
     Weights,
@@ -20,6 +21,7 @@ from nanotool.cli.common import (
     cut_model,
     examples,
     find_board,
+    goal_of,
     load,
     note,
     only_one,
@@ -45,6 +47,7 @@ def command(
         ),
     ] = None,
     optimize: Goal = "balanced",
+    ram: Ram = None,
     task: TaskName = None,
     weights: Weights = "",
     sensor: WithSensor = False,
@@ -83,7 +86,7 @@ def command(
         check_flashable(find_board(board), port or "")
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
-    built = build_firmware(models, board, optimize, task, weights, trainable, sensor)
+    built = build_firmware(models, board, goal_of(optimize, ram), task, weights, trainable, sensor)
     if output is not None:
         text = render_flasher(built)
         write_atomic(output, text)

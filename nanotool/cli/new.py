@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nanotool.cli.common import Goal, examples, load, note, out
+from nanotool.cli.common import Goal, Ram, examples, goal_of, load, note, out
 
 EPILOG = examples(
     "nanotool new myproject",
@@ -43,6 +43,7 @@ def command(
         ),
     ] = None,
     optimize: Goal = "balanced",
+    ram: Ram = None,
 ) -> None:  # fmt: skip
     """Start a project of your own that runs a model."""
     from nanotool.build import offer_stand_ins
@@ -51,7 +52,7 @@ def command(
 
     chosen = find_kind(kind.value)
     graph = load(default_model_dir() if model is None else model)
-    new_project(graph, folder, chosen, optimize)
+    new_project(graph, folder, chosen, goal_of(optimize, ram))
     note(f"Wrote {folder}/: {graph.name} with {chosen.title}.")
     if chosen.platformio and offer_stand_ins(folder):
         note(

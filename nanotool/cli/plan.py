@@ -10,8 +10,10 @@ from nanotool.cli.common import (
     Model,
     OptionalBoard,
     OptionalTarget,
+    Ram,
     examples,
     find_board,
+    goal_of,
     load,
     out,
     plan_model,
@@ -30,6 +32,7 @@ def command(
     board: OptionalBoard = None,
     target: OptionalTarget = None,
     optimize: Goal = "balanced",
+    ram: Ram = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what lies where in the arena, and when; with a board, whether the model fits it.
@@ -44,7 +47,7 @@ def command(
         raise typer.BadParameter("Give --board or --target: a board has its own kernels.")
     found = None if board is None else find_board(board)
     kernels = found.target if found is not None else target or "portable"
-    lowered, plan = plan_model(load(model), kernels, optimize)
+    lowered, plan = plan_model(load(model), kernels, goal_of(optimize, ram))
     room = fit.Model(lowered, plan, fit.input_buffer(lowered.graph))
     needs = () if found is None else fit.needs(room, found)
     trouble = None if found is None else fit.trouble(room, found)

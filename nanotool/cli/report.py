@@ -15,11 +15,13 @@ from nanotool.cli.common import (
     Model,
     OptionalBoard,
     Port,
+    Ram,
     Rts,
     Weights,
     build_firmware,
     examples,
     find_board,
+    goal_of,
     load,
     note,
     out,
@@ -50,6 +52,7 @@ def command(
     dtr: Dtr = None,
     rts: Rts = None,
     optimize: Goal = "balanced",
+    ram: Ram = None,
     weights: Weights = "",
     page: Annotated[
         Path | None,
@@ -79,12 +82,12 @@ def command(
             check_writable(path)
     graph = load(model)
     if board is None:
-        data = about_model(graph, optimize)
+        data = about_model(graph, goal_of(optimize, ram))
     else:
         try:
-            built = build_firmware(model, board, optimize, weights=weights)
+            built = build_firmware(model, board, goal_of(optimize, ram), weights=weights)
         except DoesNotFit as error:
-            data = about_misfit(graph, find_board(board), error, optimize)
+            data = about_misfit(graph, find_board(board), error, goal_of(optimize, ram))
             note(data.trouble)
             out().print(room_table(error.needs))
         else:

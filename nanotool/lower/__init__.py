@@ -9,6 +9,8 @@ cannot fail on a device.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -29,8 +31,9 @@ from nanotool.lower import (  # noqa: F401  (register)
     recurrent,
     scalar,
 )
+from nanotool.lower.choose import Point, curve, knee
 from nanotool.lower.deduplicate import deduplicated
-from nanotool.lower.fuse import calls_of
+from nanotool.lower.fuse import Group, Unit, groups_of
 from nanotool.lower.layer import ARRAY_ENDINGS, UINT16_MAX, Call, TargetLayer, lowers, lowers_int16
 from nanotool.lower.states import place_states
 from nanotool.ops import facts, layer_of, macs
@@ -41,7 +44,17 @@ from nanotool.validate import validate
 lowers.complete()
 lowers_int16.complete()
 
-__all__ = ["ABI", "ARRAY_ENDINGS", "MODEL_SYMBOLS", "layer_names", "lower"]
+__all__ = [
+    "ABI",
+    "ARRAY_ENDINGS",
+    "MODEL_SYMBOLS",
+    "Choice",
+    "assemble",
+    "choices",
+    "groups_for",
+    "layer_names",
+    "lower",
+]
 
 ABI = 2  # the NANO_ABI whose structs are filled here
 
@@ -58,22 +71,60 @@ MODEL_SYMBOLS = (
 def lower(graph: QGraph, target: str = "portable", optimize: str = "balanced") -> Lowered:
     """Make ``graph`` ready for ``target``, a key of `nanotool.targets.TARGETS`.
 
-    ``optimize`` is one of `nanotool.targets.GOALS`. Raises InvalidModel with the layer's name where
-    the graph contradicts itself or exceeds what a kernel's parameters can hold, UnsupportedOp for
-    an operator that has no kernel.
+    ``optimize`` is one of `nanotool.targets.GOALS`: "speed" and "size" are every layer's, and
+    "balanced" is the knee of the curve (`nanotool.lower.choose`). Raises InvalidModel with the
+    layer's name where the graph contradicts itself or exceeds what a kernel's parameters can hold,
+    UnsupportedOp for an operator that has no kernel.
     """
-    find_target(target)
     check_goal(optimize)
+    groups = groups_for(graph, target)
+    if optimize == "balanced":
+        return assemble(graph, target, optimize, knee(curve(graph, groups)).units)
+    units = (unit for group in groups for unit in group.way(optimize))
+    return assemble(graph, target, optimize, tuple(units))
+
+
+def choices(graph: QGraph, target: str, optimize: str) -> tuple[Choice, ...]:
+    """What `lower` may choose from between the most memory and the least, the fastest one first;
+    each becomes a `Lowered` that bears ``optimize``."""
+    points = curve(graph, groups_for(graph, target))
+
+    def lowering(point: Point) -> Callable[[], Lowered]:
+        return lambda: assemble(graph, target, optimize, point.units)
+
+    best = knee(points)
+    return tuple(Choice(point.need, point.cost, lowering(point), point is best) for point in points)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A way for every layer."""
+
+    need: int  # bytes; no plan's arena can be smaller
+    cost: int  # instructions, about
+    lowered: Callable[[], Lowered]
+    knee: bool  # what "balanced" takes
+
+
+def groups_for(graph: QGraph, target: str) -> tuple[Group, ...]:
+    """The layers of ``graph``, which is valid."""
+    find_target(target)
     validate(graph)
     for what, tensors in (("input", graph.input_tensors), ("output", graph.output_tensors)):
         for tensor in tensors:
             _check_border(tensor, what)
     for state in graph.states:
         _check_border(graph.tensors[state.read], "state")
+    return tuple(groups_of(_layers(graph, target), graph.results))
+
+
+def assemble(graph: QGraph, target: str, optimize: str, units: Sequence[Unit]) -> Lowered:
+    """What `lower` makes of ``graph`` where ``units`` compute its layers."""
     buffer_of = {name: name for name in graph.sources}  # tensor -> buffer
     buffers = {name: graph.tensors[name].nbytes for name in graph.sources}
     ops: list[LoweredOp] = []
-    for layers, calls in calls_of(_layers(graph, target, optimize), graph.results):
+    for unit in units:
+        layers, calls = unit.layers, unit.calls
         last = layers[-1]
         if not calls:
             buffer_of[last.name] = buffer_of[last.qop.inputs[0]]
@@ -141,7 +192,7 @@ def layer_names(lowered: Lowered) -> list[str]:
     return [op.symbol or next(rest) for op in lowered.ops]
 
 
-def _layers(graph: QGraph, target: str, optimize: str) -> list[TargetLayer[Any]]:
+def _layers(graph: QGraph, target: str) -> list[TargetLayer[Any]]:
     """The layers that depend on the graph's input; what the others compute is a constant."""
     constants = dict(graph.constants)
     symbols = _symbols(graph)
@@ -154,9 +205,7 @@ def _layers(graph: QGraph, target: str, optimize: str) -> list[TargetLayer[Any]]
             constants[op.name] = run_layer(layer, *known)[0]
         else:
             tensors = (layer.inputs, layer.output, data)
-            layers.append(
-                TargetLayer(op, *tensors, symbols[op.name], target, optimize, more=layer.more)
-            )
+            layers.append(TargetLayer(op, *tensors, symbols[op.name], target, more=layer.more))
     return layers
 
 
@@ -190,6 +239,9 @@ def _lowered_ops(
                 overlaps=call.overlaps,
                 scratch=call.scratch,
                 macs=sum(macs(layer) for layer in layers) if call.macs is None else call.macs,
+                cost=call.cost or 0,
+                declined=call.declined,
+                saved=call.saved,
             )
         )
     return lowered

@@ -275,12 +275,12 @@ def arithmetic(
 ) -> Call | None:
     """What ``add`` (layer, whether to subtract) or ``mul`` makes of a sum, difference or product;
     None for other functions, and with ``rows`` for operands that are not read as rows."""
-    if rows and not _runs_on(layer):
-        return None
     function = layer.op.function
-    if function in ("add", "sub"):
-        return add(layer, function == "sub")
-    return mul(layer) if function == "mul" else None
+    if function not in ("add", "sub", "mul"):
+        return None
+    if rows and layer.declines(not _runs_on(layer), "an operand is not read as rows"):
+        return None
+    return mul(layer) if function == "mul" else add(layer, function == "sub")
 
 
 def _runs_on(layer: TargetLayer[Op]) -> bool:

@@ -1,72 +1,159 @@
-"""Two operators in one call, with no image between them: a convolution and the max pool or the
-addition behind it; a recurrent layer and the cut that leaves its last step. Byte for byte the same,
-in less memory; a max pool leaves fewer accumulators to requantize.
+"""Layers in groups that are computed together or by themselves, and the ways there are for each.
+
+Two operators in one call have no image between them: a convolution and the pool or the addition
+behind it; a recurrent layer and the cut that leaves its last step. Byte for byte the same, in less
+memory; the portable kernel of a max pool leaves fewer accumulators to requantize.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from nanotool import numerics
-from nanotool.ir import Binary, Conv2D, MaxPool2D, Op, Slice, Struct, Window
+from nanotool.ir import AveragePool2D, Binary, Conv2D, MaxPool2D, Op, Slice, Struct, Window
+from nanotool.lower.cost import estimate, fastest
 from nanotool.lower.layer import (
-    NOTHING,
     Call,
     Fields,
     IndexArray,
     TargetLayer,
+    declined_calls,
     factor,
     faster_calls,
+    faster_pair,
     overlap,
-    portable_calls,
     store,
 )
 from nanotool.lower.linear import conv2d_needs, conv2d_struct, folded_bias, is_depthwise
-from nanotool.lower.pooling import window_struct
-from nanotool.ops import facts, keeps_bytes
+from nanotool.lower.pooling import first_of_pixel, pooled_needs, window_struct
+from nanotool.ops import facts, keeps_bytes, macs
+from nanotool.targets import GOALS
 
 _INT32 = 2**31
+_BEHIND = (MaxPool2D, AveragePool2D, Binary)  # operators that one call may compute, too
+Layers = tuple[TargetLayer[Any], ...]
 
 
-def calls_of(
-    layers: Sequence[TargetLayer[Any]], results: Sequence[str]
-) -> Iterator[tuple[tuple[TargetLayer[Any], ...], tuple[Call, ...]]]:
-    """``layers`` in order with the calls that compute them: by themselves, or two with the one that
-    does both. The first one of two is read by the second one alone, right behind it, and is none of
-    the graph's ``results``. No calls: the layer's output is its input's bytes.
-    """
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What computes ``layers``: several calls for one layer, or one for two. No calls: the layer's
+    output is its input's bytes."""
+
+    layers: Layers
+    calls: tuple[Call, ...]
+
+    @property
+    def cost(self) -> int:
+        """Instructions, about."""
+        return sum(call.cost or 0 for call in self.calls)
+
+
+Way = tuple[Unit, ...]  # computes all layers of a group
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One layer; or two that one call may compute, the second of which alone reads the first; or
+    (``cut``) a layer that goes through a sequence and what leaves its last step."""
+
+    layers: Layers
+    cut: bool = False
+
+    def way(self, goal: str) -> Way:
+        """How it is computed where ``goal`` alone counts, for all layers."""
+        first = replace(self.layers[0], optimize=goal)
+        if self.cut:
+            return (Unit(self.layers, best_calls(replace(first, output=self.layers[1].output))),)
+        if keeps_bytes(first.op, first.input.shape, first.output.shape):
+            return (Unit(self.layers, ()),)
+        if len(self.layers) == 1:
+            return (Unit(self.layers, best_calls(first)),)
+        second = replace(self.layers[1], optimize=goal)
+        # A faster kernel computes the first one by itself; but where memory is to be small, an
+        # image less counts more.
+        faster = None if goal == "size" else faster_calls(first)
+        both = None if faster is not None else _fused(first, second)
+        if both is not None:
+            return (Unit((first, second), (both,)),)
+        return tuple(Unit((layer,), best_calls(layer)) for layer in (first, second))
+
+    def ways(self) -> tuple[Way, ...]:
+        """All there are, each once; the first one is that of speed."""
+        found = [self.way("speed")]
+        if len(self.layers) == 1 or self.cut:
+            found += [self.way(goal) for goal in GOALS]
+            if found[0][0].calls:
+                found.append((_portable(found[0][0]),))
+        else:
+            found += self._pairs()
+        different: dict[object, Way] = {}
+        for way in found:
+            kernels = [(c.kernel, c.scratch, c.overlaps) for unit in way for c in unit.calls]
+            different.setdefault(tuple(kernels), way)
+        return tuple(different.values())
+
+    def _pairs(self) -> Iterator[Way]:
+        """Both in one call, by each kernel that does it; and each as any goal has it."""
+        first, second = ([replace(one, optimize=goal) for goal in GOALS] for one in self.layers)
+        for pair in zip(first, second, strict=True):
+            for both in (faster_pair(*pair), _fused(*pair)):
+                if both is not None:
+                    yield (Unit(pair, (both,)),)
+        alone = [[Unit((one,), best_calls(one)) for one in each] for each in (first, second)]
+        yield from product(
+            *((*units, _portable(units[0])) for units in alone),
+        )
+
+
+def _portable(unit: Unit) -> Unit:
+    """The portable kernel, where memory is to be small."""
+    layer = replace(unit.layers[0], output=unit.layers[-1].output, optimize="size", declined=[])
+    return Unit(unit.layers, _priced(layer, declined_calls(layer)))
+
+
+def best_calls(layer: TargetLayer[Any]) -> tuple[Call, ...]:
+    """Those of the target's own kernel, or of the portable one with the reason why."""
+    asked = replace(layer, declined=[])
+    return _priced(layer, faster_calls(asked) or declined_calls(asked))
+
+
+def _priced(layer: TargetLayer[Any], calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """``calls`` with what each takes, where it does not say so itself: its part of the layer."""
+    priced = []
+    for call in calls:
+        cost, saved = call.cost, 0
+        if cost is None:
+            cost = estimate(layer.target, call.kernel, layer) // len(calls)
+        if call.declined:
+            saved = max(cost - fastest(layer.target, call.kernel, layer), 0)
+        priced.append(replace(call, cost=cost, saved=saved))
+    return tuple(priced)
+
+
+def groups_of(layers: Sequence[TargetLayer[Any]], results: Sequence[str]) -> Iterator[Group]:
+    """``layers`` in order. The first one of two is none of the graph's ``results``."""
     readers = Counter(name for layer in layers for name in layer.qop.inputs)
     readers.update(results)
     rest = list(layers)
     while rest:
         first = rest.pop(0)
-        if keeps_bytes(first.op, first.input.shape, first.output.shape):
-            yield (first,), ()
-            continue
         last = _last_row(first, rest) if readers[first.name] == 1 else None
         if last is not None:
             rest = [layer for layer in rest if layer is not last]
-            alone = replace(first, output=last.output)
-            yield (first, last), faster_calls(alone) or portable_calls(alone)
+            yield Group((first, last), cut=True)
             continue
         reader = rest[0] if rest and first.name in rest[0].qop.inputs else None
-        if readers[first.name] > 1:
-            reader = None
-        # A faster kernel computes the first one by itself; but where memory is to be small, an
-        # image less counts more.
-        faster = None if first.optimize == "size" else faster_calls(first)
-        both = None if faster is not None or reader is None else _fused(first, reader)
-        if both is not None and reader is not None:
-            yield (first, rest.pop(0)), (both,)
+        fits = isinstance(first.op, Conv2D) and readers[first.name] == 1
+        if fits and reader is not None and isinstance(reader.op, _BEHIND):
+            yield Group((first, rest.pop(0)))
             continue
-        if first.optimize == "size":
-            faster = faster_calls(first)
-        yield (first,), faster or portable_calls(first)
+        yield Group((first,))
 
 
 def _last_row(first: TargetLayer[Any], rest: Sequence[TargetLayer[Any]]) -> TargetLayer[Any] | None:
@@ -86,8 +173,8 @@ def _last_row(first: TargetLayer[Any], rest: Sequence[TargetLayer[Any]]) -> Targ
 
 
 def _fused(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
-    """The call that does both, its ``reads`` counted over the inputs of ``first`` and then of
-    ``second``; None if no kernel can.
+    """The portable kernel's call that does both, its ``reads`` counted over the inputs of ``first``
+    and then of ``second``; None if there is none.
 
     Where code is to be small additions stay by themselves: their kernel is there anyway.
     """
@@ -115,13 +202,14 @@ def _with_max_pool(first: TargetLayer[Conv2D], second: TargetLayer[MaxPool2D]) -
     clamp = (min(max(first.clamp[0], low), high), min(max(first.clamp[1], low), high))
     clamped = replace(first, qop=replace(first.qop, clamp=clamp))
     fields = (("conv", conv2d_struct(clamped)), ("pool", window_struct(window, second)))
-    needs = _pooled(conv2d_needs(first), window, second)
+    needs = pooled_needs(conv2d_needs(first), window, second)
     taps = [_inside(window, second, axis).sum() for axis in range(2)]
     return Call(
         "nano_conv2d_max_pool",
         Struct("nano_conv2d_max_pool_params", fields),
         (overlap(needs),),
-        macs=int(taps[0] * taps[1]) * first.weight.size,
+        macs=(done := int(taps[0] * taps[1]) * first.weight.size),
+        cost=estimate(first.target, "nano_conv2d", first) * done // max(macs(first), 1),
         scratch=4 * second.output.shape[2],
     )
 
@@ -142,30 +230,6 @@ def _inside(window: Window, layer: TargetLayer[Op], axis: int) -> IndexArray:
     start -= window.padding[axis]
     end = np.minimum(start + window.kernel[axis], layer.input.shape[axis])
     return end - np.maximum(start, 0)
-
-
-def _pooled(needs: IndexArray, window: Window, layer: TargetLayer[Op]) -> IndexArray:
-    """``needs`` of the pool's output, given those of its input. All of a pixel is read before any
-    of it is written, so only the first channel needs something."""
-    in_h, in_w, channels = layer.input.shape
-    out_h, out_w, _ = layer.output.shape
-    top, left, bottom, right = window.padding
-    (step_h, step_w), (size_h, size_w) = window.stride, window.kernel
-    pixels = needs.reshape(in_h, in_w, channels).min(axis=2)
-    room = ((top, bottom + size_h), (left, right + size_w))
-    padded = np.pad(pixels, room, constant_values=NOTHING)
-    pooled = np.full((out_h, out_w), NOTHING)
-    for i, j in np.ndindex(size_h, size_w):
-        rows, columns = slice(i, i + out_h * step_h, step_h), slice(j, j + out_w * step_w, step_w)
-        pooled = np.minimum(pooled, padded[rows, columns][:out_h, :out_w])
-    return _first_of_pixel(pooled, channels)
-
-
-def _first_of_pixel(needs: IndexArray, channels: int) -> IndexArray:
-    """``needs`` of pixels as those of bytes: the first channel's, NOTHING for the others."""
-    result = np.full((needs.size, channels), NOTHING)
-    result[:, 0] = needs.reshape(-1)
-    return result.reshape(-1)
 
 
 # --- Add ------------------------------------------------------------------------------------------
@@ -190,7 +254,10 @@ def _with_add(first: TargetLayer[Conv2D], second: TargetLayer[Binary]) -> Call |
     return Call(
         "nano_conv2d_add",
         Struct("nano_conv2d_add_params", fields),
-        (overlap(_first_of_pixel(pixels, channels)), 0),
+        (overlap(first_of_pixel(pixels, channels)), 0),
         reads=(0, 1 + number),
+        cost=estimate(first.target, "nano_conv2d", first)
+        + estimate(second.target, "nano_add", second)
+        - 2 * second.output.size,  # what is between them is neither stored nor loaded
         scratch=channels,
     )

@@ -7,7 +7,7 @@ stand in the modules beside this one, a family each, and are found through `lowe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,13 +40,26 @@ class TargetLayer(Layer[OpT_co]):
 
     symbols: tuple[str, ...]  # each begins the C symbols of one call's arrays; the last call's last
     target: str = "portable"  # a key of nanotool.targets.TARGETS
-    optimize: str = "balanced"  # one of nanotool.targets.GOALS
+    optimize: str = "balanced"  # one of nanotool.targets.GOALS: what a kernel is to prefer here
+    # Why kernels of the target's own do not take it, as they are asked; its parts tell it, too.
+    declined: list[str] = field(default_factory=list, repr=False, compare=False, kw_only=True)
+
+    def declines(self, condition: bool, reason: str) -> bool:
+        """``condition``; where it holds, ``reason`` is told as why a kernel does not take it."""
+        if condition:
+            self.declined.append(reason)
+        return condition
 
     def array(self, ending: str, data: NDArray[Any], note: str, call: int = -1) -> Array:
         """``data`` as a flat array in flash, named after the layer (after its part ``call``)."""
         flat = np.ascontiguousarray(data).reshape(-1)
         flat.setflags(write=False)
         return Array(f"{self.symbols[call]}_{ending}", flat, note)
+
+    @property
+    def refuses_memory(self) -> bool:
+        """Whether it is to take little memory, and so no kernel that takes more than another."""
+        return self.declines(self.optimize == "size", "memory is to be small")
 
     def uint16(self, what: str, value: int) -> int:
         """``value``, a field of a kernel's parameters, if it fits there."""
@@ -68,6 +81,9 @@ class Call:
     macs: int | None = None  # None: those of the layers that it computes
     writes: int = 0  # number of the op's output that it writes
     more: tuple[int, ...] = ()  # numbers of outputs that it updates beside: `LoweredOp.more`
+    cost: int | None = None  # instructions, about; None: as `nanotool.lower.cost` estimates it
+    declined: str = ""  # why a portable kernel runs though the target has its own
+    saved: int = 0  # instructions, about, that the target's own would save, were it to run
 
 
 # The portable kernel of each operator: a function of the layer that answers one `Call`, or several,
@@ -90,8 +106,9 @@ def variant(target: str, *operators: type[Op], int16: bool = False) -> Callable[
     """Register the decorated function(layer) for ``operators`` on ``target``: for layers on int8,
     or for those on ``int16``. It answers the
     `Call` of a faster kernel, with its packed arrays and its scratch, where it can prove from the
-    layer's own numbers that the kernel gives the same bytes; else None, and the next one registered
-    is asked, or the portable one runs.
+    layer's own numbers that the kernel gives the same bytes; else None, having told the layer why
+    (`TargetLayer.declines`) unless it is another kernel's, and the next one registered is asked, or
+    the portable one runs.
     """
 
     def register(function: Variant) -> Variant:
@@ -105,12 +122,49 @@ def variant(target: str, *operators: type[Op], int16: bool = False) -> Callable[
 def faster_calls(layer: TargetLayer[Op]) -> tuple[Call, ...] | None:
     """The calls of the target's own kernel for ``layer``, or of one of those targets whose kernels
     serve it; None if the portable one is to run."""
-    targets = find_target(layer.target).lineage
-    kind = (type(layer.op), layer.is_wide)
-    variants = [one for name in targets for one in _VARIANTS.get((name, *kind), ())]
-    answers = (faster(layer) for faster in variants)
+    answers = (faster(layer) for faster in _variants(layer, int16=layer.is_wide))
     answer = next((one for one in answers if one is not None), None)
     return answer if answer is None else _all(answer)
+
+
+def _variants(layer: TargetLayer[Op], *, int16: bool) -> list[Variant]:
+    """Who is asked, in this order."""
+    kind = (type(layer.op), int16)
+    targets = find_target(layer.target).lineage
+    return [one for name in targets for one in _VARIANTS.get((name, *kind), ())]
+
+
+def declined_calls(layer: TargetLayer[Op]) -> tuple[Call, ...]:
+    """The portable kernel's calls for ``layer``, the last one with the reason why no kernel of the
+    target's own runs, where there is one that could: what those said that were asked."""
+    *others, last = portable_calls(layer)
+    reason = " and ".join(dict.fromkeys(layer.declined))
+    if layer.is_wide and not _variants(layer, int16=True) and _variants(layer, int16=False):
+        reason = "activations are int16"
+    return (*others, replace(last, declined=reason))
+
+
+Pair: TypeAlias = Callable[[TargetLayer[Any], TargetLayer[Any]], "Call | None"]
+_PAIRS: dict[str, Pair] = {}
+
+
+def pair_variant(target: str) -> Callable[[Pair], Pair]:
+    """Register the decorated function(first, second) for ``target``. It answers the `Call` that
+    computes both, its ``reads`` counted over the inputs of the first one and then of the second
+    one, where the target has such a kernel; else None."""
+
+    def register(function: Pair) -> Pair:
+        _PAIRS[target] = function
+        return function
+
+    return register
+
+
+def faster_pair(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
+    """What the target's own kernel, or one that serves it, makes of both; None if none does."""
+    found = (_PAIRS.get(name) for name in find_target(first.target).lineage)
+    answers = (pair(first, second) for pair in found if pair is not None)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def portable_calls(layer: TargetLayer[Op]) -> tuple[Call, ...]:

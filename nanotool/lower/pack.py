@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import numerics
 from nanotool.ir import INT8_MAX, INT8_MIN, Int8Array, Op
-from nanotool.ops import Layer
+from nanotool.lower.layer import TargetLayer
 
 Int64Array = NDArray[np.int64]
 
+NO_PAIRS = "a weight of -128 stands above a negative one"  # why `row_pairs` has none, nearly always
 PART_TERMS = 512  # that kernels of long rows add before they part the sums of a pair
 _HALF_LIMIT = 2**23  # of a sum that comes out of a pair of rows, and of a packed bias
 _DOUBLE_LIMIT = 2**30  # of an accumulator that is doubled
@@ -56,14 +58,16 @@ def reach(rows: Int8Array) -> tuple[Int64Array, Int64Array]:
     return INT8_MIN * positive + INT8_MAX * negative, INT8_MAX * positive + INT8_MIN * negative
 
 
-def scaled(layer: Layer[Op]) -> Scaled | None:
+def scaled(layer: TargetLayer[Op]) -> Scaled | None:
     """``layer``'s weights and scales; None if requantization in few instructions would be wrong
     for some of its channels, or if their biases are not `Scaled.short`."""
     packed = scaled_wide(layer)
-    return packed if packed is not None and packed.short else None
+    if packed is None or layer.declines(not packed.short, f"biases reach {power(packed.bias)}"):
+        return None
+    return packed
 
 
-def scaled_wide(layer: Layer[Op]) -> Scaled | None:
+def scaled_wide(layer: TargetLayer[Op]) -> Scaled | None:
     """As `scaled`, for kernels that have a word for each bias."""
     weight = layer.weight.reshape(len(layer.weight), -1)
     bias = layer.bias - layer.input.zero_point * weight.sum(axis=1, dtype=np.int64)
@@ -78,7 +82,7 @@ def scaled_wide(layer: Layer[Op]) -> Scaled | None:
     answer = _constants(layer, channels)
     fixed = answer >= INT8_MIN
     exact = _exact(layer.output.zero_point, channels)
-    if not (fixed | exact).all():
+    if layer.declines(not (fixed | exact).all(), _too_far(channels, fixed | exact)):
         return None
     # A constant q: 4 (q - zero_point) times 1/2, then shifted right by 1.
     bias = np.where(fixed, 4 * (answer - layer.output.zero_point), bias)
@@ -89,13 +93,15 @@ def scaled_wide(layer: Layer[Op]) -> Scaled | None:
 
 
 def product_scale(
-    layer: Layer[Op], largest: int, ratio: numerics.Multiplier
+    layer: TargetLayer[Op], largest: int, ratio: numerics.Multiplier
 ) -> tuple[int, int] | None:
     """The scale in requant_dsp.h's layout, without a bias, of products of magnitude ``largest`` at
     most that ``ratio`` makes outputs of; None if that would be wrong for some."""
     multiplier, shift = ratio
     numbers = (np.array([number], np.int64) for number in (-largest, largest, multiplier, shift))
-    if not _exact(layer.output.zero_point, _Channels(*numbers)).all():
+    channels = _Channels(*numbers)
+    exact = _exact(layer.output.zero_point, channels)
+    if layer.declines(not exact.all(), _too_far(channels, exact)):
         return None
     return -shift - 1, multiplier
 
@@ -115,7 +121,7 @@ class _Channels:
         return np.maximum(np.abs(self.low), np.abs(self.high))
 
 
-def _constants(layer: Layer[Op], channels: _Channels) -> Int64Array:
+def _constants(layer: TargetLayer[Op], channels: _Channels) -> Int64Array:
     """The output of each channel that has only one; below int8 where there are several. (It never
     falls as the sum rises, unless something leaves int32: the sum when it is shifted left, or what
     becomes of it when the zero point is added.)"""
@@ -140,6 +146,18 @@ def _exact(zero_point: int, channels: _Channels) -> NDArray[np.bool_]:
     offset = abs(2 * zero_point + 1) << (right - 1)
     fits = (channels.largest < _DOUBLE_LIMIT) & (product + offset + 1 < _INT32_LIMIT)
     return np.asarray(fits & (channels.shift <= -1))
+
+
+def power(numbers: NDArray[np.integer[Any]]) -> str:
+    """The largest magnitude of ``numbers`` as a power of two, for people."""
+    return f"2^{np.log2(max(float(np.abs(numbers.astype(np.float64)).max()), 1)):.1f}"
+
+
+def _too_far(channels: _Channels, exact: NDArray[np.bool_]) -> str:
+    """Why some channels are not ``exact``, for people."""
+    if (channels.shift[~exact] > -1).any():
+        return "an output rises by half a unit or more as its sum rises by one"
+    return f"sums reach {power(channels.largest[~exact])}" if not exact.all() else ""
 
 
 def ready_scales(packed: Scaled, zero_point: int) -> NDArray[np.int32]:

@@ -1,4 +1,5 @@
-"""Convolutions that are several plain ones: in groups, and transposed (src/ops/conv2d/parts.h).
+"""Convolutions that are several plain ones: in groups, transposed, and those behind which a pool
+stands (src/ops/conv2d/parts.h).
 
 A target that has a kernel for plain convolutions computes these with it, part by part: here the
 parts are made layers of their own, and what the kernel makes of those one call again.
@@ -15,18 +16,32 @@ import numpy as np
 
 from nanotool.ir import (
     Array,
+    AveragePool2D,
     Conv2D,
     ConvTranspose2D,
     FloatArray,
     Int8Array,
     Int32Array,
+    MaxPool2D,
     QOp,
     QTensor,
     Struct,
     Value,
     Window,
 )
-from nanotool.lower.layer import NOTHING, Call, IndexArray, TargetLayer, overlap
+from nanotool.lower.cost import estimate
+from nanotool.lower.layer import (
+    NOTHING,
+    Call,
+    IndexArray,
+    TargetLayer,
+    faster_calls,
+    in_chunks,
+    overlap,
+    portable_calls,
+)
+from nanotool.lower.linear import conv2d_needs
+from nanotool.lower.pooling import pooled_needs
 from nanotool.ops import Layer
 
 _MULTIPLIER = 4  # outputs a channel, from which on groups of one channel pay
@@ -94,7 +109,7 @@ def grouped(layer: TargetLayer[Conv2D], plain: Plain) -> Call | None:
     of the first one that is not the plainest, as all rows may."""
     count, channels = layer.op.groups, layer.output.shape[2]
     few = layer.input.shape[2] == count and channels < _MULTIPLIER * count
-    if few or layer.optimize == "size":
+    if few or layer.refuses_memory:
         return None
     made: list[Call] = []
     for part in group_layers(layer):
@@ -166,7 +181,8 @@ def _block_weights(layer: Layer[ConvTranspose2D], taps: Sequence[int]) -> Int8Ar
 def transposed(layer: TargetLayer[ConvTranspose2D], plain: Plain) -> Call | None:
     """The call for ``layer``, given what makes one of its `block_layer`."""
     blocks = block_layer(layer)
-    call = None if blocks is None or layer.optimize == "size" else plain(blocks)
+    layer.declines(blocks is None, "more of the border is cut off than a window reaches over it")
+    call = None if blocks is None or layer.refuses_memory else plain(blocks)
     if blocks is None or call is None:
         return None
     window, shape = layer.op.window, layer.output.shape
@@ -196,3 +212,50 @@ def _row_needs(
         first = min(max(block - blocks.op.window.padding[0], 0), layer.input.shape[0] - 1)
         needs[max(block * stride - cut, 0), 0] = first * row_bytes
     return needs.reshape(-1)
+
+
+# --- With the pool behind it ----------------------------------------------------------------------
+
+_POOL_ROW, _POOL_CALL = 120, 200  # instructions to begin a row of a pool's, about; and the layer
+
+
+def pooled(
+    first: TargetLayer[Any],
+    second: TargetLayer[Any],
+    plain: Plain,
+    pools: Sequence[str],
+) -> Call | None:
+    """The call for a convolution and the pool behind it, given what the kernel makes of the first
+    one, and the kernels of ``pools`` that go with it."""
+    if not isinstance(first.op, Conv2D) or first.op.groups != 1 or first.is_wide:
+        return None
+    if not isinstance(second.op, MaxPool2D | AveragePool2D) or second.op.window.dilation != (1, 1):
+        return None
+    pool = (faster_calls(second) or portable_calls(second))[-1]
+    if pool.kernel not in pools or not _rows_inside(first) or not _rows_inside(second):
+        return None
+    call = plain(first)
+    if call is None:
+        return None
+    kind = "max_pool" if isinstance(second.op, MaxPool2D) else "average_pool"
+    kernel = call.kernel if kind == "max_pool" else call.kernel.replace("_relu", "")
+    ending = kernel.rsplit("_", 1)[1]
+    rows = second.op.window.kernel[0]
+    needs = pooled_needs(conv2d_needs(first), second.op.window, second)
+    cost = estimate(first.target, call.kernel, first) + estimate(second.target, pool.kernel, second)
+    return Call(
+        kernel.replace("nano_conv2d", f"nano_conv2d_{kind}"),
+        Struct(f"nano_conv2d_pool_{ending}_params", (("conv", call.params), ("pool", pool.params))),
+        (overlap(in_chunks(needs, math.prod(second.output.shape[1:]))),),
+        scratch=_rounded(rows * math.prod(first.output.shape[1:])) + call.scratch,
+        cost=cost + _POOL_CALL + _POOL_ROW * second.output.shape[0],
+    )
+
+
+def _rows_inside(layer: TargetLayer[Any]) -> bool:
+    """Whether each window has a row inside the image."""
+    window, height = layer.op.window, layer.input.shape[0]
+    last = (layer.output.shape[0] - 1) * window.stride[0] - window.padding[0]
+    taps = range(0, window.kernel[0] * window.dilation[0], window.dilation[0])
+    begins = (at * window.stride[0] - window.padding[0] for at in range(layer.output.shape[0]))
+    return last < height and all(any(0 <= b + tap < height for tap in taps) for b in begins)

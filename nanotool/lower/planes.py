@@ -135,6 +135,6 @@ def choose(kind: type[_Kind], window: Window, layer: TargetLayer[Op]) -> tuple[_
         if lines.pitch <= UINT16_MAX:
             better, work = lines.work
             choices.append((better, max(lines.scratch(band) - room, 0), work, lines, band))
-    if not choices:
+    if layer.declines(not choices, "the padding is as wide as the window"):
         return None
     return min(choices, key=lambda choice: choice[:3])[3:]

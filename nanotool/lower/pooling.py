@@ -148,3 +148,27 @@ def _two(
         (name, (*(1,) * missing, *shape)),
         (f"{name}_stride", (*(0,) * missing, *stride)),
     )
+
+
+def pooled_needs(needs: IndexArray, window: Window, layer: TargetLayer[Op]) -> IndexArray:
+    """``needs`` of the pool's output, given those of its input. All of a pixel is read before any
+    of it is written, so only the first channel needs something."""
+    in_h, in_w, channels = layer.input.shape
+    out_h, out_w, _ = layer.output.shape
+    top, left, bottom, right = window.padding
+    (step_h, step_w), (size_h, size_w) = window.stride, window.kernel
+    pixels = needs.reshape(in_h, in_w, channels).min(axis=2)
+    room = ((top, bottom + size_h), (left, right + size_w))
+    padded = np.pad(pixels, room, constant_values=NOTHING)
+    pooled = np.full((out_h, out_w), NOTHING)
+    for i, j in np.ndindex(size_h, size_w):
+        rows, columns = slice(i, i + out_h * step_h, step_h), slice(j, j + out_w * step_w, step_w)
+        pooled = np.minimum(pooled, padded[rows, columns][:out_h, :out_w])
+    return first_of_pixel(pooled, channels)
+
+
+def first_of_pixel(needs: IndexArray, channels: int) -> IndexArray:
+    """``needs`` of pixels as those of bytes: the first channel's, NOTHING for the others."""
+    result = np.full((needs.size, channels), NOTHING)
+    result[:, 0] = needs.reshape(-1)
+    return result.reshape(-1)

@@ -20,6 +20,7 @@ from nanotool.lower.layer import TargetLayer
 from nanotool.lower.pack import Int64Array
 
 INT32_LIMIT = 2**31
+NO_CONSTANT = "no two factors give every sum as it is rounded"
 ALL = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # each int8
 _FRACTIONS = range(24, 15, -1)  # bits of a sum behind the point
 _NEAR = sorted(product((0, 1, -1, 2, -2), repeat=2), key=lambda pair: sum(map(abs, pair)))
@@ -111,6 +112,7 @@ def linear(layer: TargetLayer[Op], *, subtract: bool, one_sided: bool = False) -
         found = offset(layer, terms, results, fraction, one_sided=one_sided)
         if found is not None:
             return Sum(scales, found, fraction)
+    layer.declines(True, NO_CONSTANT)
     return None
 
 

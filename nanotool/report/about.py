@@ -12,7 +12,7 @@ from nanotool.doctor import can_emulate
 from nanotool.fit import DoesNotFit
 from nanotool.ir import QGraph
 from nanotool.passes.record import PassRecord
-from nanotool.pipeline import prepare
+from nanotool.pipeline import curve, prepare
 from nanotool.plan import svg
 from nanotool.progress import Progress
 from nanotool.report.collect import collect, with_bench, with_memory
@@ -26,6 +26,7 @@ def about_model(graph: QGraph, optimize: str = "balanced", target: str = "portab
     log: list[PassRecord] = []
     lowered, plan = prepare(graph, target, optimize, log)
     data = collect(lowered, plan, memory_svg=svg(lowered, plan), passes=log)
+    data = _with_curve(data, graph)
     return replace(data, goals=_planned_goals(graph), peers=peers_of(graph))
 
 
@@ -58,11 +59,19 @@ def about_firmware(
         data = with_bench(data, result, built)
     else:
         data = with_memory(data, built)
+    data = _with_curve(data, graph)
     return replace(
         data,
         goals=_built_goals(data, built, measured=not port and can_emulate(board)),
         peers=peers_of(graph) if board.name == figures().board else (),
     )
+
+
+def _with_curve(data: ReportData, graph: QGraph) -> ReportData:
+    """``data`` with the curve of the target's kernels; where that has none of its own, of those of
+    Cortex-M4."""
+    target = data.target if _has_goals(data.target) else "armv7em"
+    return replace(data, curve=curve(graph, target), curve_target=target)
 
 
 def _planned_goals(graph: QGraph) -> tuple[GoalRow, ...]:

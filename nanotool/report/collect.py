@@ -17,6 +17,7 @@ from nanotool.passes.record import PassRecord
 from nanotool.qfile import graph_hash
 from nanotool.report.data import Budget, LayerRow, ReportData, Sample
 from nanotool.simulate import simulate_steps
+from nanotool.slow import sentences
 from nanotool.version import __version__
 
 MAX_SAMPLES = 12
@@ -47,6 +48,7 @@ def collect(
         passes=tuple((record.name, record.listing()) for record in passes),
         samples=sample_rows(graph),
         trials=graph.trials,
+        slow=tuple(sentences(lowered)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nanotool.ir import Shape, Trial
+from nanotool.pipeline import CurvePoint
 from nanotool.report.peers import Peer
 
 
@@ -96,6 +97,9 @@ class ReportData:
     samples: tuple[Sample, ...] = ()
     trials: tuple[Trial, ...] = ()  # ways to quantize, as far as several were tried
     goals: tuple[GoalRow, ...] = ()
+    slow: tuple[str, ...] = ()  # sentences about layers on portable kernels
+    curve: tuple[CurvePoint, ...] = ()  # of memory against time, the fastest plan first
+    curve_target: str = ""  # whose kernels it is about
     peers: tuple[Peer, ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()  # (heading, an <svg> element)
     page: str = ""  # where the model itself runs, from where the report is: "page.html"

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 from PIL import Image
 
-from nanotool.report import graph_svg
+from nanotool.report import curve_svg, graph_svg
 from nanotool.report.data import ReportData
 from nanotool.report.text import decibel, number, percent, size, sqnr_share
 
@@ -49,6 +49,7 @@ def _template() -> Template:
         picture=picture,
     )
     environment.globals.update(
+        curve=curve_svg.draw,
         share=graph_svg.share,
         columns=graph_svg.columns,
         sqnr_share=sqnr_share,

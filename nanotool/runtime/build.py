@@ -37,9 +37,9 @@ MODULE = "nanotool.runtime._nano"
 COMMAND = f"{shlex.quote(sys.executable)} -m nanotool.runtime.build"
 MARKER = b"nanotool-sources:"  # before the digest, in the extension's bytes
 HEADERS = (  # in order of inclusion
-    *("status", "config", "arena", "model", "values", "ops/types", "ops/border"),
+    *("status", "config", "arena", "model", "values", "ops/types", "ops/border", "ops/pool"),
     *("ops/depthwise_dsp", "ops/depthwise_mve", "ops/elementwise"),
-    *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move", "ops/pool"),
+    *("ops/linear", "ops/linear_dsp", "ops/linear_mve", "ops/move"),
     *(
         "ops/elementwise_mve",
         "ops/int16",

@@ -14,16 +14,22 @@ from numpy.typing import NDArray
 from random_graphs import examples, random_graph
 
 from nanotool import numerics
-from nanotool.ir import Conv2D, Dense, QGraph
+from nanotool.ir import Conv2D, Dense, QGraph, QOp
 from nanotool.lower import pack
+from nanotool.lower.layer import TargetLayer
 from nanotool.ops import Layer, layer_of
 
 Int64s: TypeAlias = NDArray[np.int64]
 
 
-def layers(graph: QGraph) -> list[Layer[Any]]:
+def layers(graph: QGraph) -> list[TargetLayer[Any]]:
     """Every layer of ``graph`` that has weights."""
-    return [layer_of(graph, op) for op in graph.ops if isinstance(op.op, (Conv2D, Dense))]
+    return [target_layer(graph, op) for op in graph.ops if isinstance(op.op, (Conv2D, Dense))]
+
+
+def target_layer(graph: QGraph, op: QOp) -> TargetLayer[Any]:
+    layer = layer_of(graph, op)
+    return TargetLayer(op, layer.inputs, layer.output, layer.constants, (op.name,))
 
 
 def smmlar(a: Int64s, b: Int64s, add: Int64s) -> Int64s:

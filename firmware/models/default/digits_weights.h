@@ -22,8 +22,10 @@ extern const int16_t digits_features_0_weights[100];
 extern const int32_t digits_features_0_scales[24];
 extern const int16_t digits_features_3_weights[1156];
 extern const int32_t digits_features_3_scales[48];
-extern const int16_t digits_classifier_weights[7844];
-extern const int32_t digits_classifier_scales[20];
+extern const int8_t digits_classifier_weights[7840];
+extern const int32_t digits_classifier_bias[10];
+extern const int32_t digits_classifier_multiplier[10];
+extern const int8_t digits_classifier_shift[10];
 
 #elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
 

@@ -31,7 +31,7 @@ def is_model_folder(folder: Path) -> bool:
 def exported_for(folder: Path) -> dict[str, str]:
     """What ``folder``, a model folder, was exported for: the goal by target."""
     head = (folder / "app_model.h").read_text(errors="replace").split("*/")[0]
-    return dict(re.findall(r"options  target (\w+), optimize (\w+)", head))
+    return dict(re.findall(r"options  target (\w+), optimize ([\w=]+)", head))
 
 
 def check_replaceable(folder: Path) -> None:

@@ -23,13 +23,15 @@ def _add(layer: TargetLayer[Op], subtract: bool) -> Call | None:
     """Two products and a constant."""
     results = sums.every_sum(layer, subtract=subtract)
     for (first, second), _ in sums.candidates(layer, subtract, (_FRACTION + _PRODUCT,)):
-        if max(abs(first), abs(second)) >= sums.INT32_LIMIT:
+        largest = max(abs(first), abs(second))
+        if layer.declines(largest >= sums.INT32_LIMIT, "an input counts far more than the output"):
             return None
         terms = [sums.ALL * scale >> _PRODUCT for scale in (first, second)]
         offset = sums.offset(layer, terms, results, _FRACTION)
         if offset is not None:
             break
     else:
+        layer.declines(True, sums.NO_CONSTANT)
         return None
     low, high = layer.clamp
     fields = (

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MIN, Array, Conv2D, ConvTranspose2D, Dense, Int8Array, Op, Struct
 from nanotool.lower import pack, parts
-from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
+from nanotool.lower.layer import (
+    UINT16_MAX,
+    Call,
+    TargetLayer,
+    in_chunks,
+    overlap,
+    pair_variant,
+    store,
+    variant,
+)
 from nanotool.lower.pooling import window_needs, window_struct
 
 TARGET = "armv7em"
@@ -47,7 +57,7 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 
     Where memory is to be small the portable kernel serves: no scratch, a third of the code.
     """
-    if layer.optimize == "size":
+    if layer.refuses_memory:
         return None
     rows = layer.input.size // layer.input.shape[-1]
     return _rows(layer, rows, layer.input.shape[-1])
@@ -61,7 +71,10 @@ def _rows(layer: TargetLayer[Dense | Conv2D], rows: int, inputs: int) -> Call | 
     pairs, long = (None, False) if packed is None else _pairs(packed.weight, 8)
     octets = -(-inputs // 8)
     scratch = 16 + 16 * octets
-    if packed is None or pairs is None or max(octets, rows, outputs) > UINT16_MAX:
+    largest = max(octets, rows, outputs)
+    if packed is None or layer.declines(pairs is None, pack.NO_PAIRS) or pairs is None:
+        return None
+    if layer.declines(largest > UINT16_MAX, f"more than {UINT16_MAX:,} elements in a row"):
         return None
     fours = (outputs + 1) // 4  # three outputs are computed as four
     weights = pack.blocks(pack.quads(pairs, 2), fours)
@@ -93,7 +106,7 @@ def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     if layer.op.groups != 1:
         return parts.grouped(layer, _plain)
     if _sees_all(layer):
-        return None if layer.optimize == "size" else _rows(layer, 1, layer.input.size)
+        return None if layer.refuses_memory else _rows(layer, 1, layer.input.size)
     return _plain(layer)
 
 
@@ -103,18 +116,30 @@ def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
     return parts.transposed(layer, lambda blocks: _plain(blocks, pad=False))
 
 
+@pair_variant(TARGET)
+def _pooled(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
+    """A convolution and the pool behind it."""
+    pools = ("nano_max_pool_dsp", "nano_average_pool_dsp")
+    call = parts.pooled(first, second, lambda layer: _plain(layer, pad=False), pools)
+    if call is None or call.cost is None or not any(first.op.window.padding):
+        return call
+    copies = first.output.shape[0] * (_COPY_WINDOW + _COPY_ROW * first.op.window.kernel[0])
+    return replace(call, cost=call.cost + 2 * TILE * copies)  # of windows at both ends of a row
+
+
 def _plain(layer: TargetLayer[Conv2D], pad: bool = True) -> Call | None:
     """Of one group; ``pad``: an image with its padding may be made."""
     op = layer.op
     packed = pack.scaled_wide(layer)
     pitch = _pitch(layer)
     terms = op.window.kernel[0] * pitch
-    if packed is None or terms > UINT16_MAX:
+    many = layer.declines(terms > UINT16_MAX, f"more than {UINT16_MAX:,} terms in a sum")
+    if packed is None or many:
         return None
     rows = packed.weight.reshape(len(packed.weight), op.window.kernel[0], -1)
     rows = np.pad(rows, ((0, 0), (0, 0), (0, pitch - rows.shape[2])))
     pairs, long = _pairs(rows.reshape(len(rows), terms), 4)
-    if pairs is None:
+    if layer.declines(pairs is None, pack.NO_PAIRS) or pairs is None:
         return None
     paired = pack.quads(pairs)
     quads = paired.shape[1]

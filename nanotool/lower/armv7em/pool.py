@@ -19,9 +19,11 @@ def _pool(layer: TargetLayer[MaxPool2D | AveragePool2D]) -> Call | None:
     """Four channels at a time, with the portable kernel's parameters: a byte needs what it needs
     there, and no byte is written before those in front of it have been computed."""
     op = layer.op
-    if layer.output.shape[2] < CHANNELS:
+    channels, taps = layer.output.shape[2], math.prod(op.window.kernel)
+    if layer.declines(channels < CHANNELS, f"fewer than {CHANNELS} channels: {channels}"):
         return None
-    if isinstance(op, AveragePool2D) and math.prod(op.window.kernel) > _HALF_TAPS:
+    many = isinstance(op, AveragePool2D) and taps > _HALF_TAPS
+    if layer.declines(many, f"more than {_HALF_TAPS} elements in a window: {taps}"):
         return None
     (call,) = portable_calls(layer)
     return replace(call, kernel=f"{call.kernel}_dsp")

@@ -193,7 +193,7 @@ def _pixels(layer: TargetLayer[Conv2D]) -> Call | None:
     packed, outputs = scaled(layer), layer.output.shape[2]
     if _has_planes_of_armv7em(layer):
         return None
-    if packed is None or packed.weight.min() == INT8_MIN:
+    if packed is None or layer.declines(packed.weight.min() == INT8_MIN, "a weight is -128"):
         return None
     fill = -outputs % OUTPUTS
     weights = np.pad(packed.weight, ((0, fill), (0, 0))).reshape(

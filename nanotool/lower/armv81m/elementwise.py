@@ -45,7 +45,8 @@ def _mul(layer: TargetLayer[Op]) -> Call | None:
 def _pool(layer: TargetLayer[MaxPool2D | AveragePool2D]) -> Call | None:
     """With the portable kernel's parameters, as those of armv7em."""
     op = layer.op
-    if isinstance(op, AveragePool2D) and math.prod(op.window.kernel) > _MOST_TAPS:
+    many = isinstance(op, AveragePool2D) and math.prod(op.window.kernel) > _MOST_TAPS
+    if layer.declines(many, f"more than {_MOST_TAPS:,} elements in a window"):
         return None
     (call,) = portable_calls(layer)
     return replace(call, kernel=f"{call.kernel}_mve")

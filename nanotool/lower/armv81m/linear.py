@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from nanotool.ir import INT8_MIN, Conv2D, ConvTranspose2D, Dense, Op, Struct
 from nanotool.lower import parts
 from nanotool.lower.armv81m import blocks
-from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
+from nanotool.lower.layer import (
+    UINT16_MAX,
+    Call,
+    TargetLayer,
+    in_chunks,
+    overlap,
+    pair_variant,
+    store,
+    variant,
+)
 from nanotool.lower.pack import scaled
 from nanotool.lower.pooling import window_needs, window_struct
 
@@ -30,7 +40,9 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows, steps = layer.input.size // inputs, blocks.steps(inputs)
     packed = scaled(layer)
-    if packed is None or max(steps, rows, outputs) > UINT16_MAX:
+    largest = max(steps, rows, outputs)
+    many = layer.declines(largest > UINT16_MAX, f"more than {UINT16_MAX:,} rows")
+    if packed is None or many:
         return None
     fields = (
         ("weights", layer.array("weights", blocks.weights(packed.weight), _NOTE)),
@@ -65,6 +77,12 @@ def _conv_transpose2d(layer: TargetLayer[ConvTranspose2D]) -> Call | None:
     return parts.transposed(layer, _plain)
 
 
+@pair_variant(TARGET)
+def _pooled(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
+    """A convolution and the pool behind it."""
+    return parts.pooled(first, second, _plain, ("nano_max_pool_mve", "nano_average_pool_mve"))
+
+
 def _few(layer: TargetLayer[Conv2D], call: Call) -> Call | None:
     """``call`` by the kernel of few outputs whose windows lie in the image as they are; None where
     it does not serve."""
@@ -91,7 +109,7 @@ def _plain(layer: TargetLayer[Conv2D]) -> Call | None:
         return None
     outputs, terms = packed.weight.shape
     steps = blocks.steps(terms)
-    if steps > UINT16_MAX:
+    if layer.declines(steps > UINT16_MAX, f"{terms:,} terms in a sum"):
         return None
     fields = (
         ("weights", layer.array("weights", blocks.weights(packed.weight), _NOTE)),

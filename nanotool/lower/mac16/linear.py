@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.ir import Array, Conv2D, Dense, Int8Array, Op
-from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, variant
+from nanotool.lower import parts
+from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, pair_variant, variant
 from nanotool.lower.scalar import limbs
-from nanotool.lower.scalar.linear import MOST_TERMS, conv2d_call, dense_call
+from nanotool.lower.scalar.linear import MOST_TERMS, POOLS, conv2d_call, dense_call
 
 TARGET = "mac16"
 _TERMS = 4  # of a block
@@ -34,7 +38,18 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Pixel by pixel; groups are left to the scalar kernels."""
-    packed = _packed(layer) if layer.op.groups == 1 else None
+    return _plain(layer) if layer.op.groups == 1 else None
+
+
+@pair_variant(TARGET)
+def _pooled(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
+    """A convolution and the pool behind it; there is none with weights that are bytes."""
+    return parts.pooled(replace(first, optimize="speed"), second, _plain, POOLS)
+
+
+def _plain(layer: TargetLayer[Conv2D]) -> Call | None:
+    """Of one group."""
+    packed = _packed(layer)
     if packed is None:
         return None
     weights = _weights(layer, packed, layer.input.shape[2])
@@ -50,7 +65,9 @@ def _kernel(layer: TargetLayer[Op], name: str) -> str:
 def _packed(layer: TargetLayer[Op]) -> limbs.Packed | None:
     """Weights and scales; None where a sum might be wrong."""
     packed = limbs.packed(layer)
-    return None if packed is None or packed.weight.shape[1] > MOST_TERMS else packed
+    terms = 0 if packed is None else packed.weight.shape[1]
+    many = layer.declines(terms > MOST_TERMS, f"more than {MOST_TERMS:,} terms in a sum: {terms:,}")
+    return None if many else packed
 
 
 def _weights(layer: TargetLayer[Op], packed: limbs.Packed, together: int) -> Array:

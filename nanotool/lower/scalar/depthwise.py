@@ -60,11 +60,11 @@ def depthwise_call(layer: TargetLayer[Conv2D], kind: type[ScalarLines], ending: 
     """The call of a kernel that takes lines of that ``kind``, whose name has that ``ending``: up to
     four channels at a time; over the input if the output fits there."""
     window = layer.op.window
-    if not is_depthwise(layer) or layer.optimize == "size":
+    if not is_depthwise(layer) or layer.refuses_memory:
         return None
     choice = choose(kind, window, layer)
     packed = limbs.packed(layer)
-    if packed is None or packed.wide or choice is None:
+    if packed is None or layer.declines(packed.wide, limbs.WIDE) or choice is None:
         return None
     lines, band = choice
     weights = taps(packed.weight, window, lines)[:, :, :: lines.gap]

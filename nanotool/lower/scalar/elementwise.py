@@ -16,7 +16,8 @@ TARGET = "scalar"
 def _binary(layer: TargetLayer[Binary]) -> Call | None:
     """add, sub and mul."""
     low, high = layer.clamp
-    if layer.optimize == "size" or not low <= layer.output.zero_point <= high:
+    outside = not low <= layer.output.zero_point <= high
+    if layer.refuses_memory or layer.declines(outside, "0 is outside what it is cut to"):
         return None
     return arithmetic(layer, _add, _mul, rows=False)
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MIN, Array, Int8Array, Op, Value
 from nanotool.lower.layer import TargetLayer
-from nanotool.lower.pack import Int64Array, Scaled, reach, scaled
+from nanotool.lower.pack import Int64Array, Scaled, power, reach, scaled
 from nanotool.numerics import Multiplier
 
+WIDE = "sums need four limbs"
 OFFSET = 128  # most kernels see inputs that are so much larger
 _HALF_LIMIT = 2**23  # of a packed bias
 _INT32_LIMIT = 2**31
@@ -60,7 +61,7 @@ def packed(layer: TargetLayer[Op], offset: int = OFFSET) -> Packed | None:
     if common is None:
         return None
     bias = common.bias - offset * common.weight.sum(axis=1, dtype=np.int64)
-    if np.abs(bias).max() >= _HALF_LIMIT:
+    if layer.declines(np.abs(bias).max() >= _HALF_LIMIT, f"biases reach {power(bias)}"):
         return None
     channels = _Channels.of(common, layer)
     if (words := channels.words(_MOST_UNIT)) is not None:
@@ -70,7 +71,7 @@ def packed(layer: TargetLayer[Op], offset: int = OFFSET) -> Packed | None:
         scales = np.stack([bias * 256 + common.right + unit, limbs, rounding], axis=1)
         below = 0 if channels.relu else int(unit[0])
         return Packed(common.weight, scales.astype(np.int32), False, below)
-    if not channels.fit_wide():
+    if layer.declines(not channels.fit_wide(), f"sums reach {power(channels.largest())}"):
         return None
     scales = np.stack([bias * 256 + common.right - 1, common.multiplier], axis=1)
     return Packed(common.weight, scales.astype(np.int32), True, 0)
@@ -80,7 +81,7 @@ def long(layer: TargetLayer[Op], offset: int = OFFSET) -> Packed | None:
     """The same for the kernels of any sums; None if a bias leaves int32."""
     weight = layer.weight.reshape(len(layer.weight), -1)
     bias = layer.bias - (layer.input.zero_point + offset) * weight.sum(axis=1, dtype=np.int64)
-    if np.abs(bias).max() >= _INT32_LIMIT:
+    if layer.declines(np.abs(bias).max() >= _INT32_LIMIT, f"biases reach {power(bias)}"):
         return None
     words = [np.broadcast_to(one, bias.shape) for one in (bias, *layer.multipliers())]
     return Packed(weight, np.stack(words, axis=1).astype(np.int32), False, 0, True)
@@ -92,15 +93,17 @@ def product(
     """Fields of nano_mul_scalar_params that scale products of magnitude ``largest`` at most; None
     if that would be wrong for some."""
     multiplier, shift = ratio
-    if shift > -1:
+    if layer.declines(shift > -1, "products are made larger"):
         return None
     numbers = (np.array([[number]], np.int64) for number in (-largest, largest, multiplier, -shift))
     channels = _Channels.between(layer, *numbers)
     if (words := channels.words(_PRODUCT_UNIT)) is None:
+        layer.declines(True, "no factor of two limbs gives every product")
         return None
     unit, factor, rounding = (int(one[0]) for one in words)
     low, high = layer.clamp  # a product of 0 is within it, so one comparison does for the others
-    if not low <= rounding >> (unit - shift) <= high or factor >= _PRODUCT_FACTOR:
+    inside = low <= rounding >> (unit - shift) <= high
+    if layer.declines(not inside or factor >= _PRODUCT_FACTOR, "0 is outside what it is cut to"):
         return None
     below = 0 if channels.relu else 1 << unit
     return (

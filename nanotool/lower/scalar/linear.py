@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nanotool.ir import Array, Conv2D, ConvTranspose2D, Dense, Op, Struct
 from nanotool.lower import parts
-from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, in_chunks, overlap, store, variant
+from nanotool.lower.layer import (
+    UINT16_MAX,
+    Call,
+    TargetLayer,
+    in_chunks,
+    overlap,
+    pair_variant,
+    store,
+    variant,
+)
 from nanotool.lower.pooling import window_needs, window_struct
 from nanotool.lower.scalar import limbs
 
 TARGET = "scalar"
 WINDOWS = 2  # that are read before the outputs of any of them are written
 FEW = 3  # outputs of rows that nano_dense_few_scalar takes
+POOLS = ("nano_max_pool", "nano_average_pool")  # that go with convolutions: the portable ones
 MOST_TERMS = 2**15  # 255 * 255 times as many fit int32
 
 
@@ -26,14 +38,16 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """One or two rows by four outputs at a time."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
-    if layer.optimize == "size":
+    if layer.refuses_memory:
         return None
     if (few := _few(layer)) is not None:
         return few
     packed = limbs.packed(layer) or limbs.long(layer)
-    if packed is None:
-        return None
-    if inputs > MOST_TERMS or max(rows, outputs) > UINT16_MAX:
+    long = layer.declines(
+        inputs > MOST_TERMS, f"more than {MOST_TERMS:,} terms in a sum: {inputs:,}"
+    )
+    many = layer.declines(max(rows, outputs) > UINT16_MAX, f"more than {UINT16_MAX:,} rows")
+    if packed is None or long or many:
         return None
     return dense_call(
         layer,
@@ -99,15 +113,26 @@ def params_of(kernel: str) -> str:
 @variant(TARGET, Conv2D)
 def _conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Two pixels by four outputs at a time; groups one by one."""
-    packed = None if layer.optimize == "size" else limbs.packed(layer) or limbs.long(layer)
+    packed = None if layer.refuses_memory else limbs.packed(layer) or limbs.long(layer)
     if packed is None:
         return None
     if layer.op.groups == 1:
         return (_few(layer) if _of_rows(layer) else None) or _plain(layer, packed)
-    if packed.long:
+    if packed.long:  # limbs.packed() has said why
         return None
     each = iter(packed.split(layer.op.groups))
     return parts.grouped(layer, lambda part: _plain(part, next(each)))
+
+
+@pair_variant(TARGET)
+def _pooled(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
+    """A convolution and the pool behind it."""
+
+    def plain(layer: TargetLayer[Conv2D]) -> Call | None:
+        packed = limbs.packed(layer) or limbs.long(layer)
+        return None if packed is None else _plain(layer, packed)
+
+    return parts.pooled(first, second, plain, POOLS)
 
 
 @variant(TARGET, ConvTranspose2D)
@@ -130,7 +155,8 @@ def _of_rows(layer: TargetLayer[Conv2D]) -> bool:
 
 def _plain(layer: TargetLayer[Conv2D], packed: limbs.Packed) -> Call | None:
     """Of one group."""
-    if packed.weight.shape[1] > MOST_TERMS:
+    terms = packed.weight.shape[1]
+    if layer.declines(terms > MOST_TERMS, f"more than {MOST_TERMS:,} terms in a sum: {terms:,}"):
         return None
     return conv2d_call(
         layer,

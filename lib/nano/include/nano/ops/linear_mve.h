@@ -8,6 +8,7 @@
 #ifndef NANO_OPS_LINEAR_MVE_H
 #define NANO_OPS_LINEAR_MVE_H
 
+#include "nano/ops/pool.h"
 #include "nano/ops/types.h"
 
 #ifdef __cplusplus
@@ -55,6 +56,19 @@ typedef struct {
     uint16_t groups;
 } nano_conv2d_grouped_mve_params;
 void nano_conv2d_grouped_mve(const void *params, const nano_io *io);
+
+/* nano_conv2d in one group and the pool behind it, by nano_conv2d_mve() and the pool's own kernel
+ * (nano_max_pool_mve(), nano_average_pool_mve()), in turn: a window of the pool at a time sees as
+ * many rows of the convolution as it has, each of which is computed once. All that a row of the
+ * pool needs is read before it is written. scratch: pool.kernel_h rows of the convolution's
+ * outputs, rounded up to 16 bytes, and that of `conv`. */
+typedef struct {
+    nano_conv2d_mve_params conv;
+    nano_pool_params pool; /* no dilation; its image is what `conv` computes */
+} nano_conv2d_pool_mve_params;
+void nano_conv2d_max_pool_mve(const void *params, const nano_io *io);
+void nano_conv2d_max_pool_relu_mve(const void *params, const nano_io *io);
+void nano_conv2d_average_pool_mve(const void *params, const nano_io *io);
 
 /* nano_conv_transpose2d as a convolution of blocks of outputs, row by row with nano_conv2d_mve():
  * conv.window.out_c is [stride_h][stride_w][channels]; taps that a kernel lacks are 0. A row of

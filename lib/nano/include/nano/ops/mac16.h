@@ -60,6 +60,19 @@ void nano_depthwise_conv2d_mac16(const void *params, const nano_io *io);
  * ahead. */
 void nano_depthwise_conv2d_3x3_mac16(const void *params, const nano_io *io);
 
+/* nano_conv2d in one group and the pool behind it, by nano_conv2d_mac16() and the pool's own kernel
+ * (the portable one), in turn: a window of the pool at a time sees as many rows of the
+ * convolution as it has, each of which is computed once. All that a row of the pool needs is read
+ * before it is written.
+ * scratch: pool.kernel_h rows of the convolution's outputs, rounded up to 16 bytes, and that of
+ * `conv`. */
+typedef struct {
+    nano_conv2d_mac16_params conv;
+    nano_pool_params pool; /* no dilation; its image is what `conv` computes */
+} nano_conv2d_pool_mac16_params;
+void nano_conv2d_max_pool_mac16(const void *params, const nano_io *io);
+void nano_conv2d_average_pool_mac16(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif

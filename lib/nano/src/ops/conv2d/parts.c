@@ -1,5 +1,5 @@
 /* A group's channels are copied into an image of their own, and its outputs from one; a row of
- * blocks is computed in a row of its own. */
+ * blocks is computed in a row of its own, and so are the rows that a pool sees at once. */
 #include "parts.h"
 
 #if defined(__GNUC__)
@@ -31,6 +31,51 @@ NOINLINE static void copy_runs(int8_t *out, uint32_t out_step, const int8_t *in,
             for (uint32_t i = 0; i < n; i++)
                 out[i] = in[i];
         }
+    }
+}
+
+/* Rows first..end of the convolution, at least one tap of each of which is inside the image. */
+static void some_rows(const void *params, const nano_window *window, uint32_t first, uint32_t end,
+                      const nano_io *io, nano_part part) {
+    const uint32_t top = first * window->stride_h, pad = window->pad_top; /* padding included */
+    const uint32_t above = top > pad ? top - pad : 0;
+    const uint32_t span = (window->kernel_h - 1u) * window->dilation_h + 1;
+    nano_window one = *window;
+    one.pad_top = (uint16_t)(top < pad ? pad - top : 0);
+    const uint32_t read = (end - first - 1) * window->stride_h + span - one.pad_top;
+    const uint32_t left = window->in_h - above;
+    one.in_h = (uint16_t)(read < left ? read : left);
+    one.out_h = (uint16_t)(end - first);
+    const int8_t *const in = (const int8_t *)io->in[0] + above * window->in_w * window->in_c;
+    const nano_io io_of_rows = {.in = {in}, .out = io->out, .scratch = io->scratch};
+    part(params, 0, &one, &io_of_rows);
+}
+
+void nano_pooled_parts(const void *params, const nano_window *window, const nano_pool_params *pool,
+                       const nano_io *io, nano_part part, nano_pooling pooling) {
+    const nano_window *const w = &pool->window;
+    const uint32_t row = (uint32_t)window->out_w * window->out_c;
+    int8_t *const band = (int8_t *)io->scratch, *out = (int8_t *)io->out;
+    nano_io made = {.in = {io->in[0]}, .scratch = band + rounded(w->kernel_h * row)};
+    nano_pool_params one = *pool;
+    one.window.out_h = 1;
+    uint32_t first = 0, end = 0; /* the rows in the band */
+    for (uint32_t y = 0; y < w->out_h; y++, out += (uint32_t)w->out_w * w->out_c) {
+        const uint32_t top = y * w->stride_h; /* padding included */
+        const uint32_t begin = top > w->pad_top ? top - w->pad_top : 0;
+        const uint32_t last = top + w->kernel_h - w->pad_top;
+        const uint32_t kept = end > begin ? end - begin : 0;
+        if (kept > 0)
+            copy_runs(band, 0, band + (begin - first) * row, 0, kept * row, 1);
+        first = begin;
+        end = last < w->in_h ? last : w->in_h;
+        made.out = band + kept * row;
+        if (begin + kept < end)
+            some_rows(params, window, begin + kept, end, &made, part);
+        one.window.in_h = (uint16_t)(end - begin);
+        one.window.pad_top = (uint16_t)(begin + w->pad_top - top);
+        const nano_io pooled = {.in = {band}, .out = out, .scratch = 0};
+        pooling(&one, &pooled);
     }
 }
 

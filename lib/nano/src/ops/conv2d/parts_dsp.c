@@ -1,4 +1,5 @@
-/* Convolutions in groups and transposed ones, part by part with nano_conv2d_dsp() (parts.h). */
+/* Convolutions in groups, transposed ones and those with a pool behind them, part by part with
+ * nano_conv2d_dsp() (parts.h). */
 #include "nano/ops.h"
 
 #include "parts.h"
@@ -45,6 +46,37 @@ void nano_conv_transpose2d_long_dsp(const void *params, const nano_io *io) {
     const nano_conv_transpose2d_dsp_params *const p =
         (const nano_conv_transpose2d_dsp_params *)params;
     nano_transposed_parts(&p->conv, &p->conv.window, &p->blocks, io, part_long_dsp);
+}
+
+static void part_relu_dsp(const void *params, uint32_t number, const nano_window *window,
+                          const nano_io *io) {
+    part((const nano_conv2d_dsp_params *)params, number, window, io, nano_conv2d_relu_dsp);
+}
+
+void nano_conv2d_max_pool_dsp(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_dsp_params *const p = (const nano_conv2d_pool_dsp_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_dsp, nano_max_pool_dsp);
+}
+
+void nano_conv2d_average_pool_dsp(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_dsp_params *const p = (const nano_conv2d_pool_dsp_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_dsp, nano_average_pool_dsp);
+}
+
+void nano_conv2d_max_pool_relu_dsp(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_dsp_params *const p = (const nano_conv2d_pool_dsp_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_relu_dsp, nano_max_pool_dsp);
+}
+
+void nano_conv2d_max_pool_long_dsp(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_dsp_params *const p = (const nano_conv2d_pool_dsp_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_long_dsp, nano_max_pool_dsp);
+}
+
+void nano_conv2d_average_pool_long_dsp(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_dsp_params *const p = (const nano_conv2d_pool_dsp_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_long_dsp,
+                      nano_average_pool_dsp);
 }
 
 #endif

@@ -1,4 +1,5 @@
-/* Convolutions in groups and transposed ones, part by part with nano_conv2d_mve() (parts.h). */
+/* Convolutions in groups, transposed ones and those with a pool behind them, part by part with
+ * nano_conv2d_mve() (parts.h). */
 #include "nano/ops.h"
 
 #include "parts.h"
@@ -30,6 +31,26 @@ void nano_conv_transpose2d_mve(const void *params, const nano_io *io) {
     const nano_conv_transpose2d_mve_params *const p =
         (const nano_conv_transpose2d_mve_params *)params;
     nano_transposed_parts(&p->conv, &p->conv.window, &p->blocks, io, part_mve);
+}
+
+static void part_relu_mve(const void *params, uint32_t number, const nano_window *window,
+                          const nano_io *io) {
+    part((const nano_conv2d_mve_params *)params, number, window, io, nano_conv2d_relu_mve);
+}
+
+void nano_conv2d_max_pool_mve(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_mve_params *const p = (const nano_conv2d_pool_mve_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_mve, nano_max_pool_mve);
+}
+
+void nano_conv2d_max_pool_relu_mve(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_mve_params *const p = (const nano_conv2d_pool_mve_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_relu_mve, nano_max_pool_mve);
+}
+
+void nano_conv2d_average_pool_mve(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_mve_params *const p = (const nano_conv2d_pool_mve_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_mve, nano_average_pool_mve);
 }
 
 #endif

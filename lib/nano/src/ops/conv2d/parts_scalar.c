@@ -1,4 +1,5 @@
-/* Convolutions in groups and transposed ones, part by part with nano_conv2d_scalar() (parts.h). */
+/* Convolutions in groups, transposed ones and those with a pool behind them, part by part with
+ * nano_conv2d_scalar() (parts.h). */
 #include "nano/ops.h"
 
 #include "parts.h"
@@ -29,4 +30,29 @@ void nano_conv_transpose2d_scalar(const void *params, const nano_io *io) {
     const nano_conv_transpose2d_scalar_params *const p =
         (const nano_conv_transpose2d_scalar_params *)params;
     nano_transposed_parts(&p->conv, &p->conv.window, &p->blocks, io, part_scalar);
+}
+
+static void part_long_scalar(const void *params, uint32_t number, const nano_window *window,
+                             const nano_io *io) {
+    part((const nano_conv2d_scalar_params *)params, number, window, io, nano_conv2d_long_scalar);
+}
+
+void nano_conv2d_max_pool_scalar(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_scalar_params *const p = (const nano_conv2d_pool_scalar_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_scalar, nano_max_pool);
+}
+
+void nano_conv2d_average_pool_scalar(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_scalar_params *const p = (const nano_conv2d_pool_scalar_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_scalar, nano_average_pool);
+}
+
+void nano_conv2d_max_pool_long_scalar(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_scalar_params *const p = (const nano_conv2d_pool_scalar_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_long_scalar, nano_max_pool);
+}
+
+void nano_conv2d_average_pool_long_scalar(const void *params, const nano_io *io) {
+    const nano_conv2d_pool_scalar_params *const p = (const nano_conv2d_pool_scalar_params *)params;
+    nano_pooled_parts(&p->conv, &p->conv.window, &p->pool, io, part_long_scalar, nano_average_pool);
 }
