@@ -2,18 +2,18 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
- * options  target mac16, optimize balanced
- * options  target armv81m, optimize balanced
- * options  target scalar, optimize balanced
- * options  target armv7em, optimize balanced
- * options  target portable, optimize balanced
+ * options  target mac16, optimize speed
+ * options  target armv81m, optimize speed
+ * options  target scalar, optimize speed
+ * options  target armv7em, optimize speed
+ * options  target portable, optimize speed
  * input    28x28x1 int8, real = 0.00392157 * (q + 128)
  * output   10 int8, real = 0.192271 * (q - 21)
  * classes  0 0, 1 1, 2 2, 3 3, 4 4, 5 5, 6 6, 7 7, 8 8, 9 9
- * cost     290,080 MAC, 10,730 bytes of weights, 2,164 bytes of arena (mac16)
- * cost     290,080 MAC, 11,104 bytes of weights, 2,192 bytes of arena (armv81m)
- * cost     290,080 MAC, 11,000 bytes of weights, 2,160 bytes of arena (scalar)
- * cost     290,080 MAC, 9,552 bytes of weights, 2,688 bytes of arena (armv7em)
+ * cost     290,080 MAC, 18,568 bytes of weights, 6,324 bytes of arena (mac16)
+ * cost     290,080 MAC, 11,104 bytes of weights, 6,336 bytes of arena (armv81m)
+ * cost     290,080 MAC, 11,000 bytes of weights, 6,308 bytes of arena (scalar)
+ * cost     290,080 MAC, 9,552 bytes of weights, 7,272 bytes of arena (armv7em)
  * cost     290,080 MAC, 9,370 bytes of weights, 1,660 bytes of arena (portable) */
 #ifndef DIGITS_H
 #define DIGITS_H
@@ -28,19 +28,19 @@ extern "C" {
  * an arena (aligned to NANO_ALIGN) that holds nothing else. */
 #if NANO_MAC16  /* target mac16 */
 
-#define DIGITS_ARENA_SIZE 2164u
+#define DIGITS_ARENA_SIZE 6324u
 
 #elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
 
-#define DIGITS_ARENA_SIZE 2192u
+#define DIGITS_ARENA_SIZE 6336u
 
 #elif defined(__XTENSA__) || defined(__riscv) || (defined(__arm__) && !defined(__ARM_FEATURE_DSP))  /* target scalar */
 
-#define DIGITS_ARENA_SIZE 2160u
+#define DIGITS_ARENA_SIZE 6308u
 
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
 
-#define DIGITS_ARENA_SIZE 2688u
+#define DIGITS_ARENA_SIZE 7272u
 
 #else  /* target portable */
 

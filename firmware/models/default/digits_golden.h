@@ -2,11 +2,11 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
- * options  target mac16, optimize balanced
- * options  target armv81m, optimize balanced
- * options  target scalar, optimize balanced
- * options  target armv7em, optimize balanced
- * options  target portable, optimize balanced
+ * options  target mac16, optimize speed
+ * options  target armv81m, optimize speed
+ * options  target scalar, optimize speed
+ * options  target armv7em, optimize speed
+ * options  target portable, optimize speed
  * vectors  4; inputs from the calibration data; outputs from the simulator
  * crc      CRC-32 as in zlib */
 /* clang-format off */

@@ -2,11 +2,11 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
- * options  target mac16, optimize balanced
- * options  target armv81m, optimize balanced
- * options  target scalar, optimize balanced
- * options  target armv7em, optimize balanced
- * options  target portable, optimize balanced */
+ * options  target mac16, optimize speed
+ * options  target armv81m, optimize speed
+ * options  target scalar, optimize speed
+ * options  target armv7em, optimize speed
+ * options  target portable, optimize speed */
 #ifndef DIGITS_WEIGHTS_H
 #define DIGITS_WEIGHTS_H
 
@@ -22,10 +22,8 @@ extern const int16_t digits_features_0_weights[100];
 extern const int32_t digits_features_0_scales[24];
 extern const int16_t digits_features_3_weights[1156];
 extern const int32_t digits_features_3_scales[48];
-extern const int8_t digits_classifier_weights[7840];
-extern const int32_t digits_classifier_bias[10];
-extern const int32_t digits_classifier_multiplier[10];
-extern const int8_t digits_classifier_shift[10];
+extern const int16_t digits_classifier_weights[7844];
+extern const int32_t digits_classifier_scales[20];
 
 #elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)  /* target armv81m */
 
