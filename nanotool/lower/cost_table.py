@@ -88,7 +88,7 @@ COSTS: Mapping[str, Mapping[str, tuple[float, float, float, float]]] = MappingPr
                 "nano_dense_mve": (0.143, 4.25, 0.686, 159),
                 "nano_depthwise_conv2d": (8.94, 104, 0, 0),
                 "nano_depthwise_conv2d_3x3_dsp": (1.95, 0, 0, 0),
-                "nano_depthwise_conv2d_3x3_mve": (1.01, 0, 0, 600),
+                "nano_depthwise_conv2d_3x3_mve": (0.972, 0, 0, 600),
                 "nano_depthwise_conv2d_pixel_mve": (1.39, 8.57, 0, 600),
                 "nano_max_pool": (5.82, 20.8, 10.8, 600),
                 "nano_max_pool_mve": (0.366, 7.57, 0, 600),

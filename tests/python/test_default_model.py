@@ -19,5 +19,6 @@ def test_the_default_model_is_exported_anew_to_the_same_bytes(tmp_path: Path) ->
     names = sorted(path.name for path in DEFAULT.iterdir())
     assert names == sorted(path.name for path in fresh.iterdir())
     stale = [n for n in names if (fresh / n).read_bytes() != (DEFAULT / n).read_bytes()]
-    hint = "run: nanotool export firmware/models/default/model.nano -o firmware/models/default --optimize speed"
+    command = "nanotool export firmware/models/default/model.nano -o firmware/models/default"
+    hint = f"run: {command} --optimize speed"
     assert not stale, f"{stale} are out of date; {hint}"

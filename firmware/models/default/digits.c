@@ -435,7 +435,7 @@ static const nano_pool_params digits_features_5 = {
 /* -  flatten  reshape  7x7x16 -> 784: the same bytes, nothing to do */
 
 /* 4  classifier  dense  784 -> 10
- *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  9,488 B weights
+ *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  7,920 B weights
  *   arena 0..784 -> 1568..1578  scratch 784..1568 */
 static const nano_dense_scalar_params digits_classifier = {
     .weights = digits_classifier_weights,

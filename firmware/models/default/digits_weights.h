@@ -40,7 +40,7 @@ extern const uint8_t digits_features_0_weights[72];
 extern const int32_t digits_features_0_scales[24];
 extern const uint8_t digits_features_3_weights[1152];
 extern const int32_t digits_features_3_scales[48];
-extern const uint8_t digits_classifier_weights[9408];
+extern const uint8_t digits_classifier_weights[7840];
 extern const int32_t digits_classifier_scales[20];
 
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP  /* target armv7em */
