@@ -84,40 +84,48 @@ IN_ORDER void nano_lines_sums_3x3_stride2(const nano_lines_job *job) {
     SUMS(2);
 }
 
-/* A tap of three outputs, `along` apart. */
-#define TAP(i)                                                                                     \
+/* A tap of N outputs, two or three, `along` apart. */
+#define TAP(N, i)                                                                                  \
     do {                                                                                           \
         const int32_t w = weight[i];                                                               \
-        sum[0] += first[i] * w;                                                                    \
-        sum[1] += second[i] * w;                                                                   \
-        sum[2] += third[i] * w;                                                                    \
+        a += first[i] * w;                                                                         \
+        b += second[i] * w;                                                                        \
+        if ((N) == 3)                                                                              \
+            c += third[i] * w;                                                                     \
     } while (0)
+#define STEP(n) weight += (n), first += (n), second += (n), third += (n)
 
-/* Three sums side by side, from the first one's first tap. */
-IN_ORDER static void three(const nano_lines_job *job, const uint8_t *in, int32_t *out) {
-    const int32_t *weight = job->weights;
-    const uint32_t along = job->along, gap = job->gap, next = job->pitch - job->taps * gap;
-    int32_t sum[3] = {out[0], out[1], out[2]};
-    const uint8_t *first = in, *second = in + along, *third = second + along;
-    for (uint32_t lines = job->kernel; lines > 0; lines--) {
-        const int32_t *const end = weight + job->taps;
-        for (; gap == 1 && end - weight >= 4; weight += 4, first += 4, second += 4, third += 4) {
-            TAP(0);
-            TAP(1);
-            TAP(2);
-            TAP(3);
-        }
-        if (gap == 1 && end - weight >= 2) {
-            TAP(0);
-            TAP(1);
-            weight += 2, first += 2, second += 2, third += 2;
-        }
-        for (; weight != end; weight++, first += gap, second += gap, third += gap)
-            TAP(0);
-        first += next, second += next, third += next;
+/* N sums side by side, from the first one's first tap. */
+#define SEVERAL(name, N)                                                                           \
+    IN_ORDER static void name(const nano_lines_job *job, const uint8_t *in, int32_t *out) {        \
+        const int32_t *weight = job->weights;                                                      \
+        const uint32_t along = job->along, gap = job->gap, next = job->pitch - job->taps * gap;    \
+        int32_t a = *job->scale >> 8, b = a, c = a;                                                \
+        const uint8_t *first = in, *second = in + along, *third = second + along;                  \
+        for (uint32_t lines = job->kernel; lines > 0; lines--) {                                   \
+            const int32_t *const end = weight + job->taps;                                         \
+            for (; gap == 1 && end - weight >= 4; STEP(4)) {                                       \
+                TAP(N, 0);                                                                         \
+                TAP(N, 1);                                                                         \
+                TAP(N, 2);                                                                         \
+                TAP(N, 3);                                                                         \
+            }                                                                                      \
+            if (gap == 1 && end - weight >= 2) {                                                   \
+                TAP(N, 0);                                                                         \
+                TAP(N, 1);                                                                         \
+                STEP(2);                                                                           \
+            }                                                                                      \
+            for (; weight != end; weight++, first += gap, second += gap, third += gap)             \
+                TAP(N, 0);                                                                         \
+            first += next, second += next, third += next;                                          \
+        }                                                                                          \
+        out[0] = a, out[1] = b;                                                                    \
+        if ((N) == 3)                                                                              \
+            out[2] = c;                                                                            \
     }
-    out[0] = sum[0], out[1] = sum[1], out[2] = sum[2];
-}
+
+SEVERAL(two, 2)
+SEVERAL(three, 3)
 
 static int32_t any(const nano_lines_job *job, const uint8_t *in) {
     const int32_t *weight = job->weights;
@@ -137,12 +145,13 @@ void nano_lines_sums(const nano_lines_job *job) {
     for (uint32_t n = job->lines; n > 0; n--, plane += job->plane_step) {
         const uint8_t *in = plane;
         uint32_t left = job->outputs;
-        for (; left >= 3; left -= 3, in += 3 * along, sum += 3) {
-            sum[0] = bias, sum[1] = bias, sum[2] = bias;
+        for (; left >= 3; left -= 3, in += 3 * along, sum += 3)
             three(job, in, sum);
-        }
-        for (; left > 0; left--, in += along)
-            *sum++ = bias + any(job, in);
+        if (left == 2)
+            two(job, in, sum);
+        else if (left == 1)
+            *sum = bias + any(job, in);
+        sum += left;
     }
 }
 
