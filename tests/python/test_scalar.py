@@ -42,9 +42,9 @@ def kernel(graph: QGraph, x: Int8Array, optimize: str = "balanced", target: str 
     return name
 
 
-def dense_kernel(target: str, outputs: int) -> str:
-    """What takes a dense layer, or a convolution whose pixels are rows, of sums that fit."""
-    return FEW if target == TARGET and outputs <= 3 else DENSE[target]
+def dense_kernel(target: str, outputs: int, macs: int) -> str:
+    """What takes a dense layer of sums that fit."""
+    return FEW if target == TARGET and outputs <= 3 and macs >= 1024 else DENSE[target]
 
 
 @both
@@ -73,20 +73,16 @@ def test_convolutions_of_every_remainder(window: Window, target: str) -> None:
         for outputs in (1, 2, 3, 4, 9):
             for width in (7, 8):
                 graph = convolution((5, width, channels), outputs, window, relu=width == 8)
-                rows = graph.ops[0].op.window == Window((1, 1))  # type: ignore[union-attr]
-                wanted = dense_kernel(target, outputs) if rows else CONV2D[target]
-                if wanted == DENSE[target]:
-                    wanted = CONV2D[target]
-                assert kernel(graph, random_inputs(graph, 4), target=target) == wanted
+                assert kernel(graph, random_inputs(graph, 4), target=target) == CONV2D[target]
 
 
 @both
 def test_dense_layers_of_every_remainder(target: str) -> None:
-    for inputs in (*range(1, 10), 63, 64, 65, 200):
+    for inputs in (*range(1, 10), 63, 64, 65, 200, 514, 515):
         for outputs in range(1, 10):
             b = GraphBuilder("dense", (1 + outputs % 3, inputs), seed=inputs)
             b.dense("dense", outputs, relu=bool(outputs % 2))
-            wanted = dense_kernel(target, outputs)
+            wanted = dense_kernel(target, outputs, inputs * outputs * (1 + outputs % 3))
             assert kernel(b.graph(), random_inputs(b.graph(), 4), target=target) == wanted
 
 
@@ -154,7 +150,7 @@ def test_what_is_not_proved_takes_the_portable_kernel(target: str) -> None:
     b = GraphBuilder("steep", (3,))
     b.dense("dense", 2)
     graph, x = b.graph(), random_inputs(b.graph(), 4)
-    assert kernel(graph, x, target=target) == dense_kernel(target, 2)
+    assert kernel(graph, x, target=target) == DENSE[target]
     small = "nano_dense" if target == TARGET else "nano_dense_bytes_mac16"
     assert kernel(graph, x, "size", target) == small
     b = GraphBuilder("long", (2**15 + 1,))
@@ -182,8 +178,7 @@ def test_sums_of_any_size() -> None:
         scale = np.full(outputs, 2 * graph.output_tensor.scale / graph.input_tensor.scale)
         op = replace(graph.ops[0], weight_scale=scale.astype(np.float32))
         graph = replace(graph, ops=(op,))
-        wanted = "nano_dense_few_long_scalar" if outputs == 1 else "nano_dense_long_scalar"
-        assert kernel(graph, random_inputs(graph, 4)) == wanted
+        assert kernel(graph, random_inputs(graph, 4)) == "nano_dense_long_scalar"
 
 
 @pytest.mark.parametrize("name", ["ad", "kws", "ic", "vww"])

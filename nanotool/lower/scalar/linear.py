@@ -25,6 +25,7 @@ TARGET = "scalar"
 WINDOWS = 2  # that are read before the outputs of any of them are written
 FEW = 3  # outputs of rows that nano_dense_few_scalar takes
 POOLS = ("nano_max_pool", "nano_average_pool")  # that go with convolutions: the portable ones
+WORTH = 1024  # MACs for which that is brought in: 1.2 KB of code
 MOST_TERMS = 2**15  # 255 * 255 times as many fit int32
 
 
@@ -64,7 +65,7 @@ def _few(layer: TargetLayer[Dense] | TargetLayer[Conv2D]) -> Call | None:
     another layer."""
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
-    if outputs > FEW or inputs > MOST_TERMS or rows > UINT16_MAX:
+    if outputs > FEW or rows * inputs * outputs < WORTH or inputs > MOST_TERMS or rows > UINT16_MAX:
         return None
     packed = limbs.packed(layer, 0) or limbs.long(layer, 0)
     if packed is None:

@@ -41,22 +41,16 @@ static void put_row(nano_tile_scalar *tile, const int8_t *in) {
     typedef uint32_t ALIAS word;
     const uint32_t offset = 0x80808080u, bytes = 0x00ff00ffu;
     uint8_t *out = (uint8_t *)tile->inputs;
-    uint32_t n = tile->terms, sum = 0;
-    for (; n > 0 && ((uintptr_t)in | (uintptr_t)out) % 4 != 0; n--)
-        sum += *out++ = (uint8_t)(*in++ ^ 0x80);
-    while (n > 0) {
-        /* Halves hold 128 words' sums: 128 * 2 * 255 < 2^16. */
-        const int8_t *const end = in + (n < 512 ? n / 4 * 4 : 512);
-        n -= (uint32_t)(end - in);
-        uint32_t halves = 0;
-        for (; in != end; in += 4, out += 4) {
-            const uint32_t four = *(const word *)(const void *)in ^ offset;
-            *(word *)(void *)out = four;
-            halves += (four & bytes) + (four >> 8 & bytes);
-        }
+    uint32_t sum = 0;
+    if (((uintptr_t)in | (uintptr_t)out | tile->terms) % 4 != 0) {
+        nano_tile_put(tile, 0, 0, in, tile->terms);
+        return;
+    }
+    for (uint32_t n = tile->terms; n > 0; n -= 4, in += 4, out += 4) {
+        const uint32_t four = *(const word *)(const void *)in ^ offset;
+        *(word *)(void *)out = four;
+        const uint32_t halves = (four & bytes) + (four >> 8 & bytes);
         sum += (halves & 0xffff) + (halves >> 16);
-        for (; n > 0 && n < 4; n--)
-            sum += *out++ = (uint8_t)(*in++ ^ 0x80);
     }
     tile->sums[0] -= (int32_t)(128 * sum);
 }
@@ -176,15 +170,13 @@ static void two(const uint8_t *w, const uint8_t *in, uint32_t terms, const int32
 /* One output of one window, sum[0], or of two, sum[0] and sum[OUTPUTS]. */
 IN_ORDER static void single(const nano_tile_scalar *tile, const uint8_t *w, int32_t *sum) {
     enum { STEP = NANO_TILE_PAIRED ? 2 : 1 };
-    const uint8_t *const end = w + tile->terms, *const fours = w + tile->terms / 4 * 4;
+    const uint8_t *const end = w + tile->terms, *const pairs = w + tile->terms / 2 * 2;
     const uint8_t *in = (const uint8_t *)tile->inputs;
     int32_t a = tile->sums[0], b = tile->sums[1];
     if (tile->windows == 1) {
-        for (; w != fours; in += 4, w += 4) {
+        for (; w != pairs; in += 2, w += 2) {
             a += in[0] * w[0];
             a += in[1] * w[1];
-            a += in[2] * w[2];
-            a += in[3] * w[3];
         }
         for (; w != end; in++, w++)
             a += *in * *w;
@@ -198,11 +190,9 @@ IN_ORDER static void single(const nano_tile_scalar *tile, const uint8_t *w, int3
         a += in[STEP * (i)] * v;                                                                   \
         b += second[STEP * (i)] * v;                                                               \
     } while (0)
-    for (; w != fours; in += 4 * STEP, second += 4 * STEP, w += 4) {
+    for (; w != pairs; in += 2 * STEP, second += 2 * STEP, w += 2) {
         TERM(0);
         TERM(1);
-        TERM(2);
-        TERM(3);
     }
     for (; w != end; in += STEP, second += STEP, w++)
         TERM(0);
@@ -241,13 +231,11 @@ NOINLINE static void rest(const nano_tile_scalar *tile, const uint8_t *w, uint32
 /* N outputs of the row `in`. */
 #define ROW(name, N)                                                                               \
     IN_ORDER static void name(const int8_t *w, const int8_t *in, uint32_t terms, int32_t *sum) {   \
-        const int8_t *const end = in + terms, *const fours = in + terms / 4 * 4;                   \
+        const int8_t *const end = in + terms, *const pairs = in + terms / 2 * 2;                   \
         int32_t a = 0, b = 0, c = 0;                                                               \
-        for (; in != fours; in += 4, w += 4 * (N)) {                                               \
+        for (; in != pairs; in += 2, w += 2 * (N)) {                                               \
             TERM(N, 0);                                                                            \
             TERM(N, 1);                                                                            \
-            TERM(N, 2);                                                                            \
-            TERM(N, 3);                                                                            \
         }                                                                                          \
         for (; in != end; in++, w += (N))                                                          \
             TERM(N, 0);                                                                            \
@@ -272,13 +260,11 @@ ROW(row_3, 3)
 /* N outputs of two rows. */
 #define ROWS(name, N)                                                                              \
     IN_ORDER static void name(const int8_t *w, const int8_t *in, uint32_t terms, int32_t *sum) {   \
-        const int8_t *second = in + terms, *const end = second, *const fours = in + terms / 4 * 4; \
+        const int8_t *second = in + terms, *const end = second, *const pairs = in + terms / 2 * 2; \
         int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0;                                          \
-        for (; in != fours; in += 4, second += 4, w += 4 * (N)) {                                  \
+        for (; in != pairs; in += 2, second += 2, w += 2 * (N)) {                                  \
             TERM(N, 0);                                                                            \
             TERM(N, 1);                                                                            \
-            TERM(N, 2);                                                                            \
-            TERM(N, 3);                                                                            \
         }                                                                                          \
         for (; in != end; in++, second++, w += (N))                                                \
             TERM(N, 0);                                                                            \
@@ -287,7 +273,6 @@ ROW(row_3, 3)
     }
 ROWS(rows_1, 1)
 ROWS(rows_2, 2)
-ROWS(rows_3, 3)
 #undef TERM
 #endif
 
@@ -295,14 +280,15 @@ static void few_sums(const nano_tile_scalar *tile, int32_t sum[2 * OUTPUTS]) {
     typedef void (*way)(const int8_t *w, const int8_t *in, uint32_t terms, int32_t *sum);
     static const way of_row[] = {row_1, row_2, row_3};
     const int8_t *const w = (const int8_t *)tile->weights;
-    const uint32_t outputs = tile->outputs;
+    const uint32_t outputs = tile->outputs, terms = tile->terms;
 #if NANO_TILE_PAIRED
-    static const way of_rows[] = {rows_1, rows_2, rows_3};
-    (tile->windows > 1 ? of_rows : of_row)[outputs - 1](w, tile->rows, tile->terms, sum);
-#else
-    for (uint32_t k = 0; k < tile->windows; k++)
-        of_row[outputs - 1](w, tile->rows + k * tile->terms, tile->terms, sum + k * OUTPUTS);
+    if (tile->windows > 1 && outputs < 3) {
+        (outputs == 1 ? rows_1 : rows_2)(w, tile->rows, terms, sum);
+        return;
+    }
 #endif
+    for (uint32_t k = 0; k < tile->windows; k++)
+        of_row[outputs - 1](w, tile->rows + k * terms, terms, sum + k * OUTPUTS);
 }
 
 /* --- Outputs --- */
@@ -389,7 +375,7 @@ static inline void store_long(const nano_tile_scalar *tile, const int32_t *sum, 
 }
 
 /* Before output o: the sums of its block, where it is the first one. */
-static inline void next_sums(const nano_tile_scalar *tile, uint32_t o, int32_t sum[2 * OUTPUTS]) {
+NOINLINE static void next_sums(const nano_tile_scalar *tile, uint32_t o, int32_t sum[2 * OUTPUTS]) {
     const uint8_t *const w = (const uint8_t *)tile->weights + o * tile->terms;
     if (o % OUTPUTS != 0)
         return;
