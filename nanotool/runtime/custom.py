@@ -19,7 +19,6 @@ from nanotool.cache import is_sealed, locked, room, seal, unfailing
 from nanotool.errors import InvalidModel, MissingTool, NanoError
 from nanotool.ir import Struct
 from nanotool.ops import custom
-from nanotool.runtime.build import WARNINGS, declarations
 from nanotool.runtime.structs import Structs
 from nanotool.sources import lib_dir
 
@@ -58,15 +57,18 @@ class CustomKernels:
 @functools.cache
 def _loaded(files: tuple[tuple[str, str], ...], names: str) -> tuple[FFI, Any]:
     """The library of ``files`` in this process, and what its headers declare."""
+    # Not above: `python -m nanotool.runtime.build` imports this package before it runs.
+    from nanotool.runtime import build  # noqa: PLC0415
+
     ffi = FFI()
     library = _compiled(dict(files), names)
     try:
         for name in _HEADERS:
             path = lib_dir() / "include" / "nano" / f"{name}.h"
-            ffi.cdef(declarations(path.read_text("utf-8")))
+            ffi.cdef(build.declarations(path.read_text("utf-8")))
         for name, text in files:
             if name.endswith(".h"):
-                ffi.cdef(declarations(text))
+                ffi.cdef(build.declarations(text))
         return ffi, ffi.dlopen(str(library))
     except Exception as error:  # of cffi's own types, and those of its parser
         raise InvalidModel(f"{names}: its C files: {error}", _MAKERS) from error
@@ -74,10 +76,12 @@ def _loaded(files: tuple[tuple[str, str], ...], names: str) -> tuple[FFI, Any]:
 
 def _compiled(files: dict[str, str], names: str) -> Path:
     """The shared library of ``files``, from the cache if it is there."""
+    from nanotool.runtime import build  # noqa: PLC0415
+
     include = lib_dir() / "include"
     command = [
         *shlex.split(str(sysconfig.get_config_var("LDSHARED") or "cc -shared")),
-        *("-std=c99", "-O2", "-fPIC", *WARNINGS, f"-I{include}"),
+        *("-std=c99", "-O2", "-fPIC", *build.WARNINGS, f"-I{include}"),
     ]
     if shutil.which(command[0]) is None:
         command[0] = "cc"

@@ -46,7 +46,7 @@ def step_differences(graph: QGraph, steps: tuple[NDArray[Any], ...]) -> dict[str
     """The same of a model with states, or with several ends, over consecutive steps."""
     model = writer.write(graph)
     expected = oracle.run_steps(model, steps, len(graph.outputs))
-    lowered = {target: lower(graph, target) for target in TARGETS}
+    lowered = {target: lower(graph, target, "speed") for target in TARGETS}
     answers = {
         "simulator": simulate_steps(graph, steps)[0],
         **{
@@ -74,7 +74,7 @@ def step_differences(graph: QGraph, steps: tuple[NDArray[Any], ...]) -> dict[str
 
 
 def _run(graph: QGraph, x: NDArray[Any], target: str) -> NDArray[Any]:
-    lowered = lower(graph, target)
+    lowered = lower(graph, target, "speed")
     return Runtime(lowered, plan(lowered)).run(x)
 
 

@@ -17,7 +17,7 @@ from nanotool.plan import plan
 from nanotool.runtime import Runtime
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
-ARENAS = {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}  # at most, with `balanced`
+ARENAS = {"ad": 2800, "kws": 12000, "ic": 38000, "vww": 44000}  # at most, with `speed`
 
 
 def reference_model(name: str, target: str) -> tuple[Lowered, Int8Array, Int8Array]:
@@ -25,7 +25,7 @@ def reference_model(name: str, target: str) -> tuple[Lowered, Int8Array, Int8Arr
     gives TFLite Micro's answers within the memory that it is promised."""
     graph = load_tflite(MODELS / f"{name}.tflite")
     golden = np.load(MODELS / f"{name}_golden.npz")
-    lowered = lower(graph, target)
+    lowered = lower(graph, target, "speed")
     planned = plan(lowered)
     x = golden["x"].reshape(-1, *graph.input_tensor.shape)
     y = Runtime(lowered, planned).run(x)
@@ -35,7 +35,7 @@ def reference_model(name: str, target: str) -> tuple[Lowered, Int8Array, Int8Arr
 
 
 def lies_anywhere_below(
-    graph: QGraph, target: str, distances: Sequence[int], seed: int, optimize: str = "balanced"
+    graph: QGraph, target: str, distances: Sequence[int], seed: int, optimize: str = "speed"
 ) -> None:
     """Fails unless the output of ``graph``'s only op may lie at ``distances`` below its input, at
     the same place, and right beneath it; or beneath it only, where it is the larger one."""

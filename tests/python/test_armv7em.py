@@ -29,7 +29,7 @@ MODELS = Path(__file__).parent.parent / "models"
 
 
 def differ(
-    graph: QGraph, x: Int8Array, target: str = TARGET, optimize: str = "balanced"
+    graph: QGraph, x: Int8Array, target: str = TARGET, optimize: str = "speed"
 ) -> Counter[str]:
     """The kernels that ran; fails where one wrote another byte than the simulator."""
     lowered = lower(graph, target, optimize)
@@ -60,7 +60,7 @@ def test_every_operator(kind: str) -> None:
 
 def steps_differ(graph: QGraph, x: tuple[NDArray[Any], ...]) -> Counter[str]:
     """`differ` of a model with states, over steps."""
-    lowered = lower(graph, TARGET)
+    lowered = lower(graph, TARGET, "speed")
     expected, _ = simulate.simulate_steps(graph, x)
     for got, wanted in zip(Runtime(lowered, plan(lowered)).run_steps(x), expected, strict=True):
         np.testing.assert_array_equal(got, wanted, graph.name)
@@ -159,7 +159,7 @@ def test_rows_whose_sums_pass_24_bits(weight: int) -> None:
 def test_one_pixel_of_all_of_the_input_is_a_dense_layer() -> None:
     """Where memory is to be small it takes no room for widened inputs, as a dense layer does."""
     graph = convolution((12, 1, 24), 8, Window((12, 1)), False)
-    fast, small = (lower(graph, TARGET, goal).ops[0] for goal in ("balanced", "size"))
+    fast, small = (lower(graph, TARGET, goal).ops[0] for goal in ("speed", "size"))
     assert fast.kernel == "nano_dense_dsp" and fast.scratch > 0
     assert small.kernel == "nano_conv2d" and small.scratch == 0
 
@@ -235,4 +235,4 @@ def test_exported_models_under_the_sanitizers(
 ) -> None:
     graph = random_graph(seed, kinds=("conv2d", "dense") if seed % 2 else SHAPED)
     x = random_inputs(graph, 8, seed)
-    run_exported(library, tmp_path, lower(graph, TARGET), x)
+    run_exported(library, tmp_path, lower(graph, TARGET, "speed"), x)

@@ -104,4 +104,4 @@ def test_exported_models_under_the_sanitizers(
     seed: int,
 ) -> None:
     graph = random_graph(seed, kinds=KINDS, layers=8, int16=True)
-    run_exported(library, tmp_path, lower(graph, TARGET), random_inputs(graph, 8, seed))
+    run_exported(library, tmp_path, lower(graph, TARGET, "speed"), random_inputs(graph, 8, seed))

@@ -139,7 +139,7 @@ def wrong_at(
 
 def check(graph: QGraph, x: np.ndarray[Any, Any], target: str = "portable") -> tuple[int, int]:
     """(overlaps above 0, those that fail if one byte closer); fails where a stated one does."""
-    lowered = lower(graph, target)
+    lowered = lower(graph, target, "speed")
     memory = Memory(lowered)
     samples = memory.samples(simulate_all(graph, x))
     tight = wrong = 0

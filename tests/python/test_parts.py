@@ -31,7 +31,7 @@ def answers(graph: QGraph, target: str, seed: int = 0) -> str:
     """The kernel of ``graph``'s only op; fails where it wrote another byte than the simulator."""
     x = random_inputs(graph, 3, seed)
     x[0], x[1] = -128, 127
-    lowered = lower(graph, target)
+    lowered = lower(graph, target, "speed")
     y = Runtime(lowered, plan(lowered)).run(x)
     assert np.array_equal(y, simulate.simulate(graph, x)), (graph.ops[0].op, target)
     return lowered.ops[0].kernel
@@ -118,7 +118,7 @@ def test_random_layers(target: str, kind: str) -> None:
     for seed in range(30):
         graph = operator_graph(kind, seed)
         x = inputs_of(graph, 5, seed)
-        lowered = lower(graph, target)
+        lowered = lower(graph, target, "speed")
         y = Runtime(lowered, plan(lowered)).run(x)
         assert np.array_equal(y, simulate.simulate(graph, x)), seed
         check(graph, x, target)
@@ -137,5 +137,5 @@ def test_exported_under_the_sanitizers(
     for number, graph in enumerate(graphs):
         folder = tmp_path / str(number)
         folder.mkdir()
-        lowered, x = lower(graph, target), random_inputs(graph, 4)
+        lowered, x = lower(graph, target, "speed"), random_inputs(graph, 4)
         run_exported(library, folder, lowered, x, *CORE.get(target, ()))

@@ -36,7 +36,7 @@ GUARDS = {TARGET: "-D__riscv=1", MAC16: "-DNANO_MAC16=1"}  # what exported sourc
 both = pytest.mark.parametrize("target", TARGETS)
 
 
-def kernel(graph: QGraph, x: Int8Array, optimize: str = "balanced", target: str = TARGET) -> str:
+def kernel(graph: QGraph, x: Int8Array, optimize: str = "speed", target: str = TARGET) -> str:
     """The kernel of ``graph``'s only op; fails where it wrote another byte than the simulator."""
     (name,) = differ(graph, x, target, optimize)
     return name
@@ -140,7 +140,7 @@ def test_sums_at_the_ends_of_their_ranges(weight: int, terms: int, target: str) 
     """Accumulators up to 2^20 and beyond, of both signs, in both forms of the scaling."""
     graph, x = extreme(weight, terms)
     assert kernel(graph, x, target=target) == DENSE[target]
-    (call,) = lower(graph, target).ops
+    (call,) = lower(graph, target, "speed").ops
     assert dict(call.params.fields)["wide"] == int(terms > 64)  # 64 * 127 * 128 < 2^20
 
 
@@ -233,9 +233,11 @@ def test_small_convolutions_under_the_sanitizers(
     there."""
     graph = convolution((6, 5, 3 + seed), 5, CONVOLUTIONS[seed], relu=seed % 4 == 0)
     x = random_inputs(graph, 8, seed)
-    run_exported(library, tmp_path, lower(graph, target), x, GUARDS[target])
+    run_exported(library, tmp_path, lower(graph, target, "speed"), x, GUARDS[target])
     graph = depthwise((9, 8 + seed, 4), (*DEPTHWISE[:3], *OTHERS[-3:])[seed], seed % 2 == 0, seed)
-    run_exported(library, tmp_path, lower(graph, target), random_inputs(graph, 4), GUARDS[target])
+    run_exported(
+        library, tmp_path, lower(graph, target, "speed"), random_inputs(graph, 4), GUARDS[target]
+    )
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -255,7 +257,7 @@ def test_exported_models_under_the_sanitizers(
         graph = convolution((6, 5, 3 + seed), 5, CONVOLUTIONS[seed], relu=seed % 4 == 0)
     x = random_inputs(graph, 8, seed)
     tile = () if paired else (one_by_one,)
-    run_exported(library, tmp_path, lower(graph, TARGET), x, GUARDS[TARGET], *tile)
+    run_exported(library, tmp_path, lower(graph, TARGET, "speed"), x, GUARDS[TARGET], *tile)
 
 
 @both
@@ -266,5 +268,5 @@ def test_the_wide_scaling_under_the_sanitizers(
 ) -> None:
     """Sums of a block of outputs serve several turns of its loop."""
     graph, x = extreme(127, 515)
-    run_exported(library, tmp_path, lower(graph, target), x, GUARDS[target])
+    run_exported(library, tmp_path, lower(graph, target, "speed"), x, GUARDS[target])
     run_exported(library, tmp_path, lower(graph, target, "size"), x, GUARDS[target])

@@ -100,7 +100,7 @@ def test_a_long_sequence_costs_no_more(kind: str) -> None:
     sizes, rooms = set(), set()
     for steps in (2, 100 if kind == "gru" else 30):
         quantized = nanotool.quantize(model, [windows(steps).numpy()])
-        lowered = lower(quantized.graph, "armv7em")
+        lowered = lower(quantized.graph, "armv7em", "speed")
         sizes.add((len(lowered.ops), lowered.weight_bytes))
         rooms.add(sum(n for name, n in lowered.buffers.items() if name not in lowered.inputs))
         assert noise(model, windows(steps, seed=1), quantized) > 25

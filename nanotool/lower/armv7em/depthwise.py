@@ -76,6 +76,11 @@ def _one_pixel(layer: TargetLayer[Conv2D]) -> Call | None:
     return Call("nano_depthwise_conv2d_pixel_dsp", conv2d_struct(layer), (overlap(needs),))
 
 
+def takes(layer: TargetLayer[Conv2D]) -> bool:
+    """Whether the kernel of planes takes a depthwise layer."""
+    return pack.scaled(layer) is not None and choose(_Lines, layer.op.window, layer) is not None
+
+
 @variant(TARGET, Conv2D)
 def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
     """Four channels at a time, in planes; over the input if the output fits there."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.ir import INT8_MIN, Array, Conv2D, Int8Array, Op, Struct, Window
+from nanotool.lower.armv7em import depthwise as armv7em
 from nanotool.lower.armv81m import blocks
 from nanotool.lower.layer import UINT16_MAX, Call, TargetLayer, overlap, store, variant
 from nanotool.lower.linear import is_depthwise
@@ -142,7 +143,8 @@ def _depthwise_conv2d(layer: TargetLayer[Conv2D]) -> Call | None:
 def _few(layer: TargetLayer[Conv2D]) -> bool:
     """Whether armv7em's kernel, which takes channels one by one, is less work: half of a block of
     outputs would be no one's."""
-    return layer.input.shape[2] < PLANES and layer.output.shape[2] <= OUTPUTS // 2
+    few = layer.input.shape[2] < PLANES and layer.output.shape[2] <= OUTPUTS // 2
+    return few and armv7em.takes(layer)
 
 
 def _planes(layer: TargetLayer[Conv2D]) -> tuple[Call, int] | None:

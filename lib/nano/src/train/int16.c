@@ -215,15 +215,15 @@ static int32_t loss(nano_train *head, uint16_t label, const float *target) {
 /* gradient[0..3] += the halves of x and y * e.low; what lies behind the four */
 static inline int32_t *add_four(int32_t *gradient, nano_halves x, nano_halves y, nano_halves e) {
 #if NANO_SIMD_NATIVE
-    __asm__("ldmia %0, {r4-r7}\n\t" /* gcc 12 loads and stores words one by one */
+    __asm__("ldmia %0, {r4-r6, r8}\n\t" /* gcc 12 loads and stores words one by one */
             "smlabb r4, %1, %3, r4\n\t"
             "smlatb r5, %1, %3, r5\n\t"
             "smlabb r6, %2, %3, r6\n\t"
-            "smlatb r7, %2, %3, r7\n\t"
-            "stmia %0!, {r4-r7}"
+            "smlatb r8, %2, %3, r8\n\t"
+            "stmia %0!, {r4-r6, r8}"
             : "+r"(gradient)
             : "r"(x), "r"(y), "r"(e)
-            : "r4", "r5", "r6", "r7", "memory");
+            : "r4", "r5", "r6", "r8", "memory");
     return gradient;
 #else
     gradient[0] = nano_smlabb(x, e, gradient[0]);

@@ -118,6 +118,15 @@ static update prepare(const nano_train *head, uint32_t l, int biases, nano_train
 #define WEIGHT(value) within(value, INT16_MIN, INT16_MAX)
 #endif
 
+/* A loop that needs all registers, with no more arguments than they hold. */
+#if defined(__clang__)
+#define ALONE __attribute__((noinline))
+#elif defined(__GNUC__)
+#define ALONE __attribute__((noinline, noclone))
+#else
+#define ALONE
+#endif
+
 static inline uint32_t swapped(uint32_t word) {
     return word << 16 | word >> 16;
 }
@@ -139,12 +148,8 @@ static int32_t gain(const update *u, int32_t p, int32_t sum, int32_t *v, uint32_
 
 /* The same for weights with momentum and without decay, where no shift crosses a word: the point
  * is MOST_POINT, `right` 33 or more. */
-#if defined(__GNUC__)
-__attribute__((noinline)) /* it needs all registers */
-#endif
-static void
-step_momentum(int16_t *w, int32_t *g, int32_t *v, uint32_t count, const update *u,
-              uint32_t *random) {
+static ALONE void step_momentum(int16_t *w, int32_t *g, int32_t *v, uint32_t count, const update *u,
+                                uint32_t *random) {
     const int32_t keep = u->keep, mean = u->mean, rate = u->rate;
     const uint32_t right = u->right - 32;
     uint32_t state = *random;
