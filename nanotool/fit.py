@@ -199,9 +199,9 @@ def _ways_out(model: Model, board: Board, weights: str) -> Iterator[str]:
     lowered, variants = model.lowered, _Variants(model)
     here = (lowered.optimize, weights or next(iter(board.weights), ""))
     if fitting := _options(variants, board, here):
-        smaller = variants.get(board.target, "size")
+        smaller = variants.get(board.target, "balanced" if "balanced" in fitting else "size")
         sizes = f"arena {smaller.widest[1].arena_size:,}, weights {smaller.weight_bytes:,} bytes"
-        yield f"It fits with {fitting}" + (f" ({sizes})." if "size" in fitting else ".")
+        yield f"It fits with {fitting}" + (f" ({sizes})." if "--optimize" in fitting else ".")
     elif lowered.optimize != "size":
         smaller = variants.get(board.target, "size")
         yield (
@@ -227,7 +227,7 @@ def _options(variants: _Variants, board: Board, tried: tuple[str, str] = ("", ""
         again = variants.get(board.target, goal)
         for place in places:
             if (goal, place) != tried and _holds(again, board, place):
-                options = [] if goal == _GOALS[0] else ["--optimize", goal]
+                options = [] if goal == (tried[0] or _GOALS[0]) else ["--optimize", goal]
                 return " ".join([*options, *([] if place == places[0] else ["--weights", place])])
     return None
 

@@ -8,11 +8,12 @@ measured is never replaced by it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from nanotool.ir import AveragePool2D, Conv2D, ConvTranspose2D, Dense, MaxPool2D, Mean, Op
+from nanotool.ir import AveragePool2D, Conv2D, ConvTranspose2D, MaxPool2D, Mean, Op
 from nanotool.lower.cost_table import COSTS
-from nanotool.ops import Layer, macs
+from nanotool.ops import Layer, Registry, macs
 from nanotool.targets import find_target
 
 FEATURES = 4  # what `features` counts
@@ -24,21 +25,39 @@ _UNKNOWN = (8.0, 15.0, 4.0, 200.0)
 
 def features(layer: Layer[Op]) -> tuple[int, int, int, int]:
     """(MACs, or the taps of pools; outputs; inputs that windows read; calls) of ``layer``."""
-    outputs = layer.output.size
-    given = sum(tensor.size for tensor in layer.inputs)
-    match layer.op:
-        case MaxPool2D(window) | AveragePool2D(window):
-            return outputs * math.prod(window.kernel), outputs, given, 1
-        case Mean():
-            return given, outputs, given, 1
-        case Dense():
-            return macs(layer), outputs, given, 1
-        case Conv2D(window) | ConvTranspose2D(window):
-            pixels = outputs // layer.output.shape[-1]
-            read = pixels * math.prod(window.kernel) * layer.input.shape[-1]
-            return macs(layer), outputs, read, 1
-        case _:
-            return macs(layer), outputs, given, 1
+    work, read = _work.of(layer.op)(layer)
+    return work, layer.output.size, read, 1
+
+
+def _each(layer: Layer[Op]) -> tuple[int, int]:
+    """MACs, and every input once."""
+    return macs(layer), _given(layer)
+
+
+_work = Registry[Callable[[Layer[Any]], tuple[int, int]]]("cost", default=_each)
+
+
+@_work(MaxPool2D, AveragePool2D)
+def _pool(layer: Layer[MaxPool2D | AveragePool2D]) -> tuple[int, int]:
+    return layer.output.size * math.prod(layer.op.window.kernel), _given(layer)
+
+
+@_work(Mean)
+def _mean(layer: Layer[Mean]) -> tuple[int, int]:
+    return _given(layer), _given(layer)
+
+
+@_work(Conv2D, ConvTranspose2D)
+def _convolution(layer: Layer[Conv2D | ConvTranspose2D]) -> tuple[int, int]:
+    pixels = layer.output.size // layer.output.shape[-1]
+    return macs(layer), pixels * math.prod(layer.op.window.kernel) * layer.input.shape[-1]
+
+
+_work.complete()
+
+
+def _given(layer: Layer[Op]) -> int:
+    return sum(tensor.size for tensor in layer.inputs)
 
 
 def family(kernel: str) -> str:

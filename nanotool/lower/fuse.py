@@ -172,13 +172,13 @@ def _last_row(first: TargetLayer[Any], rest: Sequence[TargetLayer[Any]]) -> Targ
     )
 
 
-def _fused(first: TargetLayer[Any], second: TargetLayer[Any]) -> Call | None:
+def _fused(first: TargetLayer[Conv2D], second: TargetLayer[Any]) -> Call | None:
     """The portable kernel's call that does both, its ``reads`` counted over the inputs of ``first``
     and then of ``second``; None if there is none.
 
     Where code is to be small additions stay by themselves: their kernel is there anyway.
     """
-    if not isinstance(first.op, Conv2D) or is_depthwise(first) or first.is_wide:
+    if is_depthwise(first) or first.is_wide:
         return None
     match second.op:
         case MaxPool2D():

@@ -16,13 +16,11 @@ import numpy as np
 
 from nanotool.ir import (
     Array,
-    AveragePool2D,
     Conv2D,
     ConvTranspose2D,
     FloatArray,
     Int8Array,
     Int32Array,
-    MaxPool2D,
     QOp,
     QTensor,
     Struct,
@@ -220,24 +218,24 @@ _POOL_ROW, _POOL_CALL = 120, 200  # instructions to begin a row of a pool's, abo
 
 
 def pooled(
-    first: TargetLayer[Any],
+    first: TargetLayer[Conv2D],
     second: TargetLayer[Any],
     plain: Plain,
     pools: Sequence[str],
 ) -> Call | None:
     """The call for a convolution and the pool behind it, given what the kernel makes of the first
     one, and the kernels of ``pools`` that go with it."""
-    if not isinstance(first.op, Conv2D) or first.op.groups != 1 or first.is_wide:
-        return None
-    if not isinstance(second.op, MaxPool2D | AveragePool2D) or second.op.window.dilation != (1, 1):
+    if first.op.groups != 1 or first.is_wide:
         return None
     pool = (faster_calls(second) or portable_calls(second))[-1]
-    if pool.kernel not in pools or not _rows_inside(first) or not _rows_inside(second):
+    if pool.kernel not in pools or second.op.window.dilation != (1, 1):
+        return None
+    if not _rows_inside(first) or not _rows_inside(second):
         return None
     call = plain(first)
     if call is None:
         return None
-    kind = "max_pool" if isinstance(second.op, MaxPool2D) else "average_pool"
+    kind = "max_pool" if "max_pool" in pool.kernel else "average_pool"
     kernel = call.kernel if kind == "max_pool" else call.kernel.replace("_relu", "")
     ending = kernel.rsplit("_", 1)[1]
     rows = second.op.window.kernel[0]

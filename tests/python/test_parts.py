@@ -89,7 +89,7 @@ def test_what_is_not_taken_is_not_packed(target: str, monkeypatch: pytest.Monkey
 
     for name in ("scaled", "scaled_wide"):
         monkeypatch.setattr(pack, name, counted(getattr(pack, name)))
-    lower(grouped((5, 6, 12), 12, 24, Window((3, 3))), target)
+    lower(grouped((5, 6, 12), 12, 24, Window((3, 3))), target, "speed")
     assert len(packed) <= 3  # the whole layer, by each kernel that asks; 12 if a channel each
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,10 @@ from nanotool.ir import (
     Pad,
     Reshape,
     Resize,
+    Shape,
     Unary,
 )
+from nanotool.ops import OPERATORS, Registry, group_count
 from nanotool.quantization.aware.forms import Tensor
 
 LINEAR = (Conv2D, ConvTranspose2D, Dense)
@@ -84,22 +87,46 @@ def _homogeneous(node: Node) -> bool:
 def _passes(graph: Graph, node: Node) -> bool:
     """Whether each channel of ``node``'s output is that of its input, but for a function f of which
     f(a x) = a f(x) for a > 0."""
-    source = graph.shape(node.inputs[0])
-    match node.op:
-        case Unary(function):
-            alike = function in ("relu", "abs") or function.partition(":")[0] == "leaky_relu"
-        case Mean(axes=axes):
-            alike = len(source) - 1 not in axes
-        case Pad():
-            last = len(source) - 1
-            alike = len(node.inputs) == 1 and not (node.op.before[last] or node.op.after[last])
-        case Reshape():
-            alike = node.shape[-1:] == source[-1:]
-        case MaxPool2D() | AveragePool2D() | Resize():
-            alike = True
-        case _:
-            alike = False
-    return alike and _homogeneous(node)
+    return _alike.of(node.op)(node, graph.shape(node.inputs[0])) and _homogeneous(node)
+
+
+def _never(node: Node, source: Shape) -> bool:
+    return False
+
+
+_alike = Registry[Callable[[Node, Shape], bool]](
+    "equalization", default=_never, operators=OPERATORS
+)
+
+
+@_alike(MaxPool2D, AveragePool2D, Resize)
+def _always(node: Node, source: Shape) -> bool:
+    return True
+
+
+@_alike(Unary)
+def _unary(node: Node, source: Shape) -> bool:
+    function: str = cast(Unary, node.op).function
+    return function in ("relu", "abs") or function.partition(":")[0] == "leaky_relu"
+
+
+@_alike(Mean)
+def _mean(node: Node, source: Shape) -> bool:
+    return len(source) - 1 not in cast(Mean, node.op).axes
+
+
+@_alike(Pad)
+def _pad(node: Node, source: Shape) -> bool:
+    op, last = cast(Pad, node.op), len(source) - 1
+    return len(node.inputs) == 1 and not (op.before[last] or op.after[last])
+
+
+@_alike(Reshape)
+def _reshape(node: Node, source: Shape) -> bool:
+    return node.shape[-1:] == source[-1:]
+
+
+_alike.complete()
 
 
 def _readers(graph: Graph, name: str) -> list[Node]:
@@ -138,7 +165,7 @@ def _factors(size: NDArray[np.float64], readers: list[Node]) -> NDArray[np.float
 
 
 def _by_channel(node: Node) -> bool:
-    return isinstance(node.op, Conv2D) and node.op.groups > 1 and _weight(node).shape[-1] == 1
+    return group_count(node.op) > 1 and _weight(node).shape[-1] == 1
 
 
 def _weight(node: Node) -> FloatArray:
@@ -149,7 +176,7 @@ def _weight(node: Node) -> FloatArray:
 def _columns(node: Node) -> NDArray[np.int64]:
     """[outputs, inputs of one]: the input channel that each column of the weights reads."""
     weight = _weight(node)
-    groups = node.op.groups if isinstance(node.op, Conv2D) else 1
+    groups = group_count(node.op)
     group = np.arange(len(weight)) // (len(weight) // groups)
     return np.asarray(group[:, None] * weight.shape[-1] + np.arange(weight.shape[-1]), np.int64)
 

@@ -349,7 +349,7 @@ static void long_pairs(const nano_rows_int16 *rows, const uint32_t *in, const in
 void nano_line_int16_dsp(const nano_rows_int16 *rows, const uint32_t *in, const int8_t *weights,
                          uint32_t outputs, int16_t *out) {
     const int8_t *const last = weights + outputs / 2 * (4u * rows->words + NANO_TILE16_SCALES);
-    int16_t two[2], *const end = out + outputs / 2 * 2;
+    int16_t two[2] = {0, 0}, *const end = out + outputs / 2 * 2;
     if (rows->part < rows->words) {
         long_pairs(rows, in, weights, out, end);
         if (outputs % 2 != 0)
