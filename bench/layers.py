@@ -30,6 +30,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench import suite
 from bench.layer_shapes import LAYERS, WIDE, layers_graph
 from nanotool.bench import bench_inputs, connect
 from nanotool.boards import Board, find_board
@@ -98,7 +99,7 @@ def measure(board: Board, names: Sequence[str]) -> Counts:
     counts: Counts = {}
     for group in models(names):
         graph = layers_graph(group)
-        firmware = build(graph, board)
+        firmware = build(graph, board, optimize=suite.GOAL)
         lowered = firmware.lowered
         x = bench_inputs(graph)[:1]
         expected = expected_outputs(firmware.graph, lowered, x)
