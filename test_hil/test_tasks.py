@@ -30,7 +30,7 @@ ARENA_BYTES = {
     "ic": 38_000,
     "vww": 44_000,
     "ad": 2_800,
-    "sww": 4_400,
+    "sww": 12_000,
 }  # of a balanced model
 CODE_BYTES = {"kws": 22_000, "ic": 22_000, "vww": 22_000, "ad": 14_000, "sww": 37_000}
 
@@ -118,7 +118,9 @@ def test_what_it_costs(served: Served, device: Device) -> None:
     if served.board is not STM32:
         return
     name = served.task.name
-    assert served.firmware.plan.arena_size == device.mem().arena <= ARENA_BYTES[name]
+    planned, held = served.firmware.plan.arena_size, device.mem().arena
+    # One that listens has its front end's memory there, too.
+    assert (planned < held if name == "sww" else planned == held) and held <= ARENA_BYTES[name]
     assert served.firmware.sizes.code_bytes <= CODE_BYTES[name]
     assert device.mem().stack_peak < device.mem().stack
 

@@ -2,7 +2,7 @@
 #include "nano/model.h"
 
 #include "bytes.h"
-#include "crc32.h"
+#include "checksum.h"
 
 typedef struct {
     uint32_t model; /* CRC-32 of the model's hash, a text, and of NANO_ABI, a byte */

@@ -1,7 +1,7 @@
 /* weights.c - is a file the weights that a model asks for? */
 #include "nano/weights.h"
 
-#include "crc32.h"
+#include "checksum.h"
 
 static const uint8_t magic[8] = {'n', 'a', 'n', 'o', 'W', 1, '\r', '\n'};
 

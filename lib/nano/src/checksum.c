@@ -1,5 +1,5 @@
-/* crc32.c - CRC-32, four bits at a time. */
-#include "crc32.h"
+/* checksum.c - CRC-32, four bits at a time. */
+#include "checksum.h"
 
 uint32_t nano_crc32(uint32_t crc, const void *bytes, size_t size) {
     static const uint32_t table[16] = {

@@ -1,6 +1,6 @@
-/* crc32.h - checksums of what is stored (internal). */
-#ifndef NANO_CRC32_H
-#define NANO_CRC32_H
+/* checksum.h - checksums of what is stored (internal). */
+#ifndef NANO_CHECKSUM_H
+#define NANO_CHECKSUM_H
 
 #include <stddef.h>
 #include <stdint.h>
