@@ -332,14 +332,14 @@ def test_add_is_within_one_step(  # noqa: PLR0917
 @examples(300)
 @given(NEAR_1, st.integers(1, 2**20), st.integers(-128, 127), st.integers(-128, 127))
 def test_mean_is_within_one_step(ratio: float, count: int, zero: int, value: int) -> None:
-    """All inputs the same: the mean is that."""
+    """All inputs the same: the mean is that, rounded twice: by a half, and by half of a half."""
     ratio = float(np.float32(ratio))
     multiplier = numerics.mean_multiplier(ratio, 1.0, count)
     assert 0 < multiplier[0] < 2**31
     assert -31 <= multiplier[1] <= 30
     q = numerics.mean(np.array(count * value), count, multiplier, (zero, 3))
     real = (value - zero) * ratio + 3
-    assert abs(int(q) - min(max(real, -128), 127)) <= 0.51
+    assert abs(int(q) - min(max(real, -128), 127)) <= 0.76
 
 
 def test_add_refuses_to_scale_up() -> None:
