@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from nanotool.ir import QGraph
 from nanotool.lower.fuse import Group, Unit, Way
 from nanotool.lower.layer import Call
+from nanotool.plan import align
 
-_ALIGN = 4  # NANO_TENSOR_ALIGN
 # A per cent of time counts as much as so many of memory: what is slower has to save more than that.
 _TIME = 2
 _LESS_SCRATCH = 1.06  # what the same kernel takes in less scratch, about (kws: 1.054)
@@ -99,7 +99,7 @@ class _Lives:
     def of(cls, graph: QGraph, groups: Sequence[Group]) -> _Lives:
         """As if each layer were computed by itself."""
         layers = [layer for group in groups for layer in group.layers]
-        views = {g.layers[0].name for g in groups if not g.way("speed")[0].calls}
+        views = {group.layers[0].name for group in groups if group.moves_nothing}
         buffer_of = {name: name for name in graph.sources}
         first = dict.fromkeys(graph.sources, -1)
         last = dict.fromkeys(graph.sources, -1)
@@ -118,7 +118,7 @@ class _Lives:
                 last[buffer_of[name]] = len(layers)
         for state in graph.states:
             last[state.read] = len(layers)
-        sizes = {name: _room(graph.tensors[name].nbytes) for name in first}
+        sizes = {name: align(graph.tensors[name].nbytes) for name in first}
         numbers = {layer.name: number for number, layer in enumerate(layers)}
         return cls(sizes, first, last, buffer_of, numbers)
 
@@ -146,7 +146,7 @@ class _Lives:
         written = sum(self.sizes[name] for name in made if name in self.sizes)
         together = kept + written + sum(self.sizes[name] for name in dying)
         return max(
-            together + _room(call.scratch) - self._saved(unit, call, read, dying)
+            together + align(call.scratch) - self._saved(unit, call, read, dying)
             for call in unit.calls
         )
 
@@ -160,9 +160,5 @@ class _Lives:
             buffer = self.buffer_of.get(read[number], "")
             if gap is not None and buffer in dying:
                 size = self.sizes[buffer]
-                saved.append(out + size - max(out, min(_room(gap), out) + size))
+                saved.append(out + size - max(out, min(align(gap), out) + size))
         return max(saved)
-
-
-def _room(size: int) -> int:
-    return -(-size // _ALIGN) * _ALIGN

@@ -65,12 +65,18 @@ class Group:
     layers: Layers
     cut: bool = False
 
+    @property
+    def moves_nothing(self) -> bool:
+        """Whether the output is the input's bytes: nothing is to be done."""
+        first = self.layers[0]
+        return not self.cut and keeps_bytes(first.op, first.input.shape, first.output.shape)
+
     def way(self, goal: str) -> Way:
         """How it is computed where ``goal`` alone counts, for all layers."""
         first = replace(self.layers[0], optimize=goal)
         if self.cut:
             return (Unit(self.layers, best_calls(replace(first, output=self.layers[1].output))),)
-        if keeps_bytes(first.op, first.input.shape, first.output.shape):
+        if self.moves_nothing:
             return (Unit(self.layers, ()),)
         if len(self.layers) == 1:
             return (Unit(self.layers, best_calls(first)),)
@@ -87,7 +93,7 @@ class Group:
         """All there are, each once; the first one is that of speed."""
         found = [self.way("speed")]
         if len(self.layers) == 1 or self.cut:
-            found += [self.way(goal) for goal in GOALS]
+            found += [self.way(goal) for goal in GOALS if goal != "speed"]
             if found[0][0].calls:
                 found.append((_portable(found[0][0]),))
         else:

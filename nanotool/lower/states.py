@@ -22,8 +22,7 @@ from itertools import pairwise
 
 from nanotool.ir import LoweredOp, State
 from nanotool.lower.layer import whole_copy
-
-ALIGN = 4  # NANO_TENSOR_ALIGN
+from nanotool.plan import TENSOR_ALIGN
 
 Edge = tuple[int, int]
 
@@ -289,7 +288,7 @@ class _Work:
                 continue
             name = op.inputs[0]
             writers = self.writers(name)
-            fits = run[0] == 0 and run[2] == self.buffers[name] and run[1] % ALIGN == 0
+            fits = run[0] == 0 and run[2] == self.buffers[name] and run[1] % TENSOR_ALIGN == 0
             taken = name in self.views or name in views or not self._is_plain(name)
             clash = any(not unread.isdisjoint(self.ops[w].inputs) for w in writers)
             if fits and writers and not taken and not clash and name not in self.outputs:
