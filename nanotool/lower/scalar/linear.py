@@ -34,6 +34,11 @@ def _weights(layer: TargetLayer[Op], packed: limbs.Packed, terms: str) -> Array:
     return layer.array("weights", limbs.fours(packed.weight), note)
 
 
+def _too_long(layer: TargetLayer[Op], terms: int) -> bool:
+    """Whether sums of so many terms leave int32, which ``layer`` then says."""
+    return layer.declines(terms > MOST_TERMS, f"more than {MOST_TERMS:,} terms in a sum: {terms:,}")
+
+
 @variant(TARGET, Dense)
 def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """One or two rows by four outputs at a time."""
@@ -44,9 +49,7 @@ def _dense(layer: TargetLayer[Dense]) -> Call | None:
     if (few := _few(layer)) is not None:
         return few
     packed = limbs.packed(layer) or limbs.long(layer)
-    long = layer.declines(
-        inputs > MOST_TERMS, f"more than {MOST_TERMS:,} terms in a sum: {inputs:,}"
-    )
+    long = _too_long(layer, inputs)
     many = layer.declines(max(rows, outputs) > UINT16_MAX, f"more than {UINT16_MAX:,} rows")
     if packed is None or long or many:
         return None
@@ -156,8 +159,7 @@ def _of_rows(layer: TargetLayer[Conv2D]) -> bool:
 
 def _plain(layer: TargetLayer[Conv2D], packed: limbs.Packed) -> Call | None:
     """Of one group."""
-    terms = packed.weight.shape[1]
-    if layer.declines(terms > MOST_TERMS, f"more than {MOST_TERMS:,} terms in a sum: {terms:,}"):
+    if _too_long(layer, packed.weight.shape[1]):
         return None
     return conv2d_call(
         layer,
