@@ -198,10 +198,12 @@ def _ways_out(model: Model, board: Board, weights: str) -> Iterator[str]:
     """Sentences: options on this board, other boards, the model itself."""
     lowered, variants = model.lowered, _Variants(model)
     here = (lowered.optimize, weights or next(iter(board.weights), ""))
-    if fitting := _options(variants, board, here):
-        smaller = variants.get(board.target, "balanced" if "balanced" in fitting else "size")
-        sizes = f"arena {smaller.widest[1].arena_size:,}, weights {smaller.weight_bytes:,} bytes"
-        yield f"It fits with {fitting}" + (f" ({sizes})." if "--optimize" in fitting else ".")
+    if (found := _fitting(variants, board, here)) is not None:
+        sizes = ""
+        if found[0] != here[0]:
+            other = variants.get(board.target, found[0])
+            sizes = f" (arena {other.widest[1].arena_size:,}, weights {other.weight_bytes:,} bytes)"
+        yield f"It fits with {_options(board, found, here[0])}{sizes}."
     elif lowered.optimize != "size":
         smaller = variants.get(board.target, "size")
         yield (
@@ -209,27 +211,36 @@ def _ways_out(model: Model, board: Board, weights: str) -> Iterator[str]:
             f"{smaller.weight_bytes:,} of weights: still too much."
         )
     held = []
-    for other in BOARDS.values():
-        if other.name != board.name and other.regions():
-            options = _options(variants, other)
-            held += [] if options is None else [f"{other.name} {options}".rstrip()]
+    for one in BOARDS.values():
+        if one.name != board.name and one.regions():
+            found = _fitting(variants, one)
+            if found is not None:
+                held.append(f"{one.name} {_options(one, found, _GOALS[0])}".rstrip())
     if held:
         yield f"Boards that hold it: {', '.join(held)}."
     else:
         yield "No board that nanotool knows would hold it: make the model smaller."
 
 
-def _options(variants: _Variants, board: Board, tried: tuple[str, str] = ("", "")) -> str | None:
-    """The first options with which ``board`` holds the model for sure, "" for none of them, None
-    if nothing helps. ``tried``: goal and place of the weights that do not."""
-    places = board.weights or ("",)
+def _fitting(
+    variants: _Variants, board: Board, tried: tuple[str, str] = ("", "")
+) -> tuple[str, str] | None:
+    """The first goal and place of the weights with which ``board`` holds the model for sure; None
+    if nothing helps. ``tried``: those that do not."""
     for goal in _GOALS:
-        again = variants.get(board.target, goal)
-        for place in places:
+        for place in board.weights or ("",):
+            again = variants.get(board.target, goal)
             if (goal, place) != tried and _holds(again, board, place):
-                options = [] if goal == (tried[0] or _GOALS[0]) else ["--optimize", goal]
-                return " ".join([*options, *([] if place == places[0] else ["--weights", place])])
+                return goal, place
     return None
+
+
+def _options(board: Board, way: tuple[str, str], goal: str) -> str:
+    """What says ``way``, goal and place, on the command line where ``goal`` is asked for anyway."""
+    options = [] if way[0] == goal else ["--optimize", way[0]]
+    if board.weights and way[1] != board.weights[0]:
+        options += ["--weights", way[1]]
+    return " ".join(options)
 
 
 class _Variants:
