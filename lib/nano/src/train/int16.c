@@ -10,6 +10,10 @@
 #define LARGEST_HIDDEN 4095              /* of an activation behind a ReLU */
 #define ONE(bits) ((int32_t)1 << (bits)) /* 1 with `bits` fractional bits */
 
+static int32_t clamp16(int32_t value) {
+    return value < -INT16_MAX ? -INT16_MAX : value > INT16_MAX ? INT16_MAX : value;
+}
+
 /* value / 2^bits, to nearest, halves away from zero */
 static int32_t rounded(int32_t value, uint32_t bits) {
     return nano_rounding_shift_right(value, (int)bits);
@@ -26,7 +30,7 @@ static void start_weights(nano_train *head, uint32_t l, uint32_t count) {
         nano_train_over(nano_train_factor_of(1, head->config->layers[l].weight_bits - 31), root);
     for (uint32_t i = 0; i < count; i++) {
         const int32_t bits = (int32_t)(nano_train_random(&head->record->random) ^ 0x80000000u);
-        weights[i] = (int16_t)nano_train_clamp16(nano_train_scale_to_nearest(bits, bound));
+        weights[i] = (int16_t)clamp16(nano_train_scale_to_nearest(bits, bound));
     }
 }
 
@@ -37,8 +41,7 @@ static void start(nano_train *head, uint16_t l) {
     if (layer->weights == NULL)
         start_weights(head, l, count);
     for (uint32_t i = 0; i < count && layer->weights != NULL; i++)
-        ((int16_t *)place->weights)[i] =
-            (int16_t)nano_train_clamp16(((const int16_t *)layer->weights)[i]);
+        ((int16_t *)place->weights)[i] = (int16_t)clamp16(((const int16_t *)layer->weights)[i]);
     for (uint32_t o = 0; o < active && layer->bias != NULL; o++)
         ((int32_t *)place->bias)[o] = nano_train_add(((const int32_t *)layer->bias)[o], 0);
 }
@@ -163,7 +166,7 @@ static int32_t cross_entropy(nano_train *head, uint16_t label) {
     for (uint32_t o = 0; o < classes; o++) {
         const uint32_t e = nano_train_exp((uint32_t)(max - y[o])) >> lost >> less;
         const int32_t p = (int32_t)(((e << 15) + divisor / 2) / divisor);
-        error[o] = (int16_t)nano_train_clamp16(o == label ? p - ONE(15) : p);
+        error[o] = (int16_t)clamp16(o == label ? p - ONE(15) : p);
     }
     const int32_t behind = max - y[label];
     if (behind >= (int32_t)2048 << 16)
@@ -199,7 +202,7 @@ static int32_t squares(nano_train *head, uint16_t label, const float *target) {
         const int32_t distance = y[o] - (target != NULL ? fixed(target[o]) : hit);
         const int32_t half = distance < 0 ? -4 * classes : 4 * classes;
         const int32_t bounded = nano_train_add(distance, 0); /* leaves room for the half */
-        error[o] = (int16_t)nano_train_clamp16((bounded + half) / (8 * classes));
+        error[o] = (int16_t)clamp16((bounded + half) / (8 * classes));
         sum += square(distance) / (uint32_t)classes;
         sum = sum > (uint32_t)INT32_MAX ? (uint32_t)INT32_MAX : sum;
     }
@@ -291,7 +294,7 @@ static void pass_down(nano_train *head, uint32_t l, const int16_t *error, int16_
             continue;
         nano_train_sum sum = down_column(weights + i, place->inputs, error, active);
         sum = nano_train_add_word(sum, (int32_t)chance.low);
-        below[i] = (int16_t)nano_train_clamp16(nano_train_shift_down(sum, bits));
+        below[i] = (int16_t)clamp16(nano_train_shift_down(sum, bits));
     }
 }
 

@@ -7,10 +7,6 @@
 
 #define NANO_TRAIN_ERROR_BITS 12 /* of a hidden layer's errors, and of squares */
 
-static inline int32_t nano_train_clamp16(int32_t value) {
-    return value < -INT16_MAX ? -INT16_MAX : value > INT16_MAX ? INT16_MAX : value;
-}
-
 /* Fractional bits of a layer's errors: cross-entropy's lie within +-1. */
 static inline int32_t nano_train_error_bits(const nano_train *head, uint32_t l) {
     const int last = l + 1 == head->config->layer_count;
