@@ -302,7 +302,8 @@ def bench(session: nox.Session) -> None:
     """Six models and single layers on the emulated boards, against what bench/ has recorded."""
     session.run(PYTHON, "-m", "bench.record", *session.posargs)
     session.run(PYTHON, "-m", "bench.layers", *session.posargs)
-    session.run(PYTHON, "-m", "bench.training", *{"--record"}.intersection(session.posargs))
+    for module in ("bench.training", "bench.front_ends"):
+        session.run(PYTHON, "-m", module, *{"--record"}.intersection(session.posargs))
 
 
 @nox.session

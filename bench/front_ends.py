@@ -10,14 +10,10 @@ the counts differ: then only the table is printed. docs/signal.md has the figure
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from typing import Any
 
-from bench.training import CORE, FLAGS, QEMU, ROOT, compiler
+from bench import bare
 from nanotool.backends.c.tables import initializer, static_arrays
 from nanotool.ir import Array, Struct
 from nanotool.sensing.description import FrontEnd, MelSettings, MicroFrontendSettings
@@ -25,7 +21,7 @@ from nanotool.signal.fft import fft_tables
 from nanotool.signal.fft32 import fft32_table
 from nanotool.signal.frontend import as_struct, kind_of
 
-RECORD = ROOT / "bench" / "front_ends.json"
+RECORD = bare.ROOT / "bench" / "front_ends.json"
 SIZES = (64, 128, 256, 512, 1024)
 FRONT_ENDS: dict[str, FrontEnd] = {
     "micro_frontend": MicroFrontendSettings(),
@@ -67,60 +63,21 @@ def _definition(name: str, struct: Struct) -> list[str]:
     return [*arrays, f"static const {struct.ctype} {name} = {initializer(struct, name)};", ""]
 
 
-def build(folder: Path) -> Path:
-    """The benchmark for the STM32F405."""
-    boards, library = ROOT / "firmware" / "boards", ROOT / "lib" / "nano"
-    port = [boards / name for name in ("stm32f405", "cortex_m", "bare")]
-    sources = [path for part in port for path in sorted(part.glob("*.c"))]
-    sources += [boards / "common" / "startup.c", *sorted((library / "src/signal").glob("*.c"))]
-    sources += [library / "src" / name for name in ("arena.c", "status.c")]
-    sources += sorted((library / "src/stream").glob("*_front_end.c"))
-    includes = [folder, boards / "bare" / "include", ROOT / "firmware", boards]
-    (folder / "front_ends.h").write_text(tables())
-    program = folder / "front_ends.elf"
-    command = [
-        *("arm-none-eabi-gcc", *CORE, *FLAGS, "-DCHECK_EMBEDDED"),
-        *(f"-I{path}" for path in (*includes, library / "include")),
-        *(str(ROOT / "bench" / "front_ends.c"), *map(str, sources)),
-        *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", f"-L{boards}"),
-        *(f"-T{boards / 'stm32f405' / 'link.ld'}", "-lgcc", "-o", str(program)),
-    ]
-    subprocess.run(command, check=True)
-    return program
-
-
-def measure() -> dict[str, int]:
+def measure() -> dict[str, Any]:
     """Instructions by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*QEMU, str(build(Path(folder)))]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    lines = [line.split() for line in done.stdout.splitlines()]
-    if ["end"] not in lines:
-        sys.exit(f"The benchmark broke off:\n{done.stdout}{done.stderr}")
-    return {name: int(number) for name, number in (line for line in lines if len(line) == 2)}
+    source = bare.LIBRARY / "src"
+    library = [*sorted((source / "signal").glob("*.c")), source / "arena.c", source / "status.c"]
+    library += sorted((source / "stream").glob("*_front_end.c"))
+    program = bare.ROOT / "bench" / "front_ends.c"
+    lines = bare.run(program, library, ("front_ends.h", tables()))
+    return {"unit": "instructions", "counts": {name: count for name, (count,) in lines}}
 
 
-def main() -> int:
-    """Measure, print, compare or record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--record", action="store_true", help="write the record anew")
-    arguments = parser.parse_args()
-    counts = measure()
-    found = {"compiler": compiler(), "unit": "instructions", "counts": counts}
-    for name, count in counts.items():
+def show(found: dict[str, Any]) -> None:
+    """A line each."""
+    for name, count in found["counts"].items():
         print(f"{name:16}{count:>10,}")
-    if arguments.record:
-        RECORD.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-        return 0
-    recorded = json.loads(RECORD.read_text("utf-8"))
-    if recorded["compiler"] != found["compiler"]:
-        print(f"recorded with {recorded['compiler']}: not compared")
-        return 0
-    if recorded != found:
-        print("differs from the recorded counts", file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(bare.compare(__doc__.splitlines()[0], RECORD, measure, show))
