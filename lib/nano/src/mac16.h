@@ -50,6 +50,16 @@ typedef struct {
     "ssr %[first]\n\t" \
     "sra a11, a11\n\t"
 
+/* a11 is the output, clamped to a5..a6; then the next row of those from label 3 on. */
+#define NANO_MAC16_NEXT \
+    NANO_MAX(11, 11, 5) \
+    NANO_MIN(11, 11, 6) \
+    "s8i a11, %[out], 0\n\t" \
+    "addi %[scale], %[scale], 12\n\t" \
+    "addi.n %[out], %[out], 1\n\t" \
+    "addi.n %[rows], %[rows], -1\n\t" \
+    "bnez %[rows], 3b"
+
 /* A function of its own: the compiler knows nothing of the loop's registers, and might use them for
  * a loop around. Registers that instructions in bytes name: no ABI of Xtensa's has another use for
  * a5, a6 and a8 to a11. */
@@ -73,13 +83,7 @@ typedef struct {
             "srai a11, %[first], 8\n\t" \
             NANO_MAC16_ROW \
             NANO_MAC16_SCALE(below_code) \
-            NANO_MAX(11, 11, 5) \
-            NANO_MIN(11, 11, 6) \
-            "s8i a11, %[out], 0\n\t" \
-            "addi %[scale], %[scale], 12\n\t" \
-            "addi.n %[out], %[out], 1\n\t" \
-            "addi.n %[rows], %[rows], -1\n\t" \
-            "bnez %[rows], 3b" \
+            NANO_MAC16_NEXT \
             : "+r"(w), [scale] "+&r"(scale), [out] "+&r"(out), [rows] "+&r"(rows), \
               [first] "=&r"(first), [low] "=&r"(low) \
             : "r"(fours), "r"(min), "r"(max), [x] "r"(job->x - 2), [below] "r"(job->below) \

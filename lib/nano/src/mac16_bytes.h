@@ -86,13 +86,7 @@ typedef struct {
             "add.n a12, a12, a13\n\t" \
             "add.n a11, a11, a12\n\t" \
             "sra a11, a11\n\t" \
-            NANO_MAX(11, 11, 5) \
-            NANO_MIN(11, 11, 6) \
-            "s8i a11, %[out], 0\n\t" \
-            "addi %[scale], %[scale], 12\n\t" \
-            "addi.n %[out], %[out], 1\n\t" \
-            "addi.n %[rows], %[rows], -1\n\t" \
-            "bnez %[rows], 3b" \
+            NANO_MAC16_NEXT \
             : "+r"(w), [scale] "+&r"(scale), [out] "+&r"(out), [rows] "+&r"(rows) \
             : "r"(min), "r"(max), [job] "r"(job), [mask] "r"(0x00FF00FF) \
             : "a9", "a10", "a11", "a12", "a13", "memory"); \
