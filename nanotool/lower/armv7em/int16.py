@@ -120,10 +120,12 @@ def _rows(
 @variant(TARGET, Dense, int16=True)
 def _dense(layer: TargetLayer[Dense]) -> Call | None:
     """Where memory is to be small the portable kernel serves, as in int8."""
+    if layer.refuses_memory:
+        return None
     inputs, outputs = layer.input.shape[-1], layer.output.shape[-1]
     rows = layer.input.size // inputs
     packed = _rows(layer, layer.weight[:, None, :])
-    if layer.optimize == "size" or packed is None or max(rows, outputs) > UINT16_MAX:
+    if packed is None or max(rows, outputs) > UINT16_MAX:
         return None
     fields: Fields = (
         ("outputs", packed[0]),
