@@ -135,11 +135,15 @@ def within(
     command: Sequence[str], env: Mapping[str, str], stdout: int | None = None
 ) -> tuple[int, str]:
     """Run a command: its status, and what it printed if ``stdout`` is a pipe. Whoever takes longer
-    than MINUTES is killed, with all that it has started."""
+    than MINUTES is killed, with all that it has started.
+
+    The folders of its tests (tmp_path) are its own: pytest prunes those of earlier runs when it
+    ends, and runs side by side that share them trip over each other. They stay if it fails."""
+    folders = tempfile.mkdtemp(prefix="nano-")
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env=env,
+        env={**env, "PYTEST_DEBUG_TEMPROOT": folders},
         stdout=stdout,
         stderr=subprocess.STDOUT if stdout else None,
         text=True,
@@ -153,6 +157,8 @@ def within(
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             raise
+    if process.returncode == 0:
+        shutil.rmtree(folders, ignore_errors=True)
     return process.returncode, output or ""
 
 
