@@ -612,8 +612,9 @@ def _why_dropped(graph: QGraph, result: QGraph, step: int) -> str:
 
 
 def _rule_of(rule: StreamRule, filled: int) -> StreamRule:
-    """What is around the model, which decides once the window is full."""
-    warm_up = max(rule.rule.warm_up, filled - 1)
+    """What is around the model, which decides what the window model decides: a mean is one of
+    steps whose windows are full."""
+    warm_up = filled - 1 + max(rule.rule.warm_up, rule.rule.window - 1)
     return replace(rule, rule=replace(rule.rule, warm_up=warm_up))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from float_nets import settle
-from listening import listener, one_class
+from listening import listener, loud, one_class
 from numpy.typing import NDArray
 from random_graphs import random_graph
 from streamable import random_window_model, recurrent_window_model
@@ -24,6 +24,7 @@ from nanotool.ir import QGraph
 from nanotool.pipeline import prepare
 from nanotool.runtime import Runtime
 from nanotool.sensing.description import Rule
+from nanotool.sensing.stream import Stream
 from nanotool.simulate import simulate, simulate_all, simulate_steps
 from nanotool.streaming import Streamed, stream_graph
 
@@ -154,11 +155,16 @@ def test_what_works_along_another_axis_is_done_frame_by_frame() -> None:
 
 
 def test_a_model_that_listens_keeps_its_ears() -> None:
-    """Where a step takes the frames by which it moved on: that is the default. Else it is told."""
-    graph = listener(Rule((one_class(5.0),), window=2, warm_up=1), hop=2, frames=4)
-    made = stream_graph(graph, 0)
-    assert made.step == 2 and not made.dropped
-    assert made.graph.stream is not None and made.graph.stream.rule.warm_up == made.filled - 1
+    """Where a step takes the frames by which it moved on: that is the default. Else it is told.
+    Decisions are the window model's, whose first step is the one that fills a window."""
+    for warm_up in (0, 5):
+        rule = Rule((one_class(1.0, refractory=0.0),), window=3, warm_up=warm_up)
+        graph = listener(rule, hop=2, frames=4)
+        made = stream_graph(graph, 0)
+        assert made.step == 2 and not made.dropped
+        steps, windows = (Stream(one).feed(loud(3000)) for one in (made.graph, graph))
+        decided = [(one.step - made.filled + 1, one.sum) for one in steps.decisions]
+        assert decided == [(one.step, one.sum) for one in windows.decisions] != []
     with pytest.warns(NanoWarning, match="by 2 new frames, a step takes 1"):
         assert nanotool.stream(graph, axis=0, step=1).graph.stream is None
 
