@@ -23,19 +23,24 @@ _RATE_AT = 24
 Int16Array = NDArray[np.int16]
 
 
-def say(text: str, voice: str, *, rate: int = 140, noise: float = 0, seed: int = 0) -> Int16Array:
-    """``text`` at 16 kHz between silences, ``rate`` words a minute, white noise of that RMS over
-    all."""
+def spoken(text: str, voice: str, rate: int = 140) -> NDArray[np.float64]:
+    """``text`` at 16 kHz in units of int16, ``rate`` words a minute."""
     program = shutil.which("espeak-ng")
     if program is None:
         raise MissingTool("espeak-ng is not installed.", "Run: apt install espeak-ng")
     command = [program, "-v", voice, "-s", str(rate), "--stdout", text]
     wav = subprocess.run(command, capture_output=True, check=True).stdout
-    spoken = np.frombuffer(wav[_WAV_HEADER:], "<i2").astype(np.float64)
+    sound = np.frombuffer(wav[_WAV_HEADER:], "<i2").astype(np.float64)
     its_rate = int.from_bytes(wav[_RATE_AT : _RATE_AT + 4], "little")
-    count = len(spoken) * RATE // its_rate
-    resampled = np.interp(np.arange(count) * its_rate / RATE, np.arange(len(spoken)), spoken)
-    sound = np.concatenate([np.zeros(int(RATE * BEFORE)), resampled, np.zeros(int(RATE * BEHIND))])
+    count = len(sound) * RATE // its_rate
+    return np.interp(np.arange(count) * its_rate / RATE, np.arange(len(sound)), sound)
+
+
+def say(text: str, voice: str, *, rate: int = 140, noise: float = 0, seed: int = 0) -> Int16Array:
+    """``text`` at 16 kHz between silences, ``rate`` words a minute, white noise of that RMS over
+    all."""
+    before, behind = np.zeros(int(RATE * BEFORE)), np.zeros(int(RATE * BEHIND))
+    sound = np.concatenate([before, spoken(text, voice, rate), behind])
     sound += np.random.default_rng(seed).normal(0, 1, len(sound)) * noise
     return np.clip(np.round(sound), -32768, 32767).astype(np.int16)
 

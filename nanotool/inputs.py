@@ -213,10 +213,17 @@ def to_device(graph: QGraph, x: NDArray[Any], number: int | None = None) -> NDAr
     ``x`` is n x the user's shape (C, H, W) or n x the device's shape (H, W, C); a shape that is
     both is the user's. Floats are real values: an int8 or uint8 input gets them quantized by its
     scale and zero point, saturating (`clipping` tells), a float32 input as they are. int8 for an
-    int8 input, and uint8 for a uint8 one, are taken as raw quantized bytes. ``number``: which of
-    several inputs. Raises NanoError for any other shape or type, and for NaN and infinity.
+    int8 input, and uint8 for a uint8 one, are taken as raw quantized bytes; of a model that looks
+    through a camera uint8 [n, lines, bytes of a line] are its frames. ``number``: which of several
+    inputs. Raises NanoError for any other shape or type, and for NaN and infinity.
     """
     end, data = _end(graph, number), np.asarray(x)
+    camera = graph.camera
+    if camera is not None and data.dtype == np.uint8 and data.shape[1:] == camera.frame:
+        from nanotool.signal.camera import Camera  # noqa: PLC0415 # it needs the extension
+
+        pictures = Camera(camera, end.tensor).process(data)
+        return pictures.reshape(len(data), *end.tensor.shape)
     return np.ascontiguousarray(_typed(end, _turned(end, data)))
 
 
@@ -228,6 +235,8 @@ def _turned(end: _End, data: NDArray[Any]) -> NDArray[Any]:
     if data.ndim and data.shape[1:] == device:
         return data
     both = f"N x {_text(user)}" + (f" or N x {_text(device)}" if user != device else "")
+    if end.graph.camera is not None:
+        both += f", or frames uint8 N x {_text(end.graph.camera.frame)}"
     hint = "The samples stand along the first axis."
     if data.shape in (user, device):
         hint = "Add the axis of the samples: x[None]."

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import InvalidModel
-from nanotool.sensing.description import StreamRule
+from nanotool.sensing.description import CameraSettings, StreamRule
 
 Shape: TypeAlias = tuple[int, ...]
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -692,6 +692,7 @@ class QGraph(_Step):
     constants: Mapping[str, Int8Array] = field(default_factory=dict)
     states: tuple[State, ...] = ()
     stream: StreamRule | None = None  # samples in, decisions out: what is around the model
+    camera: CameraSettings | None = None  # frames in: what the input's picture is made of
     # What users call the outputs, one each; (): as the tensors are called.
     output_names: tuple[str, ...] = ()
 

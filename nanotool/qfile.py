@@ -13,7 +13,8 @@ that of graphs with one input, one output and no state. Version 2 has in its hea
 ``inputs``, ``outputs``, ``input_permutations`` and ``samples`` (one each an input, the latter may
 be none), ``states`` (name, tensor read, tensor that takes its place, initial value), and
 ``more`` of an op: the tensors that it writes beside the one of its name. Version 3 is version 2
-with a ``stream``: front end, scaling and rule (`nanotool.sensing.description`).
+with a ``stream``: front end, scaling and rule (`nanotool.sensing.description`). Version 4 is
+version 2 with a ``camera`` (`CameraSettings`).
 
 The same graph always gives the same bytes. On reading nothing is believed: lengths, checksum,
 every field's type, and at last `validate` on the whole graph. Bad bytes raise InvalidModel.
@@ -39,6 +40,7 @@ from nanotool.ir import LayerQuality, Lstm, Op, QGraph, QOp, QTensor, State, Tri
 from nanotool.ops import FACTS, INT8_OPERATORS, facts
 from nanotool.sensing.description import (
     MOST_CLASSES,
+    CameraSettings,
     ClassRule,
     FrontEnd,
     MelSettings,
@@ -51,7 +53,7 @@ from nanotool.sensing.description import (
 from nanotool.validate import validate
 
 MAGIC = b"NANOTOOL"
-SIMPLE, GENERAL, STREAM = 1, 2, 3  # format versions
+SIMPLE, GENERAL, STREAM, CAMERA = 1, 2, 3, 4  # format versions
 PREFIX = struct.Struct("<8sII32s")
 MAX_FILE = 256 * 2**20  # bytes
 HINT = "Make it again with `nanotool quantize`."
@@ -100,8 +102,8 @@ def load(path: Path | str) -> QGraph:
 
 
 def graph_hash(graph: QGraph) -> str:
-    """16 hex digits that identify what ``graph`` computes, its stream included: SHA-256 over its
-    canonical bytes without name, labels, quality, trials, samples and source."""
+    """16 hex digits that identify what ``graph`` computes, stream and camera included: SHA-256 over
+    its canonical bytes without name, labels, quality, trials, samples and source."""
     header, arrays = _pack(graph, identity=True)
     return hashlib.sha256(header + arrays).hexdigest()[:16]
 
@@ -118,6 +120,8 @@ def _version(graph: QGraph) -> int:
     """The format that ``graph`` is written in: the first one that can tell it."""
     if graph.stream is not None:
         return STREAM
+    if graph.camera is not None:
+        return CAMERA
     one = len(graph.inputs) == len(graph.outputs) == 1
     several = graph.states or graph.output_names or any(op.more for op in graph.ops)
     return SIMPLE if one and not several else GENERAL
@@ -130,10 +134,10 @@ def from_bytes(content: bytes) -> QGraph:
     if len(content) < PREFIX.size:
         raise InvalidModel("The file is cut short.", HINT)
     _, version, length, digest = PREFIX.unpack_from(content)
-    if version not in (SIMPLE, GENERAL, STREAM):
+    if not SIMPLE <= version <= CAMERA:
         raise InvalidModel(
-            f"The file has format version {version}; this nanotool reads {SIMPLE} to {STREAM}.",
-            "Update nanotool." if version > STREAM else HINT,
+            f"The file has format version {version}; this nanotool reads {SIMPLE} to {CAMERA}.",
+            "Update nanotool." if version > CAMERA else HINT,
         )
     body = content[PREFIX.size :]
     if length > len(body) or hashlib.sha256(body).digest() != digest:
@@ -194,6 +198,8 @@ def _pack(graph: QGraph, *, identity: bool) -> tuple[bytes, bytes]:
         ]
     if graph.stream is not None:
         header["stream"] = _described(graph.stream)
+    if graph.camera is not None:
+        header["camera"] = _described(graph.camera)
     if not identity:
         header |= {
             "name": graph.name,
@@ -464,13 +470,13 @@ def _readers(operator: type[Op]) -> dict[str, Callable[[Json, str], Any]]:
 ATTRIBUTES = {operator: _readers(operator) for operator in INT8_OPERATORS}
 
 
-# --- A stream -------------------------------------------------------------------------------------
+# --- A stream, a camera ---------------------------------------------------------------------------
 
 
-def _read_stream(value: Json) -> StreamRule:
+def _read_part(kind: type[_Part], value: Json, what: str) -> _Part:
     """What `_described` wrote; each part's own checks refuse what cannot be."""
     try:
-        return _part(StreamRule, value, "the stream")
+        return _part(kind, value, what)
     except NanoError as error:
         raise InvalidModel(f"The file's header is wrong: {error.message}", HINT) from error
 
@@ -520,6 +526,11 @@ STREAM_READERS: dict[Any, Callable[[Json, str], Any]] = {
     Literal["hann", "hamming"]: _text,
     Literal["hz", "mel"]: _text,
     Literal["none", "constant", "linear"]: _text,
+    Literal["grey", "rgb565", "rgb565be", "rgb888"]: _text,
+    Literal["box", "bilinear"]: _text,
+    tuple[int, int, int, int] | None: lambda value, what: (
+        None if value is None else tuple(_int(item, what) for item in _row(value, what, 4))
+    ),
     tuple[float, ...]: _floats,
     tuple[tuple[int, ...], ...]: lambda value, what: tuple(
         _ints(item, what) for item in _list(value, what)
@@ -545,7 +556,7 @@ class _Reader:
     def __init__(self, data: bytes, version: int) -> None:
         self.data = data
         self.simple = version == SIMPLE
-        self.streams = version == STREAM
+        self.version = version
         self.read = 0  # bytes of the arrays read so far: none is left out or read twice
 
     def array(self, value: Json, dtype: str) -> Any:
@@ -665,8 +676,9 @@ class _Reader:
         constant = ("constants",) if "constants" in given else ()
         called = ("output_names",) if "output_names" in given and not self.simple else ()
         trials = ("trials",) if "trials" in given else ()
-        stream = ("stream",) if self.streams else ()
-        expected = (*names, *ends, *constant, *called, *trials, *stream)
+        stream = ("stream",) if self.version == STREAM else ()
+        camera = ("camera",) if self.version == CAMERA else ()
+        expected = (*names, *ends, *constant, *called, *trials, *stream, *camera)
         values = dict(zip(expected, _fields(header, "the graph", *expected), strict=True))
         tensors = [self.tensor(item) for item in _list(values["tensors"], "tensors")]
         types = {tensor.name: tensor.dtype for tensor in tensors}
@@ -689,7 +701,8 @@ class _Reader:
             samples=self.samples(values["samples"], borders["inputs"], types),
             source=_text(values["source"], "the source"),
             constants=dict(constants),
-            stream=_read_stream(values["stream"]) if stream else None,
+            stream=_read_part(StreamRule, values["stream"], "the stream") if stream else None,
+            camera=_read_part(CameraSettings, values["camera"], "the camera") if camera else None,
             output_names=_names(values["output_names"], "the outputs' names") if called else (),
             **borders,
         )

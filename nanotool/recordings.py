@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.files import read_array
-from nanotool.sensing.description import FrontEnd
+from nanotool.sensing.description import CameraSettings, FrontEnd
 from nanotool.signal.frontend import in_turn
 from nanotool.sound import Int16Array, read_wav
 
@@ -54,6 +54,24 @@ def read_recordings(place: Path, ears: FrontEnd) -> list[Int16Array]:
             f"{place} holds no recording ({', '.join(SUFFIXES)}).", "Name a folder of them."
         )
     return [read_recording(path, ears) for path in paths]
+
+
+def read_frames(path: Path, camera: CameraSettings) -> NDArray[np.uint8]:
+    """The frames [n, lines, bytes of a line] in a file of their bytes, one behind the other, as a
+    driver writes them. `NanoError` if they are no whole ones."""
+    lines, pitch = camera.frame
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= _MOST else b""
+    except OSError as error:
+        raise NanoError(f"Cannot read {path}: {error.strerror or error}.", "Check path.") from error
+    if not content or size % (lines * pitch):
+        raise NanoError(
+            f"{path} has {size:,} bytes, which are not whole frames of {lines * pitch:,}.",
+            f"A frame has {lines} lines of {camera.width} pixels, {camera.format}; a file at most "
+            f"{_MOST >> 20} MB.",
+        )
+    return np.frombuffer(content, np.uint8).reshape(-1, lines, pitch)
 
 
 def _read_csv(path: Path) -> NDArray[np.float64]:

@@ -123,7 +123,8 @@ InputFile = Annotated[
     typer.Option(
         "--input", "-i", metavar="X.npy", show_default=False,
         help="N × input shape, real numbers, or the model's own type (raw). Several inputs: a .npz "
-        "with each by its name, or 0, 1, ….",
+        "with each by its name, or 0, 1, …. Of a model with a camera also frames, uint8 N × lines "
+        "× bytes, or a .raw file of them.",
     ),
 ]  # fmt: skip
 ResetEvery = Annotated[
@@ -313,12 +314,17 @@ def find_board(name: str) -> Board:
 
 def load_inputs(graph: QGraph, path: Path) -> tuple[tuple[Any, ...], tuple[Clipping | None, ...]]:
     """The inputs in ``path``, as the device wants them: one array an input, [n, *input shape]; and
-    what of each saturates, which people are told. Several inputs are a .npz file."""
+    what of each saturates, which people are told. Several inputs are a .npz file; a camera's frames
+    may be a .raw file of their bytes."""
     from nanotool.errors import NanoError
     from nanotool.files import read_arrays
     from nanotool.inputs import clipping, in_order, to_device
+    from nanotool.recordings import read_frames
 
-    arrays = in_order(graph, read_arrays(path), path.name)
+    if graph.camera is not None and path.suffix == ".raw":
+        arrays: tuple[Any, ...] = (read_frames(path, graph.camera),)
+    else:
+        arrays = in_order(graph, read_arrays(path), path.name)
     x = tuple(to_device(graph, array, number) for number, array in enumerate(arrays))
     if not len(x[0]):
         raise NanoError(f"{path} holds no inputs.", "Give at least one.")

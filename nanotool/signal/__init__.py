@@ -4,8 +4,13 @@
 data goes through the very arithmetic of the board; `Camera` does the same for pictures.
 """
 
-from nanotool.sensing.description import MelSettings, MicroFrontendSettings, SensorSettings
-from nanotool.signal.camera import Camera, CameraSettings
+from nanotool.sensing.description import (
+    CameraSettings,
+    MelSettings,
+    MicroFrontendSettings,
+    SensorSettings,
+)
+from nanotool.signal.camera import Camera
 from nanotool.signal.frontend import Mel, MicroFrontend, Sensor
 
 __all__ = [

@@ -7,78 +7,25 @@ and errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nanotool.errors import NanoError
 from nanotool.ir import Array, QTensor, Struct
+from nanotool.sensing.description import FORMATS, RESIZES, CameraSettings
 
 UInt8Array = NDArray[np.uint8]
-FORMATS = {"grey": 1, "rgb565": 2, "rgb565be": 2, "rgb888": 3}  # bytes of a pixel; NANO_CAMERA_...
-RESIZES = ("box", "bilinear")
 PART = 256  # of a pixel, bilinear
 GREY = (77, 150, 29)  # of 256: BT.601
 
 
-@dataclass(frozen=True, slots=True)
-class CameraSettings:
-    """A camera, what is looked at of its frames, and the picture that comes out."""
-
-    width: int  # pixels of a line
-    height: int  # lines of a frame
-    out_width: int
-    out_height: int
-    format: Literal["grey", "rgb565", "rgb565be", "rgb888"] = "grey"  # be: the upper byte first
-    channels: int = 1  # that come out: 1, grey, or 3
-    crop: tuple[int, int, int, int] | None = None  # left, top, width, height; None: all
-    resize: Literal["box", "bilinear"] = "box"
-    mean: tuple[float, ...] = (0.0,)  # real value: (brightness / 255 - mean) / std, of each
-    std: tuple[float, ...] = (1.0,)  # channel, or one for all
-
-    def __post_init__(self) -> None:
-        if self.format not in FORMATS or self.resize not in RESIZES:
-            raise NanoError(
-                f"There is no format {self.format!r}, or no resize {self.resize!r}.",
-                f"Formats: {', '.join(FORMATS)}; resizes: {', '.join(RESIZES)}.",
-            )
-        sizes = (self.width, self.height, self.out_width, self.out_height)
-        if not all(1 <= size <= 8192 for size in sizes):
-            raise NanoError(f"Of the sizes {sizes} one is not 1 to 8192.")
-        left, top, width, height = self.window
-        inside = 0 <= left < left + width <= self.width and 0 <= top < top + height <= self.height
-        if not inside or width * height > 1 << 24:
-            raise NanoError(
-                f"{width} x {height} at {left}, {top} is no part of {self.width} x {self.height} "
-                "that can be looked at.",
-                "The crop is (left, top, width, height), inside, at most 16 million pixels.",
-            )
-        several = {len(self.mean), len(self.std)}
-        if self.channels not in (1, 3) or not several <= {1, self.channels}:
-            raise NanoError(
-                f"{self.channels} channels with {len(self.mean)} means and {len(self.std)} "
-                "deviations cannot be.",
-                "1 or 3 channels, and one number for all or one for each.",
-            )
-        if not all(1e-6 <= one <= 1e6 for one in self.std):
-            raise NanoError(f"Of the deviations {self.std} one is not positive.")
-
-    @property
-    def window(self) -> tuple[int, int, int, int]:
-        """Left, top, width, height of what is looked at."""
-        return self.crop or (0, 0, self.width, self.height)
-
-    @property
-    def pitch(self) -> int:
-        """Bytes of a line."""
-        return self.width * FORMATS[self.format]
-
-    def real(self, picture: NDArray[Any]) -> NDArray[np.float64]:
-        """The values [..., channels] that a net is trained on, of brightness 0 to 255."""
-        return np.asarray((np.asarray(picture, np.float64) / 255 - self.mean) / self.std)
+def real_values(settings: CameraSettings, picture: NDArray[Any]) -> NDArray[np.float64]:
+    """The values [..., channels] that a net is trained on, of brightness 0 to 255."""
+    brightness = np.asarray(picture, np.float64) / 255
+    return np.asarray((brightness - settings.mean) / settings.std)
 
 
 def values_for(settings: CameraSettings, tensor: QTensor | None) -> UInt8Array:
@@ -94,7 +41,7 @@ def values_for(settings: CameraSettings, tensor: QTensor | None) -> UInt8Array:
             f"{settings.out_height} x {settings.out_width} x {settings.channels}.",
             "Choose out_width, out_height and channels by the model.",
         )
-    q = tensor.quantize(settings.real(levels).astype(np.float32))
+    q = tensor.quantize(real_values(settings, levels).astype(np.float32))
     return np.ascontiguousarray(q.T).view(np.uint8)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from nanotool.sensing.description import FrontEnd, SensorSettings
-from nanotool.signal.camera import Camera, CameraSettings, encode
+from nanotool.sensing.description import CameraSettings, FrontEnd, SensorSettings
+from nanotool.signal.camera import Camera, encode, real_values
 from nanotool.signal.frontend import front_end, unit_of
 
 
@@ -65,5 +65,5 @@ class CameraTransform(nn.Module):
         if given.dtype != np.uint8:
             given = np.clip(np.round(given * 255.0), 0, 255).astype(np.uint8)
         last = given[:, 0] if given.shape[1] == 1 else given.transpose(0, 2, 3, 1)
-        made = self.settings.real(self._camera.process(encode(self.settings, last)))
+        made = real_values(self.settings, self._camera.process(encode(self.settings, last)))
         return torch.from_numpy(made.astype(np.float32)).permute(0, 3, 1, 2).to(pictures.device)

@@ -22,6 +22,7 @@ from nanotool.ir import (
 )
 from nanotool.ops import FACTS, Facts, Layer, facts, layer_of
 from nanotool.ops.shape import output_shape
+from nanotool.sensing.description import CameraSettings
 from nanotool.sensing.rule import check_stream
 from nanotool.validate.weights import check_weights
 
@@ -54,6 +55,23 @@ def validate(graph: QGraph) -> None:
     _check_border(graph)
     if graph.stream is not None:
         check_stream(graph)
+    if graph.camera is not None:
+        _check_camera(graph, graph.camera)
+
+
+def _check_camera(graph: QGraph, camera: CameraSettings) -> None:
+    if graph.stream is not None or len(graph.inputs) != 1:
+        raise InvalidModel(
+            f"{graph.name} looks, and listens, too, or has {len(graph.inputs)} inputs.",
+            "A camera's picture is a model's only input.",
+        )
+    x, picture = graph.input_tensor, camera.picture
+    if x.dtype not in {"int8", "uint8"} or x.size != math.prod(picture):
+        raise InvalidModel(
+            f"{graph.name} takes {list(x.shape)} {x.dtype}, the camera's picture is "
+            f"{list(picture)}.",
+            "Choose the camera's out_width, out_height and channels by the model.",
+        )
 
 
 def _check_tensor(key: str, tensor: QTensor) -> None:

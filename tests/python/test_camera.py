@@ -13,15 +13,20 @@ import torch
 from handmade import GraphBuilder
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from random_graphs import examples
 
+import nanotool
 from nanotool.api import QuantizedModel
-from nanotool.backends.c.camera import export_camera
-from nanotool.errors import NanoError
+from nanotool.cli.common import load_inputs
+from nanotool.errors import InvalidModel, NanoError
 from nanotool.inputs import to_device
-from nanotool.signal.camera import FORMATS, Camera, CameraSettings, camera_reference, encode
+from nanotool.qfile import graph_hash
+from nanotool.sensing.description import FORMATS, CameraSettings
+from nanotool.signal.camera import Camera, camera_reference, encode
 from nanotool.signal.transform import CameraTransform
 from nanotool.sources import lib_dir
+from nanotool.validate import validate
 
 
 @st.composite
@@ -108,10 +113,9 @@ def test_training_sees_what_the_model_is_given() -> None:
     np.testing.assert_array_equal(on_device, to_device(graph, order).reshape(on_device.shape))
 
 
-CALLBACK = """
+PROGRAM = """
 #include <stdio.h>
 #include "looks_camera.h"
-#include "nano/model.h"
 
 static nano_camera camera;
 static int there;
@@ -122,37 +126,85 @@ static void on_line(const uint8_t *line) { /* what a driver calls */
 }
 
 int main(void) {
-    NANO_ALIGNED static uint8_t bytes[LOOKS_CAMERA_ARENA_SIZE];
-    static int8_t input[30];
-    uint8_t line[32];
+    NANO_ALIGNED static uint8_t bytes[LOOKS_ARENA_SIZE + LOOKS_CAMERA_ARENA_SIZE];
+    static uint8_t frame[LOOKS_CAMERA_HEIGHT][LOOKS_CAMERA_PITCH];
+    static int8_t input[LOOKS_INPUT_SIZE];
     nano_arena arena;
+    nano_net net;
     nano_arena_init(&arena, bytes, sizeof bytes);
-    if (nano_camera_init(&camera, &looks_camera, &arena) != NANO_OK)
+    if (nano_init(&net, &looks_model, &arena) != NANO_OK ||
+        nano_camera_init(&camera, &looks_camera, &arena) != NANO_OK ||
+        fread(frame, sizeof frame, 1, stdin) != 1)
         return 1;
     nano_camera_begin(&camera, input);
-    while (fread(line, 1, sizeof line, stdin) == sizeof line)
-        on_line(line);
+    for (size_t i = 0; i < LOOKS_CAMERA_HEIGHT; i++)
+        on_line(frame[i]);
     fwrite(input, 1, sizeof input, stdout);
-    return there ? 0 : 2;
+    for (int again = 0; again < 2; again++) {
+        if (nano_camera_run(&camera, &net, frame[0], LOOKS_CAMERA_PITCH) != NANO_OK)
+            return 2;
+        fwrite(nano_output(&net), 1, LOOKS_OUTPUT_SIZE, stdout);
+    }
+    return there ? 0 : 3;
 }
 """
 
 
-def test_the_files_in_a_line_callback(tmp_path: Path) -> None:
-    """As a driver's callback uses them: the bytes of `Camera`."""
-    graph = model().graph
-    export_camera(LOOK, graph, tmp_path)
-    (tmp_path / "main.c").write_text(CALLBACK)
-    src = lib_dir() / "src"
-    sources = [src / "signal" / "camera.c", src / "arena.c"]
+def looking() -> QuantizedModel:
+    return QuantizedModel(replace(model().graph, camera=LOOK))
+
+
+def frames(count: int = 3) -> NDArray[np.uint8]:
+    return np.random.default_rng(2).integers(0, 256, (count, *LOOK.frame)).astype(np.uint8)
+
+
+def test_exported(tmp_path: Path) -> None:
+    """By lines as a driver's callback, and by whole frames: the bytes that Python computes."""
+    looks, src = looking(), lib_dir() / "src"
+    looks.export(tmp_path / "model")
+    (tmp_path / "main.c").write_text(PROGRAM)
+    parts = ("*.c", "signal/camera*.c", "ops/dense/*.c", "ops/conv2d/tile*.c")
+    sources = {path for part in (*parts, "ops/conv2d/windows*.c") for path in src.glob(part)}
+    sources.remove(src / "sequential.c")  # it names every operator
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsanitize=undefined"]
-    command = ["gcc", *flags, f"-I{lib_dir() / 'include'}", "main.c", "looks_camera.c"]
-    subprocess.run([*command, *map(str, sources), "-o", "main"], cwd=tmp_path, check=True)
-    frame = np.random.default_rng(2).integers(0, 256, (12, 32)).astype(np.uint8)
+    command = ["gcc", *flags, f"-I{lib_dir() / 'include'}", "-Imodel", "main.c"]
+    made = ["model/looks.c", "model/looks_weights.c", "model/looks_camera.c"]
+    command += [*made, *map(str, sorted(sources)), "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    frame = frames(1)
     got = subprocess.run(
         [tmp_path / "main"], input=frame.tobytes(), capture_output=True, check=True
     )
-    assert got.stdout == Camera(LOOK, graph.input_tensor).process(frame).tobytes()
+    picture, answer = Camera(LOOK, looks.graph.input_tensor).process(frame), looks.run(frame)
+    assert got.stdout == picture.tobytes() + 2 * answer.tobytes()
+
+
+def test_the_model_keeps_it_and_takes_frames(tmp_path: Path) -> None:
+    """In the .nano file and its hash; frames as arrays, and as a file of their bytes."""
+    looks, path = looking(), tmp_path / "looks.nano"
+    looks.save(path)
+    kept = nanotool.load(path)
+    assert kept.graph.camera == LOOK and graph_hash(kept.graph) != graph_hash(model().graph)
+    pictures = Camera(LOOK, looks.graph.input_tensor).process(frames())
+    np.testing.assert_array_equal(kept.run(frames()), model().run(pictures))
+    (tmp_path / "frames.raw").write_bytes(frames().tobytes())
+    np.save(tmp_path / "frames.npy", frames())
+    for name in ("frames.raw", "frames.npy"):
+        (x,), _ = load_inputs(kept.graph, tmp_path / name)
+        np.testing.assert_array_equal(x, pictures)
+    (tmp_path / "short.raw").write_bytes(frames().tobytes()[:-1])
+    with pytest.raises(NanoError, match=r"1,151 bytes, which are not whole frames of 384"):
+        load_inputs(kept.graph, tmp_path / "short.raw")
+    with pytest.raises(NanoError, match=r"has shape 12x32; looks takes .* frames uint8 N x 12x32"):
+        kept.run(frames()[0])
+
+
+def test_a_camera_fits_its_model() -> None:
+    for wrong in (replace(LOOK, out_width=6), replace(LOOK, channels=3)):
+        with pytest.raises(InvalidModel, match="the camera's picture is"):
+            validate(replace(model().graph, camera=wrong))
+    with pytest.raises(NanoError, match="is no mean"):
+        replace(LOOK, mean=(float("inf"),))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from random_graphs import ALL, random_graph
 
 from nanotool.errors import InvalidModel, NanoError
+from nanotool.inputs import to_device
 from nanotool.ir import LayerQuality, QGraph
 from nanotool.qfile import (
+    CAMERA,
     GENERAL,
     MAGIC,
     PREFIX,
@@ -29,6 +31,7 @@ from nanotool.qfile import (
     save,
     to_bytes,
 )
+from nanotool.sensing.description import FORMATS
 from nanotool.sensing.stream import Stream
 from nanotool.simulate import simulate, simulate_steps
 
@@ -161,12 +164,12 @@ def test_no_file_and_not_our_file(tmp_path: Path) -> None:
         load(other)
 
 
-@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (STREAM + 1, "Update nanotool")])
+@pytest.mark.parametrize(("version", "hint"), [(0, "quantize"), (CAMERA + 1, "Update nanotool")])
 def test_another_version(version: int, hint: str) -> None:
     content = bytearray(to_bytes(example()))
     content[len(MAGIC)] = version
     with pytest.raises(
-        InvalidModel, match=f"version {version}.* reads {SIMPLE} to {STREAM}"
+        InvalidModel, match=f"version {version}.* reads {SIMPLE} to {CAMERA}"
     ) as caught:
         from_bytes(bytes(content))
     assert hint in caught.value.hint
@@ -218,6 +221,19 @@ def test_stored_files_of_models_that_listen() -> None:
             made = [(one.step, one.index, one.sum) for one in heard.decisions]
             assert made == [tuple(row) for row in stored[f"{kind}.d"].tolist()], kind
     assert {"micro_frontend", "mel", "mfcc", "sensor"} == {*kinds}
+
+
+def test_stored_files_of_models_that_look() -> None:
+    """Format 4: cameras of every format, both resizes."""
+    with np.load(MODELS / "format_4.npz") as stored:
+        kinds = [name.removesuffix(".nano") for name in stored if name.endswith(".nano")]
+        for kind in kinds:
+            content = stored[f"{kind}.nano"].tobytes()
+            assert PREFIX.unpack_from(content)[1] == CAMERA
+            graph = from_bytes(content)
+            assert to_bytes(graph) == content
+            assert same(simulate(graph, to_device(graph, stored[f"{kind}.x"])), stored[f"{kind}.y"])
+    assert {*FORMATS} == {*kinds}
 
 
 @FUZZ

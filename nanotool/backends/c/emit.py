@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool.backends.c import camera as camera_part
 from nanotool.backends.c import describe, text
 from nanotool.backends.c import head as head_part
 from nanotool.backends.c import loadable as loadable_part
@@ -31,6 +32,7 @@ from nanotool.lower import ABI, layer_names
 from nanotool.ops import custom
 from nanotool.plan import draw, input_offsets, scratch_offset
 from nanotool.qfile import graph_hash, to_bytes
+from nanotool.sensing.description import CameraSettings
 from nanotool.simulate import simulate_steps
 from nanotool.targets import find_target
 from nanotool.training.cut import Trainable
@@ -150,6 +152,8 @@ def _files(model: _Model, golden: int) -> dict[str, str]:
         texts |= _head_files(model, model.head)
     if model.graph.stream is not None:
         texts |= _stream_files(model)
+    if model.graph.camera is not None:
+        texts |= _camera_files(model, model.graph.camera)
     own = _own(model)
     if clash := texts.keys() & own.keys():
         raise InvalidModel(f"An operator's package has a file {min(clash)}.", _OTHER_NAME)
@@ -581,6 +585,21 @@ def _stream_files(model: _Model) -> dict[str, str]:
             _banner(model, source, "front end, model and rule in one", facts),
             _FORMAT_OFF,
             stream_part.definition(model.graph, model.name),
+        ),
+    }
+
+
+def _camera_files(model: _Model, camera: CameraSettings) -> dict[str, str]:
+    header, source = f"{model.name}_camera.h", f"{model.name}_camera.c"
+    facts = camera_part.facts(camera)
+    body = _include_guard(model, "CAMERA_H", camera_part.declaration(camera, model.name))
+    tensor = model.graph.input_tensor
+    return {
+        header: _file(_banner(model, header, "from a camera's lines to the input", facts), body),
+        source: _file(
+            _banner(model, source, "what the input's picture is made of", facts),
+            _FORMAT_OFF,
+            camera_part.definition(camera, tensor, model.name),
         ),
     }
 

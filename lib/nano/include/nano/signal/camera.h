@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "nano/arena.h"
+#include "nano/model.h"
 #include "nano/status.h"
 
 #ifdef __cplusplus
@@ -68,6 +69,11 @@ void nano_camera_begin(nano_camera *camera, void *out);
 /* Take the camera's next line, whole, also above and beside what is looked at. Returns 1 once the
  * picture is there; further lines change nothing. */
 int nano_camera_line(nano_camera *camera, const uint8_t *line);
+
+/* Where the driver gives whole frames: make the picture of `frame`, whose lines are `pitch` bytes
+ * apart, in `net`'s input, and run it. `net` is of the model that the picture is for, and has one
+ * input. Returns what nano_run() does. */
+nano_status nano_camera_run(nano_camera *camera, nano_net *net, const uint8_t *frame, size_t pitch);
 
 #ifdef __cplusplus
 }
