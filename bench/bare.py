@@ -30,7 +30,15 @@ _TIMEOUT = 300  # seconds
 Lines = list[tuple[str, list[int]]]  # a name and its numbers
 
 
-def _build(program: Path, library: Sequence[Path], folder: Path) -> Path:
+def front_end_sources() -> list[Path]:
+    """The library's, that front ends are made of."""
+    source = LIBRARY / "src"
+    signal = sorted((source / "signal").glob("*.c"))
+    ends = sorted((source / "stream").glob("*_front_end.c"))
+    return [*signal, source / "arena.c", source / "status.c", *ends]
+
+
+def _build(program: Path, library: Sequence[Path], folder: Path, flags: Sequence[str]) -> Path:
     """``program`` and these sources of the library; headers in ``folder`` come first."""
     port = [_BOARDS / name for name in ("stm32f405", "cortex_m", "bare")]
     sources = [program, *(path for part in port for path in sorted(part.glob("*.c")))]
@@ -40,6 +48,7 @@ def _build(program: Path, library: Sequence[Path], folder: Path) -> Path:
     command = [
         *("arm-none-eabi-gcc", *_CORE, *_FLAGS, "-DCHECK_EMBEDDED"),
         *(f"-I{path}" for path in (*includes, LIBRARY / "include")),
+        *flags,
         *map(str, sources),
         *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", f"-L{_BOARDS}"),
         *(f"-T{_BOARDS / 'stm32f405' / 'link.ld'}", "-lgcc", "-o", str(elf)),
@@ -48,12 +57,18 @@ def _build(program: Path, library: Sequence[Path], folder: Path) -> Path:
     return elf
 
 
-def run(program: Path, library: Sequence[Path], header: tuple[str, str] | None = None) -> Lines:
-    """What ``program`` counts. ``header``: name and text of a file that it includes."""
+def run(
+    program: Path,
+    library: Sequence[Path],
+    header: tuple[str, str] | None = None,
+    flags: Sequence[str] = (),
+) -> Lines:
+    """What ``program`` counts. ``header``: name and text of a file that it includes; ``flags``:
+    more for the compiler."""
     with tempfile.TemporaryDirectory() as folder:
         if header is not None:
             (Path(folder) / header[0]).write_text(header[1], "utf-8")
-        command = [*_QEMU, str(_build(program, library, Path(folder)))]
+        command = [*_QEMU, str(_build(program, library, Path(folder), flags))]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_TIMEOUT
         )
@@ -67,7 +82,7 @@ def run(program: Path, library: Sequence[Path], header: tuple[str, str] | None =
     ]
 
 
-def _compiler() -> str:
+def compiler() -> str:
     """Name and version of the compiler."""
     command = ["arm-none-eabi-gcc", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -82,7 +97,7 @@ def compare(
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--record", action="store_true", help="write the record anew")
     arguments = parser.parse_args()
-    found = {"compiler": _compiler(), **measure()}
+    found = {"compiler": compiler(), **measure()}
     show(found)
     if arguments.record:
         path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")

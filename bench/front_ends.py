@@ -47,29 +47,27 @@ def tables() -> str:
             ),
         }
         for name, struct in structs.items():
-            lines += _definition(name, struct)
+            lines += definition(name, struct)
             call = "transform32" if "32_" in name else "transform"
             calls.append(f'{call}("{name}", &{name});')
     for name, settings in FRONT_ENDS.items():
-        lines += _definition(name, as_struct(settings))
+        lines += definition(name, as_struct(settings))
         kind = kind_of(settings)
         lines.insert(0, f'#include "nano/signal/{kind.header}.h"')
         calls.append(f'frame("{name}", &{kind.symbol}, &{name}, {settings.step}u);')
     return "\n".join([*lines, f"#define MEASURE_ALL {' '.join(calls)}", ""])
 
 
-def _definition(name: str, struct: Struct) -> list[str]:
+def definition(name: str, struct: Struct) -> list[str]:
+    """``struct`` and its arrays as C."""
     arrays = static_arrays(struct, name)
     return [*arrays, f"static const {struct.ctype} {name} = {initializer(struct, name)};", ""]
 
 
 def measure() -> dict[str, Any]:
     """Instructions by name."""
-    source = bare.LIBRARY / "src"
-    library = [*sorted((source / "signal").glob("*.c")), source / "arena.c", source / "status.c"]
-    library += sorted((source / "stream").glob("*_front_end.c"))
     program = bare.ROOT / "bench" / "front_ends.c"
-    lines = bare.run(program, library, ("front_ends.h", tables()))
+    lines = bare.run(program, bare.front_end_sources(), ("front_ends.h", tables()))
     return {"unit": "instructions", "counts": {name: count for name, (count,) in lines}}
 
 

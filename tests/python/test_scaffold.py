@@ -219,6 +219,7 @@ def test_sensor_files_against_stubs(tmp_path: Path, ears: FrontEnd) -> None:
         run("c++", *checked, macro, library, sensor, cwd=tmp_path)
     sketch = ("-include", STUBS / "Arduino.h", "-x", "c++", tmp_path / "arduino/app/app.ino")
     run("c++", *checked, library, models, *sketch, cwd=tmp_path)
-    for macros in ((), ("-DARDUINO=1", "-DARDUINO_ARCH_ESP32"), ("-DARDUINO=1",)):
+    boards = ((), ("-DARDUINO_ARCH_ESP32",), ("-DMICROPHONE_I2S",))
+    for macros in ((), *(("-DARDUINO=1", *board) for board in boards)):
         run("c++", *checked, *macros, tmp_path / "platformio/src/sensor.cpp", cwd=tmp_path)
         run("c++", *checked, *macros, models, tmp_path / "platformio/src/main.cpp", cwd=tmp_path)

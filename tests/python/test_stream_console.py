@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import wave
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,23 @@ def test_recordings_of_another_kind(tmp_path: Path, rate: int, channels: int, me
         read_wav(file, 16000)
     with pytest.raises(NanoError, match="Cannot read"):
         read_wav(tmp_path / "y.wav", 16000)
+
+
+def test_the_format_that_names_another(tmp_path: Path) -> None:
+    """WAVE_FORMAT_EXTENSIBLE of whole numbers is read; floats are told as such."""
+    sound = np.arange(-50, 50).astype(np.int16)
+    plain = write_wav(tmp_path / "x.wav", sound).read_bytes()
+    for number, message in ((1, ""), (3, "holds floats"), (6, "holds A-law")):
+        rest = struct.pack("<HHIH", 22, 16, 4, number) + bytes(14)
+        header = struct.pack("<I", 40) + b"\xfe\xff" + plain[22:36] + rest
+        file = tmp_path / f"{number}.wav"
+        body = plain[8:16] + header + plain[36:]
+        file.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+        if message:
+            with pytest.raises(NanoError, match=message):
+                read_wav(file, 16000)
+        else:
+            np.testing.assert_array_equal(read_wav(file, 16000), sound)
 
 
 def test_what_people_see() -> None:
