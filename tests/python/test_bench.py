@@ -158,8 +158,17 @@ def test_the_mlp_is_what_peers_measured() -> None:
 def test_the_page_of_signals_tells_what_front_ends_were_counted() -> None:
     page = (suite.ROOT / "docs" / "signal.md").read_text()
     counts = json.loads((suite.ROOT / "bench" / "front_ends.json").read_text())["counts"]
+    counts |= json.loads((suite.ROOT / "bench" / "fft_peers.json").read_text())["counts"]
     sizes = (64, 128, 256, 512, 1024)
-    for title, name in (("FFT, 16 bits", "fft"), ("FFT, 32 bits", "fft32")):
+    ffts = {
+        "FFT, 16 bits": "fft",
+        "CMSIS-DSP, `arm_rfft_q15`": "cmsis_dsp_16",
+        "kissfft, 16 bits": "kissfft_16",
+        "FFT, 32 bits": "fft32",
+        "CMSIS-DSP, `arm_rfft_q31`": "cmsis_dsp_32",
+        "kissfft, 32 bits": "kissfft_32",
+    }
+    for title, name in ffts.items():
         row = " | ".join(f"{counts[f'{name}_{size}']:,}" for size in sizes)
         assert f"| {title} | {row} |" in page
     rows = {
