@@ -6,6 +6,7 @@ import re
 
 from nanotool.ir import Conv2D, Lowered, Plan, QGraph, QOp, unclamped
 from nanotool.ops.words import title, window_words, words
+from nanotool.sensing.words import senses
 
 
 def describe(op: QOp) -> str:
@@ -84,4 +85,13 @@ def summary(lowered: Lowered, plan: Plan, digest: str) -> tuple[tuple[str, str |
         ("macs", lowered.macs),
         ("arena_bytes", plan.arena_size),
         ("weight_bytes", lowered.weight_bytes),
+        *_senses(graph).items(),
     )
+
+
+def _senses(graph: QGraph) -> dict[str, str]:
+    """What stream or camera are, by names; of several classes the decisions in one text."""
+    told: dict[str, str] = {}
+    for name, value in senses(graph):
+        told[name] = f"{told[name]}; {value}" if name in told else value
+    return told

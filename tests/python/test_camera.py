@@ -23,6 +23,7 @@ from nanotool.errors import InvalidModel, NanoError
 from nanotool.inputs import to_device
 from nanotool.qfile import graph_hash
 from nanotool.sensing.description import FORMATS, CameraSettings
+from nanotool.sensing.words import senses
 from nanotool.signal.camera import Camera, camera_reference, encode
 from nanotool.signal.transform import CameraTransform
 from nanotool.sources import lib_dir
@@ -185,6 +186,7 @@ def test_the_model_keeps_it_and_takes_frames(tmp_path: Path) -> None:
     looks.save(path)
     kept = nanotool.load(path)
     assert kept.graph.camera == LOOK and graph_hash(kept.graph) != graph_hash(model().graph)
+    assert dict(senses(kept.graph))["camera"] == "16 x 12 rgb565, of it 11 x 10 at 2, 1"
     pictures = Camera(LOOK, looks.graph.input_tensor).process(frames())
     np.testing.assert_array_equal(kept.run(frames()), model().run(pictures))
     (tmp_path / "frames.raw").write_bytes(frames().tobytes())

@@ -8,17 +8,6 @@ from nanotool.sensing.description import CameraSettings
 from nanotool.signal.camera import camera_struct
 
 
-def facts(camera: CameraSettings) -> list[str]:
-    """What a banner says of it."""
-    left, top, width, height = camera.window
-    return [
-        f"camera   {camera.width} x {camera.height} {camera.format}, of it {width} x {height} at "
-        f"{left}, {top}",
-        f"picture  {camera.out_width} x {camera.out_height} x {camera.channels}, by "
-        f"{camera.resize}",
-    ]
-
-
 def declaration(camera: CameraSettings, name: str) -> list[str]:
     """The body of NAME_camera.h."""
     macro = name.upper()

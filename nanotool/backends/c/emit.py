@@ -33,6 +33,7 @@ from nanotool.ops import custom
 from nanotool.plan import draw, input_offsets, scratch_offset
 from nanotool.qfile import graph_hash, to_bytes
 from nanotool.sensing.description import CameraSettings
+from nanotool.sensing.words import senses
 from nanotool.simulate import simulate_steps
 from nanotool.targets import find_target
 from nanotool.training.cut import Trainable
@@ -575,9 +576,14 @@ def _head_files(model: _Model, trainable: Trainable) -> dict[str, str]:
 # --- NAME_stream.h, NAME_stream.c -----------------------------------------------------------------
 
 
+def _senses(graph: QGraph) -> list[str]:
+    """What a banner says of stream or camera."""
+    return [f"{name:<9}{c_comment(value)}" for name, value in senses(graph)]
+
+
 def _stream_files(model: _Model) -> dict[str, str]:
     header, source = f"{model.name}_stream.h", f"{model.name}_stream.c"
-    facts = stream_part.facts(model.graph)
+    facts = _senses(model.graph)
     body = _include_guard(model, "STREAM_H", stream_part.declaration(model.graph, model.name))
     return {
         header: _file(_banner(model, header, "from samples to decisions", facts), body),
@@ -591,7 +597,7 @@ def _stream_files(model: _Model) -> dict[str, str]:
 
 def _camera_files(model: _Model, camera: CameraSettings) -> dict[str, str]:
     header, source = f"{model.name}_camera.h", f"{model.name}_camera.c"
-    facts = camera_part.facts(camera)
+    facts = _senses(model.graph)
     body = _include_guard(model, "CAMERA_H", camera_part.declaration(camera, model.name))
     tensor = model.graph.input_tensor
     return {

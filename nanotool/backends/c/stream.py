@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 from nanotool.backends.c.tables import initializer, static_arrays
-from nanotool.identifiers import c_comment
 from nanotool.ir import QGraph
 from nanotool.sensing.description import FrontEnd
 from nanotool.sensing.rule import (
     INT32_MAX,
     class_integers,
     frames_of,
-    step_seconds,
     stream_of,
 )
 from nanotool.signal.frontend import as_struct, kind_of
-
-
-def facts(graph: QGraph) -> list[str]:
-    """What a banner says of it."""
-    stream = stream_of(graph)
-    ears, rule = stream.front_end, stream.rule
-    way = "votes" if rule.vote else "mean"
-    channels = f" of {ears.values} channels" if ears.values > 1 else ""
-    return [
-        f"hears    {ears.sample_rate:,} samples a second{channels}: {ears.features} features of "
-        f"{ears.window} sample{'s' * (ears.window > 1)}, every {ears.step}",
-        f"step     {frames_of(graph)} frames, every {1000 * float(step_seconds(stream)):g} ms",
-        *(
-            f"decides  {_name(graph, one.index)}: {way} of {rule.window} steps above "
-            f"{one.threshold:g}, then not for {one.refractory:g} s"
-            for one in rule.classes
-        ),
-    ]
-
-
-def _name(graph: QGraph, index: int) -> str:
-    labels = graph.labels
-    return c_comment(labels[index]) if index < len(labels) else f"class {index}"
 
 
 def declaration(graph: QGraph, name: str) -> list[str]:
