@@ -552,6 +552,9 @@ def _binary(turner: _Turner, layer: FloatLayer[Binary | PRelu]) -> View:
     if whole:
         leader = min(whole, key=lambda one: sum(_to_move(v, one) for v in views))
         axes, dims = leader.axes, leader.dims
+        if not all(_stretches(_like(v, axes, dims), dims) for v in views):
+            _, order = turner.per_axis(leader, layer.name)
+            dims = tuple(axes[i] for i in order)
     else:
         axes = tuple(
             max(parts, key=size_of) for parts in zip(*(v.axes for v in views), strict=True)
@@ -571,6 +574,12 @@ def _like(view: View, axes: Axes, dims: Axes) -> Axes:
         for mine, theirs in zip(one, other, strict=False)
     }
     return tuple(tuple(own[atom] for atom in axis if atom in own) for axis in dims)
+
+
+def _stretches(own: Axes, dims: Axes) -> bool:
+    """Whether each of a tensor's device axes is as long as the result's, or of one element: one
+    that is several of the user's joined may be neither."""
+    return all(size in {1, size_of(axis)} for size, axis in zip(shape_of(own), dims, strict=True))
 
 
 def _to_move(view: View, leader: View) -> int:

@@ -58,8 +58,8 @@ from nanotool.quantization.calibrate import (
 )
 from nanotool.quantization.evaluate import Batch, ends, real_numbers
 from nanotool.quantization.finest import finest_input, finest_output
-from nanotool.quantization.quality import UNBOUNDED, measure
-from nanotool.quantization.ranges import activation, symmetric, useful_range, wide
+from nanotool.quantization.quality import measure
+from nanotool.quantization.ranges import activation, symmetric, useful_ranges, wide
 from nanotool.quantization.sharing import Group, Sharing, share, widen
 from nanotool.quantization.weights import (
     farthest_argument,
@@ -185,7 +185,7 @@ def made_of(
     passes += len(batches) * passes_needed(observer) if given is None else 0
     step = Steps(progress, passes + (0 if automatic is None else automatic.TICKS))
     ranges = calibrate(graph, batches, observer, step, reset_every) if given is None else given
-    useful = {name: bounds for name in ranges if (bounds := useful_range(graph, name)) != UNBOUNDED}
+    useful = useful_ranges(graph, ranges)
 
     def built(
         of: Graph, ranges: Mapping[str, Range], headroom: bool, int16: Collection[str] | None

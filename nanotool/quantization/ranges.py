@@ -4,9 +4,20 @@ inputs get some headroom."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from nanotool.errors import InvalidModel
-from nanotool.ir import INT8_MAX, INT8_MIN, UNCLAMPED, ZERO_POINTS, Graph, Node, QTensor
+from nanotool.ir import (
+    INT8_MAX,
+    INT8_MIN,
+    UNCLAMPED,
+    ZERO_POINTS,
+    Binary,
+    Graph,
+    Node,
+    QTensor,
+    Softmax,
+)
 from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
@@ -14,6 +25,9 @@ from nanotool.quantization.quality import UNBOUNDED
 # How much further than seen the min-max range of a model's output reaches, at either end that no
 # clamp sets: new inputs go beyond the calibration's extremes, and no later layer forgives it.
 HEADROOM = 1 / 16
+
+# So far below a row's largest score a softmax gives less than half of a step.
+HIDDEN = 8.0
 
 # Scales stay where they and the bounds of their tensors are normal float32 numbers by far.
 SCALE_MIN, SCALE_MAX = 2.0**-96, 2.0**60
@@ -29,6 +43,50 @@ def useful_range(graph: Graph, tensor: str) -> Range:
         bounds = _useful_to(graph, reader)
         low, high = min(low, bounds[0]), max(high, bounds[1])
     return (low, high) if low <= high else UNBOUNDED
+
+
+def useful_ranges(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """Of the tensors with ``ranges`` those of which readers do not see all, and what they see."""
+    found = {}
+    for name in ranges:
+        low, high = useful_range(graph, name)
+        low = max(low, _hidden_below(graph, ranges, name))
+        if (low, high) != UNBOUNDED:
+            found[name] = (low, high)
+    return found
+
+
+def _hidden_below(graph: Graph, ranges: Mapping[str, Range], tensor: str) -> float:
+    """Below it a value of ``tensor``, the sum of scores and a constant mask, is 0 to the softmaxes
+    that read it: a mask of -1000 is to cost the scores no steps. -inf where it is no such sum."""
+    node = next((node for node in graph.nodes if node.name == tensor), None)
+    sharpness = _softened(graph, tensor)
+    if node is None or node.op != Binary("add") or not sharpness:
+        return -math.inf
+    masks = [graph.constants[name] for name in node.inputs if name in graph.constants]
+    scores = [ranges[name] for name in node.inputs if name in ranges]
+    if len(masks) != 1 or len(scores) != 1:
+        return -math.inf
+    (mask,), ((low, high),) = masks, scores
+    far = HIDDEN / sharpness
+    shown = mask[mask > mask.max() - (high - low) - far]
+    return low + float(shown.min()) - far if shown.size < mask.size else -math.inf
+
+
+def _softened(graph: Graph, tensor: str) -> float:
+    """The least factor of the softmaxes in front of which ``tensor`` only moves; 0 where it goes
+    anywhere else."""
+    readers = graph.consumers(tensor)
+    if tensor in graph.results or not readers:
+        return 0.0
+    return min(
+        reader.op.beta
+        if isinstance(reader.op, Softmax)
+        else _softened(graph, reader.name)
+        if facts(reader.op).moves and len(reader.inputs) == 1
+        else 0.0
+        for reader in readers
+    )
 
 
 def _useful_to(graph: Graph, reader: Node) -> Range:

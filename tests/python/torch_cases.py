@@ -266,6 +266,26 @@ FINE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "circular": (nn.Conv1d(4, 3, 3, padding=2, padding_mode="circular"), SIGNAL),
     "replicate": (nn.ReplicationPad1d(3), SIGNAL),
     "flip": (Forward(lambda x: x.flip(1, 3)), IMAGE),
+    "einsum of rows": (Forward(lambda x: torch.einsum("bcl,bcl->bc", x, x)), SIGNAL),
+    "index of two axes": (
+        Forward(lambda x: x[:, :, torch.tensor([[0], [3], [5]]), torch.tensor([7, 1])]),
+        IMAGE,
+    ),
+    "joined axes by one of them": (
+        Forward(lambda x: x.flatten(2).flip(2).view(x.shape) * torch.linspace(-1, 2, 6)[:, None]),
+        IMAGE,
+    ),
+    "unfold": (Forward(lambda x: x.unfold(2, 5, 3)), SIGNAL),
+    "var_mean": (Forward(lambda x: torch.add(*torch.var_mean(x, 2))), SIGNAL),
+    "broadcast_to": (Forward(lambda x: x[:, :1].broadcast_to(x.shape)), SIGNAL),
+    "decomposed": (
+        Forward(lambda x: torch.hstack([x.tril(), torch.lerp(x, x.fliplr(), 0.3)]).logsumexp(1)),
+        SIGNAL,
+    ),
+    "causal attention": (
+        Forward(lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True)),
+        SIGNAL,
+    ),
     "index": (Forward(lambda x: x[:, [2, 0, 0]][:, :, [1, -1]]), IMAGE),
     "uneven adaptive average": (nn.AdaptiveAvgPool2d((4, 3)), IMAGE),
     "uneven adaptive maximum": (nn.AdaptiveMaxPool2d((5, 3)), IMAGE),

@@ -1,10 +1,11 @@
-"""PyTorch in: a module becomes a float `Graph`, through `torch.export` without decompositions.
+"""PyTorch in: a module becomes a float `Graph`, through `torch.export`.
 
 The exported program is walked node by node. Every ATen operator that has a place in the IR has
-one handler here; anything else is refused with the path of the module that called it, its
-shapes, and what to use instead. The batch axis is exported as a free dimension and
-then left out: a node that mixes samples of a batch is refused.
+one handler here; what has none is taken as PyTorch decomposes it, or refused with the path of the
+module that called it, its shapes, and what to use instead. The batch axis is exported as a free
+dimension and then left out: a node that mixes samples of a batch is refused.
 
+    decompose  operators without a handler
     effects    what a forward does besides its result     snapshot  what it can reach
     ends       what it takes and gives, by name           memory    the states that are asked for
     export     torch.export, with a free batch            walk      the walk over its program
@@ -48,6 +49,7 @@ from nanotool.frontends.torch import (  # noqa: F401  (they register their handl
     sample,
 )
 from nanotool.frontends.torch.attention import batch_first
+from nanotool.frontends.torch.decompose import walked
 from nanotool.frontends.torch.effects import Effect, apart, effects_of, refuse, watch
 from nanotool.frontends.torch.ends import (
     arguments,
@@ -61,7 +63,7 @@ from nanotool.frontends.torch.ends import (
 from nanotool.frontends.torch.export import as_the_weights, export
 from nanotool.frontends.torch.memory import Memory, States, memory_of, program_memory
 from nanotool.frontends.torch.saved import load_program
-from nanotool.frontends.torch.walk import HANDLERS, Walk
+from nanotool.frontends.torch.walk import HANDLERS
 from nanotool.ir import Graph
 from nanotool.quantization.evaluate import evaluate
 
@@ -104,7 +106,7 @@ def capture(model: nn.Module, example: Any, name: str = "model", *, states: Stat
             refuse(kind, effects)
         batch_first(copied)
         program = export(copied, first, memory)
-        graph = Walk(program, name, memory=memory, shown=bool(memory.buffers)).graph()
+        graph = walked(program, name, memory, shown=bool(memory.buffers))
         outputs = _rehearsed(copied, steps, memory) if memory else [watched.outputs]
     _check(graph, kind, steps, outputs)
     return graph
@@ -196,7 +198,7 @@ def capture_program(
     effects = tuple(e for e in effects_of(program) if not _is_state(e, memory))
     if effects:
         refuse(name, effects)
-    return Walk(program, name, memory=memory).graph()
+    return walked(program, name, memory)
 
 
 def _check(

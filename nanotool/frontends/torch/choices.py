@@ -17,7 +17,7 @@ from nanotool.frontends.torch.arithmetic import affine, fixed_values, weighted_s
 from nanotool.frontends.torch.functions import TorchFunction, table_of_one
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Walk, handles
-from nanotool.ir import BatchNorm, Binary, Function
+from nanotool.ir import BatchNorm, Binary, Function, Shape
 
 # In place of minus infinity, which hides a place from a softmax: far below all real scores.
 HIDDEN = -1024.0
@@ -70,16 +70,13 @@ def _chosen(walk: Walk, node: fx.Node, condition: Any, first: Any, second: Any) 
     """``first`` where ``condition``, else ``second``."""
     shape = walk.batchless(node)
     if walk.is_activation(condition):
-        chosen = walk.source(condition)
-        other = affine(walk, chosen, -1.0, 1.0, suffix="else")
-        parts = [_part(walk, first, chosen), _part(walk, second, other)]
-        terms = [part for part in parts if part is not None]
-        if not terms:
-            return affine(walk, chosen, 0.0, 0.0)
-        if len(terms) == 1:
-            return terms[0]
-        return walk.emit(Binary("add"), (terms[0], terms[1]), shape)
+        return _computed(walk, shape, condition, first, second)
     mask = _mask(walk, condition, len(shape))
+    for argument, chosen_here in ((first, mask), (second, 1 - mask)):
+        if chosen_here.all() and walk.is_activation(argument):
+            source = walk.source(argument)
+            if walk.shapes[source] == shape:
+                return source
     kept = []
     for argument, chosen_here in ((first, mask), (second, 1 - mask)):
         if walk.is_activation(argument):
@@ -96,6 +93,19 @@ def _chosen(walk: Walk, node: fx.Node, condition: Any, first: Any, second: Any) 
     if not offset.any():
         return kept[0]
     return walk.emit(Binary("add"), (kept[0], walk.add_constant(offset)), shape)
+
+
+def _computed(walk: Walk, shape: Shape, condition: Any, first: Any, second: Any) -> str:
+    """Where the condition is an activation."""
+    chosen = walk.source(condition)
+    other = affine(walk, chosen, -1.0, 1.0, suffix="else")
+    parts = [_part(walk, first, chosen), _part(walk, second, other)]
+    terms = [part for part in parts if part is not None]
+    if not terms:
+        return affine(walk, chosen, 0.0, 0.0)
+    if len(terms) == 1:
+        return terms[0]
+    return walk.emit(Binary("add"), (terms[0], terms[1]), shape)
 
 
 def _part(walk: Walk, argument: Any, chosen: str) -> str | None:
@@ -119,13 +129,11 @@ def _mask(walk: Walk, argument: Any, rank: int) -> NDArray[np.float64]:
 
 
 def _values(walk: Walk, argument: Any, rank: int) -> NDArray[np.float64]:
-    """A constant without batch, of ``rank`` axes or of none, infinities `HIDDEN`."""
+    """A constant without batch, of ``rank`` axes, infinities `HIDDEN`."""
     array = fixed_values(walk, argument)
     if array is None:
         walk.refuse("a choice by what depends on the batch", "Use fixed numbers.")
     array = finite(array)
-    if array.ndim == 0:
-        return array
     if array.ndim <= rank:
         return array.reshape(*(1,) * (rank - array.ndim), *array.shape)
     array = walk.once(array)

@@ -6,21 +6,8 @@ _NORMS = "Use nn.BatchNorm1d or nn.BatchNorm2d, which cost nothing once folded."
 ATTENTION = "Use batch_first=True, without bias_kv, add_zero_attn and key_padding_mask."
 _BORDER = "Pad with zeros or a constant: padding_mode='zeros'."
 
-_DECOMPOSED = (
-    "The program was decomposed into smaller operators: save torch.export.export(model.eval(), "
-    "inputs) as it is, without run_decompositions()."
-)
-
 # What to do instead, by the ATen operator's name.
 HINTS = {
-    **dict.fromkeys(
-        (
-            *("addmm", "mm", "convolution", "native_dropout", "native_layer_norm"),
-            *("native_group_norm", "_native_batch_norm_legit_no_training", "_softmax"),
-            *("_log_softmax", "max_pool2d_with_indices", "_adaptive_avg_pool2d", "_unsafe_view"),
-        ),
-        _DECOMPOSED,
-    ),
     **dict.fromkeys(
         (
             *("quantize_per_channel", "fake_quantize_per_channel_affine", "choose_qparams"),
@@ -33,6 +20,7 @@ HINTS = {
     "local_response_norm": _NORMS,
     "embedding": "Look the rows up before the model, and feed them.",
     "gather": "Use slices: x[:, a:b], x[:, ::2].",
+    "_upsample_bilinear2d_aa": "Use antialias=False, or average pools for smaller images.",
     "upsample_bicubic2d": "Use mode='bilinear' or 'nearest'.",
     "grid_sampler": "Use F.interpolate, or resample before the model.",
     "topk": "Take the logits and choose behind the model; one index is x.argmax(1).",

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Value, Walk, handles
 from nanotool.ir import Concat, Gather, Pad, Reshape, Resize, Shape, Slice, Transpose
+
+MAX_PLACES = 2**16  # of a gather
 
 # --- Nothing moves --------------------------------------------------------------------------------
 
@@ -245,7 +248,7 @@ def _pad(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return walk.emit(Pad(front, behind), tuple(inputs), tuple(sum(sizes) for sizes in grown))
 
 
-@handles("expand", "expand_as", makes=(Concat, Resize), view=True)
+@handles("expand", "expand_as", "broadcast_to", makes=(Concat, Resize), view=True)
 def _expand(walk: Walk, args: Arguments, node: fx.Node) -> Value:
     """Axes of one element repeated. Arithmetic does it by itself and then reads the original. A
     constant for every sample of the batch is still one."""
@@ -325,13 +328,13 @@ def _flip(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return source
 
 
-def _places(walk: Walk, argument: Any, size: int) -> list[int]:
+def _places(walk: Walk, argument: Any, size: int) -> NDArray[np.int64]:
     """Constant indices of an axis of ``size`` elements; a mask is those that it has."""
     value = walk.values.get(argument) if isinstance(argument, fx.Node) else argument
-    if not isinstance(value, torch.Tensor) or value.ndim > 1:
+    if not isinstance(value, torch.Tensor) or (value.dtype == torch.bool and value.ndim > 1):
         walk.refuse("an index that depends on the input", "Use fixed indices of one axis.")
-    numbers = value.nonzero().reshape(-1) if value.dtype == torch.bool else value.reshape(-1)
-    return [int(number) % size for number in numbers]
+    numbers = value.nonzero().reshape(-1) if value.dtype == torch.bool else value
+    return np.asarray(numbers.detach().cpu(), np.int64) % size
 
 
 @handles("index_select", makes=Gather)
@@ -342,14 +345,38 @@ def _index_select(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     return walk.gathered(source, axis, places)
 
 
-@handles("index", makes=Gather)
+@handles("index", makes=(Gather, Reshape))
 def _index(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """x[:, [2, 0]]: of one axis."""
+    """x[:, [2, 0]], x[:, rows, columns]: of axes one behind the other, which are taken as one."""
     source = walk.source(args["self"])
     chosen = [(i, one) for i, one in enumerate(args["indices"]) if one is not None]
-    if len(chosen) != 1:
-        walk.refuse("indices of several axes at once", "Index one axis after the other.")
-    number, argument = chosen[0]
-    axis = walk.axis(number, len(walk.shapes[source]), "an index")
-    places = _places(walk, argument, walk.shapes[source][axis])
-    return walk.reshaped(walk.gathered(source, axis, places), walk.batchless(node))
+    shape = walk.shapes[source]
+    axes = [walk.axis(number, len(shape), "an index") for number, _ in chosen]
+    if axes != list(range(axes[0], axes[0] + len(axes))):
+        walk.refuse("indices of axes apart from each other", "Index one axis after the other.")
+    each = [_places(walk, one, shape[axis]) for axis, (_, one) in zip(axes, chosen, strict=True)]
+    sizes = shape[axes[0] : axes[-1] + 1]
+    places = np.ravel_multi_index(np.broadcast_arrays(*each), sizes)
+    if places.size > MAX_PLACES:
+        walk.refuse(f"an index of {places.size} places", f"At most {MAX_PLACES} are taken.")
+    flat = (*shape[: axes[0]], math.prod(sizes), *shape[axes[-1] + 1 :])
+    joined = walk.reshaped(source, flat, "joined")
+    return walk.reshaped(walk.gathered(joined, axes[0], places.ravel()), walk.batchless(node))
+
+
+@handles("unfold", makes=(Gather, Reshape, Transpose))
+def _unfold(walk: Walk, args: Arguments, node: fx.Node) -> str:
+    """x.unfold(axis, size, step): windows of an axis, each along a new last one."""
+    source = walk.source(args["self"])
+    shape = walk.shapes[source]
+    axis = walk.axis(args["dimension"], len(shape), "unfold")
+    size, step = int(args["size"]), int(args["step"])
+    count = (shape[axis] - size) // step + 1
+    places = (np.arange(count)[:, None] * step + np.arange(size)).ravel()
+    if places.size > MAX_PLACES:
+        walk.refuse(f"windows of {places.size} elements", f"At most {MAX_PLACES} are taken.")
+    taken = walk.gathered(source, axis, places, "windows")
+    split = (*shape[:axis], count, size, *shape[axis + 1 :])
+    order = (*range(axis + 1), *range(axis + 2, len(split)), axis + 1)
+    apart = walk.reshaped(taken, split, "split")
+    return apart if order == tuple(range(len(split))) else walk.transposed(apart, order)

@@ -114,9 +114,9 @@ def _squares(walk: Walk, source: str) -> str:
     return walk.emit(Unary("square"), (source,), walk.shapes[source], suffix="squares")
 
 
-@handles("var", "std", makes=(Mean, BinaryOp, Unary, BatchNorm))
-def _deviation(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """mean((x - mean x)²) · n / (n - correction), and its root."""
+@handles("var", "std", "var_mean", "std_mean", makes=(Mean, BinaryOp, Unary, BatchNorm))
+def _deviation(walk: Walk, args: Arguments, node: fx.Node) -> Value:
+    """mean((x - mean x)²) · n / (n - correction), and its root; with the mean beside it."""
     source = walk.source(args["self"])
     shape, keep = walk.shapes[source], bool(args.get("keepdim"))
     axes = axes_of(walk, args.get("dim"), shape, operator_name(node))
@@ -130,9 +130,11 @@ def _deviation(walk: Walk, args: Arguments, node: fx.Node) -> str:
     squares = _squares(walk, centered)
     variance = reduced(walk, Mean(axes, keep), squares, "variance")
     result = scaled(walk, variance, count / (count - correction))
-    if operator_name(node) == "var":
+    if operator_name(node).startswith("std"):
+        result = walk.emit(Unary("sqrt"), (result,), walk.shapes[result])
+    if not operator_name(node).endswith("_mean"):
         return result
-    return walk.emit(Unary("sqrt"), (result,), walk.shapes[result])
+    return [result, walk.reshaped(mean, walk.shapes[result], "mean")]
 
 
 @handles("linalg_vector_norm", "norm", makes=(Reduce, Unary))

@@ -161,12 +161,11 @@ def _contracted(walk: Walk, tensors: list[str], letters: list[str], result: str)
         return math.prod(size[letter] for letter in group)
 
     operands = []
-    for tensor, term, order in (
-        (tensors[0], one, (*batches, *rows, *sums)),
-        (tensors[1], two, (*batches, *sums, *columns)),
+    for tensor, term, sides in (
+        (tensors[0], one, (rows, sums)),
+        (tensors[1], two, (sums, columns)),
     ):
-        permutation = tuple(term.index(letter) for letter in order)
-        sides = (rows, sums) if tensor is tensors[0] and term == one else (sums, columns)
+        permutation = tuple(term.index(letter) for letter in (*batches, *sides[0], *sides[1]))
         shape = (total(batches), total(sides[0]), total(sides[1]))
         if tensor in walk.constants:
             data = walk.constants[tensor].transpose(permutation).reshape(shape)

@@ -92,6 +92,14 @@ def handles(
     return HANDLERS(*names, makes=makes)
 
 
+class Unhandled(UnsupportedOp):
+    """An operator without a handler, ``target``: it may have parts that have one."""
+
+    def __init__(self, error: UnsupportedOp, target: object) -> None:
+        super().__init__(error.node, "", error.hint)
+        self.args, self.message, self.target = error.args, error.message, target
+
+
 _FALLBACKS: list[Handler] = []  # asked in turn about operators without one
 
 
@@ -109,9 +117,12 @@ def _fallback(walk: Walk, given: Arguments, node: fx.Node) -> Value:
         if result is not None:
             return result
     kind = operator_name(node).rstrip("_")
-    walk.refuse(
-        f"the operation {kind} on {walk.shapes_of_inputs(node)}", HINTS.get(kind, DEFAULT_HINT)
-    )
+    try:
+        walk.refuse(
+            f"the operation {kind} on {walk.shapes_of_inputs(node)}", HINTS.get(kind, DEFAULT_HINT)
+        )
+    except UnsupportedOp as error:
+        raise Unhandled(error, node.target) from None
 
 
 def _indices(view: fx.Node, base: fx.Node) -> tuple[int, range] | None:

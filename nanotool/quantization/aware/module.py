@@ -19,7 +19,7 @@ from nanotool.quantization.aware import integers
 from nanotool.quantization.aware.forms import Learned, Tensor, forms, view
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quantizer import build
-from nanotool.quantization.ranges import useful_range
+from nanotool.quantization.ranges import useful_ranges
 from nanotool.quantization.sharing import share
 
 
@@ -48,7 +48,7 @@ class QuantizationAware(nn.Module):
         super().__init__()
         self._graph, self._learned = graph, learned
         self.int16 = None if int16 is None else tuple(int16)
-        self._useful = {name: useful_range(graph, name) for name in ranges}
+        self._useful = useful_ranges(graph, ranges)
         groups = share(graph, ranges, self._useful, headroom=False).groups
         first = {id(group): group.bounds for group in groups.values()}
         numbers = {group: row for row, group in enumerate(first)}
