@@ -489,18 +489,36 @@ class QuantizedModel:
         golden: int = 4,
         trainable: Sequence[str] = (),
         head: HeadOptions | None = None,
+        kind: str = "",
     ) -> None:
         """Write it as C sources, as ``nanotool export`` does.
 
-        ``targets``: kernels to use, default all. ``golden``: vectors of real inputs with their
-        outputs. ``trainable``: the last dense layers, which then learn on the device as ``head``
-        says (docs/training.md). The folder is replaced as a whole; `NanoError` where it holds other
-        files, or where a layer cannot learn.
+        ``kind``: a package for a build system (c, arduino, idf-component, zephyr, platformio,
+        cmake) with the library and an example, in a new folder or a .zip. ``targets``: kernels to
+        use, default all. ``golden``: vectors of real inputs with their outputs. ``trainable``: the
+        last dense layers, which then learn on the device as ``head`` says (docs/training.md). The
+        model's folder is replaced as a whole; `NanoError` where it holds other files, or where a
+        layer cannot learn.
         """
         from nanotool.backends import c  # noqa: PLC0415
         from nanotool.pipeline import prepare  # noqa: PLC0415
         from nanotool.targets import TARGETS  # noqa: PLC0415
 
+        if kind:
+            if trainable:
+                raise NanoError("A package holds no head that learns.", "Leave `kind` out.")
+            from nanotool.kinds import find_kind  # noqa: PLC0415
+            from nanotool.scaffold import export_package  # noqa: PLC0415
+
+            export_package(
+                (self.graph,),
+                Path(folder),
+                find_kind(kind, package=True),
+                targets=targets,
+                optimize=optimize,
+                golden=golden,
+            )
+            return
         if models.output_kind(Path(folder)) != "c":
             raise NanoError(f"{folder} is a file's name.", "Use save() or to_tflite().")
         parts = self.trainable(trainable, head) if trainable else None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from serial.tools import list_ports
 
-from nanotool.errors import NanoError
+from nanotool.errors import NanoError, did_you_mean
 
 TickUnit = Literal["instructions", "cycles", "nanoseconds", "ticks"]
 
@@ -363,7 +363,8 @@ def find_board(name: str) -> Board:
         return BOARDS[name]
     except KeyError:
         raise NanoError(
-            f"There is no board {name!r}.", f"Boards: {', '.join(sorted(BOARDS))}."
+            f"There is no board {name!r}.{did_you_mean(name, BOARDS)}",
+            f"Boards: {', '.join(sorted(BOARDS))}.",
         ) from None
 
 

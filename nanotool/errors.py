@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class NanoError(Exception):
     """Something the user can put right.
@@ -42,3 +45,9 @@ class MissingTool(NanoError):
 
 class DeviceError(NanoError):
     """The board, or the line to it, did not answer as agreed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " Did you mean ...?" of the nearest of ``known``, to stand behind a message; or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=2)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

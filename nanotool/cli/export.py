@@ -24,6 +24,7 @@ from nanotool.cli.common import (
     only_one,
     plan_model,
 )
+from nanotool.kinds import PACKAGES, find_kind
 
 if TYPE_CHECKING:
     from nanotool.ir import Lowered, QGraph
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EPILOG = examples(
     "nanotool export digits.nano -o digits",
     "nanotool export digits.nano -o digits --golden 8",
+    "nanotool export digits.nano -o digits.zip --kind arduino",
     "nanotool export digits.nano -o digits.tflite",
     "nanotool export okay_nabu.tflite commands.nano -o models",
     "nanotool export digits.nano -o digits --trainable fc2 --head optimizer=momentum,slots=200",
@@ -50,9 +52,19 @@ def command(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="PATH", help="The model folder, or a .tflite or .nano file."
+            "--output", "-o", metavar="PATH",
+            help="The model folder, a .tflite or .nano file; with --kind a new folder or a .zip.",
         ),
     ],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind", "-k", metavar="KIND", show_default=False,
+            help="A package with the library, an example and a README, for this build system: "
+            f"{', '.join(PACKAGES)}.",
+            autocompletion=lambda: list(PACKAGES),
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,34 +92,46 @@ def command(
             help="Weights may be brought at run time: a .weights file for each target.",
         ),
     ] = False,
-) -> None:
-    """Write a model as C source, a folder that any build system can compile; or as a file.
+) -> None:  # fmt: skip
+    """Write a model as C source, for any build system or packaged for yours; or as a file.
 
     Several models go into one folder: our firmware runs one of them at a time.
     """
     from nanotool.models import output_kind
 
     optimize = goal_of(optimize, ram)
-    kind = output_kind(output, form.value if form else "")
-    if kind == "c" and not layers and not head and len(graphs := load_several(models)) > 1:
+    if kind is not None:
+        if form is not None or layers or head or loadable:
+            raise typer.BadParameter(
+                "A package takes no --format, --trainable, --head or --loadable: "
+                "export the model folder alone, without --kind."
+            )
+        _export_package(load_several(models), output, kind, target or (), golden, optimize)
+        return
+    what_comes = output_kind(output, form.value if form else "")
+    if what_comes == "c" and not layers and not head and len(graphs := load_several(models)) > 1:
         if loadable:
             raise typer.BadParameter("--loadable takes one model.")
         _export_several(graphs, output, target or (), golden, optimize)
         return
-    if loadable and kind != "c":
-        raise typer.BadParameter(f"A .{kind} file is loaded as it is: --loadable is of C sources.")
-    what = f"A .{kind} file" if kind != "c" else "--trainable"
+    if loadable and what_comes != "c":
+        raise typer.BadParameter(
+            f"A .{what_comes} file is loaded as it is: --loadable is of C sources."
+        )
+    what = f"A .{what_comes} file" if what_comes != "c" else "--trainable"
     graph = load(only_one(models, what))
     trainable = cut_model(graph, layers, head)
-    if kind != "c":
+    if what_comes != "c":
         if trainable is not None:
-            raise typer.BadParameter(f"A .{kind} file holds no head that learns: export C.")
+            raise typer.BadParameter(f"A .{what_comes} file holds no head that learns: export C.")
         if target:
-            raise typer.BadParameter(f"A .{kind} file is for every target: --target is for C.")
+            raise typer.BadParameter(
+                f"A .{what_comes} file is for every target: --target is for C."
+            )
         from nanotool.api import QuantizedModel
 
         whole = QuantizedModel(graph)
-        (whole.to_tflite if kind == "tflite" else whole.save)(output)
+        (whole.to_tflite if what_comes == "tflite" else whole.save)(output)
         note(f"Wrote {output}.")
         return
     from nanotool.backends.c import export
@@ -128,6 +152,30 @@ def command(
 
         size = arena_size(trainable.config)
         note(f"{', '.join(trainable.layers)} will learn on the board, in {size:,} B of RAM.")
+
+
+def _export_package(
+    graphs: Sequence[QGraph],
+    output: Path,
+    kind: str,
+    target: Sequence[str],
+    golden: int,
+    optimize: str,
+) -> None:
+    from nanotool.scaffold import ZIP, export_package
+
+    chosen = find_kind(kind, package=True)
+    export_package(
+        graphs,
+        output,
+        chosen,
+        targets=list(dict.fromkeys(target)),
+        optimize=optimize,
+        golden=golden,
+    )
+    shown = output if output.suffix == ZIP else f"{output}/"
+    names = ", ".join(graph.name for graph in graphs)
+    note(f"Wrote {shown}: {names} for {chosen.title}. Its README.md says how to add and call it.")
 
 
 def _export_several(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nanotool.cli.common import Goal, Ram, examples, goal_of, load, note, out
+from nanotool.kinds import PROJECTS, find_kind
 
 EPILOG = examples(
     "nanotool new myproject",
@@ -18,23 +18,18 @@ EPILOG = examples(
 )
 
 
-class KindName(str, Enum):
-    """The build systems."""
-
-    platformio = "platformio"
-    esp_idf = "esp-idf"
-    cmake = "cmake"
-    arduino = "arduino"
-
-
 def command(
     folder: Annotated[
         Path,
         typer.Argument(metavar="DIR", help="The project: a new folder.", show_default=False),
     ],
     kind: Annotated[
-        KindName, typer.Option("--kind", "-k", help="Its build system.")
-    ] = KindName.platformio,
+        str,
+        typer.Option(
+            "--kind", "-k", metavar="KIND", help=f"Its build system: {', '.join(PROJECTS)}.",
+            autocompletion=lambda: list(PROJECTS),
+        ),
+    ] = "platformio",
     model: Annotated[
         Path | None,
         typer.Option(
@@ -47,10 +42,10 @@ def command(
 ) -> None:  # fmt: skip
     """Start a project of your own that runs a model."""
     from nanotool.build import offer_stand_ins
-    from nanotool.scaffold import find_kind, new_project
+    from nanotool.scaffold import new_project
     from nanotool.sources import default_model_dir
 
-    chosen = find_kind(kind.value)
+    chosen = find_kind(kind)
     graph = load(default_model_dir() if model is None else model)
     new_project(graph, folder, chosen, goal_of(optimize, ram))
     note(f"Wrote {folder}/: {graph.name} with {chosen.title}.")

@@ -1,144 +1,37 @@
-"""What `nanotool new` writes: a project that runs a model, for a build system of the user's choice.
+"""What `nanotool new` and `nanotool export --kind` write, for a build system of the user's choice.
 
-Every project holds the C library, the model as `nanotool export` writes it, and a program that runs
-the model's golden vectors and compares every byte. Nothing in it refers to nanotool's own place.
+A project or a package holds the C library, the model as `nanotool export` writes it, and a program
+that runs the model's golden vectors and compares every byte. Nothing in it refers to nanotool's own
+place. `nanotool.kinds` says what is where.
 """
 
 from __future__ import annotations
 
+import io
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nanotool.backends import c
 from nanotool.errors import NanoError
+from nanotool.files import check_writable, write_atomic
 from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph, QTensor
+from nanotool.kinds import Kind
 from nanotool.pipeline import prepare
 from nanotool.sensing.description import FrontEnd, SensorSettings
 from nanotool.sources import lib_dir, project_dir
 from nanotool.targets import TARGETS
 
+ZIP = ".zip"
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*", "examples")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A build system, and where its projects have things. Paths are relative to the project."""
-
-    name: str
-    title: str  # for people
-    library: str  # the folder of the C library
-    model: str  # the model folder; `nanotool export` may replace it
-    files: Mapping[str, str]  # path -> template
-    steps: tuple[str, ...]  # the commands that come next, run in the project
-    sensing: Mapping[str, str]  # of a model that listens besides: path -> template; the sensor last
-    arduino: bool = False  # the library's headers stand beside its sources
-    platformio: bool = False  # its platforms come from PlatformIO's registry
-    loadable: bool = False  # the model's weights may be brought at run time
-    copied: str = ""  # files of the firmware's own project that this one has, too: a glob pattern
-
-
-_EVERY = {  # kind has them
-    "README.md": "README.md.j2",
-    "pytest.ini": "test_hil/pytest.ini.j2",
-    "noxfile.py": "test_hil/noxfile.py.j2",
-    "test_hil/test_board.py": "test_hil/test_board.py.j2",
-}
-
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            Kind(
-                name="platformio",
-                title="PlatformIO",
-                library="lib/nano",
-                model="lib/model",
-                files=_EVERY
-                | {
-                    "platformio.ini": "platformio/platformio.ini.j2",
-                    ".gitignore": "platformio/gitignore.j2",
-                    "src/main.cpp": "main.cpp.j2",
-                },
-                steps=("pio run -e native -t exec", "pio run -e esp32 -t upload -t monitor"),
-                sensing={
-                    "src/sensor.h": "sensor.h.j2",
-                    "src/sensor.cpp": "platformio/sensor.cpp.j2",
-                },
-                platformio=True,
-            ),
-            Kind(
-                name="esp-idf",
-                title="ESP-IDF",
-                library="components/nano-int8",
-                model="components/model/src",
-                files=_EVERY
-                | {
-                    "CMakeLists.txt": "esp-idf/CMakeLists.txt.j2",
-                    "sdkconfig.defaults": "esp-idf/sdkconfig.defaults.j2",
-                    "partitions.csv": "esp-idf/partitions.csv.j2",
-                    "components/model/CMakeLists.txt": "esp-idf/model/CMakeLists.txt.j2",
-                    "main/CMakeLists.txt": "esp-idf/main/CMakeLists.txt.j2",
-                    "main/main.c": "main.c.j2",
-                },
-                steps=("idf.py set-target esp32", "idf.py build flash monitor"),
-                sensing={
-                    "main/sensor.h": "sensor.h.j2",
-                    "main/sensor.c": "esp-idf/main/sensor.c.j2",
-                },
-                loadable=True,
-                copied="sdkconfig.defaults.*",  # each chip's clocks
-            ),
-            Kind(
-                name="cmake",
-                title="CMake",
-                library="nano",
-                model="model",
-                files=_EVERY | {"CMakeLists.txt": "cmake/CMakeLists.txt.j2", "main.c": "main.c.j2"},
-                steps=("cmake -S . -B build", "cmake --build build", "build/app"),
-                sensing={"sensor.h": "sensor.h.j2", "sensor.c": "sensor_stdin.j2"},
-            ),
-            Kind(
-                name="arduino",
-                title="Arduino",
-                library="libraries/nano-int8",
-                model="libraries/model/src",
-                files=_EVERY
-                | {
-                    "app/app.ino": "main.cpp.j2",
-                    "libraries/nano-int8/src/nano_int8.h": "arduino/nano_int8.h.j2",
-                    "libraries/model/library.properties": "arduino/library.properties.j2",
-                },
-                steps=(
-                    "arduino-cli compile --libraries libraries --fqbn arduino:mbed_nano:nano33ble "
-                    "app",
-                ),
-                sensing={
-                    "app/sensor.h": "sensor.h.j2",
-                    "app/sensor.cpp": "arduino/sensor.cpp.j2",
-                },
-                arduino=True,
-            ),
-        )
-    }
-)
-
-
-def find_kind(name: str) -> Kind:
-    """The kind called ``name``; `NanoError` names those there are."""
-    try:
-        return KINDS[name]
-    except KeyError:
-        raise NanoError(
-            f"There is no kind of project {name!r}.", f"Kinds: {', '.join(KINDS)}."
-        ) from None
 
 
 def new_project(graph: QGraph, folder: Path, kind: Kind, optimize: str = "balanced") -> None:
@@ -146,13 +39,58 @@ def new_project(graph: QGraph, folder: Path, kind: Kind, optimize: str = "balanc
 
     Raises `NanoError` where the folder holds anything, or cannot be written.
     """
+    _write(folder, _Made(kind, (graph,), optimize=optimize))
+
+
+def export_package(
+    graphs: Sequence[QGraph],
+    path: Path,
+    kind: Kind,
+    *,
+    targets: Sequence[str] = (),
+    optimize: str = "balanced",
+    golden: int = 4,
+) -> None:
+    """Write the models ``graphs``, with the library, an example and a README, as ``kind`` of
+    package: the new folder ``path``, or a .zip file of that name, which is replaced.
+
+    ``targets``: kernels to use, default all. ``golden``: the example's vectors, at least one.
+    Raises `NanoError` where the folder holds anything, or ``path`` cannot be written.
+    """
+    made = _Made(kind, tuple(graphs), tuple(targets or TARGETS), optimize, golden)
+    if not golden:
+        raise NanoError("The example needs golden vectors.", "Give --golden 1 or more.")
+    if path.suffix != ZIP:
+        _write(path, made)
+        return
+    check_writable(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / f"{made.name}_model"
+        folder.mkdir()
+        _fill(folder, made)
+        write_atomic(path, _zipped(folder))
+
+
+def _zipped(folder: Path) -> bytes:
+    """``folder`` as the one folder of a .zip file: the same bytes whenever it is written."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder.parent).as_posix())
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+    return buffer.getvalue()
+
+
+def _write(folder: Path, made: _Made) -> None:
+    """`_fill` the new or empty ``folder``, whole or not at all."""
     place = folder.resolve()
     _check_free(folder, place)
     fresh = place.with_name(f".{place.name}.new-{secrets.token_hex(6)}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir()
-        _fill(fresh, graph, kind, optimize)
+        _fill(fresh, made)
         fresh.replace(place)  # an empty folder gives way, any other does not
     except OSError as error:
         raise NanoError(
@@ -168,27 +106,53 @@ def _check_free(folder: Path, place: Path) -> None:
         return
     if place.exists():
         what = "is not empty" if place.is_dir() else "is a file"
-        raise NanoError(f"{folder} {what}.", "Name a new folder: `nanotool new` replaces nothing.")
+        raise NanoError(f"{folder} {what}.", "Name a new folder: nothing is replaced.")
 
 
-def _fill(folder: Path, graph: QGraph, kind: Kind, optimize: str) -> None:
-    _copy_library(folder / kind.library, arduino=kind.arduino)
-    pairs = [prepare(graph, target, optimize) for target in TARGETS]
-    c.export(pairs, folder / kind.model, loadable=kind.loadable)
-    values = _values(pairs[0][0].graph, kind)
-    files = {**kind.files, **(kind.sensing if graph.stream is not None else {})}
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a project or package is made of: the first model is the example's."""
+
+    kind: Kind
+    models: tuple[QGraph, ...]
+    targets: tuple[str, ...] = tuple(TARGETS)
+    optimize: str = "balanced"
+    golden: int = 4
+
+    @property
+    def name(self) -> str:
+        return model_identifier(self.models[0].name)
+
+    def place(self, path: str) -> str:
+        """A path of the kind's, or a command, with the model's name in it."""
+        return path.replace("{name}", self.name)
+
+
+def _fill(folder: Path, made: _Made) -> None:
+    kind = made.kind
+    _copy_library(folder / kind.library, kind)
+    models = [
+        [prepare(graph, target, made.optimize) for target in made.targets] for graph in made.models
+    ]
+    destination = folder / made.place(kind.model)
+    if len(models) == 1:
+        c.export(models[0], destination, golden=made.golden, loadable=kind.loadable)
+    else:
+        c.export_several(models, destination, golden=made.golden)
+    values = _values(made, [pairs[0][0].graph for pairs in models])
+    files = {**kind.files, **(kind.sensing if values["stream"] is not None else {})}
     for name, template in files.items():
-        path = folder / name
+        path = folder / made.place(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_environment().get_template(template).render(values), "utf-8")
     for path in project_dir().glob(kind.copied) if kind.copied else ():
-        shutil.copyfile(path, folder / path.name)
+        shutil.copyfile(path, folder / made.place(kind.copied_to) / path.name)
 
 
-def _copy_library(folder: Path, *, arduino: bool) -> None:
-    """The C library; an Arduino library has one folder for headers and sources, src."""
+def _copy_library(folder: Path, kind: Kind) -> None:
+    """The C library; a merged one has one folder for headers and sources, src."""
     origin = lib_dir()
-    if not arduino:
+    if not kind.merged:
         # Not copy2: an installed nanotool's files may be read-only.
         shutil.copytree(origin, folder, ignore=_IGNORED, copy_function=shutil.copyfile)
         return
@@ -200,24 +164,39 @@ def _copy_library(folder: Path, *, arduino: bool) -> None:
             copy_function=shutil.copyfile,
             dirs_exist_ok=True,
         )
-    for name in ("library.properties", "LICENSE"):
+    for name in ("LICENSE",) if kind.package else ("library.properties", "LICENSE"):
         shutil.copyfile(origin / name, folder / name)
 
 
-def _values(graph: QGraph, kind: Kind) -> dict[str, object]:
+def _values(made: _Made, graphs: Sequence[QGraph]) -> dict[str, object]:
     """What the templates name."""
-    name, output = model_identifier(graph.name), graph.output_tensors[0]
+    graph, kind, name = graphs[0], made.kind, made.name
+    output = graph.output_tensors[0]
     named = output.dtype == "int8" and output.size == len(graph.labels)
+    stream = graph.stream if kind.sensing else None
+    component = f"{name}_model" if kind.package else "model"
+    fronts = {"arduino": "nano_int8.h"}  # of projects
     return {
         "kind": kind,
+        "steps": [made.place(step) for step in kind.steps],
+        "model": made.place(kind.model),
+        "models": [
+            {"name": model_identifier(one.name), "stream": one.stream is not None} for one in graphs
+        ],
+        "component": component,
+        "front": f"{component}.h"
+        if kind.merged and kind.package
+        else fronts.get(kind.name, "nano/nano.h"),
+        "prefix": f"{component}/" if kind.merged and kind.package else "",
+        "program": "example/" if kind.package else "",
         "name": name,
         "macro": name.upper(),
         "inputs": _numbered(name, "input", graph.input_tensors),
         "outputs": _numbered(name, "output", graph.output_tensors),
         "states": graph.states,
         "labels": named,
-        "stream": graph.stream,
-        **({} if graph.stream is None else _sensor(graph.stream.front_end, kind)),
+        "stream": stream,
+        **({} if stream is None else _sensor(stream.front_end, kind)),
     }
 
 

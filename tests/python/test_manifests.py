@@ -17,8 +17,9 @@ import yaml
 from test_scaffold import CMAKE
 
 import nanotool
+from nanotool.kinds import find_kind
 from nanotool.models import load_model
-from nanotool.scaffold import find_kind, new_project
+from nanotool.scaffold import new_project
 from nanotool.sources import default_model_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,12 +157,12 @@ def told(function: str) -> str:
     return f'function({function})\n  {words}\n  message("${{words}}")\nendfunction()\n'
 
 
-def run_cmake(folder: Path, calls: str) -> list[str]:
-    """What lib/nano's CMakeLists.txt does where a build system brings functions of its own."""
+def run_cmake(folder: Path, calls: str, place: Path = LIBRARY) -> list[str]:
+    """What CMakeLists.txt in ``place`` does where a build system brings functions of its own."""
     if CMAKE is None:
         pytest.skip("there is no cmake: pip install --group test")
     script = folder / "script.cmake"
-    script.write_text(f'{calls}\ninclude("{LIBRARY}/CMakeLists.txt")\n')
+    script.write_text(f'{calls}\ninclude("{place}/CMakeLists.txt")\n')
     done = subprocess.run([CMAKE, "-P", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr.split()

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from nanotool.cli import app
 from nanotool.errors import NanoError
+from nanotool.kinds import find_kind
 from nanotool.models import load_model
-from nanotool.scaffold import find_kind, new_project
+from nanotool.scaffold import new_project
 from nanotool.scores import check_labels, scores
 from nanotool.simulate import simulate
 from nanotool.sources import default_model_dir

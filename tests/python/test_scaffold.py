@@ -13,11 +13,11 @@ import pytest
 from handmade import GraphBuilder
 from listening import EARS, listener, loud
 
-from nanotool import scaffold
 from nanotool.errors import NanoError
 from nanotool.ir import QGraph
+from nanotool.kinds import PROJECTS, Kind, find_kind
 from nanotool.models import load_model
-from nanotool.scaffold import KINDS, find_kind, new_project
+from nanotool.scaffold import new_project
 from nanotool.sensing.description import ClassRule, FrontEnd, Rule, SensorSettings
 from nanotool.sensing.stream import Stream
 from nanotool.sources import default_model_dir
@@ -90,23 +90,27 @@ def test_platformio(tmp_path: Path) -> None:
         run(*pio, "-e", "esp32", cwd=project)
 
 
-def test_arduino(tmp_path: Path) -> None:
-    """As Arduino compiles it: each library with its src on the path, the sketch as C++."""
-    project = tmp_path / "project"
-    new_project(digits(), project, find_kind("arduino"))
-    (tmp_path / "Arduino.h").write_text(ARDUINO_H)
-    (tmp_path / "main.cpp").write_text(
+def check_sketch(folder: Path, sketch: Path, *libraries: Path) -> str:
+    """The last line of what ``sketch`` prints, built as Arduino does: each library's folder, src,
+    on the path, the sketch as C++."""
+    (folder / "Arduino.h").write_text(ARDUINO_H)
+    (folder / "main.cpp").write_text(
         '#include "Arduino.h"\nSerial_ Serial;\nvoid delay(unsigned long) {}\n'
         "int main() { setup(); loop(); return 0; }\n"
     )
+    includes = [f"-I{place}" for place in (*libraries, folder)]
+    sources = [path for place in libraries for path in place.rglob("*.c")]
+    run("cc", "-c", *WARNINGS, *includes, *sources, cwd=folder)
+    main = ("-x", "c++", sketch, folder / "main.cpp", "-x", "none")
+    run("c++", *WARNINGS, *includes, *main, *folder.glob("*.o"), "-o", "app", cwd=folder)
+    return run(folder / "app", cwd=folder).splitlines()[-1]
+
+
+def test_arduino(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    new_project(digits(), project, find_kind("arduino"))
     folders = [project / "libraries" / name / "src" for name in ("nano-int8", "model")]
-    includes = [f"-I{folder}" for folder in (*folders, tmp_path)]
-    sources = [path for folder in folders for path in folder.rglob("*.c")]
-    run("cc", "-c", *WARNINGS, *includes, *sources, cwd=tmp_path)
-    sketch = project / "app" / "app.ino"
-    main = ("-x", "c++", sketch, tmp_path / "main.cpp", "-x", "none")
-    run("c++", *WARNINGS, *includes, *main, *tmp_path.glob("*.o"), "-o", "app", cwd=tmp_path)
-    assert run(tmp_path / "app", cwd=tmp_path).splitlines()[-1] == "digits OK"
+    assert check_sketch(tmp_path, project / "app" / "app.ino", *folders) == "digits OK"
 
 
 def test_esp_idf(tmp_path: Path) -> None:
@@ -127,8 +131,8 @@ def test_esp_idf(tmp_path: Path) -> None:
     assert "void app_main(void)" in main.read_text() and "int main" not in main.read_text()
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
-def test_what_every_project_has(tmp_path: Path, kind: scaffold.Kind) -> None:
+@pytest.mark.parametrize("kind", PROJECTS.values(), ids=lambda kind: kind.name)
+def test_what_every_project_has(tmp_path: Path, kind: Kind) -> None:
     project = tmp_path / "project"
     new_project(hostile(), project, kind)
     assert (project / kind.model / "model_new_golden.h").is_file()
