@@ -1,7 +1,7 @@
 """The parts of the build that pyproject.toml cannot say: the C extension and the C sources.
 
 A wheel carries lib/nano, firmware, offline, the project's files and the peers' figures under
-nanotool/_sources, so that nanotool needs no checkout.
+nanotool/_sources, so that nanotool needs no checkout; a source distribution where they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 SOURCES = (
@@ -40,7 +41,26 @@ class BuildWithSources(build_py):
                 shutil.copy2(source, copy)
 
 
+class SourcesToo(sdist):
+    """sdist, plus the C sources."""
+
+    def add_defaults(self) -> None:
+        """What setuptools finds by itself, and `SOURCES`."""
+        super().add_defaults()
+        for name in SOURCES:
+            every = (ROOT / name).rglob("*") if (ROOT / name).is_dir() else (ROOT / name,)
+            for path in every:
+                place = path.relative_to(ROOT)
+                if path.is_file() and not _ignored(place):
+                    self.filelist.append(str(place))
+
+
+def _ignored(place: Path) -> bool:
+    parts = list(place.parts)
+    return bool(set(parts) & IGNORED("", parts))
+
+
 setup(
-    cmdclass={"build_py": BuildWithSources},
+    cmdclass={"build_py": BuildWithSources, "sdist": SourcesToo},
     cffi_modules=["nanotool/runtime/build.py:ffibuilder"],
 )
