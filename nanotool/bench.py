@@ -249,7 +249,7 @@ def bench(
     with connect(firmware.board, firmware.elf, port) as device:
         wrong = _compare(device, firmware, x, progress, reset_every)
         result = _measure(device, firmware, x, wrong, emulated=port is None)
-    return _with_cycles(result, model_cycles(firmware, x)) if cycles_model else result
+    return with_cycles(result, model_cycles(firmware, x)) if cycles_model else result
 
 
 def model_cycles(firmware: BuildResult, x: tuple[NDArray[Any], ...]) -> list[int]:
@@ -274,7 +274,8 @@ def model_cycles(firmware: BuildResult, x: tuple[NDArray[Any], ...]) -> list[int
     return [cycles.walk_cycles(steps) for steps in walk.runs[-1]]
 
 
-def _with_cycles(result: BenchResult, each: list[int]) -> BenchResult:
+def with_cycles(result: BenchResult, each: list[int]) -> BenchResult:
+    """``result`` with `model_cycles` beside what the board counted."""
     layers = [
         replace(layer, model_cycles=taken) for layer, taken in zip(result.layers, each, strict=True)
     ]

@@ -24,6 +24,7 @@ from nanotool.cli import (
     flash,
     info,
     listen,
+    measure,
     new,
     page,
     plan,
@@ -82,7 +83,7 @@ def _options(
 for panel, modules in (
     (FIRST_PANEL, (quantize, run, bench, export, doctor)),
     (MODEL_PANEL, (new, info, plan, stream, tune)),
-    (RUN_PANEL, (simulate, build, flash, listen, capture, train, console, bisect)),
+    (RUN_PANEL, (simulate, build, flash, listen, capture, measure, train, console, bisect)),
     (LOOK_PANEL, (page, report, boards, version)),
 ):
     for module in modules:

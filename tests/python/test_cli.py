@@ -40,7 +40,7 @@ from nanotool.targets import TARGETS
 COMMANDS = (
     *("quantize", "export", "new", "info", "plan", "simulate", "build", "flash", "run", "train"),
     "bench",
-    *("listen", "tune", "bisect", "console", "report", "boards", "doctor", "version"),
+    *("listen", "measure", "tune", "bisect", "console", "report", "boards", "doctor", "version"),
 )
 SOURCE = """
 import torch
