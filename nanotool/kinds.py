@@ -40,6 +40,7 @@ _EVERY_PROJECT = {  # has them
     "README.md": "README.md.j2",
     "pytest.ini": "test_hil/pytest.ini.j2",
     "noxfile.py": "test_hil/noxfile.py.j2",
+    ".github/workflows/test.yml": "github/test.yml.j2",
     "test_hil/test_board.py": "test_hil/test_board.py.j2",
 }
 _EVERY_PACKAGE = {"README.md": "package.md.j2"}

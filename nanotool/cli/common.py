@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 FIRST_PANEL = "What one needs first"
 MODEL_PANEL, RUN_PANEL, LOOK_PANEL = "Make a model", "Run a model", "Look around"
 
+
+def _board_names() -> list[str]:
+    """For TAB."""
+    from nanotool.boards import BOARDS
+
+    return sorted(BOARDS)
+
+
 Model = Annotated[
     Path,
     typer.Argument(
@@ -49,14 +57,14 @@ BoardName = Annotated[
     str,
     typer.Option(
         "--board", "-b", metavar="BOARD", help="One that `nanotool boards` lists.",
-        show_default=False,
+        show_default=False, autocompletion=_board_names,
     ),
 ]  # fmt: skip
 OptionalBoard = Annotated[
     str | None,
     typer.Option(
         "--board", "-b", metavar="BOARD", help="One that `nanotool boards` lists.",
-        show_default=False,
+        show_default=False, autocompletion=_board_names,
     ),
 ]  # fmt: skip
 Port = Annotated[

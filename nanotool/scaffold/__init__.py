@@ -29,6 +29,7 @@ from nanotool.pipeline import prepare
 from nanotool.sensing.description import FrontEnd, SensorSettings
 from nanotool.sources import lib_dir, project_dir
 from nanotool.targets import TARGETS
+from nanotool.version import __version__
 
 ZIP = ".zip"
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.pyc", ".*", "examples")
@@ -178,6 +179,7 @@ def _values(made: _Made, graphs: Sequence[QGraph]) -> dict[str, object]:
     fronts = {"arduino": "nano_int8.h"}  # of projects
     return {
         "kind": kind,
+        "version": __version__,
         "steps": [made.place(step) for step in kind.steps],
         "model": made.place(kind.model),
         "models": [

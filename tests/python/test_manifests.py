@@ -187,3 +187,11 @@ def test_zephyrs_and_esp_idfs_cmake(tmp_path: Path) -> None:
 
 def test_the_library_carries_the_license() -> None:
     assert (LIBRARY / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_githubs_workflows_run_what_is_there() -> None:
+    folder = ROOT / ".github" / "workflows"
+    flows = {path.stem: yaml.safe_load(path.read_text()) for path in folder.glob("*.yml")}
+    (run_tests,) = [step["run"] for step in flows["ci"]["jobs"]["test"]["steps"] if "run" in step]
+    assert (ROOT / run_tests).stat().st_mode & 0o111
+    assert set(flows["wheels"]["jobs"]) == {"wheels", "sdist"}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from handmade import GraphBuilder
 from listening import EARS, listener, loud
 
@@ -137,6 +138,8 @@ def test_what_every_project_has(tmp_path: Path, kind: Kind) -> None:
     new_project(hostile(), project, kind)
     assert (project / kind.model / "model_new_golden.h").is_file()
     assert (project / kind.library / "LICENSE").is_file()
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "test.yml").read_text())
+    assert workflow["jobs"]["hil"]["steps"][-1] == {"run": "nox -s hil"}
     readme = (project / "README.md").read_text()
     assert all(step in readme for step in kind.steps)
     texts = [path.read_text() for path in project.rglob("*") if path.suffix in {".md", ".txt"}]
