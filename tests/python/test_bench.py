@@ -119,15 +119,14 @@ def test_the_record_covers_every_board_and_model() -> None:
 
 @pytest.mark.parametrize("model", suite.MODELS)
 def test_the_pages_tell_what_was_recorded(model: str) -> None:
-    """The row of each model in README.md and docs/performance.md; other cores' in README.md."""
+    """The row of each model in README.md and docs/performance.md; other cores' in the latter."""
     known = json.loads(record.RESULTS.read_text())
     figures = {board: entry["models"][model] for board, entry in known.items()}
     readme = (suite.ROOT / "README.md").read_text().splitlines()
     page = (suite.ROOT / "docs" / "performance.md").read_text().splitlines()
     stm32 = figures.pop("stm32")
-    ours, *modelled, cores = (
-        line for line in readme if line.startswith(f"| {suite.TITLES[model]} |")
-    )
+    ours, *modelled = (line for line in readme if line.startswith(f"| {suite.TITLES[model]} |"))
+    (cores,) = (line for line in page if line.startswith(f"| {suite.TITLES[model]} |"))
     others = peer_figures()
     if model in others.published_cycles:  # a table of its own: another unit
         cycles = others.model_cycles[model], others.published_cycles[model]

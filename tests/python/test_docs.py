@@ -299,3 +299,10 @@ def test_the_tasks_table_is_that_of_the_records() -> None:
         for path in (ROOT / "examples").glob("task[0-9]*.py")
         if (found := re.search(r'^    name="(\w+)"', path.read_text(), re.M))  # else it trains none
     }
+
+
+def test_the_readme_is_short_and_has_a_picture() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    (picture,) = [line for line in lines if line.startswith("![")]
+    assert (ROOT / picture.rpartition("(")[2].rstrip(")")).is_file()

@@ -16,9 +16,10 @@ from handmade import GraphBuilder
 from nanotool.backends import c
 from nanotool.backends.c import loadable
 from nanotool.ir import QGraph
+from nanotool.kinds import find_kind
 from nanotool.models import load_model
 from nanotool.pipeline import prepare
-from nanotool.scaffold import find_kind, new_project
+from nanotool.scaffold import new_project
 from nanotool.sources import default_model_dir
 
 ROOT = Path(__file__).resolve().parents[2]
