@@ -86,6 +86,7 @@ def test_what_platformios_registry_gets(tmp_path: Path) -> None:
     assert {"library.json", "LICENSE", "README.md", "src/model.c", "include/nano/nano.h"} <= names
 
 
+@pytest.mark.slow  # test_packages builds one of a zip
 def test_cmake_fetches_it(tmp_path: Path, url: str) -> None:
     if CMAKE is None:
         pytest.skip("there is no cmake: pip install --group test")

@@ -80,6 +80,7 @@ target_link_libraries(app PRIVATE digits_model)
     assert re.fullmatch(r"class \d\n", run(project / "build" / "app", cwd=tmp_path))
 
 
+@pytest.mark.slow  # test_by_url builds one with PlatformIO, too
 def test_platformio_takes_the_zip(tmp_path: Path) -> None:
     archive = package(digits(), tmp_path / "digits.zip", "platformio")
     project = tmp_path / "project"
