@@ -76,7 +76,9 @@ static void measure_both(const char *narrow, const char *wide,
         CLASSES,
         one,
         7,
-        {0.02f, 0.9f, 0.0f, 0.9f, 0.999f, 1e-8f, 0.0f, NANO_TRAIN_CONSTANT, 0, 1, 1.0f, BATCH}};
+        {0.02f, 0.9f, 0.0f, 0.9f, 0.999f, 1e-8f, 0.0f, NANO_TRAIN_CONSTANT, 0, 1, 1.0f, BATCH},
+        NANO_TRAIN_NO_ANOMALY,
+        {0, 0, 0, 0, 0, 0}};
     measure(narrow, &config);
     config.layers = two;
     config.layer_count = 2;

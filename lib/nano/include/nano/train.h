@@ -12,6 +12,13 @@
  *     nano_train_quantize(&head);                   // int8, for the ordinary dense kernel
  *     nano_train_infer(&head, nano_output(&backbone), &logits);
  *
+ * Beside the head, or without ever training it, the same features tell what is unlike all that was
+ * learned as normal:
+ *
+ *     nano_train_learn(&head, nano_output(&backbone), 0, recording);      // again and again
+ *     nano_train_calibrate(&head, &threshold);
+ *     nano_train_score(&head, nano_output(&backbone), &opinion);          // opinion.alarm
+ *
  * A call that fails has changed nothing, except nano_train_quantize(). */
 #ifndef NANO_TRAIN_H
 #define NANO_TRAIN_H
@@ -38,6 +45,15 @@ extern "C" {
 
 /* Most samples of one mini-batch. */
 #define NANO_TRAIN_MAX_BATCH 1024
+
+/* Most samples that NANO_TRAIN_GAUSSIAN learns from: then no sum can leave 32 bits. */
+#define NANO_TRAIN_MAX_LEARNED 262143
+
+/* Most scores that a vote is of. */
+#define NANO_TRAIN_MAX_VOTES 32
+
+/* The threshold that no score is above. */
+#define NANO_TRAIN_NO_THRESHOLD UINT32_MAX
 
 /* Version of the saved bytes (nano_train_record and what follows it). */
 #define NANO_TRAIN_LAYOUT 1
@@ -66,6 +82,23 @@ typedef enum {
     NANO_TRAIN_RESERVOIR = 0, /* every sample ever remembered is there with the same probability */
     NANO_TRAIN_BALANCED = 1   /* all classes get as many slots; a reservoir within each class */
 } nano_train_replay;
+
+/* How far a sample is from what was learned as normal, a whole number. */
+typedef enum {
+    NANO_TRAIN_NO_ANOMALY = 0, /* no scores */
+    NANO_TRAIN_NEAREST = 1,    /* least sum of (q - q')^2 over the samples in the replay buffer */
+    NANO_TRAIN_GAUSSIAN = 2    /* sum of (q - mean)^2 / variance, in 1/16, each at most 131071 */
+} nano_train_anomaly;
+
+/* When a score is an alarm. */
+typedef struct {
+    uint32_t threshold; /* scores above it are anomalous; NANO_TRAIN_NO_THRESHOLD: none is */
+    uint16_t quantile;  /* 1..1000, per mille: nano_train_calibrate() */
+    uint16_t margin;    /* > 0, per mille: nano_train_calibrate() */
+    uint8_t needed;     /* 1..window: so many of the last `window` scores anomalous: an alarm */
+    uint8_t window;     /* 1..NANO_TRAIN_MAX_VOTES */
+    uint16_t reserved;  /* 0 */
+} nano_train_alarm;
 
 /* The numbers that may change from one training to the next; they do not change any memory. */
 typedef struct {
@@ -121,14 +154,16 @@ typedef struct {
     const nano_train_layer *layers;
     uint32_t seed; /* of everything random */
     nano_train_recipe recipe;
+    nano_train_anomaly anomaly; /* NANO_TRAIN_NEAREST takes replay_slots > 0 */
+    nano_train_alarm alarm;     /* to begin with; not read without scores */
 } nano_train_config;
 
 /* --- Memory -----------------------------------------------------------------------------------
  *
  * All of it is one piece of the arena, without pointers in it and thus of the same size on every
  * target. In this order, each part a multiple of 4 bytes: record, weights, biases, ranges, class
- * means (the "head"); moments (the "optimizer"); replay buffer; gradients, activations, int8 head.
- */
+ * means, a Gaussian's sums (the "head"); moments (the "optimizer"); replay buffer, its recordings;
+ * gradients, activations, int8 head, what scores are computed with. */
 
 #define NANO_TRAIN_PAD(bytes) (((uint32_t)(bytes) + 3u) & ~(uint32_t)3u)
 #define NANO_TRAIN_RECORD_SIZE 64u
@@ -157,18 +192,27 @@ typedef struct {
 #define NANO_TRAIN_REPLAY_SIZE(features, outputs, slots)                                           \
     ((slots) == 0 ? 0u : NANO_TRAIN_PAD((slots) * ((features) + 2u)) + 8u * (outputs))
 
+/* Bytes of arena in addition, of a config with scores: of NANO_TRAIN_NEAREST a recording and a
+ * distance a slot, of NANO_TRAIN_GAUSSIAN 12 a feature. */
+#define NANO_TRAIN_ANOMALY_SIZE(anomaly, features, slots)                                          \
+    ((anomaly) == 1   ? NANO_TRAIN_PAD(2u * (slots)) + 4u * (slots)                                \
+     : (anomaly) == 2 ? 12u * (features)                                                           \
+                      : 0u)
+
 /* The beginning of the head's memory, and of the saved bytes; in the machine's byte order. */
 typedef struct {
-    uint32_t layout;      /* NANO_TRAIN_LAYOUT */
-    uint32_t config;      /* nano_train_hash() of the config */
-    uint32_t size;        /* bytes of the newest view: nano_train_state() */
-    uint32_t random;      /* state of the generator */
-    uint32_t steps;       /* updates of the weights so far */
-    uint32_t samples;     /* samples trained on so far */
-    uint32_t classes;     /* active */
-    uint32_t replay_used; /* slots in use */
-    uint32_t replay_seen; /* samples ever offered to the replay buffer */
-    uint32_t reserved[7]; /* 0 */
+    uint32_t layout;        /* NANO_TRAIN_LAYOUT */
+    uint32_t config;        /* nano_train_hash() of the config */
+    uint32_t size;          /* bytes of the newest view: nano_train_state() */
+    uint32_t random;        /* state of the generator */
+    uint32_t steps;         /* updates of the weights so far */
+    uint32_t samples;       /* samples trained on so far */
+    uint32_t classes;       /* active */
+    uint32_t replay_used;   /* slots in use */
+    uint32_t replay_seen;   /* samples ever offered to the replay buffer */
+    uint32_t learned;       /* samples that nano_train_learn() took */
+    nano_train_alarm alarm; /* as set, all 0 of a config without scores */
+    uint32_t reserved[3];   /* 0 */
 } nano_train_record;
 
 /* A layer at work: where its numbers are. Element types are float, or the integers in brackets. */
@@ -198,6 +242,13 @@ struct nano_train {
     uint16_t *replay_labels;  /* [slots] */
     uint32_t *replay_held;    /* [outputs] slots that each class has */
     uint32_t *replay_offered; /* [outputs] samples of each class ever offered */
+    uint16_t *recordings;     /* [slots]; NANO_TRAIN_NEAREST */
+    uint32_t *distances;      /* [slots]; NANO_TRAIN_NEAREST */
+    int32_t *normal_sums;     /* [features] sums of q; NANO_TRAIN_GAUSSIAN */
+    uint32_t *normal_squares; /* [features] sums of q^2 */
+    int16_t *normal_means;    /* [features] 16 * mean of q */
+    uint16_t *normal_weights; /* [features] 2^16 / variance, a variance being 1 at least */
+    uint32_t votes;           /* bit 0: was the newest score anomalous? Bit 1: the one before */
     void *outputs;            /* of the last layer for the newest sample: float (int32_t, 2^-16) */
     void *errors[2];          /* d loss / d outputs, of two layers by turns: float (int16_t) */
     int8_t *int8_outputs[2];  /* of the int8 head's layers, by turns */
@@ -205,11 +256,12 @@ struct nano_train {
     float scale;                                    /* of the int8 head's outputs */
     int16_t zero_point;
     uint8_t quantized; /* 1: the int8 head exists (it is of the last nano_train_quantize()) */
+    uint8_t fitted;    /* 1: normal_means and normal_weights are of the newest sums */
     uint16_t pending;  /* samples in the gradients, below recipe.batch between calls */
 };
 
-/* Bytes of arena that a head takes, the value of NANO_TRAIN_ARENA_SIZE; 0 if the config is
- * refused. */
+/* Bytes of arena that a head takes, the value of NANO_TRAIN_ARENA_SIZE plus that of
+ * NANO_TRAIN_ANOMALY_SIZE; 0 if the config is refused. */
 size_t nano_train_arena_size(const nano_train_config *config);
 
 /* A number that differs where saved bytes mean something else: backbone, shapes, arithmetic,
@@ -318,13 +370,47 @@ nano_status nano_train_add_to_mean(nano_train *head, const int8_t *features, uin
 nano_status nano_train_nearest_mean(const nano_train *head, const int8_t *features,
                                     uint16_t *label);
 
+/* --- Anomalies ---------------------------------------------------------------------------------
+ *
+ * In integers, the same on every target. All of these answer NANO_ERR_STATE for a config without
+ * scores. */
+
+/* Learn that a sample is normal: into the replay buffer, where there is one, and into a Gaussian's
+ * sums. `recording` tells which samples were taken in one go, and are thus more alike than others;
+ * what comes by nano_train_remember() is of recording 0. `label`: for the head, if it rehearses.
+ * NANO_ERR_STATE, too, after NANO_TRAIN_MAX_LEARNED samples of a Gaussian. */
+nano_status nano_train_learn(nano_train *head, const int8_t *features, uint16_t label,
+                             uint16_t recording);
+
+typedef struct {
+    uint32_t score;    /* below 2^31 */
+    uint8_t anomalous; /* 1: above the threshold */
+    uint8_t alarm;     /* 1: so were alarm.needed of the last alarm.window scores, this one among
+                          them */
+} nano_train_opinion;
+
+/* Score a sample and vote. Nothing is learned. NANO_ERR_STATE, too, before anything was learned (of
+ * a Gaussian: two samples). */
+nano_status nano_train_score(nano_train *head, const int8_t *features, nano_train_opinion *opinion);
+
+/* Other numbers from the next score on; votes begin anew. NANO_ERR_ARGUMENT for numbers out of
+ * range. */
+nano_status nano_train_set_alarm(nano_train *head, const nano_train_alarm *alarm);
+
+/* Set the threshold from the replay buffer: each sample's distance to the nearest one of another
+ * recording; of these the least that `quantile` per mille of them do not exceed; times `margin` per
+ * mille, cut off, at most 2^32 - 2. Votes begin anew. `threshold` may be NULL. NANO_ERR_STATE, too,
+ * unless the buffer holds two recordings, and for a Gaussian, whose sums do not tell them apart. */
+nano_status nano_train_calibrate(nano_train *head, uint32_t *threshold);
+
 /* --- Saving ------------------------------------------------------------------------------------
  */
 
 typedef enum {
-    NANO_TRAIN_SAVE_HEAD = 0,      /* weights, ranges, class means: enough for inference */
+    NANO_TRAIN_SAVE_HEAD = 0,      /* weights, ranges, class means, a Gaussian, the alarm: enough
+                                      for inference, and for a Gaussian's scores */
     NANO_TRAIN_SAVE_OPTIMIZER = 1, /* and the moments: training goes on as if never stopped */
-    NANO_TRAIN_SAVE_ALL = 2        /* and the replay buffer */
+    NANO_TRAIN_SAVE_ALL = 2        /* and the replay buffer, which NANO_TRAIN_NEAREST scores by */
 } nano_train_part;
 
 /* Bytes of that part; 0 for no such part, or for `head` NULL. */

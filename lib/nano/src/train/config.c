@@ -40,6 +40,24 @@ nano_status nano_train_check_recipe(const nano_train_recipe *recipe,
     return NANO_ERR_ARGUMENT;
 }
 
+nano_status nano_train_check_alarm(const nano_train_alarm *alarm) {
+    return alarm->quantile == 0 || alarm->quantile > 1000 || alarm->margin == 0 ||
+                   alarm->needed == 0 || alarm->needed > alarm->window ||
+                   alarm->window > NANO_TRAIN_MAX_VOTES || alarm->reserved != 0
+               ? NANO_ERR_ARGUMENT
+               : NANO_OK;
+}
+
+static nano_status check_anomaly(const nano_train_config *config) {
+    if (config->anomaly == NANO_TRAIN_NO_ANOMALY)
+        return NANO_OK;
+    if (config->anomaly != NANO_TRAIN_NEAREST && config->anomaly != NANO_TRAIN_GAUSSIAN)
+        return NANO_ERR_ARGUMENT;
+    if (config->anomaly == NANO_TRAIN_NEAREST && config->replay_slots == 0)
+        return NANO_ERR_ARGUMENT;
+    return nano_train_check_alarm(&config->alarm);
+}
+
 static nano_status check_choices(const nano_train_config *config) {
     if (config == NULL || config->backbone == NULL || config->arithmetic == NULL ||
         config->layers == NULL)
@@ -56,7 +74,8 @@ static nano_status check_choices(const nano_train_config *config) {
     if (config->layer_count == 0 || config->layer_count > NANO_TRAIN_MAX_LAYERS ||
         config->class_means > 1)
         return NANO_ERR_ARGUMENT;
-    if (config->feature_zero_point < -128 || config->feature_zero_point > 127)
+    if (config->feature_zero_point < -128 || config->feature_zero_point > 127 ||
+        check_anomaly(config) != NANO_OK)
         return NANO_ERR_ARGUMENT;
     return is_positive(config->feature_scale) ? NANO_OK : NANO_ERR_RANGE;
 }
@@ -83,7 +102,8 @@ nano_status nano_train_measure(const nano_train_config *config, nano_train_sizes
                                     0,
                                     nano_train_moments(config->optimizer),
                                     config->replay_slots,
-                                    config->class_means};
+                                    config->class_means,
+                                    (uint32_t)config->anomaly};
     *sizes = empty;
     uint32_t inputs = config->features;
     if (!is_width(inputs))
@@ -112,7 +132,8 @@ size_t nano_train_arena_size(const nano_train_config *config) {
     if (nano_train_measure(config, &s) != NANO_OK)
         return 0;
     return NANO_TRAIN_ARENA_SIZE(s.element, s.features, s.hidden, s.outputs, s.widest, s.layers,
-                                 s.weights, s.moments, s.slots, s.means);
+                                 s.weights, s.moments, s.slots, s.means) +
+           NANO_TRAIN_ANOMALY_SIZE(s.anomaly, s.features, s.slots);
 }
 
 /* FNV-1a, 32 bits, the number's low byte first. */
@@ -140,5 +161,7 @@ uint32_t nano_train_hash(const nano_train_config *config) {
         hash = digest(hash, config->layers[l].weight_bits);
         hash = digest(hash, config->layers[l].activation_bits);
     }
+    if (config->anomaly != NANO_TRAIN_NO_ANOMALY)
+        hash = digest(hash, (uint32_t)config->anomaly);
     return hash;
 }

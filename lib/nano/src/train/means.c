@@ -15,19 +15,14 @@ nano_status nano_train_add_to_mean(nano_train *head, const int8_t *features, uin
     return NANO_OK;
 }
 
-/* 16 * sum / count, to nearest, halves away from zero. */
-static int32_t mean_of(int32_t sum, int32_t count) {
-    const int32_t half = sum < 0 ? -(count / 2) : count / 2;
-    return (16 * sum + half) / count;
-}
-
 /* Squared distance of the features from a class's mean, in 1/256; up to 2^14 * 2^24. */
 static uint64_t distance(const nano_train *head, const int8_t *features, uint32_t label) {
     const uint32_t count = head->config->features;
     const int32_t *const sums = head->mean_sums + (size_t)label * count;
     uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const int32_t d = 16 * features[i] - mean_of(sums[i], (int32_t)head->mean_counts[label]);
+        const int32_t d =
+            16 * features[i] - nano_train_mean_of(sums[i], (int32_t)head->mean_counts[label]);
         total += (uint32_t)(d * d);
     }
     return total;

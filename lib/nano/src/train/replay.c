@@ -40,8 +40,11 @@ static uint32_t replaced_slot(nano_train *head, uint16_t label) {
 
 nano_status nano_train_remember(nano_train *head, const int8_t *features, uint16_t label) {
     const nano_status status = nano_train_check_sample(head, features, label);
-    if (status != NANO_OK)
-        return status;
+    return status == NANO_OK ? nano_train_keep(head, features, label, 0) : status;
+}
+
+nano_status nano_train_keep(nano_train *head, const int8_t *features, uint16_t label,
+                            uint16_t recording) {
     if (head->replay_features == NULL || head->record->replay_seen == UINT32_MAX)
         return NANO_ERR_STATE;
     nano_train_record *const record = head->record;
@@ -58,6 +61,8 @@ nano_status nano_train_remember(nano_train *head, const int8_t *features, uint16
     }
     head->replay_held[label]++;
     head->replay_labels[slot] = label;
+    if (head->recordings != NULL)
+        head->recordings[slot] = recording;
     int8_t *const copy = slot_features(head, slot);
     for (uint32_t i = 0; i < head->config->features; i++)
         copy[i] = features[i];

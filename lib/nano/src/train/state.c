@@ -6,7 +6,8 @@ size_t nano_train_state_size(const nano_train *head, nano_train_part part) {
     if (head == NULL || nano_train_measure(head->config, &s) != NANO_OK)
         return 0;
     const size_t first = NANO_TRAIN_HEAD_SIZE(s.element, s.features, s.hidden, s.outputs, s.layers,
-                                              s.weights, s.means);
+                                              s.weights, s.means) +
+                         (s.anomaly == NANO_TRAIN_GAUSSIAN ? 8 * (size_t)s.features : 0);
     const size_t moments = 4 * (size_t)s.moments * (s.weights + s.hidden + s.outputs);
     switch (part) {
     case NANO_TRAIN_SAVE_HEAD:
@@ -14,7 +15,8 @@ size_t nano_train_state_size(const nano_train *head, nano_train_part part) {
     case NANO_TRAIN_SAVE_OPTIMIZER:
         return first + moments;
     case NANO_TRAIN_SAVE_ALL:
-        return first + moments + NANO_TRAIN_REPLAY_SIZE(s.features, s.outputs, s.slots);
+        return first + moments + NANO_TRAIN_REPLAY_SIZE(s.features, s.outputs, s.slots) +
+               (s.anomaly == NANO_TRAIN_NEAREST ? NANO_TRAIN_PAD(2 * s.slots) : 0);
     }
     return 0;
 }
@@ -121,6 +123,29 @@ static int observations_fit(const nano_train *head, const uint8_t *bytes) {
     return 1;
 }
 
+/* The alarm's numbers are in range; a Gaussian's sums are those of so many int8. */
+static int anomaly_fits(const nano_train *head, const nano_train_record *record,
+                        const uint8_t *bytes) {
+    if (head->config->anomaly == NANO_TRAIN_NO_ANOMALY)
+        return 1;
+    if (nano_train_check_alarm(&record->alarm) != NANO_OK)
+        return 0;
+    if (head->normal_sums == NULL)
+        return 1;
+    const uint64_t count = record->learned;
+    if (count > NANO_TRAIN_MAX_LEARNED)
+        return 0;
+    for (size_t i = 0; i < head->config->features; i++) {
+        const int64_t sum = (int32_t)word_of(head, bytes, head->normal_sums, i);
+        const uint64_t squares = word_of(head, bytes, head->normal_squares, i);
+        const uint64_t magnitude = (uint64_t)(sum < 0 ? -sum : sum);
+        if (sum < -128 * (int64_t)count || sum > 127 * (int64_t)count || squares > 16384 * count ||
+            magnitude * magnitude > count * squares)
+            return 0;
+    }
+    return 1;
+}
+
 /* Every label is a class, and each class holds as many slots as it says. */
 static int replay_fits(const nano_train *head, const nano_train_record *record,
                        const uint8_t *bytes) {
@@ -149,7 +174,7 @@ static int contents_fit(const nano_train *head, const nano_train_record *record,
     const int real = head->config->arithmetic->element == sizeof(float);
     const int moments = part >= NANO_TRAIN_SAVE_OPTIMIZER;
     return (real ? parameters_fit(head, bytes, moments) : !moments || moments_fit(head, bytes)) &&
-           observations_fit(head, bytes) &&
+           observations_fit(head, bytes) && anomaly_fits(head, record, bytes) &&
            (part < NANO_TRAIN_SAVE_ALL || replay_fits(head, record, bytes));
 }
 
@@ -173,7 +198,8 @@ nano_status nano_train_restore(nano_train *head, const uint8_t *bytes, size_t si
         head->record->replay_used = head->record->replay_seen = 0;
     if (part < NANO_TRAIN_SAVE_OPTIMIZER)
         head->record->steps = 0;
+    head->votes = 0;
     head->pending = 0;
-    head->quantized = 0;
+    head->quantized = head->fitted = 0;
     return NANO_OK;
 }

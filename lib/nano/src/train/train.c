@@ -65,6 +65,10 @@ static void place_all(nano_train *head, const nano_train_sizes *s, uint8_t *base
     a.range = take(&next, 8 * s->layers);
     head->mean_sums = (int32_t *)take(&next, 4 * s->means * s->outputs * s->features);
     head->mean_counts = (uint32_t *)take(&next, 4 * s->means * s->outputs);
+    const uint32_t nearest = s->anomaly == NANO_TRAIN_NEAREST ? s->slots : 0;
+    const uint32_t gaussian = s->anomaly == NANO_TRAIN_GAUSSIAN ? s->features : 0;
+    head->normal_sums = (int32_t *)take(&next, 4 * gaussian);
+    head->normal_squares = (uint32_t *)take(&next, 4 * gaussian);
     for (uint32_t m = 0; m < 2; m++)
         a.moment[m] = take(&next, m < s->moments ? 4 * parameters : 0);
     const uint32_t counts = s->slots == 0 ? 0 : 4 * s->outputs;
@@ -72,6 +76,7 @@ static void place_all(nano_train *head, const nano_train_sizes *s, uint8_t *base
     head->replay_offered = (uint32_t *)take(&next, counts);
     head->replay_labels = (uint16_t *)take(&next, s->slots * (s->features + 2));
     head->replay_features = (int8_t *)behind(head->replay_labels, 2 * s->slots);
+    head->recordings = (uint16_t *)take(&next, 2 * nearest);
     a.gradient = take(&next, 4 * parameters);
     a.input = take(&next, s->element * (s->features + s->hidden));
     head->outputs = take(&next, 4 * s->widest);
@@ -83,6 +88,9 @@ static void place_all(nano_train *head, const nano_train_sizes *s, uint8_t *base
     a.shift = take(&next, biases);
     for (int i = 0; i < 2; i++)
         head->int8_outputs[i] = (int8_t *)take(&next, s->widest);
+    head->distances = (uint32_t *)take(&next, 4 * nearest);
+    head->normal_weights = (uint16_t *)take(&next, 4 * gaussian);
+    head->normal_means = (int16_t *)behind(head->normal_weights, 2 * gaussian);
     uint16_t inputs = head->config->features;
     for (uint32_t l = 0; l < s->layers; l++) {
         head->layer[l].inputs = inputs;
@@ -120,8 +128,11 @@ nano_status nano_train_reset(nano_train *head) {
     head->record->config = nano_train_hash(config);
     head->record->random = config->seed;
     head->record->classes = config->classes;
+    if (config->anomaly != NANO_TRAIN_NO_ANOMALY)
+        head->record->alarm = config->alarm;
+    head->votes = 0;
     head->pending = 0;
-    head->quantized = 0;
+    head->quantized = head->fitted = 0;
     for (uint16_t l = 0; l < config->layer_count; l++) {
         head->layer[l].range[0] = config->layers[l].low;
         head->layer[l].range[1] = config->layers[l].high;

@@ -61,6 +61,7 @@ static inline void nano_train_observe(int32_t range[2], int32_t value) {
 /* The sizes of a head's parts, in the macros' terms (train.h). */
 typedef struct {
     uint32_t element, features, hidden, outputs, widest, layers, weights, moments, slots, means;
+    uint32_t anomaly;
 } nano_train_sizes;
 
 /* NANO_OK, and the sizes, if a head can be made of `config`. */
@@ -68,6 +69,19 @@ nano_status nano_train_measure(const nano_train_config *config, nano_train_sizes
 
 nano_status nano_train_check_recipe(const nano_train_recipe *recipe,
                                     nano_train_optimizer optimizer);
+
+/* NANO_OK if every number of an alarm is in range. */
+nano_status nano_train_check_alarm(const nano_train_alarm *alarm);
+
+/* 16 * sum / count, to nearest, halves away from zero. */
+static inline int32_t nano_train_mean_of(int32_t sum, int32_t count) {
+    const int32_t half = sum < 0 ? -(count / 2) : count / 2;
+    return (16 * sum + half) / count;
+}
+
+/* nano_train_remember() of a sample that is checked, as part of a recording. */
+nano_status nano_train_keep(nano_train *head, const int8_t *features, uint16_t label,
+                            uint16_t recording);
 
 /* NANO_OK if `label` is an active class and nothing is NULL. */
 nano_status nano_train_check_sample(const nano_train *head, const int8_t *features, uint16_t label);
