@@ -29,6 +29,8 @@ static const char *const part_names[] = {"head", "optimizer",
                                          "all"}; /* as nano_train_part counts */
 static const char *const origin_names[] = {"initial", "stored", "trained",
                                            "void"}; /* head_origin */
+static const char *const anomaly_names[] = {"none", "nearest",
+                                            "gaussian"}; /* as nano_train_anomaly counts */
 
 /* `TAG-[first second …]` */
 static void put_numbers(const char *tag, const uint32_t *numbers, unsigned count) {
@@ -98,6 +100,24 @@ static bool get_sample(const char *word, uint32_t *label, const int8_t **feature
     return true;
 }
 
+/* Does the head score? Else says so. */
+static bool scores(void) {
+    if (!whole())
+        return false;
+    if (head_net()->config->anomaly != NANO_TRAIN_NO_ANOMALY)
+        return true;
+    put_error("The head has no scores: export it with anomaly=nearest or gaussian");
+    return false;
+}
+
+/* `m-train-threshold-[THRESHOLD QUANTILE MARGIN NEEDED WINDOW]` */
+static void put_alarm(void) {
+    const nano_train_alarm *const alarm = &head_net()->record->alarm;
+    const uint32_t told[] = {alarm->threshold, alarm->quantile, alarm->margin, alarm->needed,
+                             alarm->window};
+    put_numbers("m-train-threshold", told, 5);
+}
+
 static bool train_status(unsigned count, char *const words[]) {
     (void)count;
     (void)words;
@@ -124,6 +144,14 @@ static bool train_status(unsigned count, char *const words[]) {
     put_numbers("m-train-replay", replay, 3);
     put_numbers("m-train-eval", eval, 2);
     put_numbers("m-train-put", put, 2);
+    if (config->anomaly != NANO_TRAIN_NO_ANOMALY) {
+        put_open("m-train-anomaly");
+        put_text(anomaly_names[config->anomaly]);
+        put_text(" ");
+        put_unsigned(record->learned);
+        put_close();
+        put_alarm();
+    }
     if (head_get_origin() != HEAD_VOID) {
         for (int part = NANO_TRAIN_SAVE_HEAD; part <= NANO_TRAIN_SAVE_ALL; part++)
             put_part("m-train-part", (nano_train_part)part);
@@ -142,6 +170,8 @@ static bool train_begin(unsigned count, char *const words[]) {
     if (!whole() || !done(nano_train_set_recipe(head_net(), &recipe)))
         return true;
     evaluated.correct = evaluated.total = 0;
+    const nano_train_alarm alarm = head_net()->record->alarm;
+    (void)nano_train_set_alarm(head_net(), &alarm); /* votes begin anew, where there are any */
     put_numbers("m-train-begin", &batch, 1);
     return true;
 }
@@ -175,11 +205,13 @@ static bool train_set(unsigned count, char *const words[]) {
     return true;
 }
 
-/* Replay buffer and class means, where there are any. */
-static nano_status keep(const int8_t *features, uint16_t label) {
+/* Class means, replay buffer, what is normal, where there are any. */
+static nano_status keep(const int8_t *features, uint16_t label, uint16_t recording) {
     nano_status status = NANO_OK;
     if (head_net()->config->class_means)
         status = nano_train_add_to_mean(head_net(), features, label);
+    if (status == NANO_OK && head_net()->config->anomaly != NANO_TRAIN_NO_ANOMALY)
+        return nano_train_learn(head_net(), features, label, recording);
     if (status == NANO_OK && head_net()->config->replay_slots > 0)
         status = nano_train_remember(head_net(), features, label);
     return status;
@@ -193,7 +225,7 @@ static bool train_sample(unsigned count, char *const words[]) {
     nano_train_result result;
     if (!get_sample(words[2], &label, &features, &understood))
         return understood;
-    if (!done(keep(features, (uint16_t)label)))
+    if (!done(keep(features, (uint16_t)label, 0)))
         return true;
     const uint32_t begin = board_ticks();
     const nano_status status = nano_train_sample(head_net(), features, (uint16_t)label, &result);
@@ -215,13 +247,106 @@ static bool train_remember(unsigned count, char *const words[]) {
     bool understood;
     if (!get_sample(words[2], &label, &features, &understood))
         return understood;
-    if (done(keep(features, (uint16_t)label))) {
+    if (done(keep(features, (uint16_t)label, 0))) {
         const nano_train_record *const record = head_net()->record;
         const uint32_t told[] = {label, record->replay_used, record->replay_seen};
         head_changed();
         put_numbers("m-train-remember", told, 3);
     }
     return true;
+}
+
+static bool train_learn(unsigned count, char *const words[]) {
+    uint32_t recording, label;
+    const int8_t *features;
+    bool understood = parse_unsigned(words[2], UINT16_MAX, &recording);
+    if (!understood || !scores() ||
+        !get_sample(count > 3 ? words[3] : "0", &label, &features, &understood))
+        return understood;
+    if (done(keep(features, (uint16_t)label, (uint16_t)recording))) {
+        const nano_train_record *const record = head_net()->record;
+        const uint32_t told[] = {recording, record->learned, record->replay_used};
+        head_changed();
+        put_numbers("m-train-learn", told, 3);
+    }
+    return true;
+}
+
+static bool train_score(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    nano_train_opinion opinion;
+    if (!scores() || !ready_to_run())
+        return true;
+    const int8_t *const features = inference_features();
+    const uint32_t begin = board_ticks();
+    const nano_status status = nano_train_score(head_net(), features, &opinion);
+    const uint32_t took = board_ticks() - begin;
+    if (status != NANO_OK) {
+        put_error("Nothing to score by: train learn first (a Gaussian: two samples)");
+    } else {
+        const uint32_t told[] = {opinion.score, opinion.anomalous, opinion.alarm, took};
+        put_numbers("m-train-score", told, 4);
+    }
+    return true;
+}
+
+static bool set_alarm(const nano_train_alarm *alarm) {
+    if (done(nano_train_set_alarm(head_net(), alarm))) {
+        head_changed();
+        put_alarm();
+    }
+    return true;
+}
+
+static bool train_threshold(unsigned count, char *const words[]) {
+    nano_train_alarm alarm = head_net()->record->alarm;
+    const bool calibrates = count > 2 && same_text(words[2], "auto");
+    if (count > 2 && same_text(words[2], "none"))
+        alarm.threshold = NANO_TRAIN_NO_THRESHOLD;
+    else if (count > 2 && !calibrates && !parse_unsigned(words[2], UINT32_MAX, &alarm.threshold))
+        return false;
+    if (!scores())
+        return true;
+    if (count > 2 && !calibrates)
+        return set_alarm(&alarm);
+    if (calibrates && nano_train_calibrate(head_net(), NULL) != NANO_OK) {
+        put_error(head_net()->config->anomaly == NANO_TRAIN_GAUSSIAN
+                      ? "A Gaussian keeps no recordings apart: set the threshold itself"
+                      : "The replay buffer holds fewer than two recordings: train learn RECORDING");
+        return true;
+    }
+    if (calibrates)
+        head_changed();
+    put_alarm();
+    return true;
+}
+
+/* Two numbers of the alarm: `train votes`, `train quantile`. */
+static bool get_two(char *const words[], uint32_t most, uint32_t *first, uint32_t *second) {
+    return parse_unsigned(words[2], most, first) && parse_unsigned(words[3], most, second);
+}
+
+static bool train_votes(unsigned count, char *const words[]) {
+    (void)count;
+    nano_train_alarm alarm = head_net()->record->alarm;
+    uint32_t needed, window;
+    if (!get_two(words, UINT8_MAX, &needed, &window))
+        return false;
+    alarm.needed = (uint8_t)needed;
+    alarm.window = (uint8_t)window;
+    return !scores() || set_alarm(&alarm);
+}
+
+static bool train_quantile(unsigned count, char *const words[]) {
+    (void)count;
+    nano_train_alarm alarm = head_net()->record->alarm;
+    uint32_t quantile, margin;
+    if (!get_two(words, UINT16_MAX, &quantile, &margin))
+        return false;
+    alarm.quantile = (uint16_t)quantile;
+    alarm.margin = (uint16_t)margin;
+    return !scores() || set_alarm(&alarm);
 }
 
 static bool train_step(unsigned count, char *const words[]) {
@@ -398,6 +523,11 @@ static const struct {
     {"set", train_set, 4, 4, " rate|momentum|decay|clip VALUE"},
     {"sample", train_sample, 3, 3, " LABEL"},
     {"remember", train_remember, 3, 3, " LABEL"},
+    {"learn", train_learn, 3, 4, " RECORDING [LABEL]"},
+    {"score", train_score, 2, 2, ""},
+    {"threshold", train_threshold, 2, 3, " [SCORE|auto|none]"},
+    {"votes", train_votes, 4, 4, " NEEDED WINDOW"},
+    {"quantile", train_quantile, 4, 4, " QUANTILE MARGIN"},
     {"step", train_step, 2, 3, " [N]"},
     {"eval", train_eval, 2, 3, " [LABEL]"},
     {"ticks", train_ticks, 2, 2, ""},

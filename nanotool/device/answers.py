@@ -192,6 +192,27 @@ class SensorValues:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmState:
+    """When a score of the head is an alarm: docs/training.md, "Anomalies"."""
+
+    threshold: int  # scores above it are anomalous; 4294967295: none is
+    quantile: int  # per mille, of the distances between recordings
+    margin: int  # per mille
+    needed: int  # of the last `window` scores
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How far a sample is from what was learned as normal."""
+
+    score: int
+    anomalous: bool  # above the threshold
+    alarm: bool  # so were enough of the last ones
+    ticks: int  # that scoring took, without the model's inference
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The answer to `train status`."""
 
@@ -209,6 +230,9 @@ class Status:
     replay_seen: int  # samples ever offered to the replay buffer
     correct: int  # of the evaluations since `begin`
     evaluated: int
+    anomaly: str = "none"  # "nearest", "gaussian": what scores are of
+    learned: int = 0  # samples, as normal
+    alarm: AlarmState | None = None  # None: the head has no scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,7 +595,22 @@ def parse_status(lines: Sequence[str]) -> Status:
         *train_numbers(lines, "replay", 3),
         *train_numbers(lines, "eval", 2),
     ]
-    return Status(integer(config, 16), origin, parse_saved(lines, "part"), *counters)
+    told = Status(integer(config, 16), origin, parse_saved(lines, "part"), *counters)
+    if not any(line.startswith("m-train-anomaly-") for line in lines):
+        return told
+    kind, learned = one_line(lines, r"m-train-anomaly-\[(nearest|gaussian) (\d{1,10})\]")
+    return replace(told, anomaly=kind, learned=integer(learned), alarm=parse_alarm(lines))
+
+
+def parse_alarm(lines: Sequence[str]) -> AlarmState:
+    """The line `m-train-threshold-[…]`."""
+    return AlarmState(*train_numbers(lines, "threshold", 5))
+
+
+def parse_score(lines: Sequence[str]) -> Score:
+    """The answer to `train score`."""
+    score, anomalous, alarm, ticks = train_numbers(lines, "score", 4)
+    return Score(score, bool(anomalous), bool(alarm), ticks)
 
 
 # --- Any answer -------------------------------------------------------------------------------
@@ -651,7 +690,8 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[Sequence[str]], Block]], ...] =
     ),
     (
         re.compile(
-            r"m-train-(?:config|origin|classes|steps|batch|replay|part)-|m-train-(?:eval|put)-\["
+            r"m-train-(?:config|origin|classes|steps|batch|replay|part|anomaly|threshold)-|"
+            r"m-train-(?:eval|put)-\["
             r"\d+ \d+\]$"
         ),
         parse_status,

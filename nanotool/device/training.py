@@ -12,11 +12,32 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from nanotool.device import answers, frames
-from nanotool.device.answers import LOSS, PARTS, Evaluation, Outcome, Part, Saved, Status
+from nanotool.device.answers import (
+    LOSS,
+    PARTS,
+    AlarmState,
+    Evaluation,
+    Outcome,
+    Part,
+    Saved,
+    Score,
+    Status,
+)
 from nanotool.device.client import Device
 from nanotool.errors import DeviceError
 
-__all__ = ["PARTS", "Evaluation", "Outcome", "Part", "Saved", "Setting", "Status", "Trainer"]
+__all__ = [
+    "PARTS",
+    "AlarmState",
+    "Evaluation",
+    "Outcome",
+    "Part",
+    "Saved",
+    "Score",
+    "Setting",
+    "Status",
+    "Trainer",
+]
 
 Setting = Literal["rate", "momentum", "decay", "clip"]
 
@@ -95,6 +116,34 @@ class Trainer:
         """Load `x` and offer it to the replay buffer and the class means, without learning."""
         self.device.load(x)
         self._numbers(f"train remember {label}", "remember", 3)
+
+    def learn(self, x: bytes | NDArray[Any], recording: int, label: int = 0) -> None:
+        """Load `x` and learn that it is normal, as part of that recording, 0 to 65535; `label` is
+        for the head, if it rehearses."""
+        self.device.load(x)
+        self._numbers(f"train learn {recording} {label}", "learn", 3)
+
+    def score(self, x: bytes | NDArray[Any]) -> Score:
+        """Load `x`; how far it is from what was learned as normal. A vote of the last scores."""
+        self.device.load(x)
+        return self.device.ask("train score", lambda lines, _: answers.parse_score(lines))
+
+    def threshold(self, score: int | Literal["auto", "none"] | None = None) -> AlarmState:
+        """Set the threshold, "auto" by the recordings in the replay buffer; when a score is an
+        alarm now. None: only that."""
+        command = "train threshold" if score is None else f"train threshold {score}"
+        return self._alarm(command, None if score is None else _STEP_TIMEOUT)
+
+    def votes(self, needed: int, window: int) -> AlarmState:
+        """Have `needed` of the last `window` scores be an alarm."""
+        return self._alarm(f"train votes {needed} {window}")
+
+    def quantile(self, quantile: int, margin: int) -> AlarmState:
+        """By which `threshold("auto")` goes, both per mille."""
+        return self._alarm(f"train quantile {quantile} {margin}")
+
+    def _alarm(self, command: str, timeout: float | None = None) -> AlarmState:
+        return self.device.ask(command, lambda lines, _: answers.parse_alarm(lines), timeout)
 
     def step(self, recalled: int = 0) -> None:
         """Learn from `recalled` samples of the replay buffer; then update the weights, if a

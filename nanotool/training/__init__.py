@@ -8,6 +8,7 @@ docs/training.md has the formulas.
 """
 
 from nanotool.training.config import (
+    Alarm,
     HeadConfig,
     Layer,
     Part,
@@ -17,13 +18,15 @@ from nanotool.training.config import (
     state_size,
 )
 from nanotool.training.cut import HeadOptions, Trainable, cut, parse_options
-from nanotool.training.head import Head, Result
+from nanotool.training.head import Head, Opinion, Result
 
 __all__ = [
+    "Alarm",
     "Head",
     "HeadConfig",
     "HeadOptions",
     "Layer",
+    "Opinion",
     "Part",
     "Recipe",
     "Result",

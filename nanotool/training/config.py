@@ -18,14 +18,19 @@ Loss: TypeAlias = Literal["cross_entropy", "mse"]
 Optimizer: TypeAlias = Literal["sgd", "momentum", "adam"]
 Schedule: TypeAlias = Literal["constant", "step", "cosine"]
 Replay: TypeAlias = Literal["reservoir", "balanced"]
+Anomaly: TypeAlias = Literal["none", "nearest", "gaussian"]
 
 # In the order of the C enums.
 LOSSES: tuple[Loss, ...] = ("cross_entropy", "mse")
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "momentum", "adam")
 SCHEDULES: tuple[Schedule, ...] = ("constant", "step", "cosine")
 REPLAYS: tuple[Replay, ...] = ("reservoir", "balanced")
+ANOMALIES: tuple[Anomaly, ...] = ("none", "nearest", "gaussian")
 
 RECORD_SIZE = 64
+MOST_SLOTS = 65535  # of a replay buffer
+NO_THRESHOLD = 2**32 - 1  # no score is above it
+MOST_VOTES = 32  # scores that a vote is of
 BIAS_BITS = 16  # fractional bits of biases and outputs in integers
 
 
@@ -53,6 +58,36 @@ class Recipe:
     period: int = 1
     gamma: float = 1.0
     batch: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """nano_train_alarm: when a score is an alarm. `NanoError` for numbers out of range.
+
+    ``threshold``: scores above it are anomalous. ``needed`` of the last ``window`` scores: an
+    alarm. ``quantile`` and ``margin``, per mille: how a board takes the threshold from what it
+    learned, as that quantile of the distances between recordings, times the margin.
+    """
+
+    threshold: int = NO_THRESHOLD
+    quantile: int = 990
+    margin: int = 1500
+    needed: int = 1
+    window: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= NO_THRESHOLD:
+            raise NanoError(f"The threshold {self.threshold} is none.", "Give 0 to 4,294,967,295.")
+        if not (1 <= self.quantile <= 1000 and 1 <= self.margin <= 65535):
+            raise NanoError(
+                f"A quantile of {self.quantile} and a margin of {self.margin} per mille are none.",
+                "Give a quantile of 1 to 1000 and a margin of 1 to 65535.",
+            )
+        if not 1 <= self.needed <= self.window <= MOST_VOTES:
+            raise NanoError(
+                f"{self.needed} of {self.window} scores are no vote.",
+                f"Give 1 to {MOST_VOTES} scores, of which at least 1 is needed.",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +125,22 @@ class HeadConfig:
     classes: int | None = None
     seed: int = 1
     recipe: Recipe = field(default_factory=Recipe)
+    anomaly: Anomaly = "none"
+    alarm: Alarm = field(default_factory=Alarm)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise NanoError(f"The seed {self.seed} is none.", "Seeds are 0 to 4,294,967,295.")
+        if not 0 <= self.replay_slots <= MOST_SLOTS:
+            raise NanoError(
+                f"A replay buffer of {self.replay_slots} slots cannot be.",
+                f"Give 0 to {MOST_SLOTS}.",
+            )
+        if self.anomaly == "nearest" and not self.replay_slots:
+            raise NanoError(
+                "The nearest sample is looked for in the replay buffer, and there is none.",
+                "Give it slots, or take anomaly=gaussian, which needs none.",
+            )
 
     @property
     def outputs(self) -> int:
@@ -158,21 +205,26 @@ def state_size(config: HeadConfig, part: Part = Part.ALL) -> int:
     size = RECORD_SIZE + _padded(config.element * config.weight_count)
     size += 4 * config.bias_count + 8 * len(config.layers)
     size += 4 * config.outputs * (config.features + 1) * config.class_means
+    size += 8 * config.features * (config.anomaly == "gaussian")
     if part >= Part.OPTIMIZER:
         size += 4 * config.moments * (config.weight_count + config.bias_count)
     if part >= Part.ALL and config.replay_slots:
         size += _padded(config.replay_slots * (config.features + 2)) + 8 * config.outputs
+        size += _padded(2 * config.replay_slots) * (config.anomaly == "nearest")
     return size
 
 
 def arena_size(config: HeadConfig) -> int:
-    """Bytes of arena that the head takes: NANO_TRAIN_ARENA_SIZE."""
+    """Bytes of arena that the head takes: nano_train_arena_size()."""
     biases, weights, element = config.bias_count, config.weight_count, config.element
     widest = max(layer.outputs for layer in config.layers)
     inputs = config.features + biases - config.outputs
     size = state_size(config) + 4 * (weights + biases) + _padded(element * inputs)
     size += 4 * widest + 2 * _padded(element * widest)
-    return size + _padded(weights) + 8 * biases + _padded(biases) + 2 * _padded(widest)
+    size += _padded(weights) + 8 * biases + _padded(biases) + 2 * _padded(widest)
+    if config.anomaly == "nearest":
+        size += 4 * config.replay_slots
+    return size + 4 * config.features * (config.anomaly == "gaussian")
 
 
 def arena_size_macro(config: HeadConfig) -> str:
@@ -189,7 +241,12 @@ def arena_size_macro(config: HeadConfig) -> str:
         config.replay_slots,
         int(config.class_means),
     )
-    return f"NANO_TRAIN_ARENA_SIZE({', '.join(f'{number}u' for number in numbers)})"
+    size = f"NANO_TRAIN_ARENA_SIZE({', '.join(f'{number}u' for number in numbers)})"
+    if config.anomaly == "none":
+        return size
+    kind = ANOMALIES.index(config.anomaly)
+    own = f"NANO_TRAIN_ANOMALY_SIZE({kind}u, {config.features}u, {config.replay_slots}u)"
+    return f"({size} + {own})"
 
 
 def config_hash(config: HeadConfig) -> int:
@@ -208,6 +265,8 @@ def config_hash(config: HeadConfig) -> int:
     ]
     for layer in config.layers:
         numbers += [layer.outputs, layer.weight_bits, layer.activation_bits]
+    if config.anomaly != "none":
+        numbers.append(ANOMALIES.index(config.anomaly))
     result = 2166136261
     for byte in config.backbone.encode() + struct.pack(f"<{len(numbers)}I", *numbers):
         result = (result ^ byte) * 16777619 & 0xFFFFFFFF

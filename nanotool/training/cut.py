@@ -36,6 +36,9 @@ from nanotool.ops import layers_of
 from nanotool.passes.lossless import drop_dead_code, simplify
 from nanotool.qfile import graph_hash
 from nanotool.training.config import (
+    ANOMALIES,
+    Alarm,
+    Anomaly,
     Arithmetic,
     HeadConfig,
     Layer,
@@ -66,6 +69,8 @@ class HeadOptions:
     classes: int | None = None
     seed: int = 1
     recipe: Recipe = field(default_factory=Recipe)
+    anomaly: Anomaly = "none"  # how far a sample is from what is normal
+    alarm: Alarm = field(default_factory=Alarm)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +117,8 @@ def cut(graph: QGraph, layers: Sequence[str], options: HeadOptions | None = None
         classes=outputs,
         seed=options.seed,
         recipe=options.recipe,
+        anomaly=options.anomaly,
+        alarm=options.alarm,
     )
     names = tuple(op.name for op in ops)
     labels = graph.labels if len(graph.labels) == outputs else ()
@@ -297,16 +304,25 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "momentum", "adam"),
     "loss": ("cross_entropy", "mse"),
     "replay": ("balanced", "reservoir"),
+    "anomaly": ANOMALIES,
 }
+_ALARM = ("threshold", "quantile", "margin")  # and votes=NEEDED/WINDOW
+_SWITCH = {"yes": True, "1": True, "": True, "no": False, "0": False}
 
 
 def parse_options(text: str) -> HeadOptions:
     """``"optimizer=adam,arithmetic=float32,slots=300"`` as options. NanoError for other words."""
-    options, recipe = HeadOptions(), Recipe()
+    options, recipe, alarm = HeadOptions(), Recipe(), Alarm()
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = item.partition("=")
         if name in _RECIPE:
             recipe = replace(recipe, **{_RECIPE[name]: _number(item, value, name == "batch")})
+        elif name in _ALARM:
+            alarm = replace(alarm, **{name: _number(item, value, True)})
+        elif name == "votes":
+            needed, slash, window = value.partition("/")
+            votes = (_number(item, part, True) for part in (needed, window if slash else needed))
+            alarm = replace(alarm, **dict(zip(("needed", "window"), votes, strict=True)))
         else:
             options = replace(options, **{name: _choice(item, name, value)})
     if options.arithmetic == "int16" and options.optimizer == "adam":
@@ -315,7 +331,20 @@ def parse_options(text: str) -> HeadOptions:
         )
     if options.optimizer != "momentum" and recipe == replace(Recipe(), momentum=recipe.momentum):
         recipe = replace(recipe, rate=0.001 if options.optimizer == "adam" else recipe.rate)
-    return replace(options, recipe=recipe)
+    if options.anomaly == "none" and alarm != Alarm():
+        raise NanoError(
+            f"{text}: a head without scores has no threshold.", "Add anomaly=nearest or gaussian."
+        )
+    return replace(options, recipe=recipe, alarm=alarm)
+
+
+def options_text(options: HeadOptions) -> str:
+    """The alarm of ``options``, and what it is of, as `parse_options` reads it."""
+    alarm, words = options.alarm, [f"anomaly={options.anomaly}"]
+    if options.anomaly == "nearest":
+        words.append(f"slots={options.slots}")
+    words += [f"{name}={getattr(alarm, name)}" for name in _ALARM]
+    return ",".join([*words, f"votes={alarm.needed}/{alarm.window}"])
 
 
 def _choice(item: str, name: str, value: str) -> Any:
@@ -324,10 +353,13 @@ def _choice(item: str, name: str, value: str) -> Any:
             raise NanoError(f"{item}: no such {name}.", f"One of {', '.join(_CHOICES[name])}.")
         return value
     if name == "means":
-        return bool(_number(item, value or "1", True))
+        if value not in _SWITCH:
+            raise NanoError(f"{item}: that is neither yes nor no.", "Write means=yes or means=no.")
+        return _SWITCH[value]
     if name in ("slots", "classes", "seed"):
         return _number(item, value, True)
-    known = (*(f.name for f in fields(HeadOptions) if f.name != "recipe"), *_RECIPE)
+    own = (f.name for f in fields(HeadOptions) if f.name not in ("recipe", "alarm"))
+    known = (*own, *_RECIPE, *_ALARM, "votes")
     raise NanoError(f"{item}: a head has no such option.", f"It has {', '.join(known)}.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,10 +13,12 @@ from nanotool.ir import Int8Array
 from nanotool.runtime import load
 from nanotool.runtime.arena import new_arena
 from nanotool.training.config import (
+    ANOMALIES,
     LOSSES,
     OPTIMIZERS,
     REPLAYS,
     SCHEDULES,
+    Alarm,
     HeadConfig,
     Layer,
     Part,
@@ -37,6 +39,16 @@ class Result:
     loss: float
     predicted: int
     stepped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """How far a sample is from what is normal; whether that is above the threshold; whether the
+    vote of the last ones is an alarm."""
+
+    score: int
+    anomalous: bool
+    alarm: bool
 
 
 class Head:
@@ -121,11 +133,52 @@ class Head:
         """Add a sample to its class's mean."""
         self._check(self._lib.nano_train_add_to_mean(self._head, self._features(features), label))
 
+    @property
+    def has_means(self) -> bool:
+        """Whether any class has a mean."""
+        counts = self._head.mean_counts
+        return bool(counts) and any(counts[label] for label in range(self.classes))
+
     def nearest_mean(self, features: Int8Array) -> int:
         """The class whose mean is nearest."""
         label = self._ffi.new("uint16_t *")
         self._check(self._lib.nano_train_nearest_mean(self._head, self._features(features), label))
         return int(label[0])
+
+    # --- Anomalies --------------------------------------------------------------------------------
+
+    def learn(self, features: Int8Array, recording: int, label: int = 0) -> None:
+        """Learn that a sample is normal."""
+        given = self._features(features)
+        self._check(self._lib.nano_train_learn(self._head, given, label, recording))
+
+    def score(self, features: Int8Array) -> Opinion:
+        """How far a sample is from what is normal."""
+        told = self._ffi.new("nano_train_opinion *")
+        self._check(self._lib.nano_train_score(self._head, self._features(features), told))
+        return Opinion(int(told.score), bool(told.anomalous), bool(told.alarm))
+
+    def set_alarm(self, alarm: Alarm) -> None:
+        """Other numbers from the next score on; votes begin anew."""
+        filled = self._ffi.new("nano_train_alarm *", asdict(alarm))
+        self._check(self._lib.nano_train_set_alarm(self._head, filled))
+
+    def calibrate(self) -> int:
+        """Take the threshold from the replay buffer; it is returned."""
+        threshold = self._ffi.new("uint32_t *")
+        self._check(self._lib.nano_train_calibrate(self._head, threshold))
+        return int(threshold[0])
+
+    @property
+    def alarm(self) -> Alarm:
+        """As it is set."""
+        alarm = self._head.record.alarm
+        return Alarm(*(int(getattr(alarm, field.name)) for field in fields(Alarm)))
+
+    @property
+    def learned(self) -> int:
+        """Samples that were learned as normal."""
+        return int(self._head.record.learned)
 
     # --- The int8 head ----------------------------------------------------------------------------
 
@@ -264,6 +317,8 @@ class Head:
                 "layers": array,
                 "seed": config.seed,
                 "recipe": self._recipe(config.recipe),
+                "anomaly": ANOMALIES.index(config.anomaly),
+                "alarm": asdict(config.alarm),
             },
         )
 

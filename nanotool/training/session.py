@@ -12,14 +12,22 @@ ends with the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nanotool.device.training import Evaluation, Outcome, Part, Status, Trainer
+from nanotool.device.training import (
+    AlarmState,
+    Evaluation,
+    Outcome,
+    Part,
+    Score,
+    Status,
+    Trainer,
+)
 from nanotool.errors import DeviceError, MissingTool, NanoError
 from nanotool.files import check_writable, write_atomic
 from nanotool.inputs import to_device
@@ -29,7 +37,7 @@ from nanotool.progress import Progress
 from nanotool.runtime import Runtime
 from nanotool.training import Head, Trainable, config_hash
 from nanotool.training import Part as StatePart
-from nanotool.training.config import BIAS_BITS
+from nanotool.training.config import BIAS_BITS, NO_THRESHOLD
 
 PARTS: tuple[Part, ...] = ("head", "optimizer", "all")
 MOST_RECALLED = 10000  # samples of one `train step`
@@ -59,18 +67,50 @@ class LocalTrainer:
         """To replay buffer and class means only."""
         self._keep(self.features(x), label)
 
-    def _keep(self, features: Int8Array, label: int) -> None:
+    def learn(self, x: NDArray[Any], recording: int, label: int = 0) -> None:
+        """The sample is normal."""
+        self._keep(self.features(x), label, recording)
+
+    def score(self, x: NDArray[Any]) -> Score:
+        """How far the sample is from what is normal."""
+        told = self.head.score(self.features(x))
+        return Score(told.score, told.anomalous, told.alarm, 0)
+
+    def threshold(self, score: int | Literal["auto", "none"] | None = None) -> AlarmState:
+        """Set the threshold; when a score is an alarm."""
+        if score == "auto":
+            self.head.calibrate()
+        elif score is not None:
+            value = NO_THRESHOLD if score == "none" else score
+            self.head.set_alarm(replace(self.head.alarm, threshold=value))
+        return self._alarm()
+
+    def votes(self, needed: int, window: int) -> AlarmState:
+        """So many of the last scores are an alarm."""
+        self.head.set_alarm(replace(self.head.alarm, needed=needed, window=window))
+        return self._alarm()
+
+    def quantile(self, quantile: int, margin: int) -> AlarmState:
+        """By which `threshold("auto")` goes."""
+        self.head.set_alarm(replace(self.head.alarm, quantile=quantile, margin=margin))
+        return self._alarm()
+
+    def _alarm(self) -> AlarmState:
+        return AlarmState(**asdict(self.head.alarm))
+
+    def _keep(self, features: Int8Array, label: int, recording: int = 0) -> None:
         if self.trainable.config.class_means:
             self.head.add_to_mean(features, label)
-        if self.trainable.config.replay_slots:
+        if self.trainable.config.anomaly != "none":
+            self.head.learn(features, recording, label)
+        elif self.trainable.config.replay_slots:
             self.head.remember(features, label)
 
     def evaluate(self, x: NDArray[Any], label: int) -> Evaluation:
         """The head's opinion of one sample."""
         features = self.features(x)
         result = self.head.evaluate(features, label)
-        means = self.trainable.config.class_means
-        nearest = self.head.nearest_mean(features) if means else None
+        nearest = self.head.nearest_mean(features) if self.head.has_means else None
         return Evaluation(label, result.predicted, nearest, result.loss)
 
     def step(self, recalled: int = 0) -> None:
@@ -92,6 +132,8 @@ class LocalTrainer:
         if rate is not None:
             self._recipe = replace(self._recipe, rate=rate, batch=batch or self._recipe.batch)
             self.head.set_recipe(self._recipe)
+        if self.trainable.config.anomaly != "none":
+            self.head.set_alarm(self.head.alarm)  # votes begin anew
 
     def status(self) -> Status:
         """What the head itself knows: shapes and classes; counters of the line are 0."""
@@ -111,6 +153,9 @@ class LocalTrainer:
             replay_seen=0,
             correct=0,
             evaluated=0,
+            anomaly=config.anomaly,
+            learned=self.head.learned,
+            alarm=None if config.anomaly == "none" else self._alarm(),
         )
 
 

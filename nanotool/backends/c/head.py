@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,18 @@ def _config(name: str, config: HeadConfig) -> list[str]:
         f"    .layers = {name}_train_layers,",
         f"    .seed = {config.seed}u,",
         *_recipe(config.recipe),
+        *_alarm(config),
         "};",
+    ]
+
+
+def _alarm(config: HeadConfig) -> list[str]:
+    if config.anomaly == "none":
+        return []
+    numbers = ", ".join(f".{name} = {value}u" for name, value in asdict(config.alarm).items())
+    return [
+        f"    .anomaly = NANO_TRAIN_{config.anomaly.upper()},",
+        f"    .alarm = {{{numbers}}},",
     ]
 
 

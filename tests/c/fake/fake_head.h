@@ -16,7 +16,12 @@ static const nano_train_layer fake_layers[] = {
         .feature_scale = 0.0625f, .arithmetic = &nano_train_int16,                                 \
         .loss = NANO_TRAIN_CROSS_ENTROPY, .optimizer = NANO_TRAIN_MOMENTUM,                        \
         .replay = NANO_TRAIN_BALANCED, .replay_slots = 6, .class_means = 1, .layer_count = 2,      \
-        .classes = 3, .layers = fake_layers, .seed = 7,                                            \
+        .classes = 3, .layers = fake_layers, .seed = 7, .anomaly = NANO_TRAIN_NEAREST,             \
+        .alarm = {.threshold = NANO_TRAIN_NO_THRESHOLD,                                            \
+                  .quantile = 900,                                                                 \
+                  .margin = 1500,                                                                  \
+                  .needed = 2,                                                                     \
+                  .window = 3},                                                                    \
         .recipe = {.rate = 0.05f, .momentum = 0.9f, .schedule = NANO_TRAIN_CONSTANT, .batch = 4},  \
     }
 

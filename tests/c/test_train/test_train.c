@@ -46,7 +46,9 @@ static nano_train_config config_of(const nano_train_arithmetic *arithmetic,
         CLASSES,
         layers,
         7,
-        {0.05f, 0.9f, 0.001f, 0.9f, 0.999f, 1e-8f, 2.0f, NANO_TRAIN_COSINE, 5, 200, 1.0f, 4}};
+        {0.05f, 0.9f, 0.001f, 0.9f, 0.999f, 1e-8f, 2.0f, NANO_TRAIN_COSINE, 5, 200, 1.0f, 4},
+        NANO_TRAIN_NO_ANOMALY,
+        {NANO_TRAIN_NO_THRESHOLD, 900, 1500, 2, 3, 0}};
     return config;
 }
 
@@ -138,6 +140,95 @@ static void test_int16_learns_the_same_everywhere(void) {
     }
 }
 
+static nano_status try_config(const nano_train_config *config) {
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    const nano_status status = nano_train_init(&head, config, &arena);
+    return arena.used == 0 || status == NANO_OK ? status : NANO_OK;
+}
+
+/* Class 0 is normal, in five recordings: what the scores of 40 samples, the threshold and the saved
+ * bytes are, on every target and with every compiler. */
+static void check_scores(nano_train_anomaly kind, uint32_t expected) {
+    nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_SGD);
+    nano_train_opinion opinion;
+    uint32_t scores[41] = {0}, alarms = 0;
+    int8_t x[FEATURES];
+    size_t size;
+    config.anomaly = kind;
+    begin(&config);
+    (void)sample(0, x);
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_score(&head, x, &opinion));
+    for (uint32_t n = 0; n < 50 * CLASSES; n += CLASSES) {
+        (void)sample(n, x);
+        CHECK_EQUAL(NANO_OK, nano_train_learn(&head, x, 0, (uint16_t)(n / CLASSES / 10)));
+    }
+    CHECK_EQUAL(kind == NANO_TRAIN_NEAREST ? NANO_OK : NANO_ERR_STATE,
+                nano_train_calibrate(&head, &scores[40]));
+    for (uint32_t n = 0; n < 40; n++) {
+        (void)sample(1000 + n, x);
+        CHECK_EQUAL(NANO_OK, nano_train_score(&head, x, &opinion));
+        scores[n] = opinion.score;
+        alarms += opinion.alarm;
+    }
+    CHECK_EQUAL(kind == NANO_TRAIN_NEAREST ? 38 : 0, alarms);
+    (void)nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
+    for (size_t i = 0; i < size; i++)
+        saved[i] = ((const uint8_t *)head.record)[i];
+    CHECK_EQUAL(NANO_OK, nano_train_restore(&head, saved, size));
+    CHECK_EQUAL(NANO_OK, nano_train_score(&head, x, &opinion));
+    CHECK_EQUAL(scores[39], opinion.score);
+    CHECK_EQUAL(expected, digest((const uint8_t *)scores, sizeof scores) ^ digest(saved, size));
+}
+
+static void test_scores_are_the_same_everywhere(void) {
+    check_scores(NANO_TRAIN_NEAREST, 3652699516u);
+    check_scores(NANO_TRAIN_GAUSSIAN, 3176706591u);
+}
+
+/* Extreme features and sums, and alarms that are out of range. */
+static void test_anomalies_at_their_limits(void) {
+    nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_SGD);
+    nano_train_opinion opinion;
+    int8_t low[FEATURES], high[FEATURES];
+    for (int i = 0; i < FEATURES; i++) {
+        low[i] = -128;
+        high[i] = 127;
+    }
+    begin(&config);
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_learn(&head, low, 0, 0));
+    config.anomaly = NANO_TRAIN_GAUSSIAN;
+    config.replay_slots = 0;
+    begin(&config);
+    CHECK_EQUAL(NANO_OK, nano_train_learn(&head, low, 0, 0));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_score(&head, low, &opinion));
+    for (uint32_t n = 1; n < NANO_TRAIN_MAX_LEARNED; n++)
+        (void)nano_train_learn(&head, low, 0, 0);
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_learn(&head, low, 0, 0));
+    CHECK_EQUAL(NANO_OK, nano_train_score(&head, low, &opinion));
+    CHECK_EQUAL(0, opinion.score);
+    CHECK_EQUAL(NANO_OK, nano_train_score(&head, high, &opinion));
+    CHECK_EQUAL(FEATURES * 131071, opinion.score);
+    nano_train_alarm alarm = config.alarm;
+    alarm.needed = 4;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_set_alarm(&head, &alarm));
+    config.alarm.quantile = 1001;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(&config));
+    config.alarm.quantile = 1000;
+    config.anomaly = NANO_TRAIN_NEAREST;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, try_config(&config)); /* without slots */
+    config.replay_slots = SLOTS;
+    config.alarm.margin = UINT16_MAX;
+    begin(&config);
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_calibrate(&head, NULL));
+    CHECK_EQUAL(NANO_OK, nano_train_learn(&head, low, 0, 1));
+    CHECK_EQUAL(NANO_OK, nano_train_learn(&head, low, 0, 1));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_calibrate(&head, NULL)); /* one recording */
+    CHECK_EQUAL(NANO_OK, nano_train_learn(&head, high, 0, 2));
+    uint32_t threshold;
+    CHECK_EQUAL(NANO_OK, nano_train_calibrate(&head, &threshold));
+    CHECK_EQUAL((uint64_t)FEATURES * 65025u * UINT16_MAX / 1000, threshold);
+}
+
 /* Saved bytes may lie anywhere; a head that takes them over goes on as the first one did. */
 static void test_restored_from_any_address(void) {
     const nano_train_config config = config_of(&nano_train_int16, NANO_TRAIN_MOMENTUM);
@@ -206,12 +297,6 @@ static void test_a_label_beyond_the_classes_is_refused(void) {
     head.replay_held[2] = 1;
     const uint8_t *const state = nano_train_state(&head, NANO_TRAIN_SAVE_ALL, &size);
     CHECK_EQUAL(NANO_OK, nano_train_restore(&head, state, size));
-}
-
-static nano_status try_config(const nano_train_config *config) {
-    nano_arena_init(&arena, bytes, sizeof bytes);
-    const nano_status status = nano_train_init(&head, config, &arena);
-    return arena.used == 0 || status == NANO_OK ? status : NANO_OK;
 }
 
 static void test_refused_configs(void) {
@@ -426,6 +511,8 @@ int main(void) {
     check_begin();
     RUN(test_float32_learns);
     RUN(test_int16_learns_the_same_everywhere);
+    RUN(test_scores_are_the_same_everywhere);
+    RUN(test_anomalies_at_their_limits);
     RUN(test_restored_from_any_address);
     RUN(test_a_restored_head_has_no_half_batch);
     RUN(test_a_label_beyond_the_classes_is_refused);

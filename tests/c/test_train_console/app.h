@@ -20,7 +20,9 @@ extern const nano_train_config halves_train;
 #define APP_OUTPUT_SIZE HALVES_SIZE
 
 #define APP_TRAIN halves_train
-#define APP_TRAIN_ARENA_SIZE NANO_TRAIN_ARENA_SIZE(2u, 8u, 5u, 4u, 5u, 2u, 60u, 1u, 6u, 1u)
+#define APP_TRAIN_ARENA_SIZE                                                                       \
+    (NANO_TRAIN_ARENA_SIZE(2u, 8u, 5u, 4u, 5u, 2u, 60u, 1u, 6u, 1u) +                              \
+     NANO_TRAIN_ANOMALY_SIZE(1u, 8u, 6u))
 
 #define board_baud fake_baud
 #define board_core_hz fake_core_hz

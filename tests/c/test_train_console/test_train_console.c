@@ -250,6 +250,22 @@ static void test_refusals(void) {
         "train reset x%",
         "train class x%",
         "train status x%",
+        "train learn%",
+        "train learn x%",
+        "train learn 65536%",
+        "train learn 1 4%",
+        "train score 1%",
+        "train threshold x%",
+        "train threshold 4294967296%",
+        "train threshold auto 1%",
+        "train votes 1%",
+        "train votes 0 1%",
+        "train votes 2 1%",
+        "train votes 1 33%",
+        "train votes 257 257%",
+        "train quantile 0 1%",
+        "train quantile 1001 1%",
+        "train quantile 1 0%",
         "train sam\x01ple 1%",
         "trainsample 1%",
     };
@@ -269,6 +285,49 @@ static void test_refusals(void) {
     send_frame('W', 0, &noise, sizeof noise);
     CHECK(fake_sent[0] == 'e' && state_crc(NANO_TRAIN_SAVE_ALL) == state);
     CHECK(begins("train step%", "m-train-step-["));
+}
+
+/* Two recordings of classes 0 and 1 are normal; class 2 is not. */
+static void test_anomalies(void) {
+    uint32_t noise = 4;
+    CHECK(begins("train reset%", "m-train-reset-[head "));
+    load(2, &noise);
+    CHECK(begins("train score%", "e-[Nothing to score by: train learn first"));
+    CHECK(begins("train threshold auto%", "e-[The replay buffer holds fewer than two recordings"));
+    CHECK(
+        answers("train threshold%", "m-train-threshold-[4294967295 900 1500 2 3]\r\nm-ready\r\n"));
+    load(0, &noise);
+    CHECK(answers("train learn 7%", "m-train-learn-[7 1 1]\r\nm-ready\r\n"));
+    CHECK(begins("train threshold auto%", "e-[The replay buffer holds fewer than two recordings"));
+    CHECK(begins("train score%", "m-train-score-[0 0 0 "));
+    load(1, &noise);
+    CHECK(answers("train learn 7 1%", "m-train-learn-[7 2 2]\r\nm-ready\r\n"));
+    for (uint32_t i = 0; i < 2; i++) {
+        load(i, &noise);
+        CHECK(begins("train learn 9%", "m-train-learn-[9 "));
+    }
+    CHECK(begins("train quantile 1000 2000%", "m-train-threshold-[4294967295 1000 2000 2 3]"));
+    CHECK(begins("train threshold auto%", "m-train-threshold-["));
+    const uint32_t threshold = head_net()->record->alarm.threshold;
+    CHECK(threshold > 0 && threshold < NANO_TRAIN_NO_THRESHOLD);
+    load(2, &noise);
+    CHECK(begins("train score%", "m-train-score-[") && fake_sent[15] != '0');
+    CHECK_EQUAL(1, head_net()->votes);
+    say("train score%");
+    CHECK_EQUAL(3, head_net()->votes);
+    CHECK(begins("train begin%", "m-train-begin-["));
+    CHECK_EQUAL(0, head_net()->votes);
+    CHECK(begins("train save all%", "m-train-save-[all "));
+    CHECK(begins("train threshold none%", "m-train-threshold-[4294967295 1000 2000 2 3]"));
+    CHECK_EQUAL(NANO_OK, inference_init()); /* as after power-on */
+    CHECK_EQUAL(threshold, head_net()->record->alarm.threshold);
+    CHECK_EQUAL(4, head_net()->record->learned);
+    load(0, &noise);
+    say("train score%");
+    CHECK_EQUAL(0, head_net()->votes);
+    CHECK(begins("train status%", "m-train-config-["));
+    CHECK(begins("train votes 1 1%", "m-train-threshold-["));
+    CHECK(begins("train threshold 0%", "m-train-threshold-[0 1000 2000 1 1]"));
 }
 
 static void test_save_and_load(void) {
@@ -449,5 +508,6 @@ int main(void) {
     RUN(test_a_wrong_head_from_the_line);
     RUN(test_a_load_breaks_off);
     RUN(test_another_rate);
+    RUN(test_anomalies);
     return check_end();
 }

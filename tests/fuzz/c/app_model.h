@@ -24,6 +24,8 @@ extern const nano_stream_params fuzz_stream;
 #define APP_SAMPLE_RATE 16000u
 
 #define APP_TRAIN fuzz_train
-#define APP_TRAIN_ARENA_SIZE NANO_TRAIN_ARENA_SIZE(2u, 8u, 5u, 4u, 5u, 2u, 60u, 1u, 6u, 1u)
+#define APP_TRAIN_ARENA_SIZE                                                                       \
+    (NANO_TRAIN_ARENA_SIZE(2u, 8u, 5u, 4u, 5u, 2u, 60u, 1u, 6u, 1u) +                              \
+     NANO_TRAIN_ANOMALY_SIZE(1u, 8u, 6u))
 
 #endif

@@ -32,6 +32,10 @@ static nano_train_config config_of(uint32_t how) {
         .layer_count = how / 64 % 2 ? 2 : 1,
         .classes = 3,
         .layers = how / 64 % 2 ? layers : &layers[1],
+        .anomaly = how / 16 % 2    ? NANO_TRAIN_NEAREST
+                   : how / 128 % 2 ? NANO_TRAIN_GAUSSIAN
+                                   : NANO_TRAIN_NO_ANOMALY,
+        .alarm = {.threshold = 1000, .quantile = 900, .margin = 1500, .needed = 2, .window = 3},
         .seed = 7,
         .recipe = {.rate = 0.05f,
                    .momentum = 0.9f,
@@ -50,13 +54,19 @@ static void use(nano_train *head) {
     const int8_t *outputs, *recalled;
     uint16_t label = 0;
     nano_train_result result;
+    nano_train_opinion opinion;
+    (void)nano_train_score(head, features, &opinion);
+    (void)nano_train_calibrate(head, NULL);
     for (uint16_t i = 0; i < 4; i++) {
         features[i] = (int8_t)(features[i] ^ i);
         (void)nano_train_sample(head, features, i, &result);
         (void)nano_train_evaluate(head, features, i, &result);
         (void)nano_train_remember(head, features, i);
         (void)nano_train_add_to_mean(head, features, i);
+        (void)nano_train_learn(head, features, i % 2, i);
+        (void)nano_train_score(head, features, &opinion);
     }
+    (void)nano_train_calibrate(head, NULL);
     (void)nano_train_recall(head, &recalled, &label);
     (void)nano_train_rehearse(head, 3, &result);
     (void)nano_train_flush(head);
