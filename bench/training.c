@@ -1,7 +1,8 @@
 /* training.c - what training costs on a board: ticks of each call, bytes of arena, for heads on a
  * backbone of 64 features. bench/training.py compiles it, runs it in an emulator, reads the lines:
  *
- *     name sample step quantize infer nearest arena */
+ *     name sample step quantize infer nearest arena
+ *     name learn score calibrate arena                   of a head with scores */
 #include "../tests/c/check/check.h"
 
 #include "nano/train.h"
@@ -85,6 +86,52 @@ static void measure_both(const char *narrow, const char *wide,
     measure(wide, &config);
 }
 
+#define WATCHED 48
+#define SLOTS 100
+
+/* One line of a head that scores 48 features: a score right after a sample was learned, and the
+ * threshold of ten recordings (a Gaussian has none). */
+static void measure_scores(const char *name, nano_train_anomaly anomaly) {
+    const nano_train_config config = {
+        .backbone = "bench",
+        .features = WATCHED,
+        .feature_scale = 0.02f,
+        .arithmetic = &nano_train_int16,
+        .replay_slots = anomaly == NANO_TRAIN_NEAREST ? SLOTS : 0,
+        .layer_count = 1,
+        .classes = CLASSES,
+        .layers = one,
+        .recipe = {.rate = 0.02f, .batch = BATCH},
+        .anomaly = anomaly,
+        .alarm = {.quantile = 990, .margin = 1500, .needed = 3, .window = 5}};
+    int8_t x[FEATURES];
+    uint32_t random = 1, ticks[4];
+    nano_arena arena;
+    nano_train_opinion opinion;
+    nano_arena_init(&arena, bytes, sizeof bytes);
+    if (nano_train_init(&head, &config, &arena) != NANO_OK)
+        return;
+    for (uint16_t n = 0; n < SLOTS; n++) {
+        fill(x, &random);
+        ticks[0] = board_ticks();
+        (void)nano_train_learn(&head, x, 0, n / 10);
+        ticks[1] = board_ticks();
+    }
+    fill(x, &random);
+    ticks[1] -= ticks[0];
+    ticks[0] = board_ticks();
+    (void)nano_train_score(&head, x, &opinion);
+    ticks[2] = board_ticks();
+    (void)nano_train_calibrate(&head, NULL);
+    ticks[3] = board_ticks();
+    check_text(name);
+    print_ticks(ticks[1]);
+    print_ticks(ticks[2] - ticks[0]);
+    print_ticks(ticks[3] - ticks[2]);
+    print_ticks((uint32_t)arena.used);
+    check_putc('\n');
+}
+
 int main(void) {
     check_begin();
     measure_both("int16-momentum-64-10", "int16-momentum-64-32-10", &nano_train_int16,
@@ -93,6 +140,8 @@ int main(void) {
                  NANO_TRAIN_MOMENTUM);
     measure_both("float32-adam-64-10", "float32-adam-64-32-10", &nano_train_float32,
                  NANO_TRAIN_ADAM);
+    measure_scores("nearest-48-100-slots", NANO_TRAIN_NEAREST);
+    measure_scores("gaussian-48", NANO_TRAIN_GAUSSIAN);
     check_text("end\n");
     board_flush();
     return 0;

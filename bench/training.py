@@ -16,23 +16,26 @@ from bench import bare
 
 RECORD = bare.ROOT / "bench" / "reference" / "training_stm32.json"
 CALLS = ("sample", "step", "quantize", "infer", "nearest_mean", "arena")
+SCORES = ("learn", "score", "calibrate", "arena")
 
 
 def measure() -> dict[str, Any]:
     """The benchmark's lines."""
     library = sorted((bare.LIBRARY / "src").rglob("*.c"))
-    heads = {
-        name: dict(zip(CALLS, numbers, strict=True))
-        for name, numbers in bare.run(bare.ROOT / "bench" / "training.c", library)
-    }
-    return {"unit": "instructions; arena: bytes", "heads": heads}
+    lines = bare.run(bare.ROOT / "bench" / "training.c", library)
+    heads, scores = (
+        {name: dict(zip(calls, told, strict=True)) for name, told in lines if len(told) == count}
+        for calls, count in ((CALLS, len(CALLS)), (SCORES, len(SCORES)))
+    )
+    return {"unit": "instructions; arena: bytes", "heads": heads, "scores": scores}
 
 
 def show(found: dict[str, Any]) -> None:
     """A row a head."""
-    print(f"{'':28}" + "".join(f"{call:>14}" for call in CALLS))
-    for name, counts in found["heads"].items():
-        print(f"{name:28}" + "".join(f"{counts[call]:>14,}" for call in CALLS))
+    for kind, calls in (("heads", CALLS), ("scores", SCORES)):
+        print(f"{'':28}" + "".join(f"{call:>14}" for call in calls))
+        for name, counts in found[kind].items():
+            print(f"{name:28}" + "".join(f"{counts[call]:>14,}" for call in calls))
 
 
 if __name__ == "__main__":

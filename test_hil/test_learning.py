@@ -5,6 +5,7 @@ The model is the one of --model, its outputs being the features of a head that s
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ const nano_train_config train_head = {{
     .layers = layers,
     .seed = 2026,
     .recipe = {{.rate = 0.05f, .momentum = 0.9f, .batch = 4}},
+    .anomaly = NANO_TRAIN_NEAREST,
+    .alarm = {{.threshold = NANO_TRAIN_NO_THRESHOLD,
+               .quantile = 900,
+               .margin = 1500,
+               .needed = 2,
+               .window = 3}},
 }};
 """
 APP_MODEL = """\
@@ -58,8 +65,8 @@ APP_MODEL = """\
 extern const nano_train_config train_head;
 #define APP_TRAIN train_head
 #define APP_TRAIN_ARENA_SIZE \\
-    NANO_TRAIN_ARENA_SIZE(2u, {features}u, {hidden}u, {most}u, {widest}u, 2u, {weights}u, 1u, \\
-                          {slots}u, 1u)
+    (NANO_TRAIN_ARENA_SIZE(2u, {features}u, {hidden}u, {most}u, {widest}u, 2u, {weights}u, 1u, \\
+                           {slots}u, 1u) + NANO_TRAIN_ANOMALY_SIZE(1u, {features}u, {slots}u))
 
 #endif
 """
@@ -142,8 +149,23 @@ def run_session(trainer: Trainer) -> tuple[bytes, bytes]:
     trainer.step()
     for label, picture in enumerate(pictures[:4]):
         assert trainer.evaluate(picture, label).nearest == label
-    output = trainer.device.run(pictures[4]).tobytes()
+    output = trainer.device.run(pictures[4]).tobytes() + watch(trainer, pictures)
     return trainer.fetch("all"), output
+
+
+def watch(trainer: Trainer, pictures: list[bytes]) -> bytes:
+    """Two recordings are normal, a threshold is taken from them; the scores of all pictures."""
+    for number in range(8):
+        trainer.learn(pictures[number % 2], 1 + number % 2)
+    trainer.quantile(1000, 2000)
+    threshold = trainer.threshold("auto").threshold
+    assert 0 < threshold < 2**32 - 1
+    trainer.votes(1, 2)
+    told = [trainer.score(picture) for picture in pictures]
+    assert told[0].score == told[1].score == 0  # the buffer holds them
+    assert [score.anomalous for score in told] == [score.score > threshold for score in told]
+    assert not told[0].alarm
+    return json.dumps([threshold, *((score.score, score.alarm) for score in told)]).encode()
 
 
 def test_the_same_bytes_as_on_this_computer(
@@ -152,10 +174,10 @@ def test_the_same_bytes_as_on_this_computer(
     """... and the weights are others than before, and a session twice gives the same bytes."""
     before = trainer.fetch("all")
     state, output = run_session(trainer)
-    assert len(output) == CLASSES + 1
+    assert output[CLASSES + 1 : CLASSES + 2] == b"["  # behind as many classes
     status = trainer.status()
     assert (status.classes, status.samples, status.pending) == (4, 44, 0)
-    assert (status.replay_used, status.replay_seen, status.evaluated) == (SLOTS, 17, 4)
+    assert (status.replay_used, status.replay_seen, status.evaluated) == (SLOTS, 25, 4)
     assert state != before
     if board.name == "native":
         trainer.reset()

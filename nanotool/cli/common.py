@@ -175,7 +175,7 @@ HeadText = Annotated[
     typer.Option(
         "--head", metavar="KEY=VALUE,…", show_default=False,
         help="How they learn: arithmetic, optimizer, loss, slots (of the replay buffer), classes "
-        "(at most), means, batch, rate …",
+        "(at most), means, anomaly, batch, rate …",
     ),
 ]  # fmt: skip
 OptionalTarget = Annotated[

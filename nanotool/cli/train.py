@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nanotool.device.training import Status, Trainer
     from nanotool.training import Trainable
     from nanotool.training.session import Moment, Trained, TrainOptions
+    from nanotool.training.watching import Recording, Watched
 
     Samples = tuple[NDArray[Any], NDArray[Any]]  # as the device wants them, and their labels
 
@@ -49,6 +50,8 @@ EPILOG = examples(
     "--remember old_x.npy old_y.npy --data x.npy y.npy --rehearse 4000 --checkpoint fc2.pt",
     "nanotool train digits.nano --board stm32 --port /dev/ttyUSB0 --trainable fc2 --data x.npy "
     "y.npy --test tx.npy ty.npy --save",
+    "nanotool train motion.nano --board stm32 --trainable fc --head anomaly=nearest --normal "
+    "normal/ --score today/",
 )
 
 Pair = tuple[Path, Path]
@@ -62,9 +65,32 @@ def command(
         str, typer.Option("--trainable", metavar="LAYERS", help="Last dense layers that learn.")
     ],
     data: Annotated[
-        Pair,
-        typer.Option("--data", metavar="X.npy Y.npy", help="Samples, and their classes from 0 on."),
-    ],
+        Pair | None,
+        typer.Option(
+            "--data",
+            metavar="X.npy Y.npy",
+            help="Samples, and their classes from 0 on.",
+            show_default=False,
+        ),
+    ] = None,
+    normal: Annotated[
+        Path | None,
+        typer.Option(
+            "--normal",
+            metavar="FOLDER",
+            help="Recordings, a file each, of what is normal.",
+            show_default=False,
+        ),
+    ] = None,
+    score: Annotated[
+        Path | None,
+        typer.Option(
+            "--score",
+            metavar="FOLDER",
+            help="Recordings to score by what is normal, in the end.",
+            show_default=False,
+        ),
+    ] = None,
     remember: Annotated[
         Pair | None,
         typer.Option(
@@ -120,14 +146,22 @@ def command(
     from nanotool.bench import connect
     from nanotool.device import Trainer
     from nanotool.report.tables import facts_table
-    from nanotool.training import session
+    from nanotool.training import session, watching
 
     if checkpoint is not None:
         session.check_checkpoint(checkpoint)
-    trainable = cut_model(load(model), layers, head)
+    if data is None and normal is None and score is None:
+        raise typer.BadParameter("Give --data, --normal or --score: samples of one kind.")
+    graph = load(model)
+    trainable = cut_model(graph, layers, head)
     assert trainable is not None  # typer asks for the layers
+    if normal is not None or score is not None:
+        watching.check_scores(trainable)
+    known, unknown = (
+        [] if place is None else watching.read_inputs(graph, place) for place in (normal, score)
+    )
     samples = Sets(
-        train=_read(trainable, data),
+        train=None if data is None else _read(trainable, data),
         remember=None if remember is None else _read(trainable, remember),
         test=None if test is None else _read(trainable, test),
     )
@@ -138,7 +172,9 @@ def command(
     with connect(found, firmware, at) as device:
         trainer = Trainer(device)
         outcome = _train(trainer, trainable, samples, options, found.name, reset)
-        kept = trainer.save("head") if save else None
+        scored = _watch(trainer, trainable, known, unknown)
+        whole = trainable.config.anomaly == "nearest"  # it scores by the replay buffer
+        kept = trainer.save("all" if whole else "head") if save else None
     if kept is not None:
         note(f"Saved on the board: {kept.size:,} B.")
     if checkpoint is not None:
@@ -150,17 +186,20 @@ def command(
         told |= _json(outcome)
         told["saved"] = kept is not None
         told["checkpoint"] = None if checkpoint is None else str(checkpoint)
+        if scored is not None:
+            told |= scored.to_json()
         print_json(told)
     else:
         where = found.name + (", emulated" if at is None else "")
-        out().print(facts_table([("board", where), *_facts(outcome)]))
+        facts = [*_facts(outcome), *([] if scored is None else scored.facts())]
+        out().print(facts_table([("board", where), *facts]))
 
 
 @dataclass(frozen=True, slots=True)
 class Sets:
     """What the command was given: to learn, to remember first, to judge by."""
 
-    train: Samples
+    train: Samples | None
     remember: Samples | None
     test: Samples | None
 
@@ -195,10 +234,26 @@ def _train(
         if known is not None:
             session.add_classes(trainer, known[1])
     accuracies = _judge(trainer, trainable, samples.test, "before")
+    if samples.train is None:
+        return Outcome(session.Trained((), trainer.fetch("all")), trainer.status(), accuracies)
     with _watching(f"Learning on {board}") as watch:
         trained = session.train(trainer, trainable, *samples.train, options, watch=watch)
     accuracies |= _judge(trainer, trainable, samples.test, "after")
     return Outcome(trained, trainer.status(), accuracies)
+
+
+def _watch(
+    trainer: Trainer, trainable: Trainable, normal: list[Recording], unknown: list[Recording]
+) -> Watched | None:
+    """Learn what is normal, score what is not known; None if nothing of it was asked."""
+    from nanotool.training import watching
+
+    if not normal and not unknown:
+        return None
+    with progress("Learning what is normal") as show:
+        watching.learn(trainer, trainable, normal, show)
+    with progress("Scoring") as show:
+        return watching.score(trainer, unknown, show)
 
 
 def _judge(
@@ -229,15 +284,15 @@ def _json(outcome: Outcome) -> dict[str, Any]:
 def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     from nanotool.training.session import sparkline
 
-    status, losses = outcome.status, outcome.trained.losses()
+    status, losses, rights = outcome.status, outcome.trained.losses(), outcome.trained.rights()
     ends = min(_RECENT, max(1, len(losses) // 4))  # samples at either end
     first, last = _mean(losses[:ends]), _mean(losses[-ends:])
     return [
         ("learned", f"{status.samples:,} samples in {status.steps:,} steps"),
         ("classes", f"{status.classes} of at most {status.most_classes}"),
         ("replay buffer", f"{status.replay_used:,} of {status.replay_slots:,} slots"),
-        ("loss", f"{sparkline(losses)}  {first:.3f} to {last:.3f}"),
-        ("right before learned", f"{_mean(outcome.trained.rights()):.1%}"),
+        *([("loss", f"{sparkline(losses)}  {first:.3f} to {last:.3f}")] if losses else []),
+        *([("right before learned", f"{_mean(rights):.1%}")] if rights else []),
         *((f"test, {when}", f"{share:.2%}") for when, share in outcome.accuracies.items()),
     ]
 

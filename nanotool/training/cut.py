@@ -338,12 +338,14 @@ def parse_options(text: str) -> HeadOptions:
     return replace(options, recipe=recipe, alarm=alarm)
 
 
-def options_text(options: HeadOptions) -> str:
-    """The alarm of ``options``, and what it is of, as `parse_options` reads it."""
-    alarm, words = options.alarm, [f"anomaly={options.anomaly}"]
-    if options.anomaly == "nearest":
-        words.append(f"slots={options.slots}")
-    words += [f"{name}={getattr(alarm, name)}" for name in _ALARM]
+def alarm_text(config: HeadConfig, alarm: Alarm) -> str:
+    """The words of ``--head`` for ``alarm``, and what it is of. A threshold that a board takes from
+    its own recordings is left out."""
+    words = [f"anomaly={config.anomaly}", f"slots={config.replay_slots}"]
+    if config.anomaly == "nearest":
+        words += [f"quantile={alarm.quantile}", f"margin={alarm.margin}"]
+    else:
+        words.append(f"threshold={alarm.threshold}")
     return ",".join([*words, f"votes={alarm.needed}/{alarm.window}"])
 
 

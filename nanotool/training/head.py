@@ -133,6 +133,11 @@ class Head:
         """Add a sample to its class's mean."""
         self._check(self._lib.nano_train_add_to_mean(self._head, self._features(features), label))
 
+    def recordings(self) -> NDArray[np.uint16]:
+        """Of every sample that the replay buffer holds, if the head scores by the nearest."""
+        used = self._head.record.replay_used
+        return self._array(self._head.recordings, np.uint16, used)
+
     @property
     def has_means(self) -> bool:
         """Whether any class has a mean."""

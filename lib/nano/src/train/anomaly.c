@@ -4,7 +4,7 @@
 #include "../simd.h"
 
 /* Slots whose distances are computed together. */
-#define ROWS 4u
+#define ROWS 2u
 
 /* The smallest variance, in 1/256: that of a feature's own grid step. */
 #define LEAST_VARIANCE 256u
@@ -23,25 +23,20 @@ static inline int32_t add_squares(uint32_t bytes, nano_halves even, nano_halves 
     return nano_smlad(b, b, nano_smlad(a, a, sum));
 }
 
-/* Over the first n features, a multiple of 4, which are left off. */
+/* Over the first features, as many as are a multiple of 4; their number. */
 static uint32_t begin_squares(const int8_t *x, const int8_t *rows, size_t pitch, uint32_t n,
                               int32_t sums[ROWS]) {
-    const int8_t *const a = rows, *const b = a + pitch, *const c = b + pitch, *const d = c + pitch;
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    uint32_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const uint32_t bytes = nano_load_unaligned(x + i);
+    const int8_t *const begin = x, *const end = x + (n & ~(uint32_t)3), *other = rows + pitch;
+    int32_t s0 = 0, s1 = 0;
+    for (; x != end; x += 4, rows += 4, other += 4) {
+        const uint32_t bytes = nano_load_unaligned(x);
         const nano_halves even = nano_sxtb16(bytes), odd = nano_sxtb16_ror8(bytes);
-        s0 = add_squares(nano_load_unaligned(a + i), even, odd, s0);
-        s1 = add_squares(nano_load_unaligned(b + i), even, odd, s1);
-        s2 = add_squares(nano_load_unaligned(c + i), even, odd, s2);
-        s3 = add_squares(nano_load_unaligned(d + i), even, odd, s3);
+        s0 = add_squares(nano_load_unaligned(rows), even, odd, s0);
+        s1 = add_squares(nano_load_unaligned(other), even, odd, s1);
     }
     sums[0] = s0;
     sums[1] = s1;
-    sums[2] = s2;
-    sums[3] = s3;
-    return i;
+    return (uint32_t)(end - begin);
 }
 #else
 static uint32_t begin_squares(const int8_t *x, const int8_t *rows, size_t pitch, uint32_t n,
