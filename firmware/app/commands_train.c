@@ -22,6 +22,11 @@
 /* What `train eval` has been asked since `train begin`. */
 static struct { uint32_t correct, total; } evaluated;
 
+#ifdef APP_TRAIN_TARGETS
+/* What the outputs shall be, as `train target` told. */
+static float targets[APP_TRAIN_TARGETS];
+#endif
+
 /* Ticks of the newest `train sample`'s learning: without an update of the weights, and with one. */
 static struct { uint32_t gradient, update; } ticks;
 
@@ -407,6 +412,67 @@ static bool train_eval(unsigned count, char *const words[]) {
     return true;
 }
 
+#ifdef APP_TRAIN_TARGETS
+/* Eight hex digits: the bits of a float32. */
+static bool parse_real(const char *word, float *value) {
+    uint32_t bits = 0;
+    unsigned count = 0;
+    for (; word[count] != '\0'; count++) {
+        const int digit = parse_hex_digit(word[count]);
+        if (digit < 0 || count == 8)
+            return false;
+        bits = bits << 4 | (uint32_t)digit;
+    }
+    if (count != 8 || (bits & 0x7F800000u) == 0x7F800000u)
+        return false;
+    memcpy(value, &bits, sizeof bits);
+    return true;
+}
+
+static bool train_target(unsigned count, char *const words[]) {
+    (void)count;
+    uint32_t output;
+    float value;
+    if (!parse_unsigned(words[2], APP_TRAIN_TARGETS - 1u, &output) || !parse_real(words[3], &value))
+        return false;
+    targets[output] = value;
+    put_numbers("m-train-target", &output, 1);
+    return true;
+}
+
+static bool train_fit(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    nano_train_result result;
+    if (!whole() || !ready_to_run())
+        return true;
+    const int8_t *const features = inference_features();
+    const uint32_t begin = board_ticks();
+    const nano_status status = nano_train_sample_target(head_net(), features, targets, &result);
+    const uint32_t took = board_ticks() - begin;
+    if (!done(status))
+        return true;
+    *(result.stepped ? &ticks.update : &ticks.gradient) = took;
+    head_changed();
+    const uint32_t told[] = {(uint32_t)result.loss, result.stepped, head_net()->record->samples};
+    put_numbers("m-train-fit", told, 3);
+    return true;
+}
+
+static bool train_loss(unsigned count, char *const words[]) {
+    (void)count;
+    (void)words;
+    nano_train_result result;
+    if (!whole() || !ready_to_run())
+        return true;
+    if (done(nano_train_evaluate_target(head_net(), inference_features(), targets, &result))) {
+        const uint32_t loss = (uint32_t)result.loss;
+        put_numbers("m-train-loss", &loss, 1);
+    }
+    return true;
+}
+#endif
+
 static bool train_ticks(unsigned count, char *const words[]) {
     (void)count;
     (void)words;
@@ -530,6 +596,11 @@ static const struct {
     {"quantile", train_quantile, 4, 4, " QUANTILE MARGIN"},
     {"step", train_step, 2, 3, " [N]"},
     {"eval", train_eval, 2, 3, " [LABEL]"},
+#ifdef APP_TRAIN_TARGETS
+    {"target", train_target, 4, 4, " OUTPUT BITS"},
+    {"fit", train_fit, 2, 2, ""},
+    {"loss", train_loss, 2, 2, ""},
+#endif
     {"ticks", train_ticks, 2, 2, ""},
     {"class", train_class, 2, 2, ""},
     {"save", train_save, 2, 3, " [head|optimizer|all]"},

@@ -91,6 +91,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    targets: Annotated[
+        bool,
+        typer.Option(
+            "--targets",
+            help="Y.npy holds real values [samples, outputs], not classes; with loss=mse.",
+            show_default=False,
+        ),
+    ] = False,
     remember: Annotated[
         Pair | None,
         typer.Option(
@@ -152,6 +160,8 @@ def command(
         session.check_checkpoint(checkpoint)
     if data is None and normal is None and score is None:
         raise typer.BadParameter("Give --data, --normal or --score: samples of one kind.")
+    if targets and remember is not None:
+        raise typer.BadParameter("--remember takes classes: it does not go with --targets.")
     graph = load(model)
     trainable = cut_model(graph, layers, head)
     assert trainable is not None  # typer asks for the layers
@@ -161,9 +171,10 @@ def command(
         [] if place is None else watching.read_inputs(graph, place) for place in (normal, score)
     )
     samples = Sets(
-        train=None if data is None else _read(trainable, data),
+        train=None if data is None else _read(trainable, data, targets),
         remember=None if remember is None else _read(trainable, remember),
-        test=None if test is None else _read(trainable, test),
+        test=None if test is None else _read(trainable, test, targets),
+        targets=targets,
     )
     options = session.TrainOptions(epochs, rehearse, rate, batch)
     found = find_board(board)
@@ -202,6 +213,7 @@ class Sets:
     train: Samples | None
     remember: Samples | None
     test: Samples | None
+    targets: bool  # real values, not classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +222,9 @@ class Outcome:
 
     trained: Trained
     status: Status  # the head's, at the end
-    accuracies: dict[str, float]  # "before", "after": of the test set, if there is one
+    # "before", "after": of the test set, if there is one; of targets mean squares
+    accuracies: dict[str, float]
+    targets: bool
 
 
 def _train(
@@ -230,16 +244,18 @@ def _train(
     if samples.remember is not None:
         with progress("Remembering") as show:
             session.remember(trainer, trainable, *samples.remember, show)
-    for known in (samples.train, samples.test):
+    for known in () if samples.targets else (samples.train, samples.test):
         if known is not None:
             session.add_classes(trainer, known[1])
-    accuracies = _judge(trainer, trainable, samples.test, "before")
+    accuracies = _judge(trainer, trainable, samples, "before")
     if samples.train is None:
-        return Outcome(session.Trained((), trainer.fetch("all")), trainer.status(), accuracies)
+        nothing = session.Trained((), trainer.fetch("all"))
+        return Outcome(nothing, trainer.status(), accuracies, samples.targets)
     with _watching(f"Learning on {board}") as watch:
-        trained = session.train(trainer, trainable, *samples.train, options, watch=watch)
-    accuracies |= _judge(trainer, trainable, samples.test, "after")
-    return Outcome(trained, trainer.status(), accuracies)
+        learn = session.fit if samples.targets else session.train
+        trained = learn(trainer, trainable, *samples.train, options, watch=watch)
+    accuracies |= _judge(trainer, trainable, samples, "after")
+    return Outcome(trained, trainer.status(), accuracies, samples.targets)
 
 
 def _watch(
@@ -256,16 +272,17 @@ def _watch(
         return watching.score(trainer, unknown, show)
 
 
-def _judge(
-    trainer: Trainer, trainable: Trainable, test: Samples | None, when: str
-) -> dict[str, float]:
-    """The share of right answers on the test set, by ``when``; nothing without one."""
+def _judge(trainer: Trainer, trainable: Trainable, samples: Sets, when: str) -> dict[str, float]:
+    """The share of right answers on the test set, or of targets the mean square of what is missed,
+    by ``when``; nothing without a test set."""
     from nanotool.training import session
 
-    if test is None:
+    if samples.test is None:
         return {}
     with progress(f"Judging {when}") as show:
-        share, _ = session.accuracy(trainer, trainable, *test, show)
+        if samples.targets:
+            return {when: session.mean_square(trainer, trainable, *samples.test, show)}
+        share, _ = session.accuracy(trainer, trainable, *samples.test, show)
     return {when: share}
 
 
@@ -277,7 +294,7 @@ def _json(outcome: Outcome) -> dict[str, Any]:
         "samples": status.samples,
         "losses": outcome.trained.losses(),
         "accuracy_while_learning": _mean(outcome.trained.rights()),
-        "accuracy": outcome.accuracies,
+        "mean_square" if outcome.targets else "accuracy": outcome.accuracies,
     }
 
 
@@ -293,17 +310,20 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         ("replay buffer", f"{status.replay_used:,} of {status.replay_slots:,} slots"),
         *([("loss", f"{sparkline(losses)}  {first:.3f} to {last:.3f}")] if losses else []),
         *([("right before learned", f"{_mean(rights):.1%}")] if rights else []),
-        *((f"test, {when}", f"{share:.2%}") for when, share in outcome.accuracies.items()),
+        *(
+            (f"test, {when}", f"mean square {value:.4g}" if outcome.targets else f"{value:.2%}")
+            for when, value in outcome.accuracies.items()
+        ),
     ]
 
 
-def _read(trainable: Trainable, pair: Pair) -> Samples:
-    """Samples as the device wants them, and their labels, from two .npy files."""
+def _read(trainable: Trainable, pair: Pair, targets: bool = False) -> Samples:
+    """Samples as the device wants them, and their labels or targets, from two .npy files."""
     from nanotool.files import read_array
-    from nanotool.training.session import check_samples
+    from nanotool.training.session import check_samples, check_targets
 
     x, y = (read_array(path) for path in pair)
-    return check_samples(trainable, x, y), y
+    return (check_targets if targets else check_samples)(trainable, x, y), y
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -139,7 +139,7 @@ def command(
 
 
 def _tune_alarm(
-    model: str,
+    model: Path,
     layers: str,
     head: str,
     negative: Path,

@@ -588,14 +588,27 @@ def parse_status(lines: Sequence[str]) -> Status:
     """The answer to `train status`."""
     config = one_line(lines, r"m-train-config-\[([0-9a-f]{8})\]")[0]
     origin = one_line(lines, r"m-train-origin-\[(initial|stored|trained|void)\]")[0]
-    counters = [
-        *train_numbers(lines, "classes", 2),
-        *train_numbers(lines, "steps", 2),
-        *train_numbers(lines, "batch", 2),
-        *train_numbers(lines, "replay", 3),
-        *train_numbers(lines, "eval", 2),
-    ]
-    told = Status(integer(config, 16), origin, parse_saved(lines, "part"), *counters)
+    classes, most = train_numbers(lines, "classes", 2)
+    steps, samples = train_numbers(lines, "steps", 2)
+    pending, batch = train_numbers(lines, "batch", 2)
+    used, slots, seen = train_numbers(lines, "replay", 3)
+    correct, evaluated = train_numbers(lines, "eval", 2)
+    told = Status(
+        integer(config, 16),
+        origin,
+        parse_saved(lines, "part"),
+        classes=classes,
+        most_classes=most,
+        steps=steps,
+        samples=samples,
+        pending=pending,
+        batch=batch,
+        replay_used=used,
+        replay_slots=slots,
+        replay_seen=seen,
+        correct=correct,
+        evaluated=evaluated,
+    )
     if not any(line.startswith("m-train-anomaly-") for line in lines):
         return told
     kind, learned = one_line(lines, r"m-train-anomaly-\[(nearest|gaussian) (\d{1,10})\]")

@@ -7,6 +7,7 @@ knows whether it was done, does it once.
 from __future__ import annotations
 
 import re
+import struct
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -150,6 +151,24 @@ class Trainer:
         mini-batch is under way."""
         command = f"train step {recalled}" if recalled else "train step"
         self._numbers(command, "step", 2, _STEP_TIMEOUT)
+
+    def fit(self, x: bytes | NDArray[Any], target: NDArray[Any]) -> Outcome:
+        """Load `x` and learn that the outputs shall be `target`, a real value for each; the head's
+        loss must be mse. Neither replay buffer nor means hold it."""
+        self._targets(x, target)
+        loss, stepped, _ = self._numbers("train fit", "fit", 3)
+        return Outcome(-1, -1, loss / LOSS, bool(stepped))
+
+    def loss(self, x: bytes | NDArray[Any], target: NDArray[Any]) -> float:
+        """Load `x`; the mean square of what the outputs are away from `target`."""
+        self._targets(x, target)
+        return self._numbers("train loss", "loss", 1)[0] / LOSS
+
+    def _targets(self, x: bytes | NDArray[Any], target: NDArray[Any]) -> None:
+        for output, value in enumerate(target):
+            bits = struct.pack(">f", float(value)).hex()
+            self._numbers(f"train target {output} {bits}", "target", 1)
+        self.device.load(x)
 
     def add_class(self) -> int:
         """Activate one class more; its label."""

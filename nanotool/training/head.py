@@ -93,6 +93,11 @@ class Head:
         """Loss and prediction; nothing is learnt."""
         return self._judge(self._lib.nano_train_evaluate, features, label)
 
+    def evaluate_target(self, features: Int8Array, target: NDArray[Any]) -> Result:
+        """The same with a real target for each active class."""
+        values = self._ffi.new("float[]", [float(value) for value in target])
+        return self._judge(self._lib.nano_train_evaluate_target, features, values)
+
     def flush(self) -> None:
         """Update the weights from an unfinished mini-batch."""
         self._check(self._lib.nano_train_flush(self._head))

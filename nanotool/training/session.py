@@ -113,6 +113,15 @@ class LocalTrainer:
         nearest = self.head.nearest_mean(features) if self.head.has_means else None
         return Evaluation(label, result.predicted, nearest, result.loss)
 
+    def fit(self, x: NDArray[Any], target: NDArray[Any]) -> Outcome:
+        """Learn that the outputs shall be ``target``."""
+        result = self.head.sample_target(self.features(x), target)
+        return Outcome(-1, -1, result.loss, result.stepped)
+
+    def loss(self, x: NDArray[Any], target: NDArray[Any]) -> float:
+        """The mean square of what the outputs are away from ``target``."""
+        return self.head.evaluate_target(self.features(x), target).loss
+
     def step(self, recalled: int = 0) -> None:
         """Learn from the replay buffer; then update the weights."""
         if recalled:
@@ -233,6 +242,79 @@ def check_samples(trainable: Trainable, x: NDArray[Any], y: NDArray[Any]) -> NDA
     return to_device(trainable.backbone, x)
 
 
+def check_targets(trainable: Trainable, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """``x`` as the device wants it. `NanoError` unless the head learns real values, and ``y`` has
+    one for each of its outputs."""
+    config = trainable.config
+    if config.loss != "mse":
+        raise NanoError("The head learns classes, not real values.", "Add --head loss=mse.")
+    if y.dtype.kind not in "iuf" or y.shape != (len(x), config.first_classes):
+        raise NanoError(
+            f"The targets are {y.dtype} {y.shape} for {len(x)} samples.",
+            f"Give {config.first_classes} real values a sample, in the outputs' own unit.",
+        )
+    if not np.isfinite(y.astype(np.float32)).all():
+        raise NanoError("There are targets that are not finite.", "Leave these samples out.")
+    return to_device(trainable.backbone, x)
+
+
+def fit(
+    trainer: AnyTrainer,
+    trainable: Trainable,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    options: TrainOptions | None = None,
+    *,
+    watch: Callable[[Moment], None] | None = None,
+) -> Trained:
+    """`train` with real targets ``y`` [n, outputs], in the unit of the outputs; nothing of it goes
+    to the replay buffer, so it cannot be rehearsed."""
+    options = options or TrainOptions()
+    if options.rehearse:
+        raise NanoError(
+            "The replay buffer keeps classes, no real values.", "Take more epochs instead."
+        )
+    data = check_targets(trainable, x, y)
+    check_head(trainer.status(), trainable)
+    _begin(trainer, trainable, options)
+    chance = np.random.default_rng(options.seed)
+    moments: list[Moment] = []
+    total = options.epochs * len(data)
+    for _ in range(options.epochs):
+        for index in chance.permutation(len(data)):
+            told = trainer.fit(data[index], y[index])
+            moments.append(Moment(len(moments) + 1, total, told.loss, None))
+            if watch is not None:
+                watch(moments[-1])
+        trainer.step()
+    return Trained(tuple(moments), trainer.fetch("all"))
+
+
+def mean_square(
+    trainer: AnyTrainer,
+    trainable: Trainable,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    progress: Progress | None = None,
+) -> float:
+    """Of the distances of the head's outputs from ``y``, over samples; nothing is learned."""
+    told = []
+    for one, target in zip(check_targets(trainable, x, y), y, strict=True):
+        told.append(trainer.loss(one, target))
+        if progress is not None:
+            progress(len(told), len(x))
+    return float(np.mean(told or [0.0]))
+
+
+def _begin(trainer: AnyTrainer, trainable: Trainable, options: TrainOptions) -> None:
+    """The recipe that the options ask for."""
+    rate = options.rate
+    if options.batch is not None and rate is None:
+        rate = trainable.config.recipe.rate
+    if rate is not None:
+        trainer.begin(rate, options.batch)
+
+
 def train(
     trainer: AnyTrainer,
     trainable: Trainable,
@@ -250,11 +332,7 @@ def train(
     data = check_samples(trainable, x, y)
     check_head(trainer.status(), trainable)
     add_classes(trainer, y)
-    rate = options.rate
-    if options.batch is not None and rate is None:
-        rate = trainable.config.recipe.rate
-    if rate is not None:
-        trainer.begin(rate, options.batch)
+    _begin(trainer, trainable, options)
     moments = []
     for moment in _run(trainer, data, y, options):
         moments.append(moment)

@@ -150,7 +150,9 @@ class _Fold:
         faults: Sequence[Int8Array],
     ) -> None:
         known = np.concatenate(learned)
-        recordings = np.repeat(np.arange(len(learned)), [len(part) for part in learned])
+        recordings: NDArray[np.integer] = np.repeat(
+            np.arange(len(learned)), [len(part) for part in learned]
+        )
         if config.anomaly == "nearest":
             known, recordings = _remembered(config, known, recordings)
             self.between = between_recordings(known, recordings)

@@ -304,3 +304,48 @@ def test_sparkline() -> None:
     assert session.sparkline([]) == ""
     assert session.sparkline([0.0, 1.0, 8.0]) == "▁▂█"
     assert len(session.sparkline([1.0] * 1000, 24)) == 24
+
+
+# --- Real values ----------------------------------------------------------------------------------
+
+
+def test_real_values_are_learned(graph: QGraph) -> None:
+    """A line through the brightness of two corners, by several passes."""
+    trainable = cut(graph, ["l2"], parse_options("loss=mse,slots=0,rate=0.02"))
+    trainer = session.LocalTrainer(trainable)
+    x, _ = samples(80)
+    y = np.stack([x[:, 0, :3].mean((1, 2)), -x[:, 1, 3:].mean((1, 2)), np.zeros(80)], axis=1) * 4
+    before = session.mean_square(trainer, trainable, x[40:], y[40:])
+    trained = session.fit(trainer, trainable, x[:40], y[:40], session.TrainOptions(epochs=15))
+    after = session.mean_square(trainer, trainable, x[40:], y[40:])
+    assert after < 0.3 * before and len(trained.losses()) == 600 and not trained.rights()
+    head = session.restored(trainable, trained.state)
+    features = trainer.features(session.check_targets(trainable, x[:1], y[:1])[0])
+    loss = head.evaluate_target(features, y[0]).loss
+    assert loss == pytest.approx(float(((head.outputs() / 2**16 - y[0]) ** 2).mean()), rel=1e-3)
+    for wrong in (y[:, :2], y[:, 0], np.full_like(y, np.nan)):
+        with pytest.raises(NanoError):
+            session.fit(trainer, trainable, x, wrong)
+    with pytest.raises(NanoError, match="more epochs"):
+        session.fit(trainer, trainable, x, y, session.TrainOptions(rehearse=10))
+    with pytest.raises(NanoError, match="loss=mse"):
+        session.fit(trainer, cut(graph, ["l2"]), x, y)
+
+
+@pytest.mark.slow
+def test_real_values_over_the_line(
+    graph: QGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board learns them to the same bytes."""
+    monkeypatch.setenv("NANO_STORE", str(tmp_path / "store"))
+    trainable = cut(graph, ["l2"], parse_options("loss=mse,slots=0"))
+    x, _ = samples(12)
+    y = np.random.default_rng(1).normal(0, 2, (12, 3)).astype(np.float32)
+    board = find_board("native")
+    with connect(board, build(trainable, board).elf) as device:
+        trainer = Trainer(device)
+        trained = session.fit(trainer, trainable, x, y)
+        told = session.mean_square(trainer, trainable, x, y)
+    local = session.LocalTrainer(trainable)
+    assert session.fit(local, trainable, x, y).state == trained.state
+    assert session.mean_square(local, trainable, x, y) == told

@@ -455,8 +455,10 @@ def _app_header(model: _Model) -> str:
             "/* The model computes features; this head makes classes of them, and learns. */",
             f"#define APP_TRAIN {model.name}_train",
             f"#define APP_TRAIN_ARENA_SIZE {model.macro}_TRAIN_ARENA_SIZE",
-            "",
         ]
+        if model.head.config.loss == "mse":
+            body.append(f"#define APP_TRAIN_TARGETS {model.head.config.outputs}u")
+        body.append("")
     if model.graph.stream is not None:
         body.insert(1, f'#include "{model.name}_stream.h"')
         body += [

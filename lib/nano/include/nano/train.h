@@ -319,6 +319,10 @@ nano_status nano_train_flush(nano_train *head);
 nano_status nano_train_evaluate(nano_train *head, const int8_t *features, uint16_t label,
                                 nano_train_result *result);
 
+/* The same with real targets, as nano_train_sample_target() takes them. */
+nano_status nano_train_evaluate_target(nano_train *head, const int8_t *features,
+                                       const float *target, nano_train_result *result);
+
 /* The learning rate's factor of step `step`, 2^-31 (2^31 is 1): schedule and warm-up of a recipe
  * that nano_train_set_recipe() takes. */
 uint32_t nano_train_rate_factor(const nano_train_recipe *recipe, uint32_t step);

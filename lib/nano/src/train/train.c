@@ -215,8 +215,9 @@ nano_status nano_train_sample(nano_train *head, const int8_t *features, uint16_t
     return status;
 }
 
-nano_status nano_train_sample_target(nano_train *head, const int8_t *features, const float *target,
-                                     nano_train_result *result) {
+/* NANO_OK if there is a target for each active output, and the loss takes one. */
+static nano_status check_target(const nano_train *head, const int8_t *features,
+                                const float *target) {
     const nano_status status = nano_train_check_sample(head, features, 0);
     if (status != NANO_OK)
         return status;
@@ -227,8 +228,23 @@ nano_status nano_train_sample_target(nano_train *head, const int8_t *features, c
     for (uint32_t o = 0; o < head->record->classes; o++)
         if ((nano_train_float_bits(target[o]) & 0x7FFFFFFFu) >= 0x7F800000u)
             return NANO_ERR_ARGUMENT; /* infinite or NaN */
-    learn(head, features, 0, target, result);
     return NANO_OK;
+}
+
+nano_status nano_train_sample_target(nano_train *head, const int8_t *features, const float *target,
+                                     nano_train_result *result) {
+    const nano_status status = check_target(head, features, target);
+    if (status == NANO_OK)
+        learn(head, features, 0, target, result);
+    return status;
+}
+
+nano_status nano_train_evaluate_target(nano_train *head, const int8_t *features,
+                                       const float *target, nano_train_result *result) {
+    const nano_status status = check_target(head, features, target);
+    if (status == NANO_OK)
+        judge(head, features, 0, target, result);
+    return status;
 }
 
 nano_status nano_train_evaluate(nano_train *head, const int8_t *features, uint16_t label,
