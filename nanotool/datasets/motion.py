@@ -66,6 +66,7 @@ class MotionRecordings:
     samples: tuple[NDArray[np.int16], ...]  # each [n, 6]
     exercises: NDArray[np.int64]  # of each, as LABELS
     held_out: NDArray[np.bool_]  # of the first fold
+    people: NDArray[np.int64]  # of each, from 0; two a fold, in order
 
 
 SENSOR_SCALE = (8 / 32768,) * 3 + (math.radians(2000) / 32768,) * 3  # g and rad/s of a 1
@@ -80,7 +81,7 @@ def motion_recordings(progress: Progress = ignore_progress) -> MotionRecordings:
     whole = [np.rint(np.asarray(x, np.float64) / SENSOR_SCALE) for x in data["X"]]
     samples = tuple(np.clip(x, -32768, 32767).astype(np.int16) for x in whole)
     held_out = subjects * FOLDS // SUBJECTS == 0
-    return MotionRecordings(samples, np.asarray(data["y"], np.int64), held_out)
+    return MotionRecordings(samples, np.asarray(data["y"], np.int64), held_out, subjects)
 
 
 def _fold(

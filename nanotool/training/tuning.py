@@ -101,10 +101,10 @@ def tune_alarm(
             "Each is a file of its own: samples of one recording are more alike than others are.",
         )
     folds = min(MOST_FOLDS, len(normal))
-    trials: list[_Fold] = []
+    trials: list[Taught] = []
     for number in range(folds):
         kept = [part for index, part in enumerate(normal) if index % folds != number]
-        trials.append(_Fold(config, kept, list(normal[number::folds]), faults))
+        trials.append(Taught(config, kept, list(normal[number::folds]), faults))
         if progress is not None:
             progress(number + 1, folds)
     points = [
@@ -120,7 +120,7 @@ def tune_alarm(
             f"No setting has at most {most:.1%} of false alarms; the fewest are {least:.1%}.",
             "Record more of what is normal, allow more (--most), or vote longer (--window).",
         )
-    whole = _Fold(config, list(normal), [], faults)
+    whole = Taught(config, list(normal), [], faults)
     chosen = min(allowed, key=lambda point: _rank(point, whole.between))
     threshold = threshold_of(whole.between, chosen.alarm.quantile, chosen.alarm.margin)
     best = replace(chosen, alarm=replace(chosen.alarm, threshold=threshold))
@@ -139,7 +139,7 @@ def _rank(point: AlarmPoint, between: Scores) -> tuple[float, ...]:
     return -point.detected, point.false_alarms, alarm.window, -threshold
 
 
-class _Fold:
+class Taught:
     """What some normal recordings teach: distances between them, scores of others."""
 
     def __init__(
@@ -181,7 +181,7 @@ def _remembered(
     return head.replay()[0], kept
 
 
-def _point(trials: Sequence[_Fold], alarm: Alarm, faulty: bool) -> AlarmPoint:
+def _point(trials: Sequence[Taught], alarm: Alarm, faulty: bool) -> AlarmPoint:
     """How this setting does in all of the folds."""
     normal: list[NDArray[np.bool_]] = []
     faults: list[NDArray[np.bool_]] = []

@@ -86,15 +86,31 @@ static uint32_t nearest(const nano_train *head, const int8_t *x, const uint16_t 
 /* --- A Gaussian whose features are independent -------------------------------------------------
  */
 
+/* dividend / divisor, cut off; below 2^bits, and divisor below 2^(64 - bits). Not every core's
+ * compiler brings a division of 64 bits. */
+static uint32_t quotient(uint64_t dividend, uint64_t divisor, uint32_t bits) {
+    uint32_t result = 0;
+    while (bits-- > 0) {
+        const uint64_t part = divisor << bits;
+        result <<= 1;
+        if (dividend >= part) {
+            dividend -= part;
+            result |= 1;
+        }
+    }
+    return result;
+}
+
 /* Means and weights of the newest sums. */
 static void fit(nano_train *head) {
     const uint64_t count = head->record->learned;
     for (uint32_t i = 0; i < head->config->features; i++) {
         const int64_t sum = head->normal_sums[i];
         const uint64_t spread = count * head->normal_squares[i] - (uint64_t)(sum * sum);
-        const uint64_t variance = 256 * spread / (count * count); /* spread < 2^50; <= 2^22 */
+        /* spread < 2^50, count^2 < 2^36; a variance is at most 2^22 */
+        const uint32_t variance = quotient(256 * spread, count * count, 23);
         const uint32_t weight =
-            ((uint32_t)1 << 24) / (variance < LEAST_VARIANCE ? LEAST_VARIANCE : (uint32_t)variance);
+            ((uint32_t)1 << 24) / (variance < LEAST_VARIANCE ? LEAST_VARIANCE : variance);
         head->normal_weights[i] = (uint16_t)(weight > UINT16_MAX ? UINT16_MAX : weight);
         head->normal_means[i] = (int16_t)nano_train_mean_of(head->normal_sums[i], (int32_t)count);
     }
@@ -215,8 +231,9 @@ nano_status nano_train_calibrate(nano_train *head, uint32_t *threshold) {
     }
     nano_train_alarm *const alarm = &head->record->alarm;
     const uint32_t place = (used * alarm->quantile + 999) / 1000 - 1;
-    const uint64_t scaled = (uint64_t)in_order(head->distances, used, place) * alarm->margin / 1000;
-    alarm->threshold = scaled < UINT32_MAX ? (uint32_t)scaled : UINT32_MAX - 1;
+    const uint64_t scaled = (uint64_t)in_order(head->distances, used, place) * alarm->margin;
+    alarm->threshold =
+        scaled < (uint64_t)1000 * (UINT32_MAX - 1) ? quotient(scaled, 1000, 32) : UINT32_MAX - 1;
     head->votes = 0;
     if (threshold != NULL)
         *threshold = alarm->threshold;
