@@ -287,6 +287,7 @@ TRAIN = """
 extern const nano_train_config digits_train;
 nano_net backbone; memset(&backbone, 0, sizeof backbone); nano_arena arena;
 nano_train head; nano_train_result result; const int8_t *logits; int label = 0;
+nano_train_opinion opinion; uint32_t threshold; uint16_t recording = 1;
 """
 
 
