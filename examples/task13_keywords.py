@@ -13,7 +13,8 @@ that it has never heard then speak, commands and words that nobody has taught it
                 cut and computed by itself on this computer
     decisions   are those of the rule, in floats and by hand, on these
 
-on both boards, step for step. How many commands are heard is compared with what was said.
+on both boards, step for step; the emulated one hears three of the voices. How many commands are
+heard is compared with what was said.
 
 Ends with ``KEYWORDS OK ...`` or ``KEYWORDS FAILED: why``.
 """
@@ -77,7 +78,7 @@ FRAMES, HOP = 50, 2
 SURE, MEAN, QUIET = 0.7, 6, 1.0  # the mean of 6 steps exceeds 0.7, then a second of nothing
 LATE = 0.8  # seconds behind a word in which it may be decided for
 GOAL, MOST_FALSE = 0.85, 0.1  # of the commands heard; false decisions, of all words
-BOARD_NAMES = ("native", "stm32")
+HEARD = {"native": 6, "stm32": 3}  # recordings a board; an emulator takes its time
 RECORD = Path(__file__).resolve().parents[1] / "bench" / "keywords.json"
 
 
@@ -92,7 +93,7 @@ class Amount:
 
 
 WHOLE = Amount(30, 22, 6, Recipe(8, 4e-3, weight_decay=0.02, label_smoothing=0.05))
-SHORT = Amount(3, 3, 1, Recipe(2, 4e-3))
+SHORT = Amount(2, 1, 1, Recipe(2, 4e-3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,7 @@ def perform(short: bool, steps: Steps) -> list[Told]:
         model = nanotool.quantize(whole, sample, name="keywords", labels=LABELS)
         graph = nanotool.stream(listening(model), axis=-1).graph
         asked = [expected(model, sound, said) for sound, said in strangers(amount)]
-    results = [on_board(BOARDS[name], graph, asked, steps) for name in BOARD_NAMES]
+    results = [on_board(BOARDS[name], graph, asked[:most], steps) for name, most in HEARD.items()]
     told = results[0]
     if not short and told.heard < GOAL * told.commands:
         raise Failed(f"{told.heard} of {told.commands} commands are heard, not {GOAL:.0%}")
