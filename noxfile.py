@@ -43,10 +43,20 @@ EMULATED = {
 # Under pytest-embedded, which only test_hil needs, nobody notices that a worker has died.
 TWO_WORKERS = ("-n", "2", "--dist", "worksteal", "-p", "no:pytest_embedded")
 AT_ONCE = 2  # commands at the same time: each needs a core, for a compiler or an emulator
-TOGETHER = 3  # runs of test_hil: a third of their time they wait for a line
+# The quick part of bench: exact counts, against what bench/ has recorded.
+GATES = {
+    "gate of models": ("-m", "bench.record", "--gate"),
+    "gate of layers": ("-m", "bench.layers", "--gate"),
+    "gate of training": ("-m", "bench.training"),
+}
+# Suites of no code that is mutated: PlatformIO runs them on native, beside one of the others.
+NOT_MUTATED = ("stm32_flash", "xtensa_runtime")
+TOGETHER = 3  # runs of test_hil and of the tasks: a third of their time they wait for a line
 MINUTES = 40  # that one command may take: whatever hangs, CI comes to its end
 # A test that hangs fails, and who waits for a worker that died ends.
 NO_HANGING = ("--timeout=600", "--max-worker-restart=0")
+# Runs side by side with a thread for each core would wait for each other.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 # What compiles here; many tests compile the same sources for the same processor.
 COMPILERS = (
     *("cc", "gcc", "clang", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc"),
@@ -82,6 +92,8 @@ def cache_compilers() -> None:
         os.environ["PATH"] = f"{links}{os.pathsep}{os.environ['PATH']}"
     os.environ["CCACHE_DIR"] = str(folder / "cache")
     os.environ["CCACHE_SLOPPINESS"] = "locale"  # `nanotool build` asks for messages in English
+    # A copy of the sources elsewhere, as a wheel's or another checkout's are, is no other source.
+    os.environ["CCACHE_BASEDIR"], os.environ["CCACHE_NOHASHDIR"] = "/", "1"
 
 
 cache_compilers()
@@ -97,8 +109,7 @@ def tracked(*patterns: str) -> list[str]:
 
 def pytest(session: nox.Session, *arguments: str, **env: str) -> None:
     """Run pytest with the project's settings."""
-    # Two workers with a thread for each core would wait for each other.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **env}
+    environment = {**os.environ, **ONE_THREAD, **env}
     status, _ = within([PYTHON, "-m", "pytest", *NO_HANGING, *arguments], environment)
     if status != 0:
         session.error(f"pytest ended with status {status}")
@@ -127,7 +138,8 @@ def side_by_side(
 def timed(command: Sequence[str]) -> tuple[int, float, str]:
     """Python with arguments, in a process of its own: its status, seconds and output."""
     begin = time.monotonic()
-    status, output = within([PYTHON, *command], {**os.environ, **PLATFORMIO}, subprocess.PIPE)
+    environment = {**os.environ, **ONE_THREAD, **PLATFORMIO}
+    status, output = within([PYTHON, *command], environment, subprocess.PIPE)
     return status, time.monotonic() - begin, output
 
 
@@ -200,9 +212,7 @@ def test(session: nox.Session) -> None:
         "fuzz",
         "unit",
         "mutate",
-        "notebooks",
-        "tasks-short",
-        "hil",
+        "together",
     ):
         session.notify(name)
 
@@ -210,8 +220,8 @@ def test(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """What needs little more than one core each, side by side: lint, gate, docs, package."""
-    names = ("gate", "lint", "package", "docs")
-    side_by_side(session, {name: ("-m", "nox", "-s", name) for name in names})
+    others = {name: ("-m", "nox", "-s", name) for name in ("lint", "package", "docs")}
+    side_by_side(session, {**GATES, **others})
 
 
 @nox.session
@@ -242,8 +252,16 @@ def firmware(session: nox.Session) -> None:
 def ctest(session: nox.Session) -> None:
     """The C unit tests, on the host under sanitizers and on the emulated STM32; the branches that
     they take."""
-    tests = {name: ("-m", "platformio", "test", "-e", name) for name in ("native", "stm32")}
-    side_by_side(session, {**tests, "branches": ("tests/branches.py", "suites")})
+    tests = ("-m", "platformio", "test", "-e")
+    own = [word for suite in ("format", *NOT_MUTATED) for word in ("-f", f"test_{suite}")]
+    runs = {
+        "stm32": (*tests, "stm32"),
+        # compiled for the session mutate, which begins with them
+        "under sanitizers": ("-m", "tests.mutate", "--prepare"),
+        "native": (*tests, "native", *own),
+        "branches": ("tests/branches.py", "suites"),
+    }
+    side_by_side(session, runs)
 
 
 @nox.session
@@ -271,16 +289,33 @@ def notebooks(session: nox.Session) -> None:
         numbers = [argument for argument in session.posargs if argument != "--record"]
         session.run(PYTHON, "-m", "examples.notebooks", *numbers)
         return
-    # A cell may take 120 s. pytest-embedded wants every test to be a function, which these are not.
-    options = ("-q", "-n", "2", "-p", "no:pytest_embedded", "--nbmake", "--nbmake-timeout=120")
-    pytest(session, *options, *session.posargs, *tracked("examples/*.ipynb"))
+    side_by_side(session, notebook_runs(session.posargs))
+
+
+def notebook_runs(posargs: Sequence[str] = ()) -> dict[str, Sequence[str]]:
+    """A run for each notebook. A cell may take 120 s. pytest-embedded wants every test to be a
+    function, which these are not."""
+    options = ("-q", "-p", "no:pytest_embedded", "--nbmake", "--nbmake-timeout=120")
+    command = ("-m", "pytest", *NO_HANGING, *options, *posargs)
+    return {Path(name).stem: (*command, name) for name in tracked("examples/*.ipynb")}
 
 
 @nox.session(name="tasks-short")
 def tasks_short(session: nox.Session) -> None:
     """The tasks, and learning on the board, with little training: the path, not the figures."""
+    side_by_side(session, task_runs())
+
+
+def task_runs() -> dict[str, Sequence[str]]:
+    """A run for each task."""
     modules = [*task_modules(), "examples.transfer"]
-    side_by_side(session, {name: ("-m", name, "--short") for name in modules})
+    return {name: ("-m", name, "--short") for name in modules}
+
+
+@nox.session
+def together(session: nox.Session) -> None:
+    """hil, tasks-short and notebooks, all their runs side by side: many of them wait for a line."""
+    side_by_side(session, {**hil_runs(), **task_runs(), **notebook_runs()}, TOGETHER)
 
 
 @nox.session
@@ -289,8 +324,13 @@ def hil(session: nox.Session) -> None:
     if any(argument.startswith("--board") for argument in session.posargs):
         pytest(session, "test_hil", "-m", "not slow", *session.posargs)
         return
-    command = ("-m", "pytest", *NO_HANGING, "-m", "not slow", *session.posargs)
-    runs = {}
+    side_by_side(session, hil_runs(session.posargs), TOGETHER)
+
+
+def hil_runs(posargs: Sequence[str] = ()) -> dict[str, Sequence[str]]:
+    """A run for each emulated board, two for those that run all."""
+    command = ("-m", "pytest", *NO_HANGING, "-m", "not slow", *posargs)
+    runs: dict[str, Sequence[str]] = {}
     for board, tests in EMULATED.items():
         run = (*command, f"--board={board}")
         if tests == ("test_hil",):
@@ -300,7 +340,7 @@ def hil(session: nox.Session) -> None:
             runs[board] = (*run, *tests)
     flash = ("--board=esp32_bare", "--weights=flash", *BYTES_AND_TICKS)
     runs["esp32_bare, weights in flash"] = (*command, *flash)
-    side_by_side(session, runs, TOGETHER)
+    return runs
 
 
 @nox.session
@@ -315,9 +355,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def gate(session: nox.Session) -> None:
     """The quick part of bench: nothing may have become slower or larger on Cortex-M."""
-    session.run(PYTHON, "-m", "bench.record", "--gate")
-    session.run(PYTHON, "-m", "bench.layers", "--gate")
-    session.run(PYTHON, "-m", "bench.training")
+    side_by_side(session, GATES)
 
 
 @nox.session

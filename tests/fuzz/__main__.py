@@ -12,6 +12,7 @@ found to lead somewhere new. A finding ends its harness, and stays in build/fuzz
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import re
 import shutil
@@ -32,6 +33,7 @@ CC = "clang"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 INCLUDES = ("tests/fuzz/c", "tests/c/fake", "firmware", "firmware/app", "lib/nano/include")
 FLAGS = ["-std=gnu99", "-g", "-O1", *(f"-I{folder}" for folder in INCLUDES), *SANITIZE]
+NO_LINK = "-fsanitize=fuzzer-no-link"  # counters of the branches, for whatever is linked
 # Of the fake board's calls the harness of the whole app has its own; the others get these.
 LINE = ["-Dboard_getc=fake_getc", "-Dboard_putc=fake_putc"]
 # The app's and its board's variables, where power_on.c finds them.
@@ -89,7 +91,7 @@ def compile_one(source: Path, folder: Path) -> Path:
     own = app_sources()
     names = ["-Dmain=fuzz_main"] if source.name == "main.c" and source in own else []
     names += LINE if source.parent.name == "fake" else []
-    call([CC, *FLAGS, "-fsanitize=fuzzer-no-link", *names, "-c", source, "-o", product])
+    call([CC, *FLAGS, NO_LINK, *names, "-c", source, "-o", product])
     if source in own:
         call(["objcopy", *SECTIONS, product])
     return product
@@ -105,15 +107,18 @@ def archive() -> Path:
     for path in texts:
         digest.update(path.as_posix().encode() + b"\0" + path.read_bytes())
     product = BUILD / f"app-{digest.hexdigest()[:16]}.a"
-    if not product.is_file():
-        objects = BUILD / "objects"
-        shutil.rmtree(objects, ignore_errors=True)
-        objects.mkdir(parents=True)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            made = list(pool.map(lambda source: compile_one(source, objects), sources))
-        for old in BUILD.glob("app-*.a"):
-            old.unlink()
-        call(["ar", "rcs", product, *made])
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:  # test_c_library links it, too
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not product.is_file():
+            objects = BUILD / "objects"
+            shutil.rmtree(objects, ignore_errors=True)
+            objects.mkdir()
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                made = list(pool.map(lambda source: compile_one(source, objects), sources))
+            for old in BUILD.glob("app-*.a"):
+                old.unlink()
+            call(["ar", "rcs", product, *made])
     return product
 
 

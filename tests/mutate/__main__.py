@@ -1,10 +1,11 @@
 """Mutants: do the tests notice when the code is wrong?
 
-    python -m tests.mutate                     40, drawn by the commit's hash; at most 3 minutes
+    python -m tests.mutate                     40, drawn by the commit's hash; 3 minutes in all
     python -m tests.mutate --all [--only RE]   all of them, in a random order; goes on where it was
     python -m tests.mutate --patch FILE ...    the changes of patches, each as one mutant
     python -m tests.mutate --key KEY           one of them again, with all that is said of it
     python -m tests.mutate --report            what --all has come to so far
+    python -m tests.mutate --prepare           compile the C, run its suites under sanitizers, end
 
 A mutant that lives is a fault, unless docs/trust.md lists its key and says why it may. A draw is a
 sample, though: its faults are shown, and it fails where fewer than LEAST_DRAWN are killed. Needs
@@ -39,6 +40,7 @@ AT_ONCE = 2
 # 3,000 draws, and every change would fail now and then with a bar near what they do kill.
 LEAST_DRAWN = 0.5
 SECONDS = 240  # that Python's tests of one mutant may take; who takes longer is killed
+TO_CONFIRM = 20  # of a draw's seconds: to run the tests that killed without any mutant
 
 
 class Server:
@@ -96,13 +98,13 @@ class Examiner:
                 self.project.prepare()
                 self.prepared = True
 
-    def examine(self, mutant: Mutant) -> Verdict:
-        """Whether any test kills it."""
+    def examine(self, mutant: Mutant, end: float) -> Verdict:
+        """Whether any test kills it; "unfinished" where the time ``end`` comes first."""
         begin = time.monotonic()
-        kind, by = self._examine(mutant)
+        kind, by = self._examine(mutant, end)
         return Verdict(kind, by, time.monotonic() - begin)
 
-    def _examine(self, mutant: Mutant) -> tuple[str, str]:
+    def _examine(self, mutant: Mutant, end: float) -> tuple[str, str]:
         in_c = {n: text for n, text in mutant.files.items() if n.endswith((".c", ".h"))}
         in_python = {n: text for n, text in mutant.files.items() if n.endswith(".py")}
         extension = None
@@ -116,14 +118,18 @@ class Examiner:
             if extension is None and not in_python and not rooms.killers(mutant.path):
                 return "survived", ""
         tests = list(dict.fromkeys(test for name in mutant.files for test in rooms.killers(name)))
+        left = end - time.monotonic()
         job = {
             "files": in_python,
             "extension": str(extension) if extension else None,
             "tests": tests,
-            "seconds": SECONDS,
+            "seconds": min(SECONDS, left),
             "root": str(shadow(in_c, BUILD / f"tree-{threading.get_ident()}")) if in_c else None,
         }
-        return self._judge(self.server().ask(job), " ".join(tests))
+        answer = self.server().ask(job)
+        if answer["status"] == "timeout" and left < SECONDS:
+            return "unfinished", ""
+        return self._judge(answer, " ".join(tests))
 
     @staticmethod
     def _judge(answer: Mapping[str, object], tests: str) -> tuple[str, str]:
@@ -137,15 +143,15 @@ class Examiner:
             return "untried", f"pytest ended with {status}: {failed}"
         return "killed", failed
 
-    def confirm(self, verdicts: Iterable[Verdict]) -> list[str]:
-        """The tests that killed, but fail without any mutant as well."""
+    def confirm(self, verdicts: Iterable[Verdict], seconds: float) -> list[str]:
+        """The tests that killed, but fail without any mutant as well; as far as time allows."""
         names = {v.by for v in verdicts if v.kind == "killed" and ".py::" in v.by}
         if not names:
             return []
         extension = str(c.BUILD / "_nano.abi3.so") if self.prepared else None
-        job = {"extension": extension, "tests": sorted(names), "seconds": 600}
+        job = {"extension": extension, "tests": sorted(names), "seconds": seconds}
         answer = self.server().ask({"files": {}, **job})
-        return [] if answer["status"] == 0 else [str(answer["failed"])]
+        return [] if answer["status"] in {0, "timeout"} else [str(answer["failed"])]
 
     def close(self) -> None:
         """End the servers."""
@@ -210,11 +216,11 @@ def tried(
     """Each of the mutants and its verdict, AT_ONCE at a time, until the time ``end``."""
 
     def one(mutant: Mutant) -> tuple[Mutant, Verdict] | None:
-        return (mutant, examiner.examine(mutant)) if time.monotonic() < end else None
+        return (mutant, examiner.examine(mutant, end)) if time.monotonic() < end else None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for result in pool.map(one, chosen):
-            if result is not None:
+            if result is not None and result[1].kind != "unfinished":
                 yield result
 
 
@@ -250,8 +256,10 @@ def run(
     excuses, counts, faults, verdicts = excused(), Counter[str](), 0, []
     examiner = Examiner()
     BUILD.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + 60 * minutes
+    to_confirm = TO_CONFIRM if least is not None else 600
     try:
-        for mutant, verdict in tried(examiner, chosen, time.monotonic() + 60 * minutes):
+        for mutant, verdict in tried(examiner, chosen, end - TO_CONFIRM):
             listed = mutant.key in excuses
             fine = verdict.kind != "untried" and (verdict.kind != "survived" or listed)
             counts["excused" if fine and verdict.kind == "survived" else verdict.kind] += 1
@@ -265,7 +273,7 @@ def run(
                        "lines": mutant.lines, "seconds": round(verdict.seconds, 1)}  # fmt: skip
                 with keep.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-        false = examiner.confirm(verdicts)
+        false = examiner.confirm(verdicts, to_confirm)
     finally:
         examiner.close()
     print(f"{len(verdicts)} of {len(chosen)} tried: {summary(counts)}")
@@ -303,6 +311,7 @@ def main() -> int:
     parser.add_argument("--patch", type=Path, nargs="+", default=[])
     parser.add_argument("--key", nargs="+", default=[])
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", default="", help="draw by this text, not by the commit's hash")
     parser.add_argument("--minutes", type=float, help="stop then; what is not tried is no fault")
@@ -310,6 +319,11 @@ def main() -> int:
     if arguments.report:
         return report()
     BUILD.mkdir(parents=True, exist_ok=True)
+    if arguments.prepare:
+        project = c.Project()
+        project.prepare()
+        print(f"{len(project.suites)} suites pass under sanitizers: {', '.join(project.suites)}")
+        return 0
     if arguments.patch:
         return run([patched(path) for path in arguments.patch], 1e6, verbose=True)
     known = [m for m in rooms.mutants() if re.search(arguments.only, m.path)]
