@@ -176,6 +176,13 @@ def test_softmax_keeps_its_channels() -> None:
     net.add("b", Softmax(), "a", scale=1 / 256, zero_point=-128)
     net.conv("y", "b", 2)
     assert shapes(net.optimized()) == {"a": 3, "b": 3, "y": 2}
+    weight = np.ones((2, 1, 1, 3), int)
+    weight[..., 0] = 0  # even those that nobody reads: the others depend on them
+    net = Net()
+    net.conv("a", "input", 3)
+    net.add("b", Softmax(), "a", scale=1 / 256, zero_point=-128)
+    net.weighted("y", Conv2D(Window((1, 1))), "b", (4, 4, 2), weight)
+    assert shapes(net.optimized()) == {"a": 3, "b": 3, "y": 2}
 
 
 def test_channels_that_a_transpose_moves_stay() -> None:

@@ -265,6 +265,14 @@ def test_fold_numbers_of_a_matrix_into_one_product_and_one_sum(
     check(settle(Numbers((2.0, 0.75), second)), 3, 4)
 
 
+def test_a_norm_of_channels_is_no_number_of_the_matrix_before() -> None:
+    """It may go back through a maximum, which the negative number in front cannot pass."""
+    model = nn.Sequential(Numbers((-2.0, 0.75), (0.25, 0.5)), nn.Unflatten(2, (2, 2)))
+    norm = nn.BatchNorm2d(3)
+    check(settle(model.extend([nn.MaxPool2d(2), norm])), 3, 4)
+    assert (norm.weight > 0).all()
+
+
 # --- fuse -----------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from test_overlap import check
 
 from nanotool.ir import Int8Array, QGraph, Window
 from nanotool.lower import lower
+from nanotool.lower.scalar import limbs
 from nanotool.sources import lib_dir
 
 TARGET, MAC16 = TARGETS = ("scalar", "mac16")
@@ -270,3 +272,25 @@ def test_the_wide_scaling_under_the_sanitizers(
     graph, x = extreme(127, 515)
     run_exported(library, tmp_path, lower(graph, target, "speed"), x, GUARDS[target])
     run_exported(library, tmp_path, lower(graph, target, "size"), x, GUARDS[target])
+
+
+def channels(most: int, answers: tuple[int, int]) -> limbs._Channels:
+    """A channel of sums up to ``most``, of both signs, halved and shifted by 12 bits."""
+    layer = SimpleNamespace(output=SimpleNamespace(zero_point=0), clamp=answers)
+    numbers = (np.array([[number]], np.int64) for number in (-most, most, 2**30, 12))
+    return limbs._Channels.between(layer, *numbers)  # type: ignore[arg-type]
+
+
+def test_two_limbs_hold_sums_below_two_to_the_20() -> None:
+    assert channels(2**20 - 1, (-128, 127)).words(15) is not None
+    assert channels(2**20, (-128, 127)).words(15) is None
+
+
+def test_roundings_reach_to_the_ends_of_int32() -> None:
+    """Where the output is the same for every sum nothing else bounds them."""
+    most = 2**20 - 1
+    for factor in (2**12, 3 * 2**11):
+        numbers = (np.array([[number]], np.int64) for number in (factor, 1))
+        low, high = channels(most, (5, 5))._roundings(*numbers)
+        assert ((-most * factor) >> 12) - 2 + low.item() == -(2**31)
+        assert (most * factor >> 12) + high.item() == 2**31 - 1

@@ -11,6 +11,7 @@ import random
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,16 @@ def lesson(device: Device, seed: int) -> list[Any]:
     told += [[layer.crc for layer in device.layers().layers], trainer.load()]
     trainer.put(head)
     return [*told, trainer.fetch("all"), trainer.status(), device.crc()]
+
+
+def test_a_dump_is_of_the_input_that_is_there(wired: App) -> None:
+    """Whatever ran before: to its end, as far as another op, or nothing."""
+    with Device(SimulatedLine(wired), timeout=TIMEOUT) as device:
+        for seed in (1, 2, 1):
+            device.load(picture(seed))
+            found = [zlib.crc32(device.dump(op).tobytes()) for op in (1, 0, 1)]
+            crcs = [layer.crc for layer in device.layers().layers]
+            assert found == [crcs[1], crcs[0], crcs[1]]
 
 
 @pytest.fixture(scope="module")

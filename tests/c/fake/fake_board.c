@@ -127,6 +127,7 @@ void board_set_pin(board_pin pin, bool high) {
 uint8_t fake_store_bytes[FAKE_STORE_MAX];
 uint32_t fake_store_operations;
 uint32_t fake_store_longest_read = UINT32_MAX;
+uint32_t fake_store_failing_reads;
 
 uint8_t fake_store_ones[FAKE_STORE_MAX], fake_store_zeros[FAKE_STORE_MAX],
     fake_store_weak[FAKE_STORE_MAX];
@@ -195,6 +196,10 @@ bool board_store_read(uint32_t offset, void *to, uint32_t size) {
     const bool whole = size <= fake_store_longest_read;
     if (!powered())
         return false;
+    if (fake_store_failing_reads > 0) {
+        fake_store_failing_reads--;
+        return false;
+    }
     for (uint32_t i = 0; i < (whole ? size : size / 2); i++)
         bytes[i] = read_byte(offset + i);
     return whole;

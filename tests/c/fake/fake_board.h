@@ -36,6 +36,9 @@ void fake_store_shape(uint32_t sector_size, uint32_t sectors, uint32_t unit);
 /* Reads of more bytes break off half-way. UINT32_MAX, as it begins: none does. */
 extern uint32_t fake_store_longest_read;
 
+/* So many reads fail, the next ones. */
+extern uint32_t fake_store_failing_reads;
+
 /* Operations (a unit programmed, a sector erased) since fake_store_power(). */
 extern uint32_t fake_store_operations;
 

@@ -531,8 +531,12 @@ static void test_bound_pieces(void) {
     CHECK_EQUAL(8, input_loaded());
     BOUND(12, "I\0x", "e-[Frame damaged]\r\n");
     BOUND(13, "I 5\0x", "e-[Frame out of place: the next byte is 8]\r\n");
+    BOUND(14, "I 8\0ijkl", "m-frame-[8 4]\r\n");
+    BOUND(15, "I 12\0mnop", "m-frame-[12 4]\r\n");  /* an offset of two digits */
+    BOUND(16, "II 16\0q", "e-[Frame damaged]\r\n"); /* a type of two letters */
+    CHECK_EQUAL(16, input_loaded());
     send_frame('I', 8, input, 1); /* a plain one ends the conversation */
-    BOUND(14, "name", "e-[Out of turn]\r\n");
+    BOUND(17, "name", "e-[Out of turn]\r\n");
     load_input();
 }
 

@@ -79,6 +79,7 @@ static void test_decimal(void) {
         {0x3d4ccccdu, 3, "0.150"},            /* 0.05f * 3 = 0.15000000223 */
         {0x00000001u, 255, "0.000"},          /* the smallest subnormal */
         {0x007fffffu, -255, "0.000"},         /* the largest one */
+        {0x4b000000u, 1, "8388608.000"},      /* 2^23: no bit behind the point, none beyond */
         {0x4b7fffffu, 1, "16777215.000"},     /* 2^24 - 1 */
         {0x4b800000u, 255, "4278190080.000"}, /* 2^24 * 255 */
         {0x4c800000u, 255, "4294967295.999"}, /* beyond what is shown */

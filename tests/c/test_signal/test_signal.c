@@ -4,6 +4,7 @@
 #include "../../../lib/nano/src/signal/wide.h"
 
 #include "nano/nano.h"
+#include "nano/signal/mel.h"
 #include "nano/signal/micro_frontend.h"
 #include "nano/signal/sensor.h"
 
@@ -288,6 +289,20 @@ static void test_roots_are_rounded(void) {
     CHECK(nano_root(UINT32_MAX) == 0xFFFFu && nano_root(1ull << 32) == 0x10000u);
 }
 
+/* What a mel front end takes is the arrays that mel.h names, and no byte more. */
+static void test_a_mel_front_ends_room(void) {
+    static uint64_t room[12];
+    static const nano_mel_params params = {
+        .fft = {.size = 8}, .window_size = 6, .step = 4, .bands = 3};
+    const size_t need = 4u * (8 + 2) + 2u * (6 + 1) + 2u * 3;
+    nano_mel mel;
+    for (size_t size = 0; size <= need; size++) {
+        nano_arena_init(&arena, room, size);
+        CHECK_EQUAL(size < need ? NANO_ERR_MEMORY : NANO_OK, nano_mel_init(&mel, &params, &arena));
+        CHECK_EQUAL(size < need ? 0 : (int32_t)need, (int32_t)arena.used);
+    }
+}
+
 int main(void) {
     check_begin();
     RUN(test_roots_are_rounded);
@@ -297,5 +312,6 @@ int main(void) {
     RUN(test_recorded_windows);
     RUN(test_memory_is_refused_and_given_back);
     RUN(test_bad_numbers_are_refused);
+    RUN(test_a_mel_front_ends_room);
     return check_end();
 }

@@ -146,6 +146,18 @@ static void change_header(uint32_t word, uint32_t value) {
 
 /* The sequence number may wrap. There is no way to save 2^32 times: what is newer is decided by
  * store_load() alone, from a header with the clock of sequence numbers set to its end. */
+/* A read that fails is tried twice again, and not for ever. */
+static void test_reads_are_tried_three_times(void) {
+    uint32_t size = 0;
+    start(512, 8, 4);
+    CHECK_EQUAL(STORE_OK, save(1, 100)); /* in slot 0, which is looked at first */
+    for (uint32_t failing = 0; failing < 4; failing++) {
+        fake_store_failing_reads = failing;
+        CHECK_EQUAL(failing < 3 ? STORE_OK : STORE_DAMAGED, store_load(KEY, before, 100, &size));
+        CHECK_EQUAL(0, (int32_t)fake_store_failing_reads);
+    }
+}
+
 static void test_sequence_wraps(void) {
     start(512, 8, 4);
     for (uint32_t i = 0; i < 2; i++)
@@ -448,6 +460,7 @@ int main(void) {
     RUN(test_units);
     RUN(test_a_damaged_record_is_told);
     RUN(test_payloads_that_cannot_be_read);
+    RUN(test_reads_are_tried_three_times);
     RUN(test_sequence_wraps);
     RUN(test_impossible_sizes);
     RUN(test_power_cuts);
