@@ -265,12 +265,30 @@ def test_fold_numbers_of_a_matrix_into_one_product_and_one_sum(
     check(settle(Numbers((2.0, 0.75), second)), 3, 4)
 
 
-def test_a_norm_of_channels_is_no_number_of_the_matrix_before() -> None:
-    """It may go back through a maximum, which the negative number in front cannot pass."""
-    model = nn.Sequential(Numbers((-2.0, 0.75), (0.25, 0.5)), nn.Unflatten(2, (2, 2)))
-    norm = nn.BatchNorm2d(3)
-    check(settle(model.extend([nn.MaxPool2d(2), norm])), 3, 4)
-    assert (norm.weight > 0).all()
+class Peaks(nn.Module):
+    """A product and a sum with numbers, of a matrix; peaks of its rows, and what stands ``behind``.
+    A negative number does not pass a maximum: what is behind goes back, or stays."""
+
+    def __init__(self, behind: nn.Module) -> None:
+        super().__init__()
+        self.peaks, self.behind = nn.MaxPool2d(2), behind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.behind(self.peaks((x * -2 + 0.75).unflatten(2, (2, 2))))
+        return x
+
+
+class Half(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 0.5 + 0.25
+
+
+def test_a_number_goes_back_to_the_matrix_before_and_a_norm_of_channels_does_not() -> None:
+    behind = [MaxPool2D, Conv2D], [MaxPool2D]
+    for layer, wanted in zip((nn.BatchNorm2d(3), Half()), behind, strict=True):
+        graph = folded(Peaks(layer), 3, 4)
+        assert kinds(graph)[kinds(graph).index(Reshape) + 1 :] == wanted
+        check(settle(Peaks(layer)), 3, 4)
 
 
 # --- fuse -----------------------------------------------------------------------------------------

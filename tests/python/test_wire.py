@@ -113,6 +113,17 @@ def test_a_dump_is_of_the_input_that_is_there(wired: App) -> None:
             assert found == [crcs[1], crcs[0], crcs[1]]
 
 
+def test_features_are_of_the_input_that_is_there(wired: App) -> None:
+    with Device(SimulatedLine(wired), timeout=TIMEOUT) as device:
+        trainer = Trainer(device)
+        trainer.reset()
+        found = [trainer.evaluate(picture(seed), 0) for seed in range(4)]
+        for seed in (2, 0, 3, 1):
+            device.run(picture(seed))
+            assert trainer.evaluate(picture(seed), 0) == found[seed]
+        assert len(set(found)) > 1
+
+
 @pytest.fixture(scope="module")
 def clean(wired: App) -> list[list[Any]]:
     """Lessons on a clean line."""
