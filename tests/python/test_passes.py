@@ -274,7 +274,7 @@ class Peaks(nn.Module):
         self.peaks, self.behind = nn.MaxPool2d(2), behind
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.behind(self.peaks((x * -2 + 0.75).unflatten(2, (2, 2))))
+        x = self.behind(self.peaks((x * -2 + 0.75).reshape(-1, 3, 2, 2)))
         return x
 
 
