@@ -1,7 +1,7 @@
 """Simulator, C library and exported C give the same bytes: random models of every operator.
 
 Exported models are compiled in bulk, many to a program, strictly and under the address and
-undefined-behaviour sanitizers. 200 models, and a few of each operator alone; NANO_EXAMPLES=5 makes
+undefined-behaviour sanitizers. 100 models, and a few of each operator alone; NANO_EXAMPLES=5 makes
 it 1,000 other ones.
 """
 
@@ -31,7 +31,7 @@ from nanotool.runtime import Runtime
 from nanotool.simulate import simulate
 from nanotool.sources import lib_dir
 
-MODELS = 200
+MODELS = 100
 EACH_OPERATOR = 2
 PER_PROGRAM = 25
 INPUTS = 5

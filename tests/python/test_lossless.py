@@ -43,7 +43,7 @@ MODELS = Path(__file__).parents[1] / "models"
 
 
 @given(salted_graphs(), st.integers(0, 2**16))
-@examples(150)
+@examples(80)
 def test_optimized_graphs_yield_the_same_bytes(graph: QGraph, seed: int) -> None:
     before = qfile.to_bytes(graph)
     log: list[PassRecord] = []
@@ -63,7 +63,7 @@ def test_graphs_that_nobody_salted(graph: QGraph) -> None:
 
 
 @given(salted_graphs())
-@examples(80)
+@examples(40)
 def test_each_pass_keeps_all_that_it_leaves(graph: QGraph) -> None:
     """Pass by pass: every tensor that is still there holds what it held, channels that were dropped
     aside."""

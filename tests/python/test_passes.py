@@ -460,7 +460,7 @@ def test_canonicalize_does_not_change_its_argument() -> None:
 ANYWHERE = [nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh, lambda: nn.Hardtanh(-0.25, 0.5), nn.Identity]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_random_networks(data: st.DataObject) -> None:
     """Layers in any order: each pass on its own and all together keep the result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ from nanotool.validate import validate
 
 CASES = Path(__file__).parents[1] / "models"
 WAKE_WORDS = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
-STEPS = 1000
+STEPS = round(300 * float(os.environ.get("NANO_EXAMPLES", "1")))
 
 
 def wake_word(name: str) -> Path:
@@ -74,7 +75,7 @@ def assert_equal(one: tuple[NDArray[Any], ...], two: tuple[NDArray[Any], ...]) -
 
 @pytest.mark.parametrize("name", WAKE_WORDS)
 def test_wake_words(name: str, tflm: Interpreter) -> None:
-    """1,000 steps: the file against TensorFlow Lite Micro, every target's kernels against it, the
+    """Step by step: the file against TensorFlow Lite Micro, every target's kernels against it, the
     int8 in front of the sigmoid, too, which on noise moves when the answer hardly does."""
     path = wake_word(name)
     graph = load(path)
