@@ -292,13 +292,13 @@ static void test_roots_are_rounded(void) {
 /* What a mel front end takes is the arrays that mel.h names, and no byte more. */
 static void test_a_mel_front_ends_room(void) {
     static uint64_t room[12];
-    static const nano_mel_params params = {
+    static const nano_mel_params of_8 = {
         .fft = {.size = 8}, .window_size = 6, .step = 4, .bands = 3};
     const size_t need = 4u * (8 + 2) + 2u * (6 + 1) + 2u * 3;
     nano_mel mel;
     for (size_t size = 0; size <= need; size++) {
         nano_arena_init(&arena, room, size);
-        CHECK_EQUAL(size < need ? NANO_ERR_MEMORY : NANO_OK, nano_mel_init(&mel, &params, &arena));
+        CHECK_EQUAL(size < need ? NANO_ERR_MEMORY : NANO_OK, nano_mel_init(&mel, &of_8, &arena));
         CHECK_EQUAL(size < need ? 0 : (int32_t)need, (int32_t)arena.used);
     }
 }
