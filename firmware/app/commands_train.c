@@ -354,18 +354,31 @@ static bool train_quantile(unsigned count, char *const words[]) {
     return !scores() || set_alarm(&alarm);
 }
 
+/* Learn `count` samples of the replay buffer; the mean of their losses before. */
+static nano_status rehearse(uint32_t count, uint32_t *loss) {
+    uint64_t total = 0;
+    nano_status status = NANO_OK;
+    for (uint32_t i = 0; i < count && status == NANO_OK; i++) {
+        nano_train_result result = {0};
+        status = nano_train_rehearse(head_net(), 1, &result);
+        total += (uint32_t)result.loss;
+    }
+    *loss = count > 0 ? (uint32_t)(total / count) : 0;
+    return status;
+}
+
 static bool train_step(unsigned count, char *const words[]) {
-    uint32_t recalled = 0;
+    uint32_t recalled = 0, loss;
     if (count > 2 && !parse_unsigned(words[2], MOST_RECALLED, &recalled))
         return false;
     if (!whole())
         return true;
     const bool learns = recalled > 0 || head_net()->pending > 0;
-    if (recalled > 0 && !done(nano_train_rehearse(head_net(), (uint16_t)recalled, NULL)))
+    if (!done(rehearse(recalled, &loss)))
         return true;
     if (done(nano_train_flush(head_net()))) {
-        const uint32_t told[] = {head_net()->record->steps, head_net()->record->samples};
-        put_numbers("m-train-step", told, 2);
+        const uint32_t told[] = {head_net()->record->steps, head_net()->record->samples, loss};
+        put_numbers("m-train-step", told, 3);
     }
     if (learns)
         head_changed();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -186,6 +186,9 @@ def command(
         scored = _watch(trainer, trainable, known, unknown)
         whole = trainable.config.anomaly == "nearest"  # it scores by the replay buffer
         kept = trainer.save("all" if whole else "head") if save else None
+    advice = None if targets else session.advise(outcome.trained, trainable, options)
+    if advice is not None:
+        note(f"It stopped short: {advice}.")
     if kept is not None:
         note(f"Saved on the board: {kept.size:,} B.")
     if checkpoint is not None:
@@ -196,6 +199,7 @@ def command(
         told = {"board": found.name, "emulated": at is None, "layers": list(trainable.layers)}
         told |= _json(outcome)
         told["saved"] = kept is not None
+        told["stopped_short"] = None if advice is None else asdict(advice)
         told["checkpoint"] = None if checkpoint is None else str(checkpoint)
         if scored is not None:
             told |= scored.to_json()
@@ -356,6 +360,8 @@ def _watching(title: str) -> Iterator[Callable[[Moment], None]]:
                 right.append(moment.right)
             told = f"loss {sparkline(losses, 24)} {_mean(losses[-_RECENT:]):.3f}"
             told += f"  right {_mean(right[-_RECENT:]):.0%}"
+            if moment.rehearsal is not None:
+                losses.append(moment.rehearsal)
             if moment.rehearsed:
                 told += f"  rehearsed {moment.rehearsed:,}"
             bar.update(task, completed=moment.done, total=moment.total, told=told)

@@ -146,11 +146,11 @@ class Trainer:
     def _alarm(self, command: str, timeout: float | None = None) -> AlarmState:
         return self.device.ask(command, lambda lines, _: answers.parse_alarm(lines), timeout)
 
-    def step(self, recalled: int = 0) -> None:
+    def step(self, recalled: int = 0) -> float:
         """Learn from `recalled` samples of the replay buffer; then update the weights, if a
-        mini-batch is under way."""
+        mini-batch is under way. The mean of their losses, each before it was learned."""
         command = f"train step {recalled}" if recalled else "train step"
-        self._numbers(command, "step", 2, _STEP_TIMEOUT)
+        return self._numbers(command, "step", 3, _STEP_TIMEOUT)[2] / LOSS
 
     def fit(self, x: bytes | NDArray[Any], target: NDArray[Any]) -> Outcome:
         """Load `x` and learn that the outputs shall be `target`, a real value for each; the head's

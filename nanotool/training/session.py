@@ -38,9 +38,16 @@ from nanotool.runtime import Runtime
 from nanotool.training import Head, Trainable, config_hash
 from nanotool.training import Part as StatePart
 from nanotool.training.config import BIAS_BITS, NO_THRESHOLD
+from nanotool.training.head import LOSS_ONE
 
 PARTS: tuple[Part, ...] = ("head", "optimizer", "all")
 MOST_RECALLED = 10000  # samples of one `train step`
+LOOKS = 24  # at the loss, while a buffer is rehearsed
+FALLING = 0.9  # of a loss: one that fell by more in the last quarter of a lesson was not at its end
+RATES = (2, 5, 10, 20, 50, 100)  # times the lesson's own, that are tried
+MOST_TRIED = 20000  # samples that each of them rehearses
+SMALL = 1 / 64  # a loss below is at its end
+WORTH = 0.8  # of the loss: a rate that brings it below is proposed
 
 
 class LocalTrainer:
@@ -122,11 +129,12 @@ class LocalTrainer:
         """The mean square of what the outputs are away from ``target``."""
         return self.head.evaluate_target(self.features(x), target).loss
 
-    def step(self, recalled: int = 0) -> None:
-        """Learn from the replay buffer; then update the weights."""
-        if recalled:
-            self.head.rehearse(recalled)
+    def step(self, recalled: int = 0) -> float:
+        """Learn from the replay buffer; then update the weights. The mean loss before."""
+        losses = rehearse(self.head, recalled)
         self.head.flush()
+        total = sum(round(loss * LOSS_ONE) for loss in losses)
+        return total // max(1, len(losses)) / LOSS_ONE
 
     def add_class(self) -> int:
         """One class more; its label."""
@@ -194,6 +202,7 @@ class Moment:
     loss: float | None  # of this sample, before it was learned
     right: bool | None
     rehearsed: int = 0
+    rehearsal: float | None = None  # mean loss of the newest portion of them, before it was learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +215,10 @@ class Trained:
     def losses(self) -> list[float]:
         """Of every sample, in the order of learning."""
         return [moment.loss for moment in self.moments if moment.loss is not None]
+
+    def rehearsals(self) -> list[float]:
+        """Mean losses of what was rehearsed, part by part."""
+        return [moment.rehearsal for moment in self.moments if moment.rehearsal is not None]
 
     def rights(self) -> list[bool]:
         """Whether every sample was recognized before it was learned, in the same order."""
@@ -341,6 +354,81 @@ def train(
     return Trained(tuple(moments), trainer.fetch("all"))
 
 
+# --- Did it stop short? ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a lesson's own loss says: it ended before it was at its end."""
+
+    before: float  # mean loss of the last but one quarter
+    last: float  # and of the last one
+    rate: float
+    better: float | None  # the rate, of those tried, that ended lowest from the same samples
+    gain: float | None  # its loss at the end, over that of the lesson's own rate
+
+    def __str__(self) -> str:
+        falling = self.last < FALLING * self.before
+        told = f"in its last quarter the loss {'still fell' if falling else 'stayed'}, from "
+        told += f"{self.before:.3g} to {self.last:.3g}"
+        if self.better is None:
+            return f"{told}: rehearse longer, or take more epochs"
+        return (
+            f"{told}: with --rate {self.better:g} the same samples end at {self.gain:.0%} of that "
+            "(tried in this process)"
+        )
+
+
+def advise(trained: Trained, trainable: Trainable, options: TrainOptions) -> Advice | None:
+    """None where the lesson was at its end. Other rates are tried: the head as it was in the
+    beginning rehearses what the replay buffer holds, as long as the lesson did."""
+    losses = trained.rehearsals() or trained.losses()
+    quarter = len(losses) // 4
+    if quarter == 0:
+        return None
+    before, last = (
+        float(np.mean(part)) for part in (losses[-2 * quarter : -quarter], losses[-quarter:])
+    )
+    if last < SMALL:
+        return None
+    rate = trainable.config.recipe.rate if options.rate is None else options.rate
+    ends = _tried(trained, trainable, options, rate)
+    better = min(ends, key=lambda one: ends[one]) if ends else rate
+    if ends and ends[better] <= WORTH * ends[rate]:
+        return Advice(before, last, rate, better, ends[better] / ends[rate])
+    return Advice(before, last, rate, None, None) if last < FALLING * before else None
+
+
+def _tried(
+    trained: Trained, trainable: Trainable, options: TrainOptions, rate: float
+) -> dict[float, float]:
+    """The loss at the end by the rate; empty where the replay buffer holds nothing."""
+    known = restored(trainable, trained.state)
+    features, labels = known.replay()
+    if not len(labels):
+        return {}
+    own = options.epochs * options.rehearse or len(trained.losses())
+    count = min(own, MOST_TRIED)
+    recipe = trainable.config.recipe
+    ends = {}
+    for factor in (1, *RATES):
+        head = Head(trainable.config)
+        while head.classes < known.classes:
+            head.add_class()
+        for row, label in zip(features, labels, strict=True):
+            head.remember(row, int(label))
+        batch = options.batch or recipe.batch
+        head.set_recipe(replace(recipe, rate=rate * factor, batch=batch))
+        losses = rehearse(head, count)
+        ends[rate * factor] = float(np.mean(losses[-max(1, count // 4) :]))
+    return ends
+
+
+def rehearse(head: Head, count: int) -> list[float]:
+    """Learn from the replay buffer, sample by sample; the losses before."""
+    return [head.rehearse(1).loss for _ in range(count)]
+
+
 def add_classes(trainer: AnyTrainer, y: NDArray[Any]) -> None:
     """Make sure that the head has all classes of ``y``."""
     for _ in range(trainer.status().classes, int(np.max(y, initial=0)) + 1):
@@ -366,16 +454,24 @@ def remember(
 def _run(
     trainer: AnyTrainer, x: NDArray[Any], y: NDArray[Any], options: TrainOptions
 ) -> Iterator[Moment]:
-    chance = np.random.default_rng(options.seed)
+    chance, batch = np.random.default_rng(options.seed), trainer.status().batch
     total = options.epochs * len(x)
     for epoch in range(options.epochs):
         for number, index in enumerate(chance.permutation(len(x)), start=epoch * len(x) + 1):
             told = trainer.sample(x[index], int(y[index]))
             yield Moment(number, total, told.loss, told.predicted == told.label)
-        for count in portions(options.rehearse, MOST_RECALLED):
-            trainer.step(count)
+        rehearsed = epoch * options.rehearse
+        for count in rehearsals(options.rehearse, batch):
+            loss, rehearsed = trainer.step(count), rehearsed + count
+            yield Moment((epoch + 1) * len(x), total, None, None, rehearsed, loss)
         trainer.step()
-        yield Moment((epoch + 1) * len(x), total, None, None, (epoch + 1) * options.rehearse)
+        yield Moment((epoch + 1) * len(x), total, None, None, rehearsed)
+
+
+def rehearsals(count: int, batch: int) -> list[int]:
+    """``count`` in some `LOOKS` parts of whole mini-batches, the last one but for its end."""
+    whole = -(-count // (LOOKS * batch)) * batch
+    return portions(count, min(whole, MOST_RECALLED // batch * batch)) if count else []
 
 
 def portions(count: int, most: int) -> list[int]:

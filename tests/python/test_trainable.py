@@ -306,6 +306,38 @@ def test_sparkline() -> None:
     assert len(session.sparkline([1.0] * 1000, 24)) == 24
 
 
+# --- Did it stop short? ---------------------------------------------------------------------------
+
+
+def test_a_lesson_that_stopped_short_says_so(graph: QGraph) -> None:
+    """... and the rate that it proposes is better for samples never seen, too."""
+    trainable = cut(graph, ["l2"], parse_options("classes=4,slots=60"))
+    x, y = samples(60)
+
+    def lesson(rate: float) -> tuple[session.Advice | None, float, session.Trained]:
+        trainer = session.LocalTrainer(trainable)
+        options = session.TrainOptions(rehearse=2000, rate=rate)
+        trained = session.train(trainer, trainable, x, y, options)
+        share, _ = session.accuracy(trainer, trainable, *samples(200))
+        return session.advise(trained, trainable, options), share, trained
+
+    advice, before, trained = lesson(0.002)
+    assert len(trained.rehearsals()) <= session.LOOKS and trained.moments[-1].rehearsed == 2000
+    assert advice is not None and advice.better is not None and advice.gain is not None
+    assert f"--rate {advice.better:g}" in str(advice)
+    again, after, _ = lesson(advice.better)
+    assert after > before + 0.1
+    assert again is None or again.last < session.WORTH * advice.last
+
+
+def test_parts_of_a_rehearsal_are_whole_batches() -> None:
+    for count, batch in ((1, 8), (2000, 8), (100000, 7), (5, 1)):
+        parts = session.rehearsals(count, batch)
+        assert sum(parts) == count and max(parts) <= session.MOST_RECALLED
+        assert all(part % batch == 0 for part in parts[:-1])
+    assert session.rehearsals(0, 8) == []
+
+
 # --- Real values ----------------------------------------------------------------------------------
 
 
