@@ -1,22 +1,25 @@
 # ruff: noqa: D102, N812, PLR0917  (forward is forward; blocks as papers write them)
 """Seventy PyTorch nets as people deploy them, small: which are captured, and how well int8 does.
 
-    python -m bench.nets [--only WORD] [--markdown]
+    python -m bench.nets [--only WORD] [--record]
 
 Each is written as its paper, or the code that people copy, writes it; weights are random (seeded),
 batch norms have statistics. SQNR: float outputs against int8 ones over inputs that calibration did
-not see. "same bytes": the simulator's and the C library's.
+not see. "same bytes": the simulator's and the C library's. bench/nets.json keeps the figures;
+docs/operators.md quotes them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import statistics
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ from torch import Tensor, nn
 import nanotool
 from nanotool.errors import NanoError, NanoWarning
 
+RECORD = Path(__file__).parent / "nets.json"
 CALIBRATION, JUDGED, COMPARED = 256, 128, 4  # inputs
 IMAGE, GRAY, SERIES, VECTOR = (3, 32, 32), (1, 28, 28), (6, 64), (24,)
 
@@ -1172,12 +1176,27 @@ def judge(one: Net) -> Result:
     return Result(one, sqnr=sqnr, same=same, warned=warned)
 
 
+def record(results: list[Result]) -> None:
+    """Put ``results`` in the place of those that were recorded of the same nets."""
+    rows = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    for one in results:
+        row: dict[str, Any] = {"name": one.net.name}
+        if one.refused:
+            row["refused"] = one.refused
+        else:
+            row |= {"sqnr_db": round(one.sqnr, 1), "same_bytes": one.same, "warned": one.warned}
+        rows[str(one.net.number)] = row
+    ordered = {number: rows[number] for number in sorted(rows, key=int)}
+    RECORD.write_text(json.dumps(ordered, indent=1) + "\n")
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="nets with this in their names, or a number")
-    chosen = parser.parse_args().only
-    results = []
+    parser.add_argument("--record", action="store_true", help="keep the figures")
+    options = parser.parse_args()
+    chosen, results = options.only, []
     for one in NETS:
         if chosen and chosen != str(one.number) and chosen.lower() not in one.name.lower():
             continue
@@ -1186,6 +1205,8 @@ def main() -> int:
         text = f"refused: {result.refused[:110]}" if result.refused else f"{result.sqnr:5.1f} dB"
         note = "" if result.refused or result.same else "  THE BYTES DIFFER"
         print(f"{one.number:2} {one.name:44} {text}{note} {result.warned[:160]}", flush=True)
+    if options.record:
+        record(results)
     captured = [result for result in results if not result.refused]
     if captured:
         decibels = [result.sqnr for result in captured]

@@ -12,6 +12,7 @@ multiplication by less than 1/2.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nanotool import numerics, unary
-from nanotool.errors import InvalidModel, NanoError
+from nanotool.errors import InvalidModel, NanoError, NanoWarning
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import to_device
 from nanotool.ir import (
@@ -139,6 +140,8 @@ def quantize(
         int4=int4,
         passes=len(judged),
     )
+    if made.doubt:
+        warnings.warn(made.doubt, NanoWarning, stacklevel=2)
     result = replace(made.int8, labels=tuple(labels), source=source)
     validate(result)
     measured = _counted(judged, made.step)
@@ -154,6 +157,7 @@ class Made:
     int8: QGraph
     useful: Mapping[str, Range]  # by tensor, as far as its readers do not see all of it
     step: Steps  # counts passes over the data
+    doubt: str = ""  # a sentence on the data
 
 
 def made_of(
@@ -198,7 +202,7 @@ def made_of(
     chosen = automatic.choose(
         graph, batches, built, ranges, classes=classes, allow=allow, tick=step
     )
-    return Made(chosen.graph, chosen.int8, useful, step)
+    return Made(chosen.graph, chosen.int8, useful, step, chosen.doubt)
 
 
 def _check_allowed(allow: Collection[str], observer: str) -> None:

@@ -16,7 +16,6 @@ from nanotool.ir import (
     Graph,
     Node,
     QTensor,
-    Softmax,
 )
 from nanotool.ops import facts
 from nanotool.quantization.calibrate import Range
@@ -80,11 +79,9 @@ def _softened(graph: Graph, tensor: str) -> float:
     if tensor in graph.results or not readers:
         return 0.0
     return min(
-        reader.op.beta
-        if isinstance(reader.op, Softmax)
-        else _softened(graph, reader.name)
+        _softened(graph, reader.name)
         if facts(reader.op).moves and len(reader.inputs) == 1
-        else 0.0
+        else float(getattr(reader.op, "beta", 0.0))  # which softmaxes alone have
         for reader in readers
     )
 

@@ -11,6 +11,7 @@ import io
 import re
 import shutil
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,18 @@ def tflite() -> Iterator[bytes]:
         yield min(files, key=len)
 
 
+def onnx() -> Iterator[bytes]:
+    """One file an operator, and a net that somebody quantized."""
+    from test_onnx import CASES as operators
+    from test_onnx import IMAGE, file, quantized
+
+    with tempfile.TemporaryDirectory() as folder:
+        for make in operators.values():
+            node, constants = make()
+            yield file(Path(folder), [node], IMAGE, constants, "y").read_bytes()
+        yield quantized(Path(folder)).read_bytes()
+
+
 def nano() -> Iterator[bytes]:
     """Small graphs of every operator, as the harness takes them."""
     for seed in range(80):
@@ -177,6 +190,7 @@ def main() -> None:
         "sequential": numbers(1),
         "train_restore": train_restore(),
         "tflite": tflite(),
+        "onnx": onnx(),
         "nano": nano(),
         "arrays": arrays(),
         "pt2": pt2(),

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import nanotool
-from nanotool.errors import NanoError
+from nanotool.errors import NanoError, NanoWarning
 from nanotool.frontends.torch import capture
 from nanotool.ir import FloatArray, Graph
 from nanotool.passes import canonicalize
@@ -134,6 +134,13 @@ def test_too_few_inputs_are_told(graph: Graph, caplog: pytest.LogCaptureFixture)
         few = quantize(graph, [x], observer="auto")
     assert "Calibration inputs: 63;" in caplog.text and "min-max" in caplog.text
     assert few.trials == () and to_bytes(few) == to_bytes(quantize(graph, [x]))
+
+
+def test_an_input_far_beyond_the_others_is_told(graph: Graph) -> None:
+    x = inputs(64)
+    x[40] *= 8
+    with pytest.warns(NanoWarning, match=r"^One calibration input has .* saturate at \w+\."):
+        quantize(graph, [x], observer="auto")
 
 
 def test_progress_reaches_its_end(graph: Graph) -> None:

@@ -115,6 +115,27 @@ def test_module(name: str) -> None:
     same_everywhere(graph, x[:12], tflite=name not in NOT_IN_TFLITE)
 
 
+def test_an_embedding_is_a_table_a_column() -> None:
+    class Words(nn.Module):
+        def __init__(self, rows: int) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(rows, 5), nn.Linear(5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.head(self.table(x.long()).relu().mean(1))
+            return result
+
+    x = np.random.default_rng(0).integers(0, 256, (256, 7)).astype(np.float32)
+    x[0, 0], x[0, 1] = 0, 255
+    model = settle(Words(256))
+    graph = quantize(canonicalize(capture(model, torch.tensor(x))), [x])
+    assert sum(isinstance(op.op, Table) for op in graph.ops) == 5
+    assert steps(graph, model, x) <= LIMIT
+    same_everywhere(graph, x[:12])
+    with pytest.raises(UnsupportedOp, match="300 rows"):
+        capture(Words(300), torch.tensor(x))
+
+
 def kinds(graph: Graph) -> list[type]:
     return [type(node.op) for node in graph.nodes]
 

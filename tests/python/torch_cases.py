@@ -267,6 +267,10 @@ FINE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "replicate": (nn.ReplicationPad1d(3), SIGNAL),
     "flip": (Forward(lambda x: x.flip(1, 3)), IMAGE),
     "einsum of rows": (Forward(lambda x: torch.einsum("bcl,bcl->bc", x, x)), SIGNAL),
+    "einsum of three": (
+        Forward(lambda x: torch.einsum("bcl,bdl,bc->bd", x, x, x.mean(2))),
+        SIGNAL,
+    ),
     "index of two axes": (
         Forward(lambda x: x[:, :, torch.tensor([[0], [3], [5]]), torch.tensor([7, 1])]),
         IMAGE,

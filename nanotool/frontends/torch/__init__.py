@@ -137,7 +137,8 @@ def _check_example(given: Mapping[str, Any]) -> None:
             which = f" of {name}" if len(tensors) > 1 else ""
             raise NanoError(
                 f"The example{which} has shape {tuple(tensor.shape)} and type {tensor.dtype}.",
-                "Pass one float batch, N x input shape: torch.zeros(1, 1, 28, 28).",
+                "Pass one float batch, N x input shape: torch.zeros(1, 1, 28, 28). Numbers of an "
+                "embedding's rows are floats, too: self.embedding(x.long()).",
             )
     if not tensors:
         raise NanoError("The example holds no tensor.", "Pass one batch of what the model takes.")

@@ -20,8 +20,9 @@ from torch import fx
 
 from nanotool.errors import NanoError
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
-from nanotool.frontends.torch.walk import Value, Walk, falls_back
-from nanotool.ir import Function
+from nanotool.frontends.torch.hints import HINTS
+from nanotool.frontends.torch.walk import Value, Walk, falls_back, handles
+from nanotool.ir import Concat, Function
 
 # Element-wise operators without the tag.
 ELEMENTWISE = frozenset(
@@ -34,6 +35,7 @@ ELEMENTWISE = frozenset(
 )
 # Of functions with random results, or of several of the tensor's elements: never.
 _NEVER = frozenset({"bernoulli", "dropout", "rrelu", "native_dropout", "prelu"})
+MOST_ROWS, MOST_COLUMNS = 256, 64  # of an embedding
 OWN = "nanotool_elementwise"  # the name space of `elementwise`
 
 
@@ -146,6 +148,39 @@ def table_of_one(walk: Walk, _args: Arguments, node: fx.Node) -> str | None:
     numbers = [f"{one:g}" for one in args if isinstance(one, float) and np.isfinite(one)]
     title = re.sub(r"[^\w.:+-]", "", ":".join([kind, *numbers]))[:64]
     return walk.emit(Function(title, real), (source,), walk.shapes[source])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of an embedding, by the number of the row."""
+
+    entries: tuple[float, ...]
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Its values: of the nearest row that there is."""
+        rows = np.clip(np.rint(x), 0, len(self.entries) - 1).astype(np.int64)
+        return np.asarray(self.entries, np.float64)[rows]
+
+
+@handles("embedding", makes=(Function, Concat))
+def _embedding(walk: Walk, args: Arguments, _node: fx.Node) -> str:
+    """Rows by their numbers, as real ones: a table of 256 bytes for each column. Numbers up to 255
+    are told apart in int8."""
+    weight, source = walk.constant(args["weight"], "weight"), walk.source(args["indices"])
+    assert weight is not None
+    rows, columns = weight.shape
+    if rows > MOST_ROWS or columns > MOST_COLUMNS:
+        walk.refuse(
+            f"an embedding of {rows} rows of {columns}, beyond {MOST_ROWS} of {MOST_COLUMNS},",
+            HINTS["embedding"],
+        )
+    shape = walk.shapes[source]
+    parts = []
+    for i in range(columns):
+        real = Column(tuple(map(float, weight[:, i])))
+        one = walk.emit(Function(f"column:{i}", real), (source,), shape, suffix=f"column{i}")
+        parts.append(walk.reshaped(one, (*shape, 1), suffix=f"part{i}"))
+    return walk.emit(Concat(len(shape)), tuple(parts), (*shape, columns))
 
 
 class _NoNumber(Exception):

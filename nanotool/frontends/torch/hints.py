@@ -15,6 +15,7 @@ HINTS = {
         ),
         "An activation has one scale, and a fixed one: quantize it per tensor, statically.",
     ),
+    "cdist": "Write it out: (a.unsqueeze(2) - b.unsqueeze(1)).square().sum(-1).sqrt().",
     "conv3d": "Use Conv2d layers.",
     "conv_transpose3d": "Use ConvTranspose2d layers.",
     "local_response_norm": _NORMS,

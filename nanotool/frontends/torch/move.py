@@ -32,7 +32,8 @@ def _pass_through(walk: Walk, args: Arguments, _node: fx.Node) -> str:
 
 @handles("to", "type_as", makes=(), view=True)
 def _to(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    if not node.meta["val"].is_floating_point():
+    looked_up = node.users and all(operator_name(user) == "embedding" for user in node.users)
+    if not node.meta["val"].is_floating_point() and not looked_up:
         walk.refuse(f"a cast to {node.meta['val'].dtype}", "Keep the activations in float.")
     return walk.source(args["self"])
 

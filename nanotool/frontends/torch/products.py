@@ -97,11 +97,12 @@ def _baddbmm(walk: Walk, args: Arguments, node: fx.Node) -> str:
 
 @handles("einsum", makes=(MatMul, Reduce))
 def _einsum(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    """One tensor: a sum and a transpose. Two: a matrix product between transposes."""
+    """One tensor: a sum and a transpose. Two: a matrix product between transposes. More: product
+    after product, as they are written."""
     equation, operands = str(args["equation"]).replace(" ", ""), list(args["tensors"])
     given, _, result = equation.partition("->")
     terms = given.split(",")
-    if "." in equation or "->" not in equation or len(terms) > 2:
+    if "." in equation or "->" not in equation or not given:
         walk.refuse(f"the einsum {equation}", "Write it as matmul, sum and transpose.")
     tensors, letters = [], []
     batch = next(
@@ -123,16 +124,31 @@ def _einsum(walk: Walk, args: Arguments, node: fx.Node) -> str:
     if not result.startswith(batch):
         walk.refuse(f"the einsum {equation}, whose batch is not in front,", "Turn it.")
     result = result[1:]
+    while len(tensors) > 2:
+        if all(one in walk.constants for one in tensors[:2]):
+            walk.refuse(f"the einsum {equation}", "Multiply its constants beforehand.")
+        rest = result + "".join(letters[2:])
+        kept = "".join(dict.fromkeys(one for one in "".join(letters[:2]) if one in rest))
+        first, order = _two(walk, tensors[:2], letters[:2], kept)
+        tensors[:2], letters[:2] = [first], [order]
+    last, order = _two(walk, tensors, letters, result)
+    return walk.reshaped(_in_order(walk, last, order, result), walk.batchless(node))
+
+
+def _in_order(walk: Walk, tensor: str, letters: str, wanted: str) -> str:
+    order = tuple(letters.index(letter) for letter in wanted)
+    return tensor if order == tuple(range(len(order))) else walk.transposed(tensor, order)
+
+
+def _two(walk: Walk, tensors: list[str], letters: list[str], result: str) -> tuple[str, str]:
+    """What one or two tensors come to, and its letters, those of ``result`` in any order."""
     for i, others in enumerate(letters[::-1]):
         tensors[i], letters[i] = _summed(
             walk, tensors[i], letters[i], result + (others if len(letters) == 2 else "")
         )
     if len(tensors) == 2:
-        tensors[0], letters[0] = _contracted(walk, tensors, letters, result)
-    order = tuple(letters[0].index(letter) for letter in result)
-    last = tensors[0]
-    turned = last if order == tuple(range(len(order))) else walk.transposed(last, order)
-    return walk.reshaped(turned, walk.batchless(node))
+        return _contracted(walk, tensors, letters, result)
+    return tensors[0], letters[0]
 
 
 def _summed(walk: Walk, tensor: str, letters: str, kept: str) -> tuple[str, str]:

@@ -430,7 +430,7 @@ class Walk:
         if not value.is_floating_point():
             self.refuse(
                 f"the input {name} of {str(value.dtype).removeprefix('torch.')}",
-                "Inputs are real numbers: give what an embedding would yield, or cast in front.",
+                "Inputs are real numbers: cast inside, self.embedding(x.long()), and give floats.",
             )
         if name in self.memory.parts:
             self._state(node, name, self.memory.parts[name])

@@ -6,6 +6,7 @@ data that they were not made of.
     emulate      the int8 graph's noise in PyTorch, fast; bias correction
     equalize     a float graph of the same function, whose channels are alike in size
     search       the trials
+    rare         inputs beyond what the others' ranges hold
     widen        tensors that are worth 16 bits
 """
 
@@ -24,6 +25,7 @@ from nanotool.ir import ZERO_POINTS, Graph, QGraph
 from nanotool.ops import facts
 from nanotool.quantization.auto.candidates import MINMAX, WAYS
 from nanotool.quantization.auto.emulate import one_thread
+from nanotool.quantization.auto.rare import rare_inputs
 from nanotool.quantization.auto.search import (
     TRIES,
     Build,
@@ -47,6 +49,7 @@ TICKS = 1 + len(WAYS) + 2 + 1 + TRIES + 2 + WIDEN_TICKS  # how often ``tick`` is
 LEAST = 64  # inputs, of which a quarter is held back
 MOST = 512
 FOLDED_ELEMENTS = 2**21  # likewise of those of which each is held back once
+RARE_ELEMENTS = 2**23  # likewise, where only what was chosen is judged
 ELEMENTS = 2**25  # that the tensors of all inputs which are looked at may hold
 
 __all__ = ["LEAST", "TICKS", "Chosen", "choose", "reason_against"]
@@ -72,6 +75,7 @@ class Chosen:
 
     graph: Graph
     int8: QGraph
+    doubt: str = ""  # a sentence on inputs far beyond the others
 
 
 def choose(
@@ -102,26 +106,33 @@ def choose(
             tick()
 
     with one_thread():
-        search = Search(graph, build, _folds(graph, data), counted)
+        several = _elements(graph, data) <= FOLDED_ELEMENTS
+        search = Search(graph, build, _folds(graph, data, several=several), counted)
         plan, score = search.best()
         chosen = _made(search, plan, plain, data, ranges)
         wider = widest(search, plan, score, chosen.int8)
         if wider is not None and "int16" in allow:
             plan = wider.plan
             chosen = _made(search, plan, plain, data, ranges)
+        small = _elements(graph, data) <= RARE_ELEMENTS
+        folds = _folds(graph, data, several=True) if small else search.folds
+        doubt = rare_inputs(search, plan, folds)
     name = plan.name if chosen.int8 is not plain else search.trials[0].name
     for _ in remaining:
         tick()
     trials = (replace(trial, chosen=trial.name == name) for trial in search.trials)
-    return replace(chosen, int8=replace(chosen.int8, trials=tuple(trials)))
+    return replace(chosen, int8=replace(chosen.int8, trials=tuple(trials)), doubt=doubt)
 
 
-def _folds(graph: Graph, data: Data) -> list[Fold]:
-    """``data`` without every fourth input, and those; with small models all four ways, as few
-    outputs tell little."""
-    count = len(data.x[0])
-    quarter = np.arange(count) % 4
-    several = count * sum(math.prod(node.shape) for node in graph.nodes) <= FOLDED_ELEMENTS
+def _elements(graph: Graph, data: Data) -> int:
+    """Of all tensors for all inputs."""
+    return len(data.x[0]) * sum(math.prod(node.shape) for node in graph.nodes)
+
+
+def _folds(graph: Graph, data: Data, *, several: bool) -> list[Fold]:
+    """``data`` without every fourth input, and those; ``several``: all four ways, as with small
+    models, of which few outputs tell little."""
+    quarter = np.arange(len(data.x[0])) % 4
     return [
         Fold(Judge(graph, data.part(quarter != held)), Judge(graph, data.part(quarter == held)))
         for held in ((3, 2, 1, 0) if several else (3,))

@@ -1,0 +1,63 @@
+"""Inputs that a range has not seen: what becomes of them, by those that are held back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from nanotool.ir import QGraph, unclamped
+from nanotool.quantization.auto.emulate import Emulation
+from nanotool.quantization.auto.search import Fold, Plan, Search
+
+LOST_DB = 15.0  # of one input: noise of nearly a fifth of what outputs are
+FAR = 30.0  # times the noise of most inputs: it is no rounding
+
+
+def rare_inputs(search: Search, plan: Plan, folds: Iterable[Fold]) -> str:
+    """A sentence on inputs of which an int8 graph of ``plan`` hardly knows the output when it was
+    made of the others, for each of ``folds``; "" without any. A range holds what was seen: where
+    one input in some hundred goes far beyond the others, so will others in use."""
+    count, lost, worst = 0, 0, (math.inf, "", "")
+    for fold in folds:
+        own = replace(plan, form=fold.form(plan.form.graph))
+        graph, _ = search.quantized(own, fold.fit.data)
+        outputs = Emulation(graph).run(fold.held.data.x)
+        count += len(fold.held.data.x[0])
+        for name, real, found in zip(graph.outputs, fold.held.real, outputs, strict=True):
+            rows = real.astype(np.float64).reshape(len(real), -1)
+            power = float((rows**2).mean())
+            noise = ((found.numpy().reshape(rows.shape) - rows) ** 2).mean(axis=1)
+            limit = max(power * 10 ** (-LOST_DB / 10), FAR * float(np.median(noise)))
+            beyond = noise > limit
+            if not power or not beyond.any():
+                continue
+            lost += int(beyond.sum())
+            i = int(noise.argmax())
+            decibel = 10 * math.log10(power / noise[i])
+            worst = min(worst, (decibel, name, _saturating(fold, graph, i)))
+    if not lost:
+        return ""
+    decibel, output, layer = worst
+    what = f"{lost} of {count} calibration inputs have" if lost > 1 else "One calibration input has"
+    return (
+        f"{what} values far beyond all others': unseen, as others will be in use, such a one keeps "
+        f"{decibel:.1f} dB at the output {output}. Most of them saturate at {layer}. Calibrate "
+        "with more inputs, of the extreme kinds too."
+    )
+
+
+def _saturating(fold: Fold, graph: QGraph, i: int) -> str:
+    """The first tensor of whose real values for held input ``i`` the range leaves out about as much
+    as of any."""
+
+    def left_out(name: str) -> float:
+        tensor, values = graph.tensors[name], fold.held.tensors[name][i].double()
+        low, high = ((end - tensor.zero_point) * tensor.scale for end in unclamped(tensor.dtype))
+        kept = values.clamp(low, high)
+        return float(((values - kept) ** 2).sum() / max(float((values**2).sum()), 1e-30))
+
+    shares = {name: left_out(name) for name in fold.held.tensors if name in graph.tensors}
+    return next(name for name, share in shares.items() if share >= max(shares.values()) / 2)
