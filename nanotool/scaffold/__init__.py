@@ -25,6 +25,7 @@ from nanotool.files import check_writable, write_atomic
 from nanotool.identifiers import model_identifier
 from nanotool.ir import QGraph, QTensor
 from nanotool.kinds import Kind
+from nanotool.models import output_kind
 from nanotool.pipeline import prepare
 from nanotool.sensing.description import FrontEnd, SensorSettings
 from nanotool.sources import lib_dir, project_dir
@@ -62,6 +63,8 @@ def export_package(
     if not golden:
         raise NanoError("The example needs golden vectors.", "Give --golden 1 or more.")
     if path.suffix != ZIP:
+        if output_kind(path) != "c":
+            raise NanoError(f"{path} is a file's name.", "Name a folder, or a .zip file.")
         _write(path, made)
         return
     check_writable(path)

@@ -216,6 +216,9 @@ def test_what_a_package_refuses(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(NanoError, match="is not empty"):
         export_package((hostile(),), tmp_path, kind)
+    for name, what in (("p.txt", "cannot be written"), ("p.tflite", "a file's name")):
+        with pytest.raises(NanoError, match=what):
+            export_package((hostile(),), tmp_path / name, kind)
     with pytest.raises(NanoError, match="golden 1 or more"):
         export_package((hostile(),), tmp_path / "p.zip", kind, golden=0)
     with pytest.raises(NanoError, match="there is no folder"):
