@@ -15,6 +15,7 @@ from listening import EARS
 from test_manifests import run_cmake, told
 from test_scaffold import CMAKE, WARNINGS, check_sketch, digits, hostile, listens, run
 
+from nanotool.api import QuantizedModel
 from nanotool.errors import NanoError
 from nanotool.ir import QGraph
 from nanotool.kinds import PACKAGES, Kind, find_kind
@@ -207,6 +208,15 @@ def test_several_models_in_one_package(tmp_path: Path) -> None:
     assert '"ops_model/ops.h"' in front and '"ops_model/other.h"' in front
     (tmp_path / "call.c").write_text('#include "ops_model.h"\nint x = OPS_ARENA_SIZE;\n')
     run("cc", *WARNINGS, f"-I{tmp_path / 'p/src'}", "-fsyntax-only", "call.c", cwd=tmp_path)
+
+
+def test_from_python(tmp_path: Path) -> None:
+    model = QuantizedModel(hostile())
+    model.export(tmp_path / "p.zip", kind="zephyr", targets=("portable",))
+    with zipfile.ZipFile(tmp_path / "p.zip") as archive:
+        assert "model_new_model/zephyr/module.yml" in archive.namelist()
+    with pytest.raises(NanoError, match="holds no head"):
+        model.export(tmp_path / "p.zip", kind="c", trainable=("fc",))
 
 
 def test_what_a_package_refuses(tmp_path: Path) -> None:
