@@ -15,6 +15,7 @@ from nanotool.files import write_atomic
 from nanotool.identifiers import model_identifier
 from nanotool.inputs import as_array, clipping, ends_by_name, in_order, to_device, user_shape
 from nanotool.ir import QGraph, Trial
+from nanotool.progress import ignore_progress
 
 if TYPE_CHECKING:
     from nanotool.project import Source
@@ -420,6 +421,7 @@ class QuantizedModel:
         *,
         optimize: str = "balanced",
         reset_every: int = 0,
+        progress: Callable[[int, int], None] = ignore_progress,
     ) -> Any:
         """Outputs [n, *output shape] from the C library, in this process or on a board: an array,
         of several `Outputs`.
@@ -427,14 +429,19 @@ class QuantizedModel:
         ``board``: a name of `nanotool boards`. Its firmware is built and runs in an emulator, or on
         the real board at ``port``, which must have been flashed with it. Every byte is compared
         with the simulator's: `DeviceError` if any differs, with the layer that differs first.
-        ``reset_every``: as in `simulate`.
+        ``reset_every``: as in `simulate`. ``progress``: hears of the inputs that are done. In this
+        process many inputs are shared out among all cores.
         """
         data, real = self._inputs(x)
         if board is None:
             if self._runtime is None:
                 self._runtime = self._make_runtime()
-            return self._answers(self._runtime.run_steps(data, reset_every=reset_every), real)
-        return self._answers(self._on_board(data, board, port, optimize, reset_every), real)
+            ends = self._runtime.run_steps(data, reset_every=reset_every, progress=progress)
+        else:
+            ends = self._on_board(
+                data, board, port, optimize=optimize, reset_every=reset_every, progress=progress
+            )
+        return self._answers(ends, real)
 
     def _make_runtime(self) -> Runtime:
         from nanotool.pipeline import prepare  # noqa: PLC0415
@@ -443,7 +450,14 @@ class QuantizedModel:
         return Runtime(*prepare(self.graph), fast=True)
 
     def _on_board(
-        self, data: Arrays, board: str, port: str | None, optimize: str, reset_every: int
+        self,
+        data: Arrays,
+        board: str,
+        port: str | None,
+        *,
+        optimize: str,
+        reset_every: int,
+        progress: Callable[[int, int], None],
     ) -> Arrays:
         from nanotool import run  # noqa: PLC0415
         from nanotool.bench import connect  # noqa: PLC0415
@@ -455,7 +469,7 @@ class QuantizedModel:
         firmware = Path() if port else build(self.graph, found, optimize=optimize).elf
         lowered, _ = prepare(self.graph, found.target, optimize)
         with connect(found, firmware, port) as device:
-            result = run.run(device, self.graph, lowered, data, reset_every=reset_every)
+            result = run.run(device, self.graph, lowered, data, progress, reset_every=reset_every)
         if result.mismatches:
             raise DeviceError(run.verdict(result), "`nanotool bisect` looks into it.")
         return result.ends

@@ -67,6 +67,13 @@ OptionalBoard = Annotated[
         show_default=False, autocompletion=_board_names,
     ),
 ]  # fmt: skip
+MaybeBoard = Annotated[
+    str | None,
+    typer.Option(
+        "--board", "-b", metavar="BOARD", show_default=False,
+        help="One that `nanotool boards` lists. [this computer]",
+    ),
+]  # fmt: skip
 Port = Annotated[
     str | None,
     typer.Option(

@@ -54,7 +54,8 @@ HEADERS = (  # in order of inclusion
     *("signal/fft32", "signal/mel", "signal/sensor", "signal/camera", "stream"),
 )
 OWN_HEADERS = ("batch.h", "host.h", "sound.h")
-OWN_SOURCES = ("batch.c", "host.c", "sound.c")
+INTERNAL_HEADERS = ("host_kernels.h", "host_kinds.h", "host_vectors.h")
+OWN_SOURCES = ("batch.c", "host.c", "host_avx2.c", "sound.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion")
 VARIANTS = (("NANO_SIMD_FALLBACK", "1"),)  # macros that bring the kernels of other targets, in C
 _QUOTED_LINES = 12  # of the compiler's output, when it fails
@@ -110,7 +111,9 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     paths = [path for part in ("include", "src") for path in (lib / part).rglob("*.[ch]")]
     named = [(path.relative_to(lib).as_posix(), path) for path in paths]
-    named += [(name, HERE / name) for name in (*OWN_SOURCES, *OWN_HEADERS, "build.py")]
+    named += [
+        (name, HERE / name) for name in (*OWN_SOURCES, *OWN_HEADERS, *INTERNAL_HEADERS, "build.py")
+    ]
     for name, path in sorted(named):
         content = path.read_bytes()
         digest.update(f"{name} {len(content)}\n".encode() + content)

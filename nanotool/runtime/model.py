@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,7 @@ from nanotool.ir import DTYPES, Int8Array, Lowered, LoweredOp, Plan, QTensor, St
 from nanotool.lower import ABI
 from nanotool.ops import custom
 from nanotool.plan import input_offsets, scratch_offset
+from nanotool.progress import Progress, ignore_progress
 from nanotool.qfile import graph_hash
 from nanotool.runtime.arena import new_arena
 from nanotool.runtime.custom import CustomKernels
@@ -22,6 +27,18 @@ from nanotool.runtime.structs import CData, Structs
 from nanotool.simulate import Inputs
 
 _BATCH_BYTES = 1 << 20  # about what one call into C reads: Ctrl-C is seen in between
+# Multiply-accumulates that a thread of its own is worth: milliseconds.
+_THREAD_MACS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Many inferences, and where their results go."""
+
+    function: Any  # of batch.h
+    inputs: tuple[Int8Array, ...]  # [n, bytes] each
+    results: list[Int8Array]
+    reset_every: int
 
 
 class Runtime:
@@ -55,24 +72,31 @@ class Runtime:
         self._model = self._make_model(lowered, plan)
         self.arena_size = plan.arena_size
 
-    def run(self, x: Inputs, *, reset_every: int = 0) -> NDArray[Any]:
+    def run(
+        self, x: Inputs, *, reset_every: int = 0, progress: Progress = ignore_progress
+    ) -> NDArray[Any]:
         """[n, *output shape] for ``x`` [n, *input shape], of a model with one output: `run_steps`
         without the tuple."""
         _ = self._graph.output  # one, or an error
-        return self.run_steps(x, reset_every=reset_every)[0]
+        return self.run_steps(x, reset_every=reset_every, progress=progress)[0]
 
-    def run_steps(self, x: Inputs, *, reset_every: int = 0) -> tuple[NDArray[Any], ...]:
+    def run_steps(
+        self, x: Inputs, *, reset_every: int = 0, progress: Progress = ignore_progress
+    ) -> tuple[NDArray[Any], ...]:
         """The outputs, [n, *shape] each, for the inputs ``x``: one array, or one an input, [n,
         *shape] each, of their tensors' types (int8 but for models with other borders), else
         `NanoError`.
 
         A model with states takes the first axis as consecutive steps from a reset, with another
         one before every ``reset_every``-th (0: none).
+
+        Many inputs, or sequences between resets, are shared out among this computer's cores.
+        ``progress`` hears of those that are done, from any of the threads, from one at a time.
         """
         data = self._checked(x)
         count = len(data[0])
         results = [np.empty((count, t.nbytes), np.int8) for t in self._graph.output_tensors]
-        self._batches(self._lib.nanotool_run, data, results, reset_every)
+        self._batches(_Job(self._lib.nanotool_run, data, results, reset_every), progress)
         tensors = self._graph.output_tensors
         return tuple(_typed(rows, tensor) for rows, tensor in zip(results, tensors, strict=True))
 
@@ -82,7 +106,7 @@ class Runtime:
         data = self._checked(x)
         sizes = [self._out_size(op) for op in self._lowered.ops]
         results = [np.empty((len(data[0]), size), np.int8) for size in sizes]
-        self._batches(self._lib.nanotool_run_all, data, results, reset_every)
+        self._batches(_Job(self._lib.nanotool_run_all, data, results, reset_every))
         tensors = self._graph.tensors
         return [
             _typed(result, tensors[op.output]) if op.source else result
@@ -98,31 +122,59 @@ class Runtime:
         """The model at work: step by step, with states that can be seen, saved and put back."""
         return Session(self)
 
-    def _batches(
-        self,
-        function: Any,
-        inputs: tuple[Int8Array, ...],
-        results: list[Int8Array],
-        reset_every: int,
-    ) -> None:
-        """Run all samples through one net, so many in one call into C that Ctrl-C is seen."""
-        net, _room = self._net()
-        done = self._ffi.new("size_t *")
-        for part in self._parts(len(inputs[0])):
-            sources = [self._ffi.from_buffer("int8_t[]", data[part]) for data in inputs]
-            views = [
-                self._ffi.from_buffer("int8_t[]", result[part], require_writable=True)
-                for result in results
-            ]
-            status = function(
-                net,
-                part.stop - part.start,
-                reset_every,
-                done,
-                self._ffi.new("int8_t *[]", sources),
-                self._ffi.new("int8_t *[]", views or 1),
-            )
-            self._check(status)
+    def _batches(self, job: _Job, progress: Progress = ignore_progress) -> None:
+        """Run all samples, so many in one call into C that Ctrl-C is seen."""
+        count, finished = len(job.inputs[0]), 0
+        parts = self._parts(count, job.reset_every)
+        lock, stop = threading.Lock(), threading.Event()
+
+        def work() -> None:
+            """Take parts, one after the other, through a net of its own."""
+            nonlocal finished
+            net, _room = self._net()
+            done = self._ffi.new("size_t *")
+            while not stop.is_set():
+                with lock:
+                    part = next(parts, None)
+                if part is None:
+                    return
+                self._run_part(job, net, done, part)
+                with lock:
+                    finished += part.stop - part.start
+                    progress(finished, count)
+
+        workers = self._workers(count, job.reset_every)
+        if workers == 1:
+            work()
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for run in [pool.submit(work) for _ in range(workers)]:
+                    run.result()
+            finally:  # whatever ended this one, Ctrl-C among it, ends the others
+                stop.set()
+
+    def _run_part(self, job: _Job, net: CData, done: CData, part: slice) -> None:
+        views = self._ffi.from_buffer
+        inputs = [views("int8_t[]", data[part]) for data in job.inputs]
+        results = [views("int8_t[]", room[part], require_writable=True) for room in job.results]
+        done[0] = part.start
+        status = job.function(
+            net,
+            part.stop - part.start,
+            job.reset_every,
+            done,
+            self._ffi.new("int8_t *[]", inputs),
+            self._ffi.new("int8_t *[]", results or 1),
+        )
+        self._check(status)
+
+    def _workers(self, count: int, reset_every: int) -> int:
+        """Threads for ``count`` inferences. Steps of one sequence follow each other."""
+        if self._graph.states and not reset_every:
+            return 1
+        worth = self._lowered.macs * count // _THREAD_MACS
+        return max(1, min(cores(), worth))
 
     # --- Inputs -----------------------------------------------------------------------------------
 
@@ -166,9 +218,12 @@ class Runtime:
         rows = np.ascontiguousarray(x).reshape(len(x), tensor.size)
         return rows.view(np.int8)
 
-    def _parts(self, count: int) -> Iterator[slice]:
+    def _parts(self, count: int, reset_every: int) -> Iterator[slice]:
+        """What one call does. Of a model with states, whole sequences: they begin with a reset."""
         size = sum(tensor.nbytes for tensor in self._graph.input_tensors)
         step = max(1, _BATCH_BYTES // size // 64)
+        if self._graph.states and reset_every:
+            step = -(-step // reset_every) * reset_every
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
@@ -276,6 +331,13 @@ class Runtime:
     def _out_size(self, op: LoweredOp) -> int:
         """Bytes of the tensor that ``op`` completes; 0 if it writes a first part only."""
         return self._lowered.buffers[op.output] if op.source else 0
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Session:

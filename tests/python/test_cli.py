@@ -627,6 +627,21 @@ def test_run_over_a_port(cli: Cli, model: Path, tmp_path: Path, board: Simulated
     assert value["mismatches"] == 0 and np.shape(value["outputs"]) == (value["inputs"], 4)
 
 
+def test_run_on_this_computer(cli: Cli, model: Path, tmp_path: Path) -> None:
+    x, y, labels = tmp_path / "x.npy", tmp_path / "y.npy", tmp_path / "labels.npy"
+    rng = np.random.default_rng(0)
+    np.save(x, rng.integers(-128, 128, (40, *small().input_tensor.shape), np.int8))
+    np.save(labels, rng.integers(0, 4, 40))
+    done = cli("run", model, "-i", x, "-o", y, "--labels", labels)
+    assert done.code == 0 and "40 inputs, the first 32 compared: 0 bytes differ" in done.out
+    assert "right" in done.out
+    np.testing.assert_array_equal(np.load(y), simulate.simulate(small(), np.load(x)))
+    value = json.loads(cli("run", model, "-i", x, "--json").out)
+    assert value["board"] is None and not value["emulated"]
+    assert (value["inputs"], value["compared"], value["mismatches"]) == (40, 32, 0)
+    refused(cli("run", model, "-i", x, "--port", "/dev/ttyUSB0"), "--port is of a board", "--board")
+
+
 def test_run_fails_where_bytes_differ(
     cli: Cli, model: Path, tmp_path: Path, board: SimulatedDevice
 ) -> None:

@@ -5,12 +5,6 @@
 #include "../../sum.h"
 #include "accumulate.h"
 
-static int8_t sum(const nano_conv2d_add_params *p, int8_t a, int8_t b) {
-    const int32_t total = nano_summand(a, p->conv.requant.zero_point, &p->a_factor) +
-                          nano_summand(b, p->b_zero_point, &p->b_factor);
-    return nano_store_result(nano_multiply(total, &p->out_factor), &p->store);
-}
-
 void nano_conv2d_add(const void *params, const nano_io *io) {
     const nano_conv2d_add_params *const p = (const nano_conv2d_add_params *)params;
     const nano_window *const window = &p->conv.window;
@@ -25,7 +19,7 @@ void nano_conv2d_add(const void *params, const nano_io *io) {
             const nano_view v = nano_look(window, rows, y, x);
             nano_conv2d_pixel(&p->conv, &v, (const int8_t *)io->in[0], n, group_outputs, a);
             for (uint32_t o = 0; o < window->out_c; o++)
-                *out++ = sum(p, a[o], *b++);
+                *out++ = nano_conv2d_added(p, a[o], *b++);
         }
     }
 }
