@@ -57,6 +57,7 @@ class Task:
 def tasks(fold: int) -> list[Task]:
     """The 14 of the fold's two people."""
     data = load_motion()[fold]
+    flow.folder(TASK).mkdir(parents=True, exist_ok=True)
     model = flow.trained(TASK, data, fold, False, lambda done, total: None)
     graph = flow.quantized(TASK, model, data).graph
     trainable = cut(graph, [layer.name for layer in layers_of(graph, Dense)][-1:], HeadOptions())
