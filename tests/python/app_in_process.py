@@ -34,6 +34,7 @@ extern const nano_train_config small_train;
 #define APP_INPUT_SIZE SMALL_INPUT_SIZE
 #define APP_TRAIN small_train
 #define APP_TRAIN_ARENA_SIZE NANO_TRAIN_ARENA_SIZE(2u, 4u, 5u, 4u, 5u, 2u, 40u, 1u, 6u, 1u)
+#define APP_TRAIN_TARGETS 4u
 
 #endif
 """
