@@ -351,7 +351,7 @@ def bench(session: nox.Session) -> None:
     """Six models and single layers on the emulated boards, against what bench/ has recorded."""
     session.run(PYTHON, "-m", "bench.record", *session.posargs)
     session.run(PYTHON, "-m", "bench.layers", *session.posargs)
-    for module in ("bench.training", "bench.front_ends"):
+    for module in ("bench.training", "bench.front_ends", "bench.pie"):
         session.run(PYTHON, "-m", module, *{"--record"}.intersection(session.posargs))
 
 

@@ -19,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "lib" / "nano"
 _BOARDS = ROOT / "firmware" / "boards"
+GCC = "arm-none-eabi-gcc"
 _CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 _FLAGS = ("-std=c99", "-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections")
 _QEMU = (
@@ -46,7 +47,7 @@ def _build(program: Path, library: Sequence[Path], folder: Path, flags: Sequence
     includes = [folder, _BOARDS / "bare" / "include", ROOT / "firmware", _BOARDS]
     elf = folder / "program.elf"
     command = [
-        *("arm-none-eabi-gcc", *_CORE, *_FLAGS, "-DCHECK_EMBEDDED"),
+        *(GCC, *_CORE, *_FLAGS, "-DCHECK_EMBEDDED"),
         *(f"-I{path}" for path in (*includes, LIBRARY / "include")),
         *flags,
         *map(str, sources),
@@ -82,22 +83,26 @@ def run(
     ]
 
 
-def compiler() -> str:
-    """Name and version of the compiler."""
-    command = ["arm-none-eabi-gcc", "--version"]
+def compiler(name: str = GCC) -> str:
+    """Name and version of the compiler ``name``."""
+    command = [name, "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[0]
 
 
 def compare(
-    description: str, path: Path, measure: Callable[[], dict[str, Any]], show: Callable[[Any], None]
+    description: str,
+    path: Path,
+    measure: Callable[[], dict[str, Any]],
+    show: Callable[[Any], None],
+    gcc: str = GCC,
 ) -> int:
     """The command: show what ``measure`` finds, compare it with the record at ``path`` or, with
     --record, keep it there. The exit code."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--record", action="store_true", help="write the record anew")
     arguments = parser.parse_args()
-    found = {"compiler": compiler(), **measure()}
+    found = {"compiler": compiler(gcc), **measure()}
     show(found)
     if arguments.record:
         path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")

@@ -342,7 +342,7 @@ def _esp_idf(chip: str, title: str, ram: int, target: str) -> Board:
     )
 
 
-ESP32S3 = _esp_idf("esp32s3", "ESP32-S3 (Xtensa LX7)", ram=512, target="mac16")
+ESP32S3 = _esp_idf("esp32s3", "ESP32-S3 (Xtensa LX7)", ram=512, target="pie")
 ESP32C3 = _esp_idf("esp32c3", "ESP32-C3 (RISC-V RV32IMC)", ram=400, target="scalar")
 
 BOARDS: Mapping[str, Board] = MappingProxyType(

@@ -49,6 +49,7 @@ class Target:
     # The target whose kernels serve where this one has none of its own: all of them run here, too.
     # So its guard holds, too, wherever this one's does, which therefore is asked first.
     base: str = ""
+    align: int = 4  # bytes, of arrays in flash
 
     @property
     def lineage(self) -> tuple[str, ...]:
@@ -76,6 +77,13 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             title="Xtensa cores with MAC16: ESP32 and ESP32-S3",
             guard="NANO_MAC16",
             base="scalar",
+        ),
+        "pie": Target(
+            name="pie",
+            title="ESP32-S3, with the PIE's vectors (never run on silicon)",
+            guard="NANO_PIE",
+            base="mac16",
+            align=16,
         ),
         "armv7em": Target(
             name="armv7em",

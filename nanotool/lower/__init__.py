@@ -27,6 +27,7 @@ from nanotool.lower import (  # noqa: F401  (register)
     linear,
     mac16,
     move,
+    pie,
     pooling,
     recurrent,
     scalar,

@@ -19,7 +19,7 @@ from nanotool.targets import find_target
 FEATURES = 4  # what `features` counts
 _PORTABLE_CORE = "scalar"  # whose counts serve for the portable target
 # A kernel that was never counted: about what those of most operators take.
-_ENDINGS = ("dsp", "mve", "scalar", "mac16")  # of kernels that are a target's own
+_ENDINGS = ("dsp", "mve", "scalar", "mac16", "pie")  # of kernels that are a target's own
 _UNKNOWN = (8.0, 15.0, 4.0, 200.0)
 
 

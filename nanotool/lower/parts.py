@@ -240,7 +240,8 @@ def pooled(
     ending = kernel.rsplit("_", 1)[1]
     rows = second.op.window.kernel[0]
     needs = pooled_needs(conv2d_needs(first), second.op.window, second)
-    cost = estimate(first.target, call.kernel, first) + estimate(second.target, pool.kernel, second)
+    cost = call.cost or estimate(first.target, call.kernel, first)
+    cost += estimate(second.target, pool.kernel, second)
     return Call(
         kernel.replace("nano_conv2d", f"nano_conv2d_{kind}"),
         Struct(f"nano_conv2d_pool_{ending}_params", (("conv", call.params), ("pool", pool.params))),

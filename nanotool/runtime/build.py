@@ -45,6 +45,7 @@ HEADERS = (  # in order of inclusion
         "ops/int16",
         "ops/int16_dsp",
         "ops/mac16",
+        "ops/pie",
         "ops/recurrent",
         "ops/rows",
         "ops/scalar",

@@ -174,7 +174,7 @@ def test_the_overlap_is_what_the_kernel_bears_and_no_more(kind: str) -> None:
     assert wrong >= 0.5 * tight, f"{wrong} of {tight}"
 
 
-@pytest.mark.parametrize("target", ["portable", "armv7em", "armv81m", "scalar", "mac16"])
+@pytest.mark.parametrize("target", ["portable", "armv7em", "armv81m", "scalar", "mac16", "pie"])
 @pytest.mark.parametrize("block", range(4))
 def test_the_overlaps_in_random_graphs(block: int, target: str) -> None:
     for seed in range(25 * block, 25 * block + 25):

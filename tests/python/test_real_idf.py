@@ -59,6 +59,16 @@ def test_the_firmware(idf: Idf, tmp_path: Path) -> None:
         assert idf.compile(source, tmp_path, *FLAGS) == ""
 
 
+def test_the_kernels_that_the_chip_has(idf: Idf, tmp_path: Path) -> None:
+    """By its own headers, the core's and its coprocessors'."""
+    wanted = {"esp32": "!NANO_PIE && NANO_MAC16", "esp32s3": "NANO_PIE && NANO_MAC16"}
+    condition = wanted.get(idf.chip, "!NANO_PIE && !NANO_MAC16")
+    source = tmp_path / "chosen.c"
+    source.write_text(f"#include <nano/config.h>\n#if !({condition})\n#error\n#endif\nint a;\n")
+    headers = Path(CHECKOUT).resolve() / "components" / "xtensa" / idf.chip / "include"
+    assert idf.compile(source, tmp_path, *FLAGS, f"-isystem{headers}") == ""
+
+
 @pytest.mark.parametrize("place", ["PARTITION", "PSRAM"])
 def test_weights_from_a_partition(idf: Idf, place: str, tmp_path: Path) -> None:
     more = tmp_path / "more.defaults"

@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target pie, optimize speed
  * options  target mac16, optimize speed
  * options  target armv81m, optimize speed
  * options  target scalar, optimize speed
@@ -16,7 +17,164 @@
 #error "export digits again (nanotool export): it is for NANO_ABI 2"
 #endif
 
-#if NANO_MAC16  /* target mac16 */
+#if NANO_PIE  /* target pie */
+
+/* 6,324 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible
+ *
+ *                                  0                                          6,324
+ *     input                        .........................................#######       784 B
+ *   0 features.0                   #########################################%%%%%%%     6,324 B
+ *   1 features.2                   %%%%%%%%%%%%====================================     6,272 B
+ *   2 features.3                   ===========#########################x...........     4,796 B
+ *   3 features.5                   ......#####%========================............     3,908 B
+ *   4 classifier                   xxxxxx=====##...................................     1,590 B
+ *     output                       ...........##...................................        10 B
+ *
+ * . free   x scratch   = read   # written   % written over what is read */
+
+/* 0  features.0  conv2d 3x3 stride 1 pad 1  28x28x1 -> 28x28x8, ReLU
+ *   in 0.00392157/-128  out 0.0102387/-128  56,448 MAC  208 B weights
+ *   arena 5512..6296 -> 0..6272  scratch 6296..6324 */
+static const nano_conv2d_pie_params digits_features_0 = {
+    .weights = digits_features_0_weights,
+    .scales = digits_features_0_scales,
+    .window = {
+        .in_h = 28, .in_w = 28, .in_c = 1,
+        .out_h = 28, .out_w = 28, .out_c = 8,
+        .kernel_h = 3, .kernel_w = 3,
+        .stride_h = 1, .stride_w = 1,
+        .pad_top = 1, .pad_left = 1,
+        .dilation_h = 1, .dilation_w = 1,
+    },
+    .in_zero_point = -128,
+    .store = {
+        .zero_point = -128,
+        .min = -128,
+        .max = 127,
+    },
+};
+
+/* 1  features.2  max pool 2x2 stride 2  28x28x8 -> 14x14x8
+ *   in 0.0102387/-128  out 0.0102387/-128  arena 0..6272 -> 0..1568 */
+static const nano_pool_params digits_features_2 = {
+    .window = {
+        .in_h = 28, .in_w = 28, .in_c = 8,
+        .out_h = 14, .out_w = 14, .out_c = 8,
+        .kernel_h = 2, .kernel_w = 2,
+        .stride_h = 2, .stride_w = 2,
+        .pad_top = 0, .pad_left = 0,
+        .dilation_h = 1, .dilation_w = 1,
+    },
+    .min = -128,
+    .max = 127,
+};
+
+/* 2  features.3  conv2d 3x3 stride 1 pad 1  14x14x8 -> 14x14x16, ReLU
+ *   in 0.0102387/-128  out 0.0373711/-128  225,792 MAC  1,424 B weights
+ *   arena 0..1568 -> 1568..4704  scratch 4704..4796 */
+static const nano_conv2d_pie_params digits_features_3 = {
+    .weights = digits_features_3_weights,
+    .scales = digits_features_3_scales,
+    .window = {
+        .in_h = 14, .in_w = 14, .in_c = 8,
+        .out_h = 14, .out_w = 14, .out_c = 16,
+        .kernel_h = 3, .kernel_w = 3,
+        .stride_h = 1, .stride_w = 1,
+        .pad_top = 1, .pad_left = 1,
+        .dilation_h = 1, .dilation_w = 1,
+    },
+    .in_zero_point = -128,
+    .store = {
+        .zero_point = -128,
+        .min = -128,
+        .max = 127,
+    },
+};
+
+/* 3  features.5  max pool 2x2 stride 2  14x14x16 -> 7x7x16
+ *   in 0.0373711/-128  out 0.0373711/-128  arena 1568..4704 -> 796..1580 */
+static const nano_pool_params digits_features_5 = {
+    .window = {
+        .in_h = 14, .in_w = 14, .in_c = 16,
+        .out_h = 7, .out_w = 7, .out_c = 16,
+        .kernel_h = 2, .kernel_w = 2,
+        .stride_h = 2, .stride_w = 2,
+        .pad_top = 0, .pad_left = 0,
+        .dilation_h = 1, .dilation_w = 1,
+    },
+    .min = -128,
+    .max = 127,
+};
+
+/* -  flatten  reshape  7x7x16 -> 784: the same bytes, nothing to do */
+
+/* 4  classifier  dense  784 -> 10
+ *   in 0.0373711/-128  out 0.192271/21  7,840 MAC  7,936 B weights
+ *   arena 796..1580 -> 1580..1590  scratch 0..796 */
+static const nano_dense_pie_params digits_classifier = {
+    .weights = digits_classifier_weights,
+    .scales = digits_classifier_scales,
+    .rows = 1,
+    .in_features = 784,
+    .out_features = 10,
+    .store = {
+        .zero_point = 21,
+        .min = -128,
+        .max = 127,
+    },
+};
+
+/* Offsets are bytes from the start of the model's room in the arena. */
+static const nano_op digits_ops[] = {
+    {.run = nano_conv2d_pie, .params = &digits_features_0,
+     .in = {5512, NANO_NONE}, .out = 0, .scratch = 6296, .out_size = 6272},
+    {.run = nano_max_pool, .params = &digits_features_2,
+     .in = {0, NANO_NONE}, .out = 0, .scratch = NANO_NONE, .out_size = 1568},
+    {.run = nano_conv2d_pie, .params = &digits_features_3,
+     .in = {0, NANO_NONE}, .out = 1568, .scratch = 4704, .out_size = 3136},
+    {.run = nano_max_pool, .params = &digits_features_5,
+     .in = {1568, NANO_NONE}, .out = 796, .scratch = NANO_NONE, .out_size = 784},
+    {.run = nano_dense_pie, .params = &digits_classifier,
+     .in = {796, NANO_NONE}, .out = 1580, .scratch = 0, .out_size = 10},
+};
+
+static const char *const digits_op_names[] = {
+    "features.0",
+    "features.2",
+    "features.3",
+    "features.5",
+    "classifier",
+};
+
+static const nano_tensor digits_inputs[] = {
+    {
+        .offset = 5512, .size = 784, .shape = {28, 28, 1},
+        .scale = 0.00392156886f, .zero_point = -128, .type = NANO_INT8,
+        .name = "input",
+    },
+};
+
+static const nano_tensor digits_outputs[] = {
+    {
+        .offset = 1580, .size = 10, .shape = {10},
+        .scale = 0.192271173f, .zero_point = 21, .type = NANO_INT8,
+        .name = "classifier",
+    },
+};
+
+const nano_model digits_model = {
+    .abi = NANO_ABI,
+    .name = "digits",
+    .hash = "8100f144369184df",
+    .ops = digits_ops,
+    .op_names = digits_op_names,
+    .inputs = digits_inputs, .outputs = digits_outputs, .states = NULL,
+    .op_count = 5,
+    .input_count = 1, .output_count = 1, .state_count = 0,
+    .arena_size = DIGITS_ARENA_SIZE,
+};
+
+#elif NANO_MAC16  /* target mac16 */
 
 /* 6,324 bytes of arena for 6 tensors of 12,554 bytes; no smaller arena is possible
  *

@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target pie, optimize speed
  * options  target mac16, optimize speed
  * options  target armv81m, optimize speed
  * options  target scalar, optimize speed

@@ -2,6 +2,7 @@
  *
  * model    digits, hash 8100f144369184df
  * source   torch: DigitsNet
+ * options  target pie, optimize speed
  * options  target mac16, optimize speed
  * options  target armv81m, optimize speed
  * options  target scalar, optimize speed
@@ -16,7 +17,16 @@
 extern "C" {
 #endif
 
-#if NANO_MAC16  /* target mac16 */
+#if NANO_PIE  /* target pie */
+
+extern const int8_t digits_features_0_weights[144];
+extern const int32_t digits_features_0_scales[16];
+extern const int8_t digits_features_3_weights[1296];
+extern const int32_t digits_features_3_scales[32];
+extern const int8_t digits_classifier_weights[7856];
+extern const int32_t digits_classifier_scales[20];
+
+#elif NANO_MAC16  /* target mac16 */
 
 extern const int16_t digits_features_0_weights[100];
 extern const int32_t digits_features_0_scales[24];

@@ -50,8 +50,10 @@ function(nano_flash_weights folder)
     if(NOT (CONFIG_NANO_WEIGHTS_PARTITION OR CONFIG_NANO_WEIGHTS_PSRAM))
         return()
     endif()
-    if(CONFIG_IDF_TARGET_ESP32 OR CONFIG_IDF_TARGET_ESP32S3)
-        set(targets mac16) # cores with MAC16 and zero-overhead loops
+    if(CONFIG_IDF_TARGET_ESP32S3)
+        set(targets pie mac16) # a core with PIE, MAC16 and zero-overhead loops
+    elseif(CONFIG_IDF_TARGET_ESP32)
+        set(targets mac16)
     else()
         set(targets scalar)
     endif()

@@ -799,11 +799,12 @@ def _weights_source(model: _Model) -> str:
 
     def definitions(lowered: Lowered, _plan: Plan) -> list[str]:
         owners = _owners(lowered)
+        aligned = "NANO_WORD_ALIGNED" if find_target(lowered.target).align == 4 else "NANO_ALIGNED"
         lines: list[str] = []
         for array in lowered.arrays():
             lines += [
                 *text.comment([c_comment(f"{owners[array.name]}: {array.note}")]),
-                f"NANO_WORD_ALIGNED const {text.ctype(array)} "
+                f"{aligned} const {text.ctype(array)} "
                 f"{model.symbol(array)}[{array.data.size}] = {{",
                 *text.number_rows(array.data),
                 "};",

@@ -36,6 +36,7 @@ class Packed:
     wide: bool  # four limbs
     unit: int  # 2^unit is taken from what becomes of negative sums; 0: nothing is
     long: bool = False  # scales are [out, 3: bias, multiplier, shift]: for any sums
+    form: str = ""  # what the words of other scales are
 
     def split(self, count: int) -> list[Packed]:
         """``count`` parts of as many outputs each, scaled alike."""
@@ -44,7 +45,7 @@ class Packed:
 
     def scales_array(self, layer: TargetLayer[Op]) -> Array:
         """The scales as an array in flash."""
-        form = (
+        form = self.form or (
             "bias, multiplier, shift"
             if self.long
             else "256 bias + e - 1, multiplier"

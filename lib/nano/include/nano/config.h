@@ -57,6 +57,21 @@
 #define NANO_MAC16 0
 #endif
 
+/* 1: the core is an ESP32-S3's, with its Processor Instruction Extensions, and models may use them.
+ * ESP-IDF's headers name their coprocessor. */
+#ifndef NANO_PIE
+#if NANO_MAC16 && defined(__has_include)
+#if __has_include(<xtensa/config/tie.h>)
+#include <xtensa/config/tie.h>
+#endif
+#endif
+#if defined(XCHAL_CP_ID_COP_AI)
+#define NANO_PIE 1
+#else
+#define NANO_PIE 0
+#endif
+#endif
+
 /* An arena offset that means "there is no such tensor". */
 #define NANO_NONE UINT32_MAX
 

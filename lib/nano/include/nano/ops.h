@@ -59,6 +59,7 @@
 #include "nano/ops/recurrent.h"
 #include "nano/ops/rows.h"
 #include "nano/ops/mac16.h"
+#include "nano/ops/pie.h"
 #include "nano/ops/scalar.h"
 #include "nano/ops/types.h"
 
