@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,9 @@ def test_the_components_example_runs(tmp_path: Path) -> None:
     source = LIBRARY / "src"
     parts = ("*.c", "signal/root.c", *(f"ops/{op}/*.c" for op in portable_ops()))
     files = [path for part in parts for path in source.glob(part)]
-    files = [path for path in files if not re.search(r"_(dsp|mve|scalar|mac16|int16)$", path.stem)]
+    files = [
+        path for path in files if not re.search(r"_(dsp|mve|scalar|mac16|pie|int16)$", path.stem)
+    ]
     files += [ROOT / "tests/idf_stubs/fake.c", *LIBRARY.glob("idf/*.c")]
     files.append(LIBRARY / "examples/task/main/main.c")
     folders = (ROOT / "tests/idf_stubs", LIBRARY / "include", LIBRARY / "idf")
@@ -138,6 +141,41 @@ def test_arduino_takes_the_layout(tmp_path: Path) -> None:
             assert (library.parent / dependency.strip()).is_dir()
     sketch = tmp_path / "sketches" / "app"
     assert (sketch / f"{sketch.name}.ino").is_file()
+
+
+def told_addresses(texts: dict[str, str]) -> list[str]:
+    """What each manifest says about where the project is, in every field that registries read."""
+    platformio = json.loads(texts["lib/nano/library.json"])
+    esp_idf = yaml.safe_load(texts["lib/nano/idf_component.yml"])
+    urls = re.findall(r'^(?:Homepage|Repository) = "(.*)"$', texts["pyproject.toml"], re.M)
+    return [
+        platformio.get("homepage", ""),
+        platformio.get("repository", {}).get("url", ""),
+        *re.findall(r"^url=(.*)$", texts["lib/nano/library.properties"], re.M),
+        *(esp_idf.get(field, "") for field in ("url", "repository")),
+        *(urls or ["", ""]),
+        *(re.findall(r"^repo_url: (.*)$", texts["mkdocs.yml"], re.M) or [""]),
+    ]
+
+
+def test_every_manifest_has_the_address_of_the_one_place() -> None:
+    """packaging/ADDRESS, which whoever publishes fills in; and nothing else changes."""
+    script = runpy.run_path(str(ROOT / "packaging" / "address.py"))
+    manifests, address = script["MANIFESTS"], script["address"]()
+    texts = {name: (ROOT / name).read_text("utf-8") for name in manifests}
+    assert told_addresses(texts) == [address] * 8
+
+    def filled(before: dict[str, str], url: str) -> dict[str, str]:
+        return {
+            name: manifests[name](text, script["checked"](url)) for name, text in before.items()
+        }
+
+    published = filled(texts, "https://example.com/nano")
+    assert told_addresses(published) == ["https://example.com/nano"] * 8
+    assert filled(published, address) == texts == filled(texts, address)
+    for wrong in ("example.com", "http://example.com/nano", 'https://example.com/"'):
+        with pytest.raises(SystemExit, match="not an address"):
+            script["checked"](wrong)
 
 
 def test_zephyr() -> None:
