@@ -16,6 +16,7 @@ from nanotool.sources import lib_dir
 
 COMPILER = "xtensa-lx106-elf-gcc"
 HAVE_COMPILER = shutil.which(COMPILER) is not None
+HELPERS = Path(__file__).resolve().parents[2] / "firmware/boards/xtensa/integer.c"  # divisions
 FLAGS = (
     *("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-mlongcalls", "-mtext-section-literals"),
     *("-ffreestanding", "-ffunction-sections", "-fdata-sections", "-nostdlib"),
@@ -73,11 +74,20 @@ SECTIONS {
 
 def library(folder: Path, *kernels: str) -> list[Path]:
     """Objects of the C library: of its core, and of ``kernels``, paths below src/ops."""
-    names = ["arena.c", "model.c", "states.c", "values.c", *(f"ops/{name}" for name in kernels)]
+    names = [
+        "arena.c",
+        "broadcast.c",
+        "model.c",
+        "states.c",
+        "values.c",
+        *(f"ops/{name}" for name in kernels),
+    ]
     made = []
     for name in names:
         made.append(folder / name.replace("/", "_").replace(".c", ".o"))
         compile_c("-c", lib_dir() / "src" / name, "-o", made[-1])
+    made.append(folder / "helpers.o")
+    compile_c("-c", HELPERS, "-o", made[-1])
     return made
 
 

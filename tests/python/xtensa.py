@@ -1,6 +1,6 @@
 """An interpreter of Xtensa programs that no emulator here runs: the base instructions that
-compilers make, loops, and the ESP32-S3's PIE as far as our kernels use it (ESP32-S3 Technical
-Reference Manual, chapter "Processor Instruction Extensions"; Xtensa ISA reference).
+compilers make, loops, and MAC16 and the ESP32-S3's PIE as far as our kernels use them (Xtensa ISA
+reference; ESP32-S3 Technical Reference Manual, chapter "Processor Instruction Extensions").
 
 It executes the bytes of a linked program, so that what is tested is what is shipped. An instruction
 that it does not know is an error. It counts executed instructions, by function on request.
@@ -19,6 +19,8 @@ SIZE = 2**20  # bytes of memory, from address 0
 STACK = SIZE - 1024
 MASK = 2**32 - 1
 SAVED = 6  # of the registers q0 to q7: what ESP-IDF's tie-asm.h saves of a task
+# MAC16: LDINC and LDDEC; MULA.DD.*.LDINC, MULA.DA.*.LDINC, .LDDEC and MULA.DA.*, of any halves.
+MAC16 = {0x80, 0x90, *(kind << 4 | 8 | halves for kind in (0, 4, 5, 6) for halves in range(4))}
 _B4 = (-1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32, 64, 128, 256)
 _B4U = (32768, 65536, *_B4[2:])
 
@@ -47,6 +49,8 @@ class Xtensa:
             self.symbols = {s.name: int(s["st_value"]) for s in symbols if s.name}
         self.a = [0] * 16
         self.q = [bytes(16)] * SAVED
+        self.m = [0] * 4  # of MAC16
+        self.acclo = 0
         self.accx = self.sar = self.lbeg = self.lend = self.lcount = 0
         self.count = 0  # executed instructions
         self.counts: Counter[str] = (
@@ -125,6 +129,8 @@ class Xtensa:
             self.a[t] = self.load((pc + 3 & ~3) + signed(word >> 8 | 0xFFFF0000) * 4 & MASK, 4)
         elif op0 == 2:
             self._memory(word, t, s, r)
+        elif op0 == 4 and word >> 16 in MAC16:
+            self._mac16(word, t, s)
         elif op0 in {4, 14}:
             self._pie(word)
         elif op0 == 5:
@@ -153,6 +159,12 @@ class Xtensa:
             y = signed(a[t])
             if (y == 0, y != 0, y < 0, y >= 0)[op2 - 8]:
                 a[r] = a[s]
+        elif op1 == 3 and op2 in {0, 1}:  # RSR, WSR
+            assert word >> 8 & 255 == 16, "only ACCLO"
+            if op2:
+                self.acclo = a[t]
+            else:
+                a[t] = self.acclo
         elif (op1, op2) == (3, 14):  # RUR
             assert (s, t) == (0, 0), "only ACCX_0"
             a[r] = self.accx & MASK
@@ -178,7 +190,9 @@ class Xtensa:
 
     def _shift_amount(self, r: int, t: int, s: int) -> None:
         amount = self.a[s]
-        if r == 4:  # SSAI
+        if r == 15:  # NSAU
+            self.a[t] = 32 - amount.bit_length()
+        elif r == 4:  # SSAI
             self.sar = s | (t & 1) << 4
         else:  # SSR, SSL, SSA8L
             self.sar = {0: amount & 31, 1: 32 - (amount & 31), 2: 8 * (amount & 3)}[r]
@@ -279,6 +293,17 @@ class Xtensa:
         else:
             assert word == 0xF03D, f"{word:04x} at {pc:#x}"  # NOP.N
         return None
+
+    def _mac16(self, word: int, t: int, s: int) -> None:
+        kind, halves, loaded = word >> 20, word >> 16 & 3, word >> 12 & 3
+        if word >> 18 & 3:
+            x = self.m[word >> 14 & 1]
+            y = self.m[2 + (word >> 6 & 1)] if kind == 0 else self.a[t]
+            product = signed(x >> 16 * (halves & 1), 16) * signed(y >> 16 * (halves >> 1), 16)
+            self.acclo = self.acclo + product & MASK
+        if kind != 6:
+            self.a[s] = self.a[s] + (-4 if kind in {5, 9} else 4) & MASK
+            self.m[loaded] = self.load(self.a[s], 4)
 
     def _pie(self, word: int) -> None:
         """ee.zero.accx, ee.vld.128.ip, ee.vmulas.s8.accx and its form that loads."""
