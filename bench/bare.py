@@ -1,7 +1,7 @@
-"""C programs that count instructions by themselves, on the bare emulated STM32, and their records.
+"""C programs that count instructions by themselves, on a bare emulated board, and their records.
 
-Compiled with arm-none-eabi-gcc -O2, run in QEMU, which counts exactly; they print lines of a name
-and numbers, `end` last. A run that differs from its record fails; with another compiler the counts
+Compiled with gcc -O2, run in QEMU, which counts exactly; they print lines of a name and numbers,
+`end` last. A run that differs from its record fails; with another compiler the counts
 differ, and nothing is compared.
 """
 
@@ -12,21 +12,45 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nanotool.boards import BOARDS
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "lib" / "nano"
 _BOARDS = ROOT / "firmware" / "boards"
 GCC = "arm-none-eabi-gcc"
-_CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 _FLAGS = ("-std=c99", "-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections")
-_QEMU = (
-    *("qemu-system-arm", "-machine", "netduinoplus2", "-display", "none", "-monitor", "none"),
-    *("-serial", "file:/dev/stdout", "-no-reboot", "-icount", "shift=0,sleep=off", "-kernel"),
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How a program for an emulated board is made."""
+
+    board: str  # of nanotool.boards; its folder in firmware/boards has the linker script
+    gcc: str
+    core: tuple[str, ...]  # options for compiler and linker
+    parts: tuple[str, ...]  # folders of firmware/boards, or files in them
+    folder: str = ""  # if it is not called as the board is
+
+
+_CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+_CORTEX_M55 = ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard")
+_RV32 = ("-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany")
+_LX106 = ("-mlongcalls", "-mtext-section-literals")
+STM32 = Machine(
+    "stm32", GCC, _CORTEX_M4, ("stm32f405", "cortex_m", "bare", "common/startup.c"), "stm32f405"
 )
-_TIMEOUT = 300  # seconds
+OTHERS = (
+    Machine("mps3_an547", GCC, _CORTEX_M55, ("mps", "cortex_m", "bare", "common")),
+    Machine("riscv_virt", "riscv64-unknown-elf-gcc", _RV32, ("riscv_virt", "bare", "common")),
+    Machine("xtensa_sim", "xtensa-lx106-elf-gcc", _LX106, ("lx60", "xtensa", "bare", "common")),
+)
+_TIMEOUT = 900  # seconds
 
 Lines = list[tuple[str, list[int]]]  # a name and its numbers
 
@@ -39,23 +63,30 @@ def front_end_sources() -> list[Path]:
     return [*signal, source / "arena.c", source / "status.c", *ends]
 
 
-def _build(program: Path, library: Sequence[Path], folder: Path, flags: Sequence[str]) -> Path:
+def _build(
+    machine: Machine, program: Path, library: Sequence[Path], folder: Path, flags: Sequence[str]
+) -> Path:
     """``program`` and these sources of the library; headers in ``folder`` come first."""
-    port = [_BOARDS / name for name in ("stm32f405", "cortex_m", "bare")]
-    sources = [program, *(path for part in port for path in sorted(part.glob("*.c")))]
-    sources += [_BOARDS / "common" / "startup.c", *library]
-    includes = [folder, _BOARDS / "bare" / "include", ROOT / "firmware", _BOARDS]
+    own = _BOARDS / (machine.folder or machine.board)
+    parts = [_BOARDS / name for name in machine.parts]
+    sources = [program, *(path for part in parts for path in _sources(part)), *library]
+    includes = [folder, _BOARDS / "bare" / "include", ROOT / "firmware", _BOARDS, *parts, own]
     elf = folder / "program.elf"
     command = [
-        *(GCC, *_CORE, *_FLAGS, "-DCHECK_EMBEDDED"),
-        *(f"-I{path}" for path in (*includes, LIBRARY / "include")),
+        *(machine.gcc, *machine.core, *_FLAGS, "-DCHECK_EMBEDDED"),
+        *(f"-I{path}" for path in (*includes, LIBRARY / "include") if path.is_dir()),
         *flags,
         *map(str, sources),
         *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", f"-L{_BOARDS}"),
-        *(f"-T{_BOARDS / 'stm32f405' / 'link.ld'}", "-lgcc", "-o", str(elf)),
+        *(f"-T{own / 'link.ld'}", "-lgcc", "-o", str(elf)),
     ]
     subprocess.run(command, check=True)
     return elf
+
+
+def _sources(part: Path) -> list[Path]:
+    """The C and assembler files of a folder, or the file."""
+    return sorted(part.glob("*.[cS]")) if part.is_dir() else [part]
 
 
 def run(
@@ -63,24 +94,44 @@ def run(
     library: Sequence[Path],
     header: tuple[str, str] | None = None,
     flags: Sequence[str] = (),
+    machine: Machine = STM32,
 ) -> Lines:
     """What ``program`` counts. ``header``: name and text of a file that it includes; ``flags``:
     more for the compiler."""
+    emulator = BOARDS[machine.board].emulator.command
     with tempfile.TemporaryDirectory() as folder:
         if header is not None:
             (Path(folder) / header[0]).write_text(header[1], "utf-8")
-        command = [*_QEMU, str(_build(program, library, Path(folder), flags))]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_TIMEOUT
-        )
-    lines = [line.split() for line in done.stdout.splitlines()]
+        elf = str(_build(machine, program, library, Path(folder), flags))
+        command = [part.format(elf=elf) for part in emulator]
+        command[command.index("pty")] = "stdio"
+        printed = _until_end([*command, "-no-reboot"])
+    lines = [line.split() for line in printed]
     if ["end"] not in lines:
-        sys.exit(f"The benchmark broke off:\n{done.stdout}{done.stderr}")
+        sys.exit("The benchmark broke off:\n" + "".join(printed))
     return [
         (name, list(map(int, numbers)))
         for name, *numbers in filter(None, lines)
         if numbers and all(number.isdigit() for number in numbers)
     ]
+
+
+def _until_end(command: Sequence[str]) -> list[str]:
+    """The lines that a board prints, up to `end`: some then start over."""
+    lines = []
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        clock = threading.Timer(_TIMEOUT, process.kill)
+        clock.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if line.split() == ["end"]:
+                break
+        clock.cancel()
+        process.kill()
+    return lines
 
 
 def compiler(name: str = GCC) -> str:

@@ -1,11 +1,12 @@
-"""Two minutes of sound through the front ends on the emulated STM32: every feature as it should be.
+"""Two minutes of sound through the front ends on emulated boards: every feature as it should be.
 
     python -m bench.front_end_proof [--seconds 120]
 
 The board makes the sound by itself (noise of any loudness, silence, sweeps, clipping, clicks) and
 tells a checksum of all features. It is to be that of the PyPI package pymicro-features for the
 micro frontend, and of the twins in NumPy for log-mel and MFCC, which have computed the same sound.
-Compiled for Cortex-M4, with its DSP instructions, and for Cortex-M3, without any.
+Compiled for Cortex-M4, with its DSP instructions, for Cortex-M3, without any, for Cortex-M55, RV32
+and Xtensa. An ESP32's LX6 runs the same code as xtensa_sim: MAC16 is for models.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from bench.front_ends import FRONT_ENDS, definition
 from nanotool.sensing.description import FrontEnd, MicroFrontendSettings
 from nanotool.signal.frontend import as_struct, front_end, kind_of
 
-CORES = {
-    "cortex-m4": (),
-    "cortex-m3": ("-mcpu=cortex-m3", "-mfloat-abi=soft", "-mfpu=auto"),
+_NO_DSP = ("-mcpu=cortex-m3", "-mfloat-abi=soft", "-mfpu=auto")
+CORES: dict[str, tuple[bare.Machine, tuple[str, ...]]] = {
+    "cortex-m4": (bare.STM32, ()),
+    "cortex-m3": (bare.STM32, _NO_DSP),
+    **{machine.board: (machine, ()) for machine in bare.OTHERS},
 }
 RATE, PIECE = 16000, 4000
 UNIT, FRAME = 0.0390625, 160  # of pymicro-features
@@ -100,14 +103,16 @@ def main() -> int:
     right = {name: expected(settings, samples) for name, settings in FRONT_ENDS.items()}
     program = bare.ROOT / "bench" / "front_end_proof.c"
     wrong = 0
-    for core, flags in CORES.items():
-        told = dict(
-            bare.run(program, bare.front_end_sources(), ("front_ends.h", tables(count)), flags)
-        )
+    header, sources = ("front_ends.h", tables(count)), bare.front_end_sources()
+    for core, (machine, flags) in CORES.items():
+        told = dict(bare.run(program, sources, header, flags, machine))
         for name, features in right.items():
             good = told.get(name) == [len(features), checksum(features)]
             wrong += not good
-            print(f"{core}  {name:16}{features.size:>10,} values{'' if good else '  DIFFER'}")
+            print(
+                f"{core:12}{name:16}{features.size:>10,} values{'' if good else '  DIFFER'}",
+                flush=True,
+            )
     return wrong != 0
 
 

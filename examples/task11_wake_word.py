@@ -54,9 +54,12 @@ VOICES = ("en-gb", "en-us", "en-us+f3", "en-gb-scotland")
 RATES, NOISES = (120, 140, 170), (0, 60)
 SHORT = (("alexa", "en-us", 140, 0), ("okay nabu", "en-gb", 140, 60))
 BOARD_NAMES = ("native", "stm32")
+COUNTED_ONLY = (
+    "xtensa_lx6"  # one recording, in whole runs: QEMU takes it instruction by instruction
+)
 MOST_RAM = 24 * 1024  # bytes on stm32: all there is, stack included
 MOST_INSTRUCTIONS = 10_000_000  # on stm32, of a second of sound
-CORES = (("Cortex-M4 at 64 MHz", 64e6),)
+CORES = {"stm32": ("Cortex-M4 at 64 MHz", 64e6), "xtensa_lx6": ("ESP32 at 240 MHz", 240e6)}
 RECORD = Path(__file__).resolve().parents[1] / "bench" / "wake_word.json"
 UNIT = 0.0390625  # of pymicro-features' floats
 FRAME = 160  # samples that pymicro-features takes at a time
@@ -208,8 +211,10 @@ def perform(short: bool, steps: Steps) -> list[Told]:
                 asked = [(one, expected(graph, path, one, tflm)) for one in recordings(name, short)]
             for board in (BOARDS[one] for one in BOARD_NAMES):
                 results.append(on_board(board, name, graph, asked, steps))
+            if not short:
+                results.append(on_board(BOARDS[COUNTED_ONLY], name, graph, asked[:1], steps))
     for told in results:
-        if told.instructions and told.instructions > MOST_INSTRUCTIONS:
+        if told.board == "stm32" and (told.instructions or 0) > MOST_INSTRUCTIONS:
             raise Failed(f"{told.model}: {told.instructions:,} instructions a second of sound")
         if told.board == "stm32" and told.ram > MOST_RAM:
             raise Failed(f"{told.model}: {told.ram:,} bytes of RAM")
@@ -230,12 +235,14 @@ def show(console: Console, results: list[Told]) -> None:
         cells = (told.recordings, told.heard, f"{told.steps:,}")
         table.add_row(told.model, told.board, *map(str, cells), count, ram)
     console.print(table)
-    most = max((told.instructions or 0 for told in results), default=0)
-    for core, hertz in CORES:
-        console.print(
-            f"{most:,} instructions are {most / hertz:.1%} of a {core}, at one a cycle.",
-            highlight=False,
-        )
+    for board, (core, hertz) in CORES.items():
+        counts = [told.instructions or 0 for told in results if told.board == board]
+        if most := max(counts, default=0):
+            console.print(
+                f"{board}: {most:,} instructions are {most / hertz:.1%} of a {core}, at one a "
+                "cycle.",
+                highlight=False,
+            )
 
 
 def to_json(results: list[Told]) -> dict[str, Any]:

@@ -129,9 +129,7 @@ def confusion_table(scores: Scores) -> Table:
     wrong = scores.confusion.sum(axis=1) - scores.confusion.diagonal()
     shown = sorted(np.argsort(-wrong, kind="stable")[:MOST_CONFUSED].tolist())
     heads = [(scores.names[column], "right") for column in shown]
-    result = table(
-        "True class (rows) and the board's answer", ("", "left"), *heads, ("F1", "right")
-    )
+    result = table("True class (rows) and the answer", ("", "left"), *heads, ("F1", "right"))
     for row in shown:
         cells = [f"{scores.confusion[row, column] or '·'}" for column in shown]
         result.add_row(scores.names[row], *cells, f"{scores.f1[row]:.3f}")

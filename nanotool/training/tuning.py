@@ -198,5 +198,7 @@ def _point(trials: Sequence[Taught], alarm: Alarm, faulty: bool) -> AlarmPoint:
 
 
 def alarms_of(scores: Scores, threshold: int, alarm: Alarm) -> NDArray[np.bool_]:
-    """Whether each score of a recording ends in an alarm, from the first whole vote on."""
-    return voted(scores > threshold, alarm.needed, alarm.window)[alarm.window - 1 :]
+    """Whether each score of a recording ends in an alarm, from the first whole vote on; of one that
+    is shorter than a vote, its last score."""
+    first = min(alarm.window, len(scores)) - 1
+    return voted(scores > threshold, alarm.needed, alarm.window)[max(first, 0) :]
