@@ -210,14 +210,18 @@ static bool train_set(unsigned count, char *const words[]) {
     return true;
 }
 
-/* Class means, replay buffer, what is normal, where there are any. */
+/* Class means, replay buffer, what is normal, where there are any. Where one of them is full
+ * nothing changes. */
 static nano_status keep(const int8_t *features, uint16_t label, uint16_t recording) {
+    const nano_train *const net = head_net();
     nano_status status = NANO_OK;
-    if (head_net()->config->class_means)
+    if (net->normal_sums != NULL && net->record->learned == NANO_TRAIN_MAX_LEARNED)
+        return NANO_ERR_STATE;
+    if (net->config->class_means)
         status = nano_train_add_to_mean(head_net(), features, label);
-    if (status == NANO_OK && head_net()->config->anomaly != NANO_TRAIN_NO_ANOMALY)
+    if (status == NANO_OK && net->config->anomaly != NANO_TRAIN_NO_ANOMALY)
         return nano_train_learn(head_net(), features, label, recording);
-    if (status == NANO_OK && head_net()->config->replay_slots > 0)
+    if (status == NANO_OK && net->config->replay_slots > 0)
         status = nano_train_remember(head_net(), features, label);
     return status;
 }

@@ -3,7 +3,8 @@
  * It is there if app_model.h defines
  *
  *     APP_TRAIN             the const nano_train_config; APP_MODEL computes its features
- *     APP_TRAIN_ARENA_SIZE  bytes that it takes, as NANO_TRAIN_ARENA_SIZE() counts them
+ *     APP_TRAIN_ARENA_SIZE  bytes that it takes: NANO_TRAIN_ARENA_SIZE() and, of a head with
+ *                           scores, NANO_TRAIN_ANOMALY_SIZE()
  *     APP_TRAIN_TARGETS     its outputs, if it shall learn real targets over the line: 4 bytes each
  *
  * Without them the calls below are nothing, and an inference is the model alone. */

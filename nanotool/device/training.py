@@ -107,14 +107,15 @@ class Trainer:
         self.device.ask(command, lambda lines, _: answers.check_set(lines, name))
 
     def sample(self, x: bytes | NDArray[Any], label: int) -> Outcome:
-        """Load `x` and learn that it is `label`; it also goes to the replay buffer and the class
-        means, if there are any."""
+        """Load `x` and learn that it is `label`; it also goes to the replay buffer, the class
+        means and what is normal (of recording 0), if there are any."""
         self.device.load(x)
         _, predicted, loss, stepped, _ = self._numbers(f"train sample {label}", "sample", 5)
         return Outcome(label, predicted, loss / LOSS, bool(stepped))
 
     def remember(self, x: bytes | NDArray[Any], label: int) -> None:
-        """Load `x` and offer it to the replay buffer and the class means, without learning."""
+        """Load `x` and offer it to the replay buffer, the class means and what is normal,
+        without learning."""
         self.device.load(x)
         self._numbers(f"train remember {label}", "remember", 3)
 

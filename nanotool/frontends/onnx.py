@@ -61,9 +61,23 @@ def load(path: Path) -> nn.Module:
     except Exception as error:  # protobuf and the checker have a dozen kinds
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InvalidModel(f"{path.name} is no sound ONNX file: {first[:160]}", EXPORT) from error
+    if not _is_text(model):
+        _refuse(f"{path.name} is no sound ONNX file: a name in it is not UTF-8.")
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
         import torch.ao.quantization.fx._decomposed  # noqa: F401, PLC0415  (registers the steps)
     return OnnxModule(model, path.name).eval()
+
+
+def _is_text(message: Any) -> bool:
+    """Whether every string in a message of protobuf is one: those that are not UTF-8 are bytes."""
+    for field, value in message.ListFields():
+        one_only = isinstance(value, (str, bytes)) or hasattr(value, "ListFields")
+        each = (value,) if one_only else value
+        if field.type == field.TYPE_STRING and not all(isinstance(one, str) for one in each):
+            return False
+        if field.type == field.TYPE_MESSAGE and not all(map(_is_text, each)):
+            return False
+    return True
 
 
 def _refuse(what: str, hint: str = EXPORT) -> NoReturn:
@@ -157,11 +171,11 @@ def _array(one: Any, file: str) -> NDArray[Any]:
 
     try:
         data = np.array(numpy_helper.to_array(one))
-        if data.dtype.kind not in "fiub" or data.dtype.itemsize > 8:
-            _refuse(f"{file}: {one.name[:60]!r} holds {data.dtype}.")
-        return data.astype(np.float32) if data.dtype.kind == "f" else data
-    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+    except Exception as error:  # of an unknown type KeyError, and others
         raise InvalidModel(f"{file}: {one.name[:60]!r} is damaged.", EXPORT) from error
+    if data.dtype.kind not in "fiub" or data.dtype.itemsize > 8:
+        _refuse(f"{file}: {one.name[:60]!r} holds {data.dtype}.")
+    return data.astype(np.float32) if data.dtype.kind == "f" else data
 
 
 def _value(node: Any, file: str) -> NDArray[Any]:
@@ -190,7 +204,12 @@ class _Node(nn.Module):
         self.kind, self.opset, self.batches = str(node.op_type), opset, batches
         self.attributes: dict[str, Any] = {}
         for one in node.attribute:
-            value = helper.get_attribute_value(one)
+            try:
+                value = helper.get_attribute_value(one)
+            except ValueError as error:
+                raise InvalidModel(
+                    f"{node.name[:60]}: its attribute {one.name[:60]!r} is damaged.", EXPORT
+                ) from error
             if isinstance(value, bytes):
                 value = value.decode("utf-8", "replace")
             if one.type == one.TENSOR:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,9 @@ class Runtime:
     def _batches(self, job: _Job, progress: Progress = ignore_progress) -> None:
         """Run all samples, so many in one call into C that Ctrl-C is seen."""
         count, finished = len(job.inputs[0]), 0
-        parts = self._parts(count, job.reset_every)
+        workers = self._workers(count, job.reset_every)
+        # One net alone goes on with a sequence where the call before it ended.
+        parts = self._parts(count, job.reset_every if workers > 1 else 0)
         lock, stop = threading.Lock(), threading.Event()
 
         def work() -> None:
@@ -143,16 +145,17 @@ class Runtime:
                     finished += part.stop - part.start
                     progress(finished, count)
 
-        workers = self._workers(count, job.reset_every)
         if workers == 1:
             work()
             return
         with ThreadPoolExecutor(workers) as pool:
+            runs = [pool.submit(work) for _ in range(workers)]
             try:
-                for run in [pool.submit(work) for _ in range(workers)]:
-                    run.result()
-            finally:  # whatever ended this one, Ctrl-C among it, ends the others
+                wait(runs, return_when=FIRST_EXCEPTION)
+            finally:  # an error of one, or Ctrl-C here, ends all
                 stop.set()
+            for run in runs:
+                run.result()
 
     def _run_part(self, job: _Job, net: CData, done: CData, part: slice) -> None:
         views = self._ffi.from_buffer
@@ -174,6 +177,8 @@ class Runtime:
         if self._graph.states and not reset_every:
             return 1
         worth = self._lowered.macs * count // _THREAD_MACS
+        if self._graph.states:
+            worth = min(worth, -(-count // reset_every))  # sequences
         return max(1, min(cores(), worth))
 
     # --- Inputs -----------------------------------------------------------------------------------

@@ -64,14 +64,15 @@ class LocalTrainer:
         return np.asarray(self._runtime.run(x[None]), np.int8).reshape(-1)
 
     def sample(self, x: NDArray[Any], label: int) -> Outcome:
-        """Learn from one sample; it also goes to replay buffer and class means."""
+        """Learn from one sample; it also goes to replay buffer, class means and what is normal,
+        where the head has them."""
         features = self.features(x)
         self._keep(features, label)
         result = self.head.sample(features, label)
         return Outcome(label, result.predicted, result.loss, result.stepped)
 
     def remember(self, x: NDArray[Any], label: int) -> None:
-        """To replay buffer and class means only."""
+        """To replay buffer, class means and what is normal only."""
         self._keep(self.features(x), label)
 
     def learn(self, x: NDArray[Any], recording: int, label: int = 0) -> None:
@@ -106,6 +107,8 @@ class LocalTrainer:
         return AlarmState(**asdict(self.head.alarm))
 
     def _keep(self, features: Int8Array, label: int, recording: int = 0) -> None:
+        """Where one of them is full nothing changes."""
+        self.head.check_not_full()
         if self.trainable.config.class_means:
             self.head.add_to_mean(features, label)
         if self.trainable.config.anomaly != "none":

@@ -184,6 +184,23 @@ def test_damaged_files_give_one_error(tmp_path: Path) -> None:
     assert refused > 75
 
 
+def test_what_the_package_lets_through_gives_one_error(tmp_path: Path) -> None:
+    """A constant of a type that there is not, a name that is no text."""
+    path = quantized(tmp_path)
+    model = onnx.load(str(path))
+    model.graph.initializer[0].data_type = 71
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidModel, match=r"damaged|no sound ONNX file"):
+        load(path)
+    name = model.graph.node[0].name = "node_to_break"
+    model.graph.initializer[0].data_type = (
+        onnx.load(str(quantized(tmp_path))).graph.initializer[0].data_type
+    )
+    path.write_bytes(model.SerializeToString().replace(name.encode(), b"\xff" * len(name)))
+    with pytest.raises(InvalidModel, match=r"not UTF-8|no sound ONNX file"):
+        load(path)
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "match"),
     [("Loop", UnsupportedOp, "Loop"), ("NonZero", UnsupportedOp, "NonZero")],

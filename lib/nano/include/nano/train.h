@@ -185,7 +185,9 @@ typedef struct {
      NANO_TRAIN_PAD(weights) + 8u * ((hidden) + (outputs)) + /* int8 head */                       \
      NANO_TRAIN_PAD((hidden) + (outputs)) + 2u * NANO_TRAIN_PAD(widest))
 
-/* Of them, what is saved of the head, and the replay buffer. */
+/* Of them, what is saved of the head, and the replay buffer. Of scores in addition 8 * features
+ * (NANO_TRAIN_GAUSSIAN, of the head) or NANO_TRAIN_PAD(2 * slots) (NANO_TRAIN_NEAREST, of the
+ * replay buffer). */
 #define NANO_TRAIN_HEAD_SIZE(element, features, hidden, outputs, layers, weights, means)           \
     (NANO_TRAIN_RECORD_SIZE + NANO_TRAIN_PAD((element) * (weights)) +                              \
      4u * ((hidden) + (outputs)) + 8u * (layers) + 4u * (means) * (outputs) * ((features) + 1u))

@@ -196,6 +196,8 @@ nano_status nano_train_restore(nano_train *head, const uint8_t *bytes, size_t si
     clear(memory + size, nano_train_arena_size(head->config) - size);
     if (part < NANO_TRAIN_SAVE_ALL)
         head->record->replay_used = head->record->replay_seen = 0;
+    if (part < NANO_TRAIN_SAVE_ALL && head->config->anomaly == NANO_TRAIN_NEAREST)
+        head->record->learned = 0; /* they were in the replay buffer */
     if (part < NANO_TRAIN_SAVE_OPTIMIZER)
         head->record->steps = 0;
     head->votes = 0;
