@@ -44,15 +44,17 @@ class BuildWithSources(build_py):
 class SourcesToo(sdist):
     """sdist, plus the C sources."""
 
-    def add_defaults(self) -> None:
-        """What setuptools finds by itself, and `SOURCES`."""
-        super().add_defaults()
+    def make_distribution(self) -> None:
+        """Of what setuptools finds by itself, and `SOURCES`."""
         for name in SOURCES:
             every = (ROOT / name).rglob("*") if (ROOT / name).is_dir() else (ROOT / name,)
             for path in every:
                 place = path.relative_to(ROOT)
                 if path.is_file() and not _ignored(place):
                     self.filelist.append(str(place))
+        self.filelist.sort()
+        self.filelist.remove_duplicates()
+        super().make_distribution()
 
 
 def _ignored(place: Path) -> bool:

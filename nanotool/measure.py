@@ -91,7 +91,7 @@ def measure(
             result = _modelled(bench(firmware, port=port), firmware, tell)
             kept[digest] = result.to_json() | {"given": digest}
             _keep(record, conditions, kept)
-        measured.append(kept[digest])
+        measured.append(kept[digest] | {"model": graph.name})  # of the same net by another name
     return measured
 
 

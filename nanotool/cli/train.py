@@ -183,6 +183,10 @@ def command(
     with connect(found, firmware, at) as device:
         trainer = Trainer(device)
         outcome = _train(trainer, trainable, samples, options, found.name, reset)
+        if checkpoint is not None:  # first of all: what comes behind it may fail
+            tensors = session.checkpoint(trainable, outcome.trained.state)
+            session.save_checkpoint(tensors, checkpoint)
+            note(f"Wrote {checkpoint}: {', '.join(trainable.layers)}.")
         scored = _watch(trainer, trainable, known, unknown)
         whole = trainable.config.anomaly == "nearest"  # it scores by the replay buffer
         kept = trainer.save("all" if whole else "head") if save else None
@@ -191,10 +195,6 @@ def command(
         note(f"It stopped short: {advice}.")
     if kept is not None:
         note(f"Saved on the board: {kept.size:,} B.")
-    if checkpoint is not None:
-        tensors = session.checkpoint(trainable, outcome.trained.state)
-        session.save_checkpoint(tensors, checkpoint)
-        note(f"Wrote {checkpoint}: {', '.join(trainable.layers)}.")
     if as_json:
         told = {"board": found.name, "emulated": at is None, "layers": list(trainable.layers)}
         told |= _json(outcome)

@@ -178,7 +178,7 @@ def _tune_alarm(
     if picture is not None:
         write_atomic(picture, scores_svg(tuned, graph.name))
         note(f"Wrote {picture}.")
-    words = alarm_text(trainable.config, tuned.best.alarm)
+    words = alarm_text(trainable.config, tuned.best.alarm, head)
     if as_json:
         print_json({**tuned.to_json(), "head": words})
         return

@@ -190,6 +190,13 @@ def _value(node: Any, file: str) -> NDArray[Any]:
     _refuse(f"{file}: the constant {node.output[0][:60]!r} is no array of numbers.")
 
 
+# What PyTorch and Python raise for inputs and attributes that do not go together.
+_UNFIT = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
+
+
 class _Node(nn.Module):
     """One node: its attributes, and what it runs."""
 
@@ -230,7 +237,7 @@ class _Node(nn.Module):
             return RUNS[self.kind](self, list(inputs))
         except _Refused as error:
             raise UnsupportedOp(self.where, f"{self.kind} {error}", FIXED) from error
-        except (IndexError, RuntimeError, TypeError, ValueError, KeyError) as error:
+        except _UNFIT as error:
             if isinstance(error, RuntimeError) and "guard" in str(error).lower():
                 raise
             first = next(iter(str(error).strip().splitlines()), "")
@@ -711,6 +718,7 @@ def _resize(node: _Node, inputs: list[Value]) -> Value:
         node.get("coordinate_transformation_mode", "half_pixel"),
         node.get("mode", "nearest"),
     )
+    _bounded([*size, int(x.shape[1])])
     if mode == "nearest":
         return F.interpolate(x, size=size, mode="nearest")
     if mode != "linear" or way not in {"half_pixel", "pytorch_half_pixel", "align_corners"}:
@@ -737,7 +745,10 @@ def _blocks(node: _Node, inputs: list[Value]) -> Value:
 @runs("Expand", "Tile")
 def _expand(node: _Node, inputs: list[Value]) -> Value:
     x, sizes = inputs[0], _bounded(_numbers(node, inputs, 1, "sizes"))
-    return x.expand(*sizes) if node.kind == "Expand" else x.repeat(*sizes)
+    if node.kind == "Expand":
+        return x.expand(*sizes)
+    _bounded([*sizes, *x.shape])
+    return x.repeat(*sizes)
 
 
 @runs("Shape")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from nanotool.errors import InvalidModel
 from nanotool.ir import (
     INT8_MAX,
@@ -13,11 +15,13 @@ from nanotool.ir import (
     UNCLAMPED,
     ZERO_POINTS,
     Binary,
+    FloatArray,
     Graph,
     Node,
     QTensor,
 )
 from nanotool.ops import facts
+from nanotool.ops.moves import moved
 from nanotool.quantization.calibrate import Range
 from nanotool.quantization.quality import UNBOUNDED
 
@@ -67,9 +71,24 @@ def _hidden_below(graph: Graph, ranges: Mapping[str, Range], tensor: str) -> flo
     if len(masks) != 1 or len(scores) != 1:
         return -math.inf
     (mask,), ((low, high),) = masks, scores
-    far = HIDDEN / sharpness
-    shown = mask[mask > mask.max() - (high - low) - far]
-    return low + float(shown.min()) - far if shown.size < mask.size else -math.inf
+    least = _least_shown(graph, tensor, np.broadcast_to(mask, node.shape), high - low)
+    return low + least if least > float(mask.min()) else -math.inf
+
+
+def _least_shown(graph: Graph, tensor: str, mask: FloatArray, span: float) -> float:
+    """Of ``mask``, added to scores that are at most ``span`` apart, the least value that a softmax
+    behind ``tensor`` sees in any of its rows, less `HIDDEN`; -inf where that is not known."""
+    found = math.inf
+    for reader in graph.consumers(tensor):
+        far = HIDDEN / float(getattr(reader.op, "beta", 1.0))
+        if facts(reader.op).moves:
+            turned = moved(reader.op, [mask], reader.shape)
+            own = -math.inf if turned is None else _least_shown(graph, reader.name, turned, span)
+        else:
+            rows = mask.max(axis=-1, keepdims=True)
+            own = float(mask[mask > rows - span - far].min()) - far
+        found = min(found, own)
+    return found
 
 
 def _softened(graph: Graph, tensor: str) -> float:

@@ -338,15 +338,18 @@ def parse_options(text: str) -> HeadOptions:
     return replace(options, recipe=recipe, alarm=alarm)
 
 
-def alarm_text(config: HeadConfig, alarm: Alarm) -> str:
-    """The words of ``--head`` for ``alarm``, and what it is of. A threshold that a board takes from
-    its own recordings is left out."""
+def alarm_text(config: HeadConfig, alarm: Alarm, given: str = "") -> str:
+    """The words of ``--head`` for ``alarm``, and what it is of, behind what else was ``given``. A
+    threshold that a board takes from its own recordings is left out."""
     words = [f"anomaly={config.anomaly}", f"slots={config.replay_slots}"]
     if config.anomaly == "nearest":
         words += [f"quantile={alarm.quantile}", f"margin={alarm.margin}"]
     else:
         words.append(f"threshold={alarm.threshold}")
-    return ",".join([*words, f"votes={alarm.needed}/{alarm.window}"])
+    words.append(f"votes={alarm.needed}/{alarm.window}")
+    own = {"threshold", *(word.partition("=")[0] for word in words)}
+    kept = [item for item in given.split(",") if item.strip()]
+    return ",".join([*(one for one in kept if one.partition("=")[0].strip() not in own), *words])
 
 
 def _choice(item: str, name: str, value: str) -> Any:

@@ -397,7 +397,7 @@ def advise(trained: Trained, trainable: Trainable, options: TrainOptions) -> Adv
     rate = trainable.config.recipe.rate if options.rate is None else options.rate
     ends = _tried(trained, trainable, options, rate)
     better = min(ends, key=lambda one: ends[one]) if ends else rate
-    if ends and ends[better] <= WORTH * ends[rate]:
+    if ends and ends[rate] > 0 and ends[better] <= WORTH * ends[rate]:
         return Advice(before, last, rate, better, ends[better] / ends[rate])
     return Advice(before, last, rate, None, None) if last < FALLING * before else None
 
@@ -405,10 +405,12 @@ def advise(trained: Trained, trainable: Trainable, options: TrainOptions) -> Adv
 def _tried(
     trained: Trained, trainable: Trainable, options: TrainOptions, rate: float
 ) -> dict[float, float]:
-    """The loss at the end by the rate; empty where the replay buffer holds nothing."""
+    """The loss at the end by the rate; empty where the replay buffer holds less than was learned,
+    so that another rate there says little of a lesson."""
     known = restored(trainable, trained.state)
     features, labels = known.replay()
-    if not len(labels):
+    sent = 0 if options.rehearse else len(trained.losses())
+    if not len(labels) or len(labels) * options.epochs < sent:
         return {}
     own = options.epochs * options.rehearse or len(trained.losses())
     count = min(own, MOST_TRIED)
@@ -421,7 +423,10 @@ def _tried(
         for row, label in zip(features, labels, strict=True):
             head.remember(row, int(label))
         batch = options.batch or recipe.batch
-        head.set_recipe(replace(recipe, rate=rate * factor, batch=batch))
+        try:
+            head.set_recipe(replace(recipe, rate=rate * factor, batch=batch))
+        except NanoError:  # no rate is that large
+            continue
         losses = rehearse(head, count)
         ends[rate * factor] = float(np.mean(losses[-max(1, count // 4) :]))
     return ends

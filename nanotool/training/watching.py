@@ -167,7 +167,14 @@ def learn(
                 progress(done, total)
     given = trainable.config.alarm.threshold != NO_THRESHOLD
     if recordings and trainable.config.anomaly == "nearest" and not given:
-        trainer.threshold("auto")
+        try:
+            trainer.threshold("auto")
+        except NanoError as error:
+            raise NanoError(
+                "The threshold comes from distances between recordings, and the replay buffer "
+                "holds one.",
+                "Give --normal two or more, more --head slots=, or --head threshold=N.",
+            ) from error
 
 
 def score(
@@ -175,6 +182,8 @@ def score(
 ) -> Watched:
     """Score recordings; the votes of each begin anew."""
     total, done, told = sum(len(recording.x) for recording in recordings), 0, []
+    if recordings and trainer.status().learned == 0:
+        raise NanoError("There is nothing to score by.", "Learn what is normal first: --normal.")
     for recording in recordings:
         trainer.begin()
         scores = []

@@ -186,8 +186,10 @@ static inline void nano_pie_outputs(const nano_pie_job *job) {
 
 /* q of a sum, before it is clamped. */
 static inline int32_t nano_pie_scale(int32_t sum, const int32_t *scale, int32_t zero) {
-    const int64_t acc = (int64_t)sum * 4 + (scale[0] >> 5);
-    const int32_t t = (int32_t)(acc * scale[1] >> 32);
+    const int32_t acc = (int32_t)((uint32_t)sum * 4u + (uint32_t)(scale[0] >> 5));
+    uint32_t high, low; /* of acc * scale[1], which is not negative */
+    nano_wide_product((uint32_t)acc, (uint32_t)scale[1], &high, &low);
+    const int32_t t = (int32_t)(high - (acc < 0 ? (uint32_t)scale[1] : 0));
     const int32_t nudged = t + (t < 0 && zero != 2 * -128 + 1 ? -1 : 1);
     return ((nudged >> (scale[0] & 31)) + zero) >> 1;
 }

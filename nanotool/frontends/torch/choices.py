@@ -58,7 +58,9 @@ def _both(walk: Walk, args: Arguments, node: fx.Node) -> str:
 
 @handles("where", makes=(Binary, BatchNorm))
 def _where(walk: Walk, args: Arguments, node: fx.Node) -> str:
-    return _chosen(walk, node, args["condition"], args["self"], args["other"])
+    # as PyTorch's own operator calls them, or the primitive one
+    names = ("condition", "self", "other") if "condition" in args else ("pred", "a", "b")
+    return _chosen(walk, node, *(args[name] for name in names))
 
 
 @handles("masked_fill", makes=(Binary, BatchNorm))

@@ -12,7 +12,8 @@ from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import Concat, Gather, Pad, Reshape, Resize, Shape, Slice, Transpose
+from nanotool.ir import Concat, Function, Gather, Pad, Reshape, Resize, Shape, Slice, Transpose
+from nanotool.ops import facts
 
 MAX_PLACES = 2**16  # of a gather
 
@@ -35,7 +36,26 @@ def _to(walk: Walk, args: Arguments, node: fx.Node) -> str:
     looked_up = node.users and all(operator_name(user) == "embedding" for user in node.users)
     if not node.meta["val"].is_floating_point() and not looked_up:
         walk.refuse(f"a cast to {node.meta['val'].dtype}", "Keep the activations in float.")
-    return walk.source(args["self"])
+    source = walk.source(args["self"])
+    if looked_up and not _is_whole(walk, source):
+        walk.refuse("a cast that cuts fractions off", "Say it: x.floor().long(), x.round().long().")
+    return source
+
+
+# Functions whose results are whole numbers, as they are called.
+_WHOLE = frozenset(["round", "floor", "ceil", "trunc", "gt", "ge", "lt", "le", "eq", "ne"])
+
+
+def _is_whole(walk: Walk, tensor: str) -> bool:
+    """Whether ``tensor`` holds whole numbers: inputs that are looked up are ids."""
+    if tensor in walk.inputs:
+        return True
+    node = next((node for node in walk.nodes if node.name == tensor), None)
+    if node is None:
+        return False
+    if isinstance(node.op, Function):
+        return node.op.function.split(":")[0] in _WHOLE
+    return facts(node.op).moves and all(_is_whole(walk, name) for name in node.inputs)
 
 
 # --- Other shapes, other orders -------------------------------------------------------------------
@@ -343,7 +363,7 @@ def _index_select(walk: Walk, args: Arguments, _node: fx.Node) -> str:
     source = walk.source(args["self"])
     axis = walk.axis(args["dim"], len(walk.shapes[source]), "an index")
     places = _places(walk, args["index"], walk.shapes[source][axis])
-    return walk.gathered(source, axis, places)
+    return walk.gathered(source, axis, places.ravel())  # one place may be a number alone
 
 
 @handles("index", makes=(Gather, Reshape))

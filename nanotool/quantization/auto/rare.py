@@ -13,6 +13,7 @@ from nanotool.quantization.auto.emulate import Emulation
 from nanotool.quantization.auto.search import Fold, Plan, Search
 
 LOST_DB = 15.0  # of one input: noise of nearly a fifth of what outputs are
+BEYOND = 1.25  # times the largest value that the others have
 FAR = 30.0  # times the noise of most inputs: it is no rounding
 
 
@@ -34,10 +35,12 @@ def rare_inputs(search: Search, plan: Plan, folds: Iterable[Fold]) -> str:
             beyond = noise > limit
             if not power or not beyond.any():
                 continue
-            lost += int(beyond.sum())
             i = int(noise.argmax())
-            decibel = 10 * math.log10(power / noise[i])
-            worst = min(worst, (decibel, name, _saturating(fold, graph, i)))
+            layer = _saturating(fold, graph, i)
+            if not layer:
+                continue  # a step's other side, say: as near as ever
+            lost += int(beyond.sum())
+            worst = min(worst, (10 * math.log10(power / noise[i]), name, layer))
     if not lost:
         return ""
     decibel, output, layer = worst
@@ -51,13 +54,20 @@ def rare_inputs(search: Search, plan: Plan, folds: Iterable[Fold]) -> str:
 
 def _saturating(fold: Fold, graph: QGraph, i: int) -> str:
     """The first tensor of whose real values for held input ``i`` the range leaves out about as much
-    as of any."""
+    as of any; "" where none has values far beyond those that the range was made of."""
+    held, fit = fold.held.tensors, fold.fit.tensors
+    names = [name for name in held if name in graph.tensors and name not in graph.constants]
 
     def left_out(name: str) -> float:
-        tensor, values = graph.tensors[name], fold.held.tensors[name][i].double()
+        tensor, values = graph.tensors[name], held[name][i].double()
         low, high = ((end - tensor.zero_point) * tensor.scale for end in unclamped(tensor.dtype))
         kept = values.clamp(low, high)
         return float(((values - kept) ** 2).sum() / max(float((values**2).sum()), 1e-30))
 
-    shares = {name: left_out(name) for name in fold.held.tensors if name in graph.tensors}
+    def is_far(name: str) -> bool:
+        return bool(held[name][i].abs().max() > BEYOND * fit[name].abs().max())
+
+    shares = {name: left_out(name) for name in names}
+    if not any(shares[name] > 0 and is_far(name) for name in names):
+        return ""
     return next(name for name, share in shares.items() if share >= max(shares.values()) / 2)

@@ -1,17 +1,11 @@
 /* wide.h - the few 64-bit operations of the front ends, without a call of the compiler's helpers
- * (internal): products by nano_wide_product(), shifts by 32-bit halves. */
+ * (internal): products (product.h), shifts by 32-bit halves. */
 #ifndef NANO_SIGNAL_WIDE_H
 #define NANO_SIGNAL_WIDE_H
 
 #include <stdint.h>
 
-#include "nano/requant.h"
-
-static inline uint64_t nano_product(uint32_t a, uint32_t b) {
-    uint32_t high, low;
-    nano_wide_product(a, b, &high, &low);
-    return (uint64_t)high << 32 | low;
-}
+#include "../product.h"
 
 /* x / 2^n modulo 2^32, rounded down; n in 1..31. */
 static inline uint32_t nano_shift_down(uint64_t x, int n) {

@@ -1,6 +1,7 @@
 /* anomaly.c - how far a sample is from all that is normal, in integers. */
 #include "work.h"
 
+#include "../product.h"
 #include "../simd.h"
 
 /* Slots whose distances are computed together. */
@@ -87,14 +88,16 @@ static uint32_t nearest(const nano_train *head, const int8_t *x, const uint16_t 
  */
 
 /* dividend / divisor, cut off; below 2^bits, and divisor below 2^(64 - bits). Not every core's
- * compiler brings a division of 64 bits. */
+ * compiler brings a division of 64 bits, or shifts by a number that is not constant. */
 static uint32_t quotient(uint64_t dividend, uint64_t divisor, uint32_t bits) {
     uint32_t result = 0;
+    for (uint32_t i = 0; i < bits; i++)
+        divisor <<= 1;
     while (bits-- > 0) {
-        const uint64_t part = divisor << bits;
+        divisor >>= 1;
         result <<= 1;
-        if (dividend >= part) {
-            dividend -= part;
+        if (dividend >= divisor) {
+            dividend -= divisor;
             result |= 1;
         }
     }
@@ -103,12 +106,14 @@ static uint32_t quotient(uint64_t dividend, uint64_t divisor, uint32_t bits) {
 
 /* Means and weights of the newest sums. */
 static void fit(nano_train *head) {
-    const uint64_t count = head->record->learned;
+    const uint32_t count = head->record->learned;
     for (uint32_t i = 0; i < head->config->features; i++) {
-        const int64_t sum = head->normal_sums[i];
-        const uint64_t spread = count * head->normal_squares[i] - (uint64_t)(sum * sum);
+        const int32_t sum = head->normal_sums[i];
+        const uint32_t size = (uint32_t)(sum < 0 ? -sum : sum);
+        const uint64_t spread =
+            nano_product(count, head->normal_squares[i]) - nano_product(size, size);
         /* spread < 2^50, count^2 < 2^36; a variance is at most 2^22 */
-        const uint32_t variance = quotient(256 * spread, count * count, 23);
+        const uint32_t variance = quotient(256 * spread, nano_product(count, count), 23);
         const uint32_t weight =
             ((uint32_t)1 << 24) / (variance < LEAST_VARIANCE ? LEAST_VARIANCE : variance);
         head->normal_weights[i] = (uint16_t)(weight > UINT16_MAX ? UINT16_MAX : weight);
@@ -123,7 +128,7 @@ static uint32_t gaussian_score(nano_train *head, const int8_t *x) {
         fit(head);
     for (uint32_t i = 0; i < head->config->features; i++) {
         const int32_t d = 16 * x[i] - head->normal_means[i];
-        const uint64_t square = ((uint64_t)(uint32_t)(d * d) * head->normal_weights[i]) >> 20;
+        const uint64_t square = nano_product((uint32_t)(d * d), head->normal_weights[i]) >> 20;
         total += square < MOST_OF_FEATURE ? (uint32_t)square : MOST_OF_FEATURE;
     }
     return total;
@@ -231,7 +236,7 @@ nano_status nano_train_calibrate(nano_train *head, uint32_t *threshold) {
     }
     nano_train_alarm *const alarm = &head->record->alarm;
     const uint32_t place = (used * alarm->quantile + 999) / 1000 - 1;
-    const uint64_t scaled = (uint64_t)in_order(head->distances, used, place) * alarm->margin;
+    const uint64_t scaled = nano_product(in_order(head->distances, used, place), alarm->margin);
     alarm->threshold =
         scaled < (uint64_t)1000 * (UINT32_MAX - 1) ? quotient(scaled, 1000, 32) : UINT32_MAX - 1;
     head->votes = 0;

@@ -1,6 +1,8 @@
 /* state.c - the bytes that persist, given out and taken back. */
 #include "work.h"
 
+#include "../product.h"
+
 size_t nano_train_state_size(const nano_train *head, nano_train_part part) {
     nano_train_sizes s;
     if (head == NULL || nano_train_measure(head->config, &s) != NANO_OK)
@@ -132,15 +134,15 @@ static int anomaly_fits(const nano_train *head, const nano_train_record *record,
         return 0;
     if (head->normal_sums == NULL)
         return 1;
-    const uint64_t count = record->learned;
+    const uint32_t count = record->learned; /* 2^14 times it is below 2^32 */
     if (count > NANO_TRAIN_MAX_LEARNED)
         return 0;
     for (size_t i = 0; i < head->config->features; i++) {
-        const int64_t sum = (int32_t)word_of(head, bytes, head->normal_sums, i);
-        const uint64_t squares = word_of(head, bytes, head->normal_squares, i);
-        const uint64_t magnitude = (uint64_t)(sum < 0 ? -sum : sum);
-        if (sum < -128 * (int64_t)count || sum > 127 * (int64_t)count || squares > 16384 * count ||
-            magnitude * magnitude > count * squares)
+        const uint32_t sum = word_of(head, bytes, head->normal_sums, i);
+        const uint32_t squares = word_of(head, bytes, head->normal_squares, i);
+        const uint32_t negative = sum >> 31, size = negative ? 0u - sum : sum;
+        if (size > (127u + negative) * count || squares > 16384u * count ||
+            nano_product(size, size) > nano_product(count, squares))
             return 0;
     }
     return 1;
