@@ -358,16 +358,22 @@ static bool train_quantile(unsigned count, char *const words[]) {
     return !scores() || set_alarm(&alarm);
 }
 
-/* Learn `count` samples of the replay buffer; the mean of their losses before. */
+/* Learn `count` samples of the replay buffer; the mean of their losses before, cut off. It grows by
+ * each one's share: not every core has a division of 64 bits. */
 static nano_status rehearse(uint32_t count, uint32_t *loss) {
-    uint64_t total = 0;
+    uint32_t mean = 0, rest = 0;
     nano_status status = NANO_OK;
     for (uint32_t i = 0; i < count && status == NANO_OK; i++) {
         nano_train_result result = {0};
         status = nano_train_rehearse(head_net(), 1, &result);
-        total += (uint32_t)result.loss;
+        mean += (uint32_t)result.loss / count;
+        rest += (uint32_t)result.loss % count;
+        if (rest >= count) {
+            mean++;
+            rest -= count;
+        }
     }
-    *loss = count > 0 ? (uint32_t)(total / count) : 0;
+    *loss = mean;
     return status;
 }
 
