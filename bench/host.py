@@ -1,11 +1,12 @@
 """How fast a model runs on this computer, through the C library in this process.
 
-    python -m bench.host [MODEL] [--images 10000] [--rounds 5]
+    python -m bench.host [MODEL] [--images 10000] [--rounds 5] [--litert]
 
-Microseconds of processor time an image, one thread, the best of the rounds: the portable kernels,
-the ones that use this computer's vector instructions (`Runtime(fast=True)`, what
-`QuantizedModel.run` takes), and the NumPy simulator. Inputs are random bytes: the time does not
-depend on them. The three must agree.
+Microseconds of processor time an image, the best of the rounds: the portable kernels, the ones that
+use this computer's vector instructions (`Runtime(fast=True)`, what `QuantizedModel.run` takes),
+and the NumPy simulator. Inputs are random bytes: the time does not depend on them. The three must
+agree. With ``--litert`` also LiteRT with XNNPACK, one thread, of a .tflite file, where PyPI's
+ai-edge-litert is installed; its kernels round otherwise.
 """
 
 from __future__ import annotations
@@ -39,12 +40,30 @@ def best(run: Callable[[NDArray[Any]], NDArray[Any]], x: NDArray[Any], rounds: i
     return min(times) / len(x) * 1e6
 
 
+def litert(path: Path) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """LiteRT's interpreter, image by image."""
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    (source,), (target, *_) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(x: NDArray[Any]) -> NDArray[Any]:
+        for one in x:
+            interpreter.set_tensor(source["index"], one.reshape(source["shape"]))
+            interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(target["index"]))
+
+    return run
+
+
 def main() -> int:
     """Measure, print a table, return 1 if outputs differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", type=Path, default=DIGITS)
     parser.add_argument("--images", type=int, default=10000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--litert", action="store_true", help="beside LiteRT, of a .tflite file")
     options = parser.parse_args()
     graph = load_model(options.model)
     lowered, plan = prepare(graph)
@@ -59,6 +78,10 @@ def main() -> int:
     print(f"{graph.name}: {lowered.macs:,} multiply-accumulates, {options.images:,} images")
     print(f"portable kernels  {best(portable.run, x, options.rounds):8.1f} us an image")
     print(f"fast=True         {best(fast.run, x, options.rounds):8.1f} us an image")
+    if options.litert:
+        print(
+            f"LiteRT, XNNPACK   {best(litert(options.model), x, options.rounds):8.1f} us an image"
+        )
     print(f"NumPy simulator   {best(lambda a: simulate(graph, a), few, 2):8.1f} us an image")
     return 0
 
