@@ -13,7 +13,9 @@ from nanotool.quantization.auto.emulate import Emulation
 from nanotool.quantization.auto.search import Fold, Plan, Search
 
 LOST_DB = 15.0  # of one input: noise of nearly a fifth of what outputs are
+HARDLY_DB = 10.0  # of one input: what it saturates need not lie far beyond what others have
 BEYOND = 1.25  # times the largest value that the others have
+LEAST_SHARE = 0.01  # of a tensor's power that its range leaves out
 FAR = 30.0  # times the noise of most inputs: it is no rounding
 
 
@@ -36,11 +38,12 @@ def rare_inputs(search: Search, plan: Plan, folds: Iterable[Fold]) -> str:
             if not power or not beyond.any():
                 continue
             i = int(noise.argmax())
-            layer = _saturating(fold, graph, i)
+            decibel = 10 * math.log10(power / noise[i])
+            layer = _saturating(fold, graph, i, sure=decibel < HARDLY_DB)
             if not layer:
                 continue  # a step's other side, say: as near as ever
             lost += int(beyond.sum())
-            worst = min(worst, (10 * math.log10(power / noise[i]), name, layer))
+            worst = min(worst, (decibel, name, layer))
     if not lost:
         return ""
     decibel, output, layer = worst
@@ -52,9 +55,10 @@ def rare_inputs(search: Search, plan: Plan, folds: Iterable[Fold]) -> str:
     )
 
 
-def _saturating(fold: Fold, graph: QGraph, i: int) -> str:
+def _saturating(fold: Fold, graph: QGraph, i: int, *, sure: bool) -> str:
     """The first tensor of whose real values for held input ``i`` the range leaves out about as much
-    as of any; "" where none has values far beyond those that the range was made of."""
+    as of any; "" where that is little. Unless it is ``sure``, some tensor has to have values far
+    beyond those that its range was made of."""
     held, fit = fold.held.tensors, fold.fit.tensors
     names = [name for name in held if name in graph.tensors and name not in graph.constants]
 
@@ -68,6 +72,7 @@ def _saturating(fold: Fold, graph: QGraph, i: int) -> str:
         return bool(held[name][i].abs().max() > BEYOND * fit[name].abs().max())
 
     shares = {name: left_out(name) for name in names}
-    if not any(shares[name] > 0 and is_far(name) for name in names):
+    left = [name for name in names if shares[name] >= LEAST_SHARE]
+    if not left or not (sure or any(map(is_far, left))):
         return ""
     return next(name for name, share in shares.items() if share >= max(shares.values()) / 2)
