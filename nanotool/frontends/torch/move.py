@@ -12,7 +12,7 @@ from torch import fx
 
 from nanotool.frontends.torch.fx_nodes import Arguments, operator_name
 from nanotool.frontends.torch.walk import Value, Walk, handles
-from nanotool.ir import Concat, Function, Gather, Pad, Reshape, Resize, Shape, Slice, Transpose
+from nanotool.ir import Concat, Gather, Pad, Reshape, Resize, Shape, Slice, Transpose
 from nanotool.ops import facts
 
 MAX_PLACES = 2**16  # of a gather
@@ -53,8 +53,8 @@ def _is_whole(walk: Walk, tensor: str) -> bool:
     node = next((node for node in walk.nodes if node.name == tensor), None)
     if node is None:
         return False
-    if isinstance(node.op, Function):
-        return node.op.function.split(":")[0] in _WHOLE
+    if str(getattr(node.op, "function", "")).split(":")[0] in _WHOLE:
+        return True
     return facts(node.op).moves and all(_is_whole(walk, name) for name in node.inputs)
 
 
