@@ -381,3 +381,28 @@ def test_nanotool_needs_no_torch() -> None:
         "import nanotool.validate, nanotool.datasets, nanotool.simulate\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class Calls(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+def test_one_place_of_an_axis_is_chosen_by_a_number() -> None:
+    check(Calls(lambda x: x.index_select(1, torch.tensor(2))), 5)
+
+
+def test_a_primitive_choice_is_one() -> None:
+    check(Calls(lambda x: torch.copysign(x, x[:, :1])), 5)
+
+
+def test_a_cast_does_not_cut_fractions_off_unsaid() -> None:
+    rows = nn.Embedding(8, 3)
+    with pytest.raises(UnsupportedOp, match="cuts fractions off"):
+        capture(Calls(lambda x: rows((x * 8).clamp(0, 7).long())), torch.zeros(2, 4))

@@ -517,3 +517,36 @@ def test_the_same_twice() -> None:
         assert (left.weight is None) == (right.weight is None)
         if left.weight is not None and right.weight is not None:
             assert np.array_equal(left.weight, right.weight)
+
+
+class Masked(nn.Module):
+    """A softmax over scores and a constant mask, of positions behind a constant offset."""
+
+    mask: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        super().__init__()
+        self.scores = nn.Linear(8, 6)
+        self.register_buffer("mask", mask)
+        self.register_buffer("offset", torch.randn(4, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.scores(x + self.offset) + self.mask, -1)
+
+
+def test_a_mask_that_is_the_same_along_a_row_hides_nothing() -> None:
+    """A softmax sees differences within a row: one at -30 whole is no less than the others."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 4, 8)
+    net = Masked(torch.tensor([[0.0], [-30.0], [-30.0], [-30.0]])).eval()
+    found = nanotool.quantize(net, x.numpy(), observer="minmax").simulate(x.numpy())
+    with torch.no_grad():
+        assert np.abs(np.asarray(found) - net(x).numpy()).max() < 0.15
+
+
+def test_an_input_far_beyond_others_beside_a_constant() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 4, 8)).astype(np.float32)
+    x[7] *= 60
+    model = nanotool.quantize(Masked(torch.zeros(4, 6)).eval(), x)  # of a constant no rows are held
+    assert model.simulate(x).shape == (40, 4, 6)
