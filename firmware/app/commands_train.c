@@ -215,7 +215,8 @@ static bool train_set(unsigned count, char *const words[]) {
 static nano_status keep(const int8_t *features, uint16_t label, uint16_t recording) {
     const nano_train *const net = head_net();
     nano_status status = NANO_OK;
-    if (net->normal_sums != NULL && net->record->learned == NANO_TRAIN_MAX_LEARNED)
+    const bool gaussian = net->normal_sums != NULL;
+    if (gaussian & (net->record->learned == NANO_TRAIN_MAX_LEARNED))
         return NANO_ERR_STATE;
     if (net->config->class_means)
         status = nano_train_add_to_mean(head_net(), features, label);
@@ -368,10 +369,8 @@ static nano_status rehearse(uint32_t count, uint32_t *loss) {
         status = nano_train_rehearse(head_net(), 1, &result);
         mean += (uint32_t)result.loss / count;
         rest += (uint32_t)result.loss % count;
-        if (rest >= count) {
-            mean++;
-            rest -= count;
-        }
+        mean += rest / count;
+        rest %= count;
     }
     *loss = mean;
     return status;
