@@ -210,20 +210,17 @@ static bool train_set(unsigned count, char *const words[]) {
     return true;
 }
 
-/* Class means, replay buffer, what is normal, where there are any. Where one of them is full
- * nothing changes. */
+/* What is normal, replay buffer, class means, where there are any: first what is full soonest, a
+ * Gaussian, before anything has changed. */
 static nano_status keep(const int8_t *features, uint16_t label, uint16_t recording) {
-    const nano_train *const net = head_net();
+    const nano_train_config *const config = head_net()->config;
     nano_status status = NANO_OK;
-    const bool gaussian = net->normal_sums != NULL;
-    if (gaussian & (net->record->learned == NANO_TRAIN_MAX_LEARNED))
-        return NANO_ERR_STATE;
-    if (net->config->class_means)
-        status = nano_train_add_to_mean(head_net(), features, label);
-    if (status == NANO_OK && net->config->anomaly != NANO_TRAIN_NO_ANOMALY)
-        return nano_train_learn(head_net(), features, label, recording);
-    if (status == NANO_OK && net->config->replay_slots > 0)
+    if (config->anomaly != NANO_TRAIN_NO_ANOMALY)
+        status = nano_train_learn(head_net(), features, label, recording);
+    else if (config->replay_slots > 0)
         status = nano_train_remember(head_net(), features, label);
+    if (status == NANO_OK && config->class_means)
+        status = nano_train_add_to_mean(head_net(), features, label);
     return status;
 }
 
