@@ -18,28 +18,22 @@ Ends with ``WAKE_WORD OK ...`` or ``WAKE_WORD FAILED: why``.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-import nanotool
 from examples.flow import Steps
 from examples.speech import RATE, Int16Array, micro_wake_word_rule, package_model, say
+from examples.streaming import BOARD_NAMES, Cost, Failed, Streamed, cost_cells
 from nanotool.bench import connect
 from nanotool.boards import BOARDS, Board
 from nanotool.build import build
-from nanotool.device import Device
-from nanotool.errors import NanoError
-from nanotool.files import write_atomic
 from nanotool.ir import QGraph
 from nanotool.listen import listen
 from nanotool.models import load_model
@@ -53,7 +47,6 @@ WORDS = {"alexa": "alexa", "okay_nabu": "okay nabu", "hey_mycroft": "hey mycroft
 VOICES = ("en-gb", "en-us", "en-us+f3", "en-gb-scotland")
 RATES, NOISES = (120, 140, 170), (0, 60)
 SHORT = (("alexa", "en-us", 140, 0), ("okay nabu", "en-gb", 140, 60))
-BOARD_NAMES = ("native", "stm32")
 COUNTED_ONLY = (
     "xtensa_lx6"  # one recording, in whole runs: QEMU takes it instruction by instruction
 )
@@ -105,10 +98,6 @@ class Told:
     seconds: float  # of sound
     instructions: int | None  # of a second of sound, where they are counted
     ram: int  # static and the most of the stack, where the board knows
-
-
-class Failed(Exception):
-    """Something is not as it should be."""
 
 
 def recordings(name: str, short: bool) -> list[Recording]:
@@ -187,17 +176,10 @@ def on_board(
             taken, heard = taken + len(told.outputs), heard + bool(made)
             ticks, samples = ticks + told.ticks, samples + told.samples
             show(number + 1, len(asked))
-        ram = memory(device)
-        unit = board.tick_unit(device.info().tick_source, emulated=True)
-    seconds = samples / RATE
-    counted = round(ticks / seconds) if unit == "instructions" else None
-    return Told(name, board.name, len(asked), heard, taken, seconds, counted, ram)
-
-
-def memory(device: Device) -> int:
-    """Bytes of RAM: what is static, and the most of the stack; 0 where the board cannot know."""
-    found = device.mem()
-    return found.static + found.stack_peak
+        seconds = samples / RATE
+        cost = Cost.of(board, device, ticks, seconds)
+    known = (name, board.name, len(asked), heard, taken, seconds)
+    return Told(*known, cost.instructions, cost.ram)
 
 
 def perform(short: bool, steps: Steps) -> list[Told]:
@@ -230,10 +212,8 @@ def show(console: Console, results: list[Told]) -> None:
         *("model", "board", "recordings", "heard", "steps", "instructions a second", "RAM")
     )
     for told in results:
-        count = "–" if told.instructions is None else f"{told.instructions:,}"
-        ram = f"{told.ram:,} B" if told.ram else "–"
         cells = (told.recordings, told.heard, f"{told.steps:,}")
-        table.add_row(told.model, told.board, *map(str, cells), count, ram)
+        table.add_row(told.model, told.board, *map(str, cells), *cost_cells(told))
     console.print(table)
     for board, (core, hertz) in CORES.items():
         counts = [told.instructions or 0 for told in results if told.board == board]
@@ -245,34 +225,17 @@ def show(console: Console, results: list[Told]) -> None:
             )
 
 
-def to_json(results: list[Told]) -> dict[str, Any]:
-    """What `--record` keeps."""
-    rows = [{name: getattr(told, name) for name in Told.__dataclass_fields__} for told in results]
-    return {"nanotool": nanotool.__version__, "runs": rows}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """0 if everything was as it should be."""
-    parser = argparse.ArgumentParser("task11_wake_word", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="one word, two recordings")
-    parser.add_argument("--fresh", action="store_true", help="as always: nothing is trained")
-    parser.add_argument("--record", action="store_true", help=f"keep the figures in {RECORD.name}")
-    chosen = parser.parse_args(arguments)
-    if chosen.record and chosen.short:
-        parser.error("--record keeps full figures only: leave out --short")
-    console = Console(emoji=False)
-    try:
-        results = perform(chosen.short, Steps(console))
-    except (NanoError, Failed) as error:
-        console.print(f"WAKE_WORD FAILED: {error}", markup=False, highlight=False, soft_wrap=True)
-        return 1
-    show(console, results)
-    if chosen.record:
-        write_atomic(RECORD, json.dumps(to_json(results), indent=2) + "\n")
-    count = sum(told.recordings for told in results)
-    console.print(f"WAKE_WORD OK: {count} recordings, every step as it should be", highlight=False)
-    return 0
+COMMAND = Streamed(
+    name="task11_wake_word",
+    title="WAKE_WORD",
+    description=__doc__,
+    short="one word, two recordings",
+    fresh="nothing is trained",
+    record=RECORD,
+    perform=perform,
+    show=show,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(COMMAND.main())

@@ -18,11 +18,9 @@ Ends with ``MOTION_STREAM OK ...`` or ``MOTION_STREAM FAILED: why``.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +32,7 @@ from rich.table import Table
 import nanotool
 from examples.fit import fit
 from examples.flow import Steps, classes
+from examples.streaming import BOARD_NAMES, Cost, Failed, Streamed, cost_cells
 from examples.task08_motion import TASK, network
 from nanotool.api import QuantizedModel
 from nanotool.bench import connect
@@ -49,8 +48,6 @@ from nanotool.datasets.motion import (
     MotionRecordings,
     motion_recordings,
 )
-from nanotool.errors import NanoError
-from nanotool.files import write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import Int8Array, QGraph
 from nanotool.listen import listen
@@ -67,7 +64,6 @@ SENSES = SensorSettings(
     scale=tuple(one / float(unit) for one, unit in zip(SENSOR_SCALE, UNITS, strict=True)),
     limit=32.0,
 )
-BOARD_NAMES = ("native", "stm32")
 GOAL = 0.75  # of the recordings, of people whom the network has never seen
 SHORT_TRAIN, SHORT_RECORDINGS = 1000, 2
 RECORD = Path(__file__).resolve().parents[1] / "bench" / "motion_stream.json"
@@ -95,10 +91,6 @@ class Told:
     seconds: float  # of motion
     instructions: int | None  # of a second of motion, where they are counted
     ram: int  # static and the most of the stack, where the board knows
-
-
-class Failed(Exception):
-    """Something is not as it should be."""
 
 
 # --- The model, and the offline way ---------------------------------------------------------------
@@ -177,13 +169,10 @@ def on_board(board: Board, graph: QGraph, asked: list[Expected], steps: Steps) -
             taken, made = taken + len(outputs), made + len(decisions)
             ticks, samples = ticks + told.ticks, samples + told.samples
             show(number + 1, len(asked))
-        found = device.mem()
-        unit = board.tick_unit(device.info().tick_source, emulated=True)
-    seconds = samples / CHANNELS / RATE
-    counted = round(ticks / seconds) if unit == "instructions" else None
-    ram = found.static + found.stack_peak
-    share = int(right) / len(asked)
-    return Told(board.name, len(asked), share, taken, made, seconds, counted, ram)
+        seconds = samples / CHANNELS / RATE
+        cost = Cost.of(board, device, ticks, seconds)
+    known = (board.name, len(asked), int(right) / len(asked), taken, made, seconds)
+    return Told(*known, cost.instructions, cost.ram)
 
 
 def perform(short: bool, steps: Steps) -> list[Told]:
@@ -217,40 +206,24 @@ def show_results(console: Console, results: list[Told]) -> None:
         "board", "recordings", "told", "steps", "decisions", "instructions a second", "RAM"
     )
     for told in results:
-        count = "–" if told.instructions is None else f"{told.instructions:,}"
-        ram = f"{told.ram:,} B" if told.ram else "–"
         table.add_row(
             told.board, str(told.recordings), f"{told.right:.0%}", f"{told.steps:,}",
-            f"{told.decisions:,}", count, ram,
+            f"{told.decisions:,}", *cost_cells(told),
         )  # fmt: skip
     console.print(table)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """0 if everything was as it should be."""
-    parser = argparse.ArgumentParser("task12_motion_stream", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="little training, two recordings")
-    parser.add_argument("--fresh", action="store_true", help="as always: it trains")
-    parser.add_argument("--record", action="store_true", help=f"keep the figures in {RECORD.name}")
-    chosen = parser.parse_args(arguments)
-    if chosen.record and chosen.short:
-        parser.error("--record keeps full figures only: leave out --short")
-    console = Console(emoji=False)
-    try:
-        results = perform(chosen.short, Steps(console))
-    except (NanoError, Failed) as error:
-        console.print(f"MOTION_STREAM FAILED: {error}", markup=False, highlight=False)
-        return 1
-    show_results(console, results)
-    if chosen.record:
-        figures = {"nanotool": nanotool.__version__, "runs": [asdict(told) for told in results]}
-        write_atomic(RECORD, json.dumps(figures, indent=2) + "\n")
-    count = sum(told.recordings for told in results)
-    console.print(
-        f"MOTION_STREAM OK: {count} recordings, every step as it should be", highlight=False
-    )
-    return 0
+COMMAND = Streamed(
+    name="task12_motion_stream",
+    title="MOTION_STREAM",
+    description=__doc__,
+    short="little training, two recordings",
+    fresh="it trains",
+    record=RECORD,
+    perform=perform,
+    show=show_results,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(COMMAND.main())

@@ -21,11 +21,9 @@ Ends with ``KEYWORDS OK ...`` or ``KEYWORDS FAILED: why``.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +38,13 @@ from examples.fit import fit
 from examples.flow import Show, Steps
 from examples.layers import conv1d_stage
 from examples.speech import RATE, Int16Array, spoken
+from examples.streaming import Cost, Failed, Streamed, cost_cells
 from examples.task import Recipe
 from nanotool.api import QuantizedModel
 from nanotool.bench import connect
 from nanotool.boards import BOARDS, Board
 from nanotool.build import build
 from nanotool.datasets import Dataset
-from nanotool.errors import NanoError
-from nanotool.files import write_atomic
 from nanotool.inputs import to_device
 from nanotool.ir import Int8Array, QGraph
 from nanotool.listen import listen
@@ -129,10 +126,6 @@ class Told:
     steps: int
     instructions: int | None  # of a second of sound, where they are counted
     ram: int  # static and the most of the stack, where the board knows
-
-
-class Failed(Exception):
-    """Something is not as it should be."""
 
 
 # --- Words ----------------------------------------------------------------------------------------
@@ -295,8 +288,7 @@ def on_board(board: Board, steps_graph: QGraph, asked: list[Expected], steps: St
             taken, ticks = taken + len(told.outputs), ticks + told.ticks
             samples += told.samples
             show(number + 1, len(asked))
-        found = device.mem()
-        unit = board.tick_unit(device.info().tick_source, emulated=True)
+        cost = Cost.of(board, device, ticks, samples / RATE)
     judgements = [judged(one) for one in asked]
     all_said = [said.label for one in asked for said in one.said]
     return Told(
@@ -308,8 +300,8 @@ def on_board(board: Board, steps_graph: QGraph, asked: list[Expected], steps: St
         others=all_said.count(OTHER),
         false=sum(false for _, false in judgements),
         steps=taken,
-        instructions=round(ticks / (samples / RATE)) if unit == "instructions" else None,
-        ram=found.static + found.stack_peak,
+        instructions=cost.instructions,
+        ram=cost.ram,
     )
 
 
@@ -342,38 +334,29 @@ def show_results(console: Console, results: list[Told]) -> None:
     """A table."""
     table = Table("board", "recordings", "heard", "false", "steps", "instructions a second", "RAM")
     for told in results:
-        count = "–" if told.instructions is None else f"{told.instructions:,}"
-        ram = f"{told.ram:,} B" if told.ram else "–"
         heard = f"{told.heard} of {told.commands}"
         table.add_row(
-            told.board, str(told.recordings), heard, str(told.false), f"{told.steps:,}", count, ram
+            told.board,
+            str(told.recordings),
+            heard,
+            str(told.false),
+            f"{told.steps:,}",
+            *cost_cells(told),
         )
     console.print(table)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """0 if everything was as it should be."""
-    parser = argparse.ArgumentParser("task13_keywords", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="little training, one recording")
-    parser.add_argument("--fresh", action="store_true", help="as always: it trains")
-    parser.add_argument("--record", action="store_true", help=f"keep the figures in {RECORD.name}")
-    chosen = parser.parse_args(arguments)
-    if chosen.record and chosen.short:
-        parser.error("--record keeps full figures only: leave out --short")
-    console = Console(emoji=False)
-    try:
-        results = perform(chosen.short, Steps(console))
-    except (NanoError, Failed) as error:
-        console.print(f"KEYWORDS FAILED: {error}", markup=False, highlight=False, soft_wrap=True)
-        return 1
-    show_results(console, results)
-    if chosen.record:
-        figures = {"nanotool": nanotool.__version__, "runs": [asdict(told) for told in results]}
-        write_atomic(RECORD, json.dumps(figures, indent=2) + "\n")
-    count = sum(told.recordings for told in results)
-    console.print(f"KEYWORDS OK: {count} recordings, every step as it should be", highlight=False)
-    return 0
+COMMAND = Streamed(
+    name="task13_keywords",
+    title="KEYWORDS",
+    description=__doc__,
+    short="little training, one recording",
+    fresh="it trains",
+    record=RECORD,
+    perform=perform,
+    show=show_results,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(COMMAND.main())
