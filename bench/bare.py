@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,35 +23,43 @@ from nanotool.boards import BOARDS
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "lib" / "nano"
-_BOARDS = ROOT / "firmware" / "boards"
+_FIRMWARE = ROOT / "firmware"
+_BOARDS = _FIRMWARE / "boards"
 GCC = "arm-none-eabi-gcc"
 _FLAGS = ("-std=c99", "-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections")
+_TIMEOUT = 300  # seconds
+STM32 = "stm32"  # boards of nanotool.boards
+OTHERS = ("mps3_an547", "riscv_virt", "xtensa_sim")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """How a program for an emulated board is made."""
+    """How a program for an emulated board is made: as platformio.ini says of its firmware."""
 
-    board: str  # of nanotool.boards; its folder in firmware/boards has the linker script
     gcc: str
     core: tuple[str, ...]  # options for compiler and linker
-    parts: tuple[str, ...]  # folders of firmware/boards, or files in them
-    folder: str = ""  # if it is not called as the board is
+    parts: tuple[Path, ...]  # folders of C and assembler, or files
+    folder: Path  # it has the linker script
 
+    @classmethod
+    def of(cls, board: str) -> Machine:
+        """That of a board of nanotool.boards."""
+        from platformio.project.config import ProjectConfig  # noqa: PLC0415  (slow)
 
-_CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
-_CORTEX_M55 = ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard")
-_RV32 = ("-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany")
-_LX106 = ("-mlongcalls", "-mtext-section-literals")
-STM32 = Machine(
-    "stm32", GCC, _CORTEX_M4, ("stm32f405", "cortex_m", "bare", "common/startup.c"), "stm32f405"
-)
-OTHERS = (
-    Machine("mps3_an547", GCC, _CORTEX_M55, ("mps", "cortex_m", "bare", "common")),
-    Machine("riscv_virt", "riscv64-unknown-elf-gcc", _RV32, ("riscv_virt", "bare", "common")),
-    Machine("xtensa_sim", "xtensa-lx106-elf-gcc", _LX106, ("lx60", "xtensa", "bare", "common")),
-)
-_TIMEOUT = 900  # seconds
+        config = ProjectConfig(str(ROOT / "platformio.ini"))
+
+        def option(name: str, default: str = "") -> str:
+            told = config.get(f"env:{board}", name, default)
+            return " ".join(told) if isinstance(told, list) else str(told)
+
+        parts = re.findall(r"\+<(boards/.+?)>", option("build_src_filter"))
+        return cls(
+            gcc=option("custom_toolchain", "arm-none-eabi-") + "gcc",
+            core=tuple(option("custom_machine_flags").split()),
+            parts=tuple(_FIRMWARE / part for part in parts),
+            folder=_BOARDS / option("custom_board"),
+        )
+
 
 Lines = list[tuple[str, list[int]]]  # a name and its numbers
 
@@ -67,10 +76,9 @@ def _build(
     machine: Machine, program: Path, library: Sequence[Path], folder: Path, flags: Sequence[str]
 ) -> Path:
     """``program`` and these sources of the library; headers in ``folder`` come first."""
-    own = _BOARDS / (machine.folder or machine.board)
-    parts = [_BOARDS / name for name in machine.parts]
-    sources = [program, *(path for part in parts for path in _sources(part)), *library]
-    includes = [folder, _BOARDS / "bare" / "include", ROOT / "firmware", _BOARDS, *parts, own]
+    sources = [program, *(path for part in machine.parts for path in _sources(part)), *library]
+    own = (*machine.parts, machine.folder)
+    includes = [folder, _BOARDS / "bare" / "include", _FIRMWARE, _BOARDS, *own]
     elf = folder / "program.elf"
     command = [
         *(machine.gcc, *machine.core, *_FLAGS, "-DCHECK_EMBEDDED"),
@@ -78,7 +86,7 @@ def _build(
         *flags,
         *map(str, sources),
         *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", f"-L{_BOARDS}"),
-        *(f"-T{own / 'link.ld'}", "-lgcc", "-o", str(elf)),
+        *(f"-T{machine.folder / 'link.ld'}", "-lgcc", "-o", str(elf)),
     ]
     subprocess.run(command, check=True)
     return elf
@@ -94,15 +102,15 @@ def run(
     library: Sequence[Path],
     header: tuple[str, str] | None = None,
     flags: Sequence[str] = (),
-    machine: Machine = STM32,
+    board: str = STM32,
 ) -> Lines:
-    """What ``program`` counts. ``header``: name and text of a file that it includes; ``flags``:
-    more for the compiler."""
-    emulator = BOARDS[machine.board].emulator.command
+    """What ``program`` counts on ``board``. ``header``: name and text of a file that it includes;
+    ``flags``: more for the compiler."""
+    emulator = BOARDS[board].emulator.command
     with tempfile.TemporaryDirectory() as folder:
         if header is not None:
             (Path(folder) / header[0]).write_text(header[1], "utf-8")
-        elf = str(_build(machine, program, library, Path(folder), flags))
+        elf = str(_build(Machine.of(board), program, library, Path(folder), flags))
         command = [part.format(elf=elf) for part in emulator]
         command[command.index("pty")] = "stdio"
         printed = _until_end([*command, "-no-reboot"])

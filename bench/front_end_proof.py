@@ -24,10 +24,10 @@ from nanotool.sensing.description import FrontEnd, MicroFrontendSettings
 from nanotool.signal.frontend import as_struct, front_end, kind_of
 
 _NO_DSP = ("-mcpu=cortex-m3", "-mfloat-abi=soft", "-mfpu=auto")
-CORES: dict[str, tuple[bare.Machine, tuple[str, ...]]] = {
+CORES: dict[str, tuple[str, tuple[str, ...]]] = {
     "cortex-m4": (bare.STM32, ()),
     "cortex-m3": (bare.STM32, _NO_DSP),
-    **{machine.board: (machine, ()) for machine in bare.OTHERS},
+    **{board: (board, ()) for board in bare.OTHERS},
 }
 RATE, PIECE = 16000, 4000
 UNIT, FRAME = 0.0390625, 160  # of pymicro-features
@@ -104,8 +104,8 @@ def main() -> int:
     program = bare.ROOT / "bench" / "front_end_proof.c"
     wrong = 0
     header, sources = ("front_ends.h", tables(count)), bare.front_end_sources()
-    for core, (machine, flags) in CORES.items():
-        told = dict(bare.run(program, sources, header, flags, machine))
+    for core, (board, flags) in CORES.items():
+        told = dict(bare.run(program, sources, header, flags, board))
         for name, features in right.items():
             good = told.get(name) == [len(features), checksum(features)]
             wrong += not good
