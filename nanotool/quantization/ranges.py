@@ -63,8 +63,7 @@ def _hidden_below(graph: Graph, ranges: Mapping[str, Range], tensor: str) -> flo
     """Below it a value of ``tensor``, the sum of scores and a constant mask, is 0 to the softmaxes
     that read it: a mask of -1000 is to cost the scores no steps. -inf where it is no such sum."""
     node = next((node for node in graph.nodes if node.name == tensor), None)
-    sharpness = _softened(graph, tensor)
-    if node is None or node.op != Binary("add") or not sharpness:
+    if node is None or node.op != Binary("add"):
         return -math.inf
     masks = [graph.constants[name] for name in node.inputs if name in graph.constants]
     scores = [ranges[name] for name in node.inputs if name in ranges]
@@ -77,32 +76,24 @@ def _hidden_below(graph: Graph, ranges: Mapping[str, Range], tensor: str) -> flo
 
 def _least_shown(graph: Graph, tensor: str, mask: FloatArray, span: float) -> float:
     """Of ``mask``, added to scores that are at most ``span`` apart, the least value that a softmax
-    behind ``tensor`` sees in any of its rows, less `HIDDEN`; -inf where that is not known."""
-    found = math.inf
-    for reader in graph.consumers(tensor):
-        far = HIDDEN / float(getattr(reader.op, "beta", 1.0))
-        if facts(reader.op).moves:
-            turned = moved(reader.op, [mask], reader.shape)
-            own = -math.inf if turned is None else _least_shown(graph, reader.name, turned, span)
-        else:
-            rows = mask.max(axis=-1, keepdims=True)
-            own = float(mask[mask > rows - span - far].min()) - far
-        found = min(found, own)
-    return found
-
-
-def _softened(graph: Graph, tensor: str) -> float:
-    """The least factor of the softmaxes in front of which ``tensor`` only moves; 0 where it goes
-    anywhere else."""
+    behind ``tensor`` sees in any of its rows, less `HIDDEN`; -inf where ``tensor`` goes anywhere
+    else than, moved at most, to softmaxes."""
     readers = graph.consumers(tensor)
     if tensor in graph.results or not readers:
-        return 0.0
-    return min(
-        _softened(graph, reader.name)
-        if facts(reader.op).moves and len(reader.inputs) == 1
-        else float(getattr(reader.op, "beta", 0.0))  # which softmaxes alone have
-        for reader in readers
-    )
+        return -math.inf
+    return min(_least_shown_to(graph, reader, mask, span) for reader in readers)
+
+
+def _least_shown_to(graph: Graph, reader: Node, mask: FloatArray, span: float) -> float:
+    if facts(reader.op).moves and len(reader.inputs) == 1:
+        turned = moved(reader.op, [mask], reader.shape)
+        return -math.inf if turned is None else _least_shown(graph, reader.name, turned, span)
+    sharpness = float(getattr(reader.op, "beta", 0.0))  # which softmaxes alone have
+    if not sharpness:
+        return -math.inf
+    far = HIDDEN / sharpness
+    rows = mask.max(axis=-1, keepdims=True)
+    return float(mask[mask > rows - span - far].min()) - far
 
 
 def _useful_to(graph: Graph, reader: Node) -> Range:
