@@ -157,11 +157,6 @@ class Head:
 
     # --- Anomalies --------------------------------------------------------------------------------
 
-    def check_not_full(self) -> None:
-        """`NanoError` if a Gaussian has learned as many samples as it can."""
-        if self.config.anomaly == "gaussian" and self.learned == self._lib.NANO_TRAIN_MAX_LEARNED:
-            self._check(self._lib.NANO_ERR_STATE)
-
     def learn(self, features: Int8Array, recording: int, label: int = 0) -> None:
         """Learn that a sample is normal."""
         given = self._features(features)

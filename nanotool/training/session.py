@@ -107,14 +107,13 @@ class LocalTrainer:
         return AlarmState(**asdict(self.head.alarm))
 
     def _keep(self, features: Int8Array, label: int, recording: int = 0) -> None:
-        """Where one of them is full nothing changes."""
-        self.head.check_not_full()
-        if self.trainable.config.class_means:
-            self.head.add_to_mean(features, label)
+        """As the console's keep() does."""
         if self.trainable.config.anomaly != "none":
             self.head.learn(features, recording, label)
         elif self.trainable.config.replay_slots:
             self.head.remember(features, label)
+        if self.trainable.config.class_means:
+            self.head.add_to_mean(features, label)
 
     def evaluate(self, x: NDArray[Any], label: int) -> Evaluation:
         """The head's opinion of one sample."""
