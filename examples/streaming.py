@@ -70,7 +70,7 @@ Kind = TypeVar("Kind", bound=Told)
 class Streamed(Generic[Kind]):
     """A task, as a command."""
 
-    name: str  # its module's
+    module: str
     title: str  # begins the last line
     description: str | None
     short: str  # what --short leaves out
@@ -81,7 +81,7 @@ class Streamed(Generic[Kind]):
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """0 if everything was as it should be."""
-        parser = argparse.ArgumentParser(self.name, description=self.description)
+        parser = argparse.ArgumentParser(self.module, description=self.description)
         parser.add_argument("--short", action="store_true", help=self.short)
         parser.add_argument("--fresh", action="store_true", help=f"as always: {self.fresh}")
         keep = f"keep the figures in {self.record.name}"

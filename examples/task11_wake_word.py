@@ -226,7 +226,7 @@ def show(console: Console, results: list[Told]) -> None:
 
 
 COMMAND = Streamed(
-    name="task11_wake_word",
+    module="task11_wake_word",
     title="WAKE_WORD",
     description=__doc__,
     short="one word, two recordings",

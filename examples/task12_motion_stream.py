@@ -214,7 +214,7 @@ def show_results(console: Console, results: list[Told]) -> None:
 
 
 COMMAND = Streamed(
-    name="task12_motion_stream",
+    module="task12_motion_stream",
     title="MOTION_STREAM",
     description=__doc__,
     short="little training, two recordings",

@@ -347,7 +347,7 @@ def show_results(console: Console, results: list[Told]) -> None:
 
 
 COMMAND = Streamed(
-    name="task13_keywords",
+    module="task13_keywords",
     title="KEYWORDS",
     description=__doc__,
     short="little training, one recording",
