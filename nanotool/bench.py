@@ -232,23 +232,26 @@ def bench(
     progress: Progress | None = None,
     reset_every: int = 0,
     cycles_model: str = "",
+    emulated: bool | None = None,
 ) -> BenchResult:
     """Measure `firmware` on its board with `inputs` (as `compare.device_inputs` takes them;
     `bench_steps` if None). A model with states takes them as consecutive steps from a reset, and
     from every `reset_every`-th on (0: none); its time is the first step's.
 
     `port`: a real board, flashed with it; None: the emulator. `cycles_model`: beside the count the
-    cycles of that model (`nanotool.cycles`), of an emulated board. `NanoError` for other inputs.
+    cycles of that model (`nanotool.cycles`), of an emulated board. ``emulated``: what is at the end
+    of `port`, if not a real board. `NanoError` for other inputs.
     """
     graph = firmware.graph
+    emulated = port is None if emulated is None else emulated
     x = compare.device_inputs(graph, bench_steps(graph) if inputs is None else inputs)
     if not len(x[0]):
         raise NanoError("There are no inputs to measure with.", "Give at least one.")
     if cycles_model:
-        cycles.check_model(cycles_model, firmware.board, emulated=port is None)
+        cycles.check_model(cycles_model, firmware.board, emulated=emulated)
     with connect(firmware.board, firmware.elf, port) as device:
         wrong = _compare(device, firmware, x, progress, reset_every)
-        result = _measure(device, firmware, x, wrong, emulated=port is None)
+        result = _measure(device, firmware, x, wrong, emulated=emulated)
     return with_cycles(result, model_cycles(firmware, x)) if cycles_model else result
 
 

@@ -17,6 +17,7 @@ from nanotool.boards import Board
 from nanotool.build import BuildResult, flash
 from nanotool.compare import check_model
 from nanotool.device import Device, SerialPort, open_board
+from nanotool.errors import DeviceError
 from nanotool.run import RunResult, run, verdict
 from nanotool.scores import Scores, scores
 
@@ -30,13 +31,14 @@ class BoardUnderTest:
     board: Board
     firmware: BuildResult
     model: QuantizedModel
-    port: str
+    port: SerialPort
     emulated: bool
+    place: str = ""  # of a farm
 
     @cached_property
     def device(self) -> Device:
         """The client on the line: every command of the console as a call."""
-        return Device(self.port if self.emulated else SerialPort(self.port, self.board.baud))
+        return Device(self.port)
 
     def run(self, x: Any = None) -> RunResult:
         """The board's answers to ``x`` (n x the model's input shape, real or quantized; None: the
@@ -49,7 +51,8 @@ class BoardUnderTest:
 
     def assert_same_bytes(self, x: Any = None) -> RunResult:
         """Fail with the first layer that differs unless every byte is the simulator's."""
-        result = self.run(x)
+        with self._told():
+            result = self.run(x)
         if result.mismatches:
             pytest.fail(f"{self._name}: {verdict(result)}", pytrace=False)
         return result
@@ -78,7 +81,8 @@ class BoardUnderTest:
     def assert_ticks_within(self, most: int, at_least: int = 0) -> int:
         """Fail unless one inference takes ``at_least`` to ``most`` ticks. Instructions of an
         emulated board repeat exactly; cycles of a real one nearly."""
-        found = self.ticks()
+        with self._told():
+            found = self.ticks()
         if not at_least <= found <= most:
             pytest.fail(
                 f"{self._name}: one inference took {found:,} ticks, not {at_least:,} to {most:,}.",
@@ -86,9 +90,18 @@ class BoardUnderTest:
             )
         return found
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A board or a line that dies fails the test, by its name."""
+        try:
+            yield
+        except DeviceError as error:
+            pytest.fail(f"{self._name}: {error}", pytrace=False)
+
     @property
     def _name(self) -> str:
-        return f"{self.board.name}, emulated" if self.emulated else self.board.name
+        name = f"{self.place} ({self.board.name})" if self.place else self.board.name
+        return f"{name}, emulated" if self.emulated else name
 
 
 def unemulated(board: Board) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nanotool.cli.common import (
     AsJson,
     Baud,
-    BoardName,
     Dtr,
     Goal,
     HeadText,
     Models,
+    OptionalBoard,
     Port,
     Ram,
     ResetEvery,
@@ -28,6 +28,7 @@ from nanotool.cli.common import (
     goal_of,
     load,
     load_inputs,
+    note,
     only_one,
     out,
     print_json,
@@ -36,19 +37,24 @@ from nanotool.cli.common import (
     serial_port,
 )
 
+if TYPE_CHECKING:
+    from nanotool.boards import Board
+    from nanotool.build import BuildResult
+
 EPILOG = examples(
     "nanotool bench digits.nano --board stm32",
     "nanotool bench digits.nano --board stm32 --per-layer",
     "nanotool bench digits.nano --board stm32 --cycles-model m4",
     "nanotool bench digits.nano --board stm32 --json",
     "nanotool bench digits.nano --board stm32 --trainable fc2",
+    "nanotool bench digits.nano --farm env.yaml",
     "nanotool bench okay_nabu.tflite commands.nano --board stm32",
 )
 
 
 def command(
     models: Models,
-    board: BoardName,
+    board: OptionalBoard = None,
     input: Annotated[
         Path | None,
         typer.Option(
@@ -63,6 +69,20 @@ def command(
     baud: Baud = None,
     dtr: Dtr = None,
     rts: Rts = None,
+    farm: Annotated[
+        Path | None,
+        typer.Option(
+            "--farm", metavar="ENV.yaml", show_default=False,
+            help="Measure on all boards that labgrid's environment file names, at once, or on those"
+            " of --board. They have the firmware already.",
+        ),
+    ] = None,
+    farm_wait: Annotated[
+        float,
+        typer.Option(
+            "--farm-wait", metavar="SECONDS", min=0, help="For a board that another has."
+        ),
+    ] = 60.0,
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Show every layer.", show_default=False)
     ] = False,
@@ -83,17 +103,27 @@ def command(
     head: HeadText = "",
     as_json: AsJson = False,
     reset_every: ResetEvery = 0,
-) -> None:
+) -> None:  # fmt: skip
     """Measure a model on a board: instructions or cycles, flash, RAM, and differing bytes.
 
-    Of several models one after the other, in one firmware.
+    Of several models one after the other, in one firmware; of a farm one line a board.
 
-    Exit code 1 if any output byte differs from the simulator's.
+    Exit code 1 if any output byte differs from the simulator's, or a board of a farm has no answer.
     """
     from nanotool.bench import bench
     from nanotool.cycles import model_of
     from nanotool.report.tables import bench_advice, bench_facts, bench_layers, facts_table
 
+    if farm is not None:
+        alone = (input, port, baud, dtr, rts, task, layers, head, reset_every, cycles_model)
+        if per_layer or any(option not in (None, "", 0) for option in alone):
+            raise typer.BadParameter(
+                "--farm goes with --board, --optimize, --ram and --json alone."
+            )
+        _farm(only_one(models, "--farm"), farm, board, farm_wait, goal_of(optimize, ram), as_json)
+        return
+    if board is None:
+        raise typer.BadParameter("Which board? Give --board BOARD, or --farm ENV.yaml.")
     x = beyond = graph = trainable = None
     if input is not None:
         graph = load(only_one(models, "--input"))
@@ -122,4 +152,32 @@ def command(
             for line in (*result.slow, bench_advice(result)):
                 out().print(line, markup=False, highlight=False)
     if any(result.mismatches for result in results):
+        raise typer.Exit(1)
+
+
+def _farm(
+    model: Path, file: Path, board: str | None, wait: float, optimize: str, as_json: bool
+) -> None:
+    """A model on the boards of a farm, as one table."""
+    from nanotool.farm import bench_farm, read_farm
+    from nanotool.report.tables import farm_table
+
+    targets = read_farm(file)
+    if board is not None:
+        targets = tuple(one for one in targets if one.board is find_board(board))
+        if not targets:
+            raise typer.BadParameter(f"No target of {file} is a {board}.")
+
+    def built(board: Board) -> BuildResult:
+        return build_firmware(model, board.name, optimize)
+
+    measured = bench_farm(targets, built, wait, note)
+    if as_json:
+        print_json([one.to_json() for one in measured])
+    else:
+        out().print(farm_table(measured))
+    for one in measured:
+        if one.error and not as_json:
+            note(f"{one.target.name}: {one.error}")
+    if any(one.result is None or one.result.mismatches for one in measured):
         raise typer.Exit(1)

@@ -33,6 +33,7 @@ class SerialPort:
     baud: int | None = None  # None: as the board has it
     dtr: bool | None = None
     rts: bool | None = None
+    title: str = ""  # what errors call it, if not by its name
 
 
 BAUD = 115200  # of a board of which nothing else is known
@@ -57,9 +58,9 @@ class Line:
     def __init__(self, port: str | SerialPort | Stream) -> None:
         named = SerialPort(port) if isinstance(port, str) else port
         if isinstance(named, SerialPort):
-            self.name = named.name
+            self.name = named.title or named.name
             self._stream = _open(named)
-            self._marked = _mark_exclusive(self._stream, self.name)
+            self._marked = _mark_exclusive(self._stream, named.name)
         else:
             self.name, self._stream, self._marked = "the line", named, False
         self._stream.timeout = POLL
@@ -133,16 +134,18 @@ def _open(settings: SerialPort) -> Stream:
     _refuse_if_held(port)
     try:
         if "://" in port:
+            patience = None if port.startswith("rfc2217:") else 10  # which refuses any
             # Typed as the part of it that is used.
             return serial.serial_for_url(
-                port, baudrate=settings.baud or BAUD, timeout=POLL, write_timeout=10
+                port, baudrate=settings.baud or BAUD, timeout=POLL, write_timeout=patience
             )
         return _Port(settings)
     except (serial.SerialException, OSError, ValueError) as error:
         if "lock" in str(error) or getattr(error, "errno", 0) == 16:  # EBUSY
             raise _in_use(port, holders(port)) from error
         raise DeviceError(
-            f"Cannot open {port}: {error}.", "`nanotool boards` lists the ports there are."
+            f"Cannot open {settings.title or port}: {error}.",
+            "`nanotool boards` lists the ports there are.",
         ) from error
 
 

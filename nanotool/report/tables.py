@@ -12,6 +12,7 @@ from nanotool.bench import BenchResult, advice
 from nanotool.boards import Board, Emulator, Port
 from nanotool.describe import describe, label
 from nanotool.doctor import Check
+from nanotool.farm import Measured
 from nanotool.fit import Need
 from nanotool.ir import ZERO_POINTS, QGraph, QTensor
 from nanotool.quantization import worst_layer
@@ -257,6 +258,29 @@ def bench_facts(result: BenchResult) -> tuple[tuple[str, str], ...]:
         ("mismatches", f"{result.mismatches:,} bytes in {result.inputs:,} outputs"),
         *_training_facts(result),
     )
+
+
+def farm_table(measured: Sequence[Measured]) -> Table:
+    """A model on the boards of a farm, a board a row."""
+    heads = ("one inference", "counted", "us", "arena", "stack", "code", "weights", "differing")
+    result = table("", ("target", "left"), ("board", "left"), *((head, "right") for head in heads))
+    for one in measured:
+        names = Text(one.target.name), one.target.board.name
+        if one.result is None:
+            result.add_row(*names, Text("no answer", style="red"))
+            continue
+        found = one.result
+        sizes = found.arena_bytes, found.stack_bytes, found.code_bytes, found.weight_bytes
+        result.add_row(
+            *names,
+            f"{found.ticks:,}",
+            found.counted,
+            "-" if found.microseconds is None else f"{found.microseconds:,.1f}",
+            *("-" if size is None else f"{size:,}" for size in sizes),
+            f"{found.mismatches:,}",
+            style="red" if found.mismatches else "",
+        )
+    return result
 
 
 def _model_cycles(result: BenchResult) -> tuple[tuple[str, str], ...]:

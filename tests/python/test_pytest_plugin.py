@@ -29,7 +29,9 @@ def tiny() -> GraphBuilder:
 
 
 def run_pytest(folder: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    # labgrid's fixtures are called as pytest-embedded's: a project has one of the two.
+    without = ("-pno:cacheprovider", "-pno:labgrid")
+    command = [sys.executable, "-m", "pytest", "-q", *without, *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return f"{done.returncode} {done.stdout}{done.stderr}"
 
@@ -86,6 +88,15 @@ def test_assertions_and_marks(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told(tmp_path: Path, options: list[str], said: str) -> None:
     (tmp_path / "test_mine.py").write_text("def test_it(nano_board): nano_board.run()\n")
     assert said in run_pytest(tmp_path, *options)
+
+
+def test_plugins_that_clash_are_told(tmp_path: Path) -> None:
+    """labgrid would skip every test, whatever it is."""
+    pytest.importorskip("labgrid")
+    (tmp_path / "test_mine.py").write_text("def test_it(nano_board): nano_board.run()\n")
+    command = [sys.executable, "-m", "pytest", "-q", f"--model={default_model_dir()}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode and "-p no:labgrid" in done.stdout + done.stderr, done
 
 
 def test_scores() -> None:
