@@ -504,15 +504,18 @@ class QuantizedModel:
         trainable: Sequence[str] = (),
         head: HeadOptions | None = None,
         kind: str = "",
+        weights: str = "c",
+        loadable: bool = False,
     ) -> None:
         """Write it as C sources, as ``nanotool export`` does.
 
         ``kind``: a package for a build system (c, arduino, idf-component, zephyr, platformio,
         cmake) with the library and an example, in a new folder or a .zip. ``targets``: kernels to
         use, default all. ``golden``: vectors of real inputs with their outputs. ``trainable``: the
-        last dense layers, which then learn on the device as ``head`` says (docs/training.md). The
-        model's folder is replaced as a whole; `NanoError` where it holds other files, or where a
-        layer cannot learn.
+        last dense layers, which then learn on the device as ``head`` says (docs/training.md).
+        ``weights``: "c", or "bin" for a binary file a target that the assembler brings in.
+        ``loadable``: weights may be brought at run time (docs/esp32.md). The model's folder is
+        replaced as a whole; `NanoError` where it holds other files, or where a layer cannot learn.
         """
         from nanotool.backends import c  # noqa: PLC0415
         from nanotool.pipeline import prepare  # noqa: PLC0415
@@ -521,6 +524,8 @@ class QuantizedModel:
         if kind:
             if trainable:
                 raise NanoError("A package holds no head that learns.", "Leave `kind` out.")
+            if loadable:
+                raise NanoError("A package's kind says what is loadable.", "Leave `loadable` out.")
             from nanotool.kinds import find_kind  # noqa: PLC0415
             from nanotool.scaffold import export_package  # noqa: PLC0415
 
@@ -531,6 +536,7 @@ class QuantizedModel:
                 targets=targets,
                 optimize=optimize,
                 golden=golden,
+                weights=weights,
             )
             return
         if models.output_kind(Path(folder)) != "c":
@@ -538,7 +544,7 @@ class QuantizedModel:
         parts = self.trainable(trainable, head) if trainable else None
         graph = self.graph if parts is None else parts.backbone
         pairs = [prepare(graph, target, optimize) for target in targets or TARGETS]
-        c.export(pairs, Path(folder), golden=golden, head=parts)
+        c.export(pairs, Path(folder), golden=golden, head=parts, loadable=loadable, weights=weights)
 
     def trainable(self, layers: Sequence[str], head: HeadOptions | None = None) -> Trainable:
         """The model cut in two: a frozen backbone, and its last dense ``layers`` as a head that

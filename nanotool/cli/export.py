@@ -33,10 +33,18 @@ EPILOG = examples(
     "nanotool export digits.nano -o digits",
     "nanotool export digits.nano -o digits --golden 8",
     "nanotool export digits.nano -o digits.zip --kind arduino",
+    "nanotool export digits.nano -o digits --target armv7em --weights bin",
     "nanotool export digits.nano -o digits.tflite",
     "nanotool export okay_nabu.tflite commands.nano -o models",
     "nanotool export digits.nano -o digits --trainable fc2 --head optimizer=momentum,slots=200",
 )
+
+
+class Weights(str, Enum):
+    """How C has the weights."""
+
+    c = "c"
+    bin = "bin"
 
 
 class Format(str, Enum):
@@ -85,6 +93,13 @@ def command(
     ram: Ram = None,
     layers: TrainableLayers = "",
     head: HeadText = "",
+    weights: Annotated[
+        Weights,
+        typer.Option(
+            help="Weights as C, or as a binary file for each target, which the compiler's "
+            "assembler brings in: small, and compiled at once."
+        ),
+    ] = Weights.c,
     loadable: Annotated[
         bool,
         typer.Option(
@@ -106,17 +121,22 @@ def command(
                 "A package takes no --format, --trainable, --head or --loadable: "
                 "export the model folder alone, without --kind."
             )
-        _export_package(load_several(models), output, kind, target or (), golden, optimize)
+        several = load_several(models)
+        _export_package(several, output, kind, target or (), golden, optimize, weights.value)
         return
     what_comes = output_kind(output, form.value if form else "")
     if what_comes == "c" and not layers and not head and len(graphs := load_several(models)) > 1:
         if loadable:
             raise typer.BadParameter("--loadable takes one model.")
-        _export_several(graphs, output, target or (), golden, optimize)
+        _export_several(graphs, output, target or (), golden, optimize, weights.value)
         return
     if loadable and what_comes != "c":
         raise typer.BadParameter(
             f"A .{what_comes} file is loaded as it is: --loadable is of C sources."
+        )
+    if weights is Weights.bin and what_comes != "c":
+        raise typer.BadParameter(
+            f"A .{what_comes} file holds its weights: --weights is of C sources."
         )
     what = f"A .{what_comes} file" if what_comes != "c" else "--trainable"
     graph = load(only_one(models, what))
@@ -140,7 +160,7 @@ def command(
     targets = list(dict.fromkeys(target or TARGETS))
     frozen = graph if trainable is None else trainable.backbone
     pairs = [plan_model(frozen, name, optimize) for name in targets]
-    export(pairs, output, golden=golden, head=trainable)
+    export(pairs, output, golden=golden, head=trainable, loadable=loadable, weights=weights.value)
     sizes = "; ".join(
         f"{lowered.target}: arena {plan.arena_size:,} B, weights {lowered.weight_bytes:,} B"
         for lowered, plan in pairs
@@ -161,6 +181,7 @@ def _export_package(
     target: Sequence[str],
     golden: int,
     optimize: str,
+    weights: str,
 ) -> None:
     from nanotool.scaffold import ZIP, export_package
 
@@ -172,6 +193,7 @@ def _export_package(
         targets=list(dict.fromkeys(target)),
         optimize=optimize,
         golden=golden,
+        weights=weights,
     )
     shown = output if output.suffix == ZIP else f"{output}/"
     names = ", ".join(graph.name for graph in graphs)
@@ -179,14 +201,19 @@ def _export_package(
 
 
 def _export_several(
-    graphs: Sequence[QGraph], output: Path, target: Sequence[str], golden: int, optimize: str
+    graphs: Sequence[QGraph],
+    output: Path,
+    target: Sequence[str],
+    golden: int,
+    optimize: str,
+    weights: str,
 ) -> None:
     from nanotool.backends.c import export_several
     from nanotool.targets import TARGETS
 
     targets = list(dict.fromkeys(target or TARGETS))
     models = [[plan_model(graph, name, optimize) for name in targets] for graph in graphs]
-    export_several(models, output, golden=golden)
+    export_several(models, output, golden=golden, weights=weights)
     sizes = "; ".join(
         f"{name}: arena {max(plan.arena_size for _, plan in pairs):,} B, weights "
         f"{sum(lowered.weight_bytes for lowered, _ in pairs):,} B"

@@ -52,14 +52,16 @@ def export_package(
     targets: Sequence[str] = (),
     optimize: str = "balanced",
     golden: int = 4,
+    weights: str = "c",
 ) -> None:
     """Write the models ``graphs``, with the library, an example and a README, as ``kind`` of
     package: the new folder ``path``, or a .zip file of that name, which is replaced.
 
     ``targets``: kernels to use, default all. ``golden``: the example's vectors, at least one.
+    ``weights``: "c", or "bin" for binary files that the assembler brings in.
     Raises `NanoError` where the folder holds anything, or ``path`` cannot be written.
     """
-    made = _Made(kind, tuple(graphs), tuple(targets or TARGETS), optimize, golden)
+    made = _Made(kind, tuple(graphs), tuple(targets or TARGETS), optimize, golden, weights)
     if not golden:
         raise NanoError("The example needs golden vectors.", "Give --golden 1 or more.")
     if path.suffix != ZIP:
@@ -122,10 +124,16 @@ class _Made:
     targets: tuple[str, ...] = tuple(TARGETS)
     optimize: str = "balanced"
     golden: int = 4
+    weights: str = "c"
 
     @property
     def name(self) -> str:
         return model_identifier(self.models[0].name)
+
+    @property
+    def prefix(self) -> str:
+        """Where the model folder stands on the include path."""
+        return f"{self.name}_model/" if self.kind.merged and self.kind.package else ""
 
     def place(self, path: str) -> str:
         """A path of the kind's, or a command, with the model's name in it."""
@@ -140,9 +148,18 @@ def _fill(folder: Path, made: _Made) -> None:
     ]
     destination = folder / made.place(kind.model)
     if len(models) == 1:
-        c.export(models[0], destination, golden=made.golden, loadable=kind.loadable)
+        c.export(
+            models[0],
+            destination,
+            golden=made.golden,
+            loadable=kind.loadable,
+            weights=made.weights,
+            place=made.prefix,
+        )
     else:
-        c.export_several(models, destination, golden=made.golden)
+        c.export_several(
+            models, destination, golden=made.golden, weights=made.weights, place=made.prefix
+        )
     values = _values(made, [pairs[0][0].graph for pairs in models])
     files = {**kind.files, **(kind.sensing if values["stream"] is not None else {})}
     for name, template in files.items():
@@ -192,7 +209,8 @@ def _values(made: _Made, graphs: Sequence[QGraph]) -> dict[str, object]:
         "front": f"{component}.h"
         if kind.merged and kind.package
         else fronts.get(kind.name, "nano/nano.h"),
-        "prefix": f"{component}/" if kind.merged and kind.package else "",
+        "prefix": made.prefix,
+        "weights": made.weights,
         "program": "example/" if kind.package else "",
         "name": name,
         "macro": name.upper(),

@@ -322,12 +322,14 @@ class SequentialModel:
         targets: Sequence[str] = (),
         optimize: str = "balanced",
         samples: NDArray[Any] | None = None,
+        weights: str = "c",
     ) -> None:
         """Write the model as C sources, as ``nanotool export`` does: a folder for any build system,
         ``nanotool build`` and ``nanotool run`` among them.
 
         ``targets``: kernels to use, default all. ``samples``: see `graph`; their answers become
-        golden vectors. Raises `NanoError` where the folder holds other files.
+        golden vectors. ``weights``: "c", or "bin" for a binary file a target that the assembler
+        brings in. Raises `NanoError` where the folder holds other files.
         """
         from nanotool.backends import c  # noqa: PLC0415
         from nanotool.pipeline import prepare  # noqa: PLC0415
@@ -335,7 +337,8 @@ class SequentialModel:
 
         graph = self.graph(name, samples=samples)
         pairs = [prepare(graph, target, optimize) for target in targets or TARGETS]
-        c.export(pairs, Path(folder), golden=0 if samples is None else len(samples))
+        golden = 0 if samples is None else len(samples)
+        c.export(pairs, Path(folder), golden=golden, weights=weights)
 
     # --- Building ---------------------------------------------------------------------------------
 

@@ -740,6 +740,11 @@ def test_export_is_for_every_target(cli: Cli, model: Path, tmp_path: Path) -> No
     assert done.code == 0 and all(f"{name}: arena" in done.err for name in TARGETS)
     done = cli("export", model, "-o", tmp_path / "one", "--target", "portable")
     assert done.code == 0 and "portable: arena" in done.err and "armv7em" not in done.err
+    done = cli("export", model, "-o", tmp_path / "one", "--target", "portable", "--weights", "bin")
+    assert done.code == 0 and len(list((tmp_path / "one").glob("*.portable.bin"))) == 1
+    assert cli("export", model, "-o", tmp_path / "one", "--loadable").code == 0
+    assert {one.suffix for one in (tmp_path / "one").iterdir()} == {".c", ".h", ".nano", ".weights"}
+    assert cli("export", model, "-o", tmp_path / "x.tflite", "--weights", "bin").code == 2
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nanotool.backends.c import binary as binary_part
 from nanotool.backends.c import camera as camera_part
 from nanotool.backends.c import describe, text
 from nanotool.backends.c import head as head_part
@@ -47,29 +48,46 @@ def export(
     golden: int = 4,
     head: Trainable | None = None,
     loadable: bool = False,
+    weights: str = "c",
+    place: str = "",
 ) -> None:
     """Write the model folder ``folder``: C sources for every target, and the QGraph's file.
 
     ``golden`` is the number of golden vectors. ``head`` stands behind the model, which must be its
     backbone, and learns on the device. ``loadable``: the sources also take weights that are brought
-    at run time, and each target's weights are a file (`nanotool.backends.c.loadable`).
+    at run time, and each target's weights are a file (`nanotool.backends.c.loadable`). ``weights``:
+    "c", or "bin" for a binary file that the assembler brings in (`nanotool.backends.c.binary`);
+    ``place`` is then where the folder stands on the include path, "" or "some/place/".
 
     The folder is replaced as a whole; if anything fails, what was there before is still there.
     Raises `NanoError` where the folder holds files that no export wrote, or cannot be written.
     """
     check_replaceable(folder.resolve())
-    files = sources(lowered_and_plans, golden=golden, head=head, loadable=loadable)
+    files = sources(
+        lowered_and_plans,
+        golden=golden,
+        head=head,
+        loadable=loadable,
+        weights=weights,
+        place=place,
+    )
     replace_folder(folder, files)
 
 
 def export_several(
-    models: Sequence[Sequence[tuple[Lowered, Plan]]], folder: Path, *, golden: int = 4
+    models: Sequence[Sequence[tuple[Lowered, Plan]]],
+    folder: Path,
+    *,
+    golden: int = 4,
+    weights: str = "c",
+    place: str = "",
 ) -> None:
     """Write ``folder`` with several models, each lowered for the same targets, of which a firmware
     runs one at a time: `export` of them all. Their numbers are those of their places in ``models``.
     """
     check_replaceable(folder.resolve())
-    replace_folder(folder, sources_of_several(models, golden=golden))
+    files = sources_of_several(models, golden=golden, weights=weights, place=place)
+    replace_folder(folder, files)
 
 
 def sources(
@@ -78,20 +96,26 @@ def sources(
     golden: int = 4,
     head: Trainable | None = None,
     loadable: bool = False,
+    weights: str = "c",
+    place: str = "",
 ) -> dict[str, bytes]:
     """The content of every file of the model folder, by name."""
-    model = _model(lowered_and_plans, head, loadable)
+    model = _model(lowered_and_plans, head, loadable, weights, place)
     files = _files(model, golden) | {"app_model.h": _app_header(model)}
     return _bytes(files) | {graph_file(0): to_bytes(model.graph)} | _weights_images(model)
 
 
 def sources_of_several(
-    models: Sequence[Sequence[tuple[Lowered, Plan]]], *, golden: int = 4
+    models: Sequence[Sequence[tuple[Lowered, Plan]]],
+    *,
+    golden: int = 4,
+    weights: str = "c",
+    place: str = "",
 ) -> dict[str, bytes]:
     """`sources` of several models in one folder."""
-    every = [_model(pairs) for pairs in models]
+    every = [_model(pairs, weights=weights, place=place) for pairs in models]
     if len(every) == 1:
-        return sources(models[0], golden=golden)
+        return sources(models[0], golden=golden, weights=weights, place=place)
     _check_apart(every)
     files: dict[str, str] = {"app_model.h": _app_header_of_several(every)}
     for model in every:
@@ -100,7 +124,8 @@ def sources_of_several(
             raise InvalidModel(f"Two models have a file {min(clash)}.", _OTHER_NAME)
         files |= own
     graphs = {graph_file(n): to_bytes(model.graph) for n, model in enumerate(every)}
-    return _bytes(files) | graphs
+    images = (_weights_images(model) for model in every)
+    return reduce(lambda a, b: a | b, images, _bytes(files) | graphs)
 
 
 _OTHER_NAME = "Give one another name: nanotool quantize --name, or that of the .tflite file."
@@ -130,6 +155,8 @@ def _model(
     lowered_and_plans: Sequence[tuple[Lowered, Plan]],
     head: Trainable | None = None,
     loadable: bool = False,
+    weights: str = "c",
+    place: str = "",
 ) -> _Model:
     variants = _ordered(lowered_and_plans)
     graph = variants[0][0].graph
@@ -138,7 +165,9 @@ def _model(
         raise InvalidModel("The targets' models differ.", "Lower one QGraph for all targets.")
     if head is not None and head.config.backbone != digest:
         raise InvalidModel("The head is not this model's.", "Export the backbone it was cut from.")
-    return _Model(model_identifier(graph.name), digest, graph, variants, head, loadable)
+    binary = binary_part.is_binary(weights)
+    name = model_identifier(graph.name)
+    return _Model(name, digest, graph, variants, head, loadable, binary, place)
 
 
 def _files(model: _Model, golden: int) -> dict[str, str]:
@@ -199,6 +228,8 @@ class _Model:
     variants: tuple[tuple[Lowered, Plan], ...]  # unguarded target last
     head: Trainable | None  # that learns on the device
     loadable: bool = False  # the weights may be brought at run time
+    binary: bool = False  # the weights are a file that the assembler brings in
+    place: str = ""  # of the model folder on the include path
 
     @property
     def linked_const(self) -> str:
@@ -785,12 +816,21 @@ def _weights_header(model: _Model) -> str:
     banner = _banner(model, f"{model.name}_weights.h", "the arrays in flash")
 
     def declarations(lowered: Lowered, _plan: Plan) -> list[str]:
+        if model.binary:
+            return binary_part.declarations(lowered, model.name)
         return [
             f"extern const {text.ctype(array)} {model.symbol(array)}[{array.data.size}];"
             for array in lowered.arrays()
         ]
 
-    body = ["#include <stdint.h>", "", *_EXTERN_C, *_guarded(model, declarations), *_EXTERN_C_END]
+    body = [
+        "#include <stdint.h>",
+        *(["", '#include "nano/incbin.h"'] if model.binary else []),
+        "",
+        *_EXTERN_C,
+        *_guarded(model, declarations),
+        *_EXTERN_C_END,
+    ]
     return _file(banner, _include_guard(model, "WEIGHTS_H", body))
 
 
@@ -799,11 +839,14 @@ def _weights_source(model: _Model) -> str:
 
     def definitions(lowered: Lowered, _plan: Plan) -> list[str]:
         owners = _owners(lowered)
+        comments = {a.name: c_comment(f"{owners[a.name]}: {a.note}") for a in lowered.arrays()}
+        if model.binary:
+            return binary_part.definitions(lowered, model.name, model.place, comments)
         aligned = "NANO_WORD_ALIGNED" if find_target(lowered.target).align == 4 else "NANO_ALIGNED"
         lines: list[str] = []
         for array in lowered.arrays():
             lines += [
-                *text.comment([c_comment(f"{owners[array.name]}: {array.note}")]),
+                *text.comment([comments[array.name]]),
                 f"{aligned} const {text.ctype(array)} "
                 f"{model.symbol(array)}[{array.data.size}] = {{",
                 *text.number_rows(array.data),
@@ -828,13 +871,18 @@ def _owners(lowered: Lowered) -> dict[str, str]:
     }
 
 
-# --- NAME.TARGET.weights --------------------------------------------------------------------------
+# --- NAME.TARGET.weights, NAME.TARGET.bin ---------------------------------------------------------
 
 
 def _weights_images(model: _Model) -> dict[str, bytes]:
+    linked = {
+        binary_part.file_name(model.name, lowered.target): binary_part.image(lowered)
+        for lowered, _ in model.variants
+        if model.binary and lowered.arrays()
+    }
     if not model.loadable:
-        return {}
-    return {
+        return linked
+    return linked | {
         f"{model.name}.{lowered.target}{loadable_part.SUFFIX}": loadable_part.image(
             lowered, model.digest
         )

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nanotool.backends.c import loadable
+from nanotool.backends.c import binary, loadable
 from nanotool.errors import NanoError
 from nanotool.files import cannot_write, exchange, locked, orphans, scratch, sync, write_synced
 
@@ -73,6 +73,8 @@ def _is_generated(path: Path) -> bool:
         return False
     if _GRAPH_FILE.fullmatch(path.name):
         return True
+    if model := binary.model_of(path.name):
+        return _is_generated(path.with_name(f"{model}_weights.c"))
     if path.suffix not in {".c", ".h", loadable.SUFFIX}:
         return False
     with path.open("rb") as file:

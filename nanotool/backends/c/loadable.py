@@ -20,13 +20,21 @@ HEADER, ALIGN = 64, 16  # bytes
 
 def image(lowered: Lowered, digest: str) -> bytes:
     """The file of ``lowered``, whose graph has the hash ``digest``."""
-    places, size = _places(lowered)
-    weights = bytearray(size)
+    weights = packed(lowered, ALIGN)[1].ljust(_size(lowered), b"\0")
+    facts = struct.pack("<4I", ABI, len(weights), zlib.crc32(weights), _layout(lowered))
+    return (MAGIC + facts + digest.encode("ascii")).ljust(HEADER, b"\0") + weights
+
+
+def packed(lowered: Lowered, align: int) -> tuple[dict[str, int], bytes]:
+    """(where each array begins, by its name; the bytes of all, little-endian, each at a multiple of
+    ``align`` and of its elements' size)."""
+    places: dict[str, int] = {}
+    content = bytearray()
     for array in lowered.arrays():
-        content = array.data.astype(array.data.dtype.newbyteorder("<")).tobytes()
-        weights[places[array.name] : places[array.name] + len(content)] = content
-    facts = struct.pack("<4I", ABI, size, zlib.crc32(weights), _layout(lowered))
-    return (MAGIC + facts + digest.encode("ascii")).ljust(HEADER, b"\0") + bytes(weights)
+        content += bytes(-len(content) % max(align, array.data.itemsize))
+        places[array.name] = len(content)
+        content += array.data.astype(array.data.dtype.newbyteorder("<")).tobytes()
+    return places, bytes(content)
 
 
 def declaration(name: str) -> list[str]:
@@ -45,7 +53,7 @@ def declaration(name: str) -> list[str]:
 
 def definition(name: str, digest: str, lowered: Lowered, params: Mapping[str, Struct]) -> list[str]:
     """NAME_load(), for the structs ``params``, by their symbols."""
-    places, size = _places(lowered)
+    places, size = packed(lowered, ALIGN)[0], _size(lowered)
     bound = [
         f"    {path} = (const {text.ctype(array)} *)(const void *)(weights + {places[array.name]});"
         for symbol, value in params.items()
@@ -72,13 +80,9 @@ def definition(name: str, digest: str, lowered: Lowered, params: Mapping[str, St
     ]
 
 
-def _places(lowered: Lowered) -> tuple[dict[str, int], int]:
-    """Where each array begins, by its name, in bytes behind the header; and how many those are."""
-    places, end = {}, 0
-    for array in lowered.arrays():
-        places[array.name] = end
-        end += -(-array.nbytes // ALIGN) * ALIGN
-    return places, end
+def _size(lowered: Lowered) -> int:
+    """Bytes of all arrays, the last one's end rounded up, too."""
+    return sum(-(-array.nbytes // ALIGN) * ALIGN for array in lowered.arrays())
 
 
 def _layout(lowered: Lowered) -> int:
