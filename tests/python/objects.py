@@ -38,8 +38,9 @@ def library_objects(command: Sequence[str], tmp_path_factory: pytest.TempPathFac
     return objects
 
 
-def build_program(command: Sequence[str], target: Path) -> None:
-    """What ``command``, a compiler with its options and sources, makes of them: ``target``."""
+def build_program(command: Sequence[str], target: Path, library: Sequence[Path] = ()) -> None:
+    """What ``command``, a compiler with its options and sources, makes of them, linked with the
+    objects ``library``: ``target``."""
     sources = [word for word in command if word.endswith(".c")]
     options = [word for word in command if word not in sources]
     folder = target.with_name(f"{target.name}-objects")
@@ -47,7 +48,7 @@ def build_program(command: Sequence[str], target: Path) -> None:
     objects = [folder / f"{number}-{Path(name).stem}.o" for number, name in enumerate(sources)]
     for source, product in zip(sources, objects, strict=True):
         subprocess.run([*options, "-c", source, "-o", str(product)], check=True)
-    subprocess.run([*options, *map(str, objects), "-o", str(target)], check=True)
+    subprocess.run([*options, *map(str, [*objects, *library]), "-o", str(target)], check=True)
 
 
 # --- What lib/nano's objects may hold -------------------------------------------------------------

@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from exported import COMPILE, compile_c
 from handmade import GraphBuilder, digits_cnn
 from objects import library_objects
 from operators import OPERATORS, Draw, operator_graph
@@ -36,12 +37,6 @@ from nanotool.simulate import simulate
 from nanotool.sources import lib_dir
 
 CC = "cc"
-COMPILE = (
-    *(CC, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
-    *("-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    f"-I{lib_dir() / 'include'}",
-)
-
 MAIN = """
 #include <stdio.h>
 #include "app_model.h"
@@ -78,16 +73,6 @@ def files_of(graph: QGraph) -> dict[str, str]:
         for name, content in emit.sources([lowered(graph)]).items()
         if name.endswith((".c", ".h"))
     }
-
-
-def compile_c(*arguments: str | Path) -> None:
-    result = subprocess.run(
-        [*COMPILE, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="module")

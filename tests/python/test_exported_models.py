@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exported import COMPILE, compile_c
 from numpy.typing import NDArray
 from objects import library_objects
 from operators import OPERATORS, inputs_of, operator_graph
@@ -29,17 +30,11 @@ from nanotool.pipeline import prepare
 from nanotool.plan import plan
 from nanotool.runtime import Runtime
 from nanotool.simulate import simulate
-from nanotool.sources import lib_dir
 
 MODELS = 100
 EACH_OPERATOR = 2
 PER_PROGRAM = 25
 INPUTS = 5
-COMPILE = (
-    *("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes"),
-    *("-Werror", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    f"-I{lib_dir() / 'include'}",
-)
 MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,13 +100,6 @@ def random_case(seed: int) -> Case:
 def operator_case(kind: str, seed: int) -> Case:
     graph = operator_graph(kind, seed)
     return case(graph, inputs_of(graph, INPUTS), False)
-
-
-def compile_c(*arguments: str | Path) -> None:
-    done = subprocess.run(
-        [*COMPILE, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[:4000]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import serial
-from objects import build_program
+from exported import COMPILE
+from objects import build_program, library_objects
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = b"m-name-dut-[nano]\r\nm-ready\r\n"
@@ -29,11 +30,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     firmware, library = ROOT / "firmware", ROOT / "lib" / "nano"
     fake = ROOT / "tests" / "c" / "fake"
     sources = [*(firmware / "app").glob("*.c"), *(firmware / "boards" / "native").glob("*.c")]
-    sources += [fake / "small.c", *(library / "src").rglob("*.c")]
+    sources.append(fake / "small.c")
     folders = [firmware, library / "include", fake]
     target = tmp_path_factory.mktemp("native") / "program"
     flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    build_program(["gcc", *flags, *(f"-I{f}" for f in folders), *map(str, sources)], target)
+    command = ["gcc", *flags, *(f"-I{f}" for f in folders), *map(str, sources)]
+    build_program(command, target, library_objects(COMPILE, tmp_path_factory))
     return target
 
 

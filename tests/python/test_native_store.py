@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from objects import build_program
+from exported import COMPILE
+from objects import build_program, library_objects
 
 from nanotool.device.frames import INPUT, MAX_DATA, Frame, encode
 
@@ -70,11 +71,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ROOT / "tests" / "c" / "fake",
     )
     sources = [*(firmware / "app").glob("*.c"), *(firmware / "boards" / "native").glob("*.c")]
-    sources += [fake / "small.c", folder / "head.c", *(library / "src").rglob("*.c")]
+    sources += [fake / "small.c", folder / "head.c"]
     flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     folders = [folder, firmware, library / "include", fake]
     command = ["gcc", *flags, *(f"-I{f}" for f in folders), *map(str, sources)]
-    build_program(command, folder / "program")
+    build_program(command, folder / "program", library_objects(COMPILE, tmp_path_factory))
     return folder / "program"
 
 
