@@ -114,7 +114,15 @@ def compile_sources(
     sources = [*(firmware / "app").glob("*.c"), *board, *own]
     sources += (library / "src").rglob("*.c")
     folders = [model or folder, firmware, firmware / "boards", library / "include", fake]
-    return ["gcc", "-std=c99", "-O1", *flags, *(f"-I{f}" for f in folders), *map(str, sources)]
+    return [
+        "gcc",
+        "-std=c99",
+        "-O1",
+        "-fPIC",
+        *flags,
+        *(f"-I{f}" for f in folders),
+        *map(str, sources),
+    ]
 
 
 class App:
@@ -124,7 +132,7 @@ class App:
         (folder / "glue.c").write_text(GLUE)
         target = folder / "app.so"
         board = [ROOT / "tests/c/fake/fake_board.c", folder / "glue.c"]
-        flags = ("-fPIC", "-shared", "-Dmain=app_main")
+        flags = ("-shared", "-Dmain=app_main")
         command = compile_sources(folder, board, *flags, model=model)
         build_program(command, target)
         self._library = ctypes.CDLL(str(target))

@@ -43,11 +43,13 @@ def build_program(command: Sequence[str], target: Path, library: Sequence[Path] 
     objects ``library``: ``target``."""
     sources = [word for word in command if word.endswith(".c")]
     options = [word for word in command if word not in sources]
+    # The linker alone is told of a shared library: a program of the same sources has its objects.
+    compiling = [word for word in options if word != "-shared"]
     folder = target.with_name(f"{target.name}-objects")
     folder.mkdir()
     objects = [folder / f"{number}-{Path(name).stem}.o" for number, name in enumerate(sources)]
     for source, product in zip(sources, objects, strict=True):
-        subprocess.run([*options, "-c", source, "-o", str(product)], check=True)
+        subprocess.run([*compiling, "-c", source, "-o", str(product)], check=True)
     subprocess.run([*options, *map(str, [*objects, *library]), "-o", str(target)], check=True)
 
 

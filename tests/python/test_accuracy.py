@@ -103,7 +103,7 @@ def conv_tanh_sigmoid() -> nn.Module:
     )
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("build", "limit"),
     [
@@ -138,6 +138,7 @@ def test_error_of_small_vectors(seed: int) -> None:
     assert worst <= 2
 
 
+@pytest.mark.slow
 def test_trained_digits(mnist: Dataset) -> None:
     """A short training is enough: int8 is within 0.3 points of float, logits within 5 LSBs but for
     those of outliers, of which there may be one in a thousand."""

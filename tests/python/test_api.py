@@ -270,7 +270,7 @@ int main(void) {
 """
 
 
-@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("calibrated", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_exported_source_compiles_and_gives_the_same_bytes(
     tmp_path: Path, net: nn.Sequential, images: torch.Tensor, calibrated: bool
 ) -> None:

@@ -176,6 +176,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("NANOTOOL_CACHE", str(tmp_path_factory.getbasetemp() / "mlperf-cache"))
 
 
+@pytest.mark.slow
 def test_the_task_is_part_of_the_firmware(tmp_path: Path) -> None:
     """Another task is another firmware; a folder keeps the one it was made for."""
     graph = model()

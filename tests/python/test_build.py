@@ -421,6 +421,7 @@ def test_a_damaged_entry_is_built_again(cache: Path) -> None:
     assert not list((cache / "firmware").glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_damaged_object_is_compiled_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,9 @@ def everything() -> ReportData:
     )
 
 
-@pytest.mark.parametrize("width", [360, 1100], ids=["phone", "desk"])
+@pytest.mark.parametrize(
+    "width", [pytest.param(360, id="phone"), pytest.param(1100, id="desk", marks=pytest.mark.slow)]
+)
 def test_nothing_is_wider_than_the_screen(tmp_path: Path, width: int) -> None:
     page = tmp_path / "frame.html"
     inner = html.escape(render(everything()))

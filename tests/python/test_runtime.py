@@ -365,6 +365,7 @@ def run_there(checkout: Path, path: str = os.environ["PATH"]) -> subprocess.Comp
     )
 
 
+@pytest.mark.slow
 def test_a_changed_source_is_compiled_before_it_is_used(checkout: Path) -> None:
     assert run_there(checkout).stdout == "[[0, 0, 1]]\n"
     compile_quickly(checkout)

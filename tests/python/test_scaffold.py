@@ -77,16 +77,24 @@ def test_cmake(tmp_path: Path) -> None:
     assert lines[0] == "vector 0: 7, 0 bytes differ" and len(lines) == 5
 
 
-def test_platformio(tmp_path: Path) -> None:
-    """Where the registry is out of reach, as it is for CI: the stand-in for this computer runs the
-    program, and a board's environment says at once what it lacks."""
-    project = tmp_path / "project"
+def without_a_registry(project: Path) -> tuple[str, ...]:
+    """A new project where PlatformIO's registry is out of reach, as it is for CI; how to run it."""
     new_project(digits(), project, find_kind("platformio"))
     configure = (sys.executable, ROOT / "offline/configure.py", "--offline", "--project", ".")
     run(*configure, cwd=project)
-    pio = (sys.executable, "-m", "platformio", "run")
-    printed = run(*pio, "-e", "native", "-t", "exec", cwd=project)
+    return sys.executable, "-m", "platformio", "run"
+
+
+@pytest.mark.slow
+def test_platformio(tmp_path: Path) -> None:
+    """The stand-in for this computer runs the program. (test_by_url has a project of its kind.)"""
+    pio = without_a_registry(tmp_path / "project")
+    printed = run(*pio, "-e", "native", "-t", "exec", cwd=tmp_path / "project")
     assert "\ndigits OK\n" in printed
+
+
+def test_a_board_says_at_once_what_it_lacks(tmp_path: Path) -> None:
+    pio, project = without_a_registry(tmp_path / "project"), tmp_path / "project"
     with pytest.raises(AssertionError, match=r"espressif32 comes from PlatformIO's registry"):
         run(*pio, "-e", "esp32", cwd=project)
 
