@@ -50,7 +50,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "bench" / "tasks"
 CALIBRATION = 1000
 SIMULATED = 200  # samples on which the NumPy simulator checks the C library in this process
-SHORT_SAMPLES, SHORT_TRAIN, SHORT_TEST = 20, 8000, 1000
+SHORT_SAMPLES, SHORT_TRAIN, SHORT_TEST = 20, 4000, 1000
 
 Show = Callable[[int, int], None]  # (done, total)
 
