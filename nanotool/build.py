@@ -46,6 +46,7 @@ from nanotool.training.cut import Trainable
 
 Echo: TypeAlias = Callable[[str], None]  # called with each line that PlatformIO prints
 
+CONSOLES = ("full", "read-only", "none")
 _ERROR_LINES = 12  # of the compiler's output, quoted when a build fails
 _MISSING = r"is not on PATH|HTTPClientError|UnknownPackageError|Could not find (the package|one of)"
 _PROGRAMS = ("firmware.elf", "program")  # PlatformIO's names of what it links
@@ -148,6 +149,7 @@ def build(
     task: mlperf.Task | None = None,
     weights: str = "",
     sensor: bool = False,
+    console: str = "full",
     echo: Echo | None = None,
 ) -> BuildResult:
     """The firmware of `model` (a graph, a file, a model folder, or a model with a head that learns)
@@ -158,13 +160,17 @@ def build(
     `weights`: where they are at run time, one of `board.weights`; "": as NANO_WEIGHTS in the
     environment says, else platformio.ini. `NanoError` where the two differ, or the board cannot.
     `sensor`: with the board's own sensor, for `nanotool.capture`; one model, which listens.
+    `console`: one of `CONSOLES`. With "read-only" nothing that comes over the line changes what the
+    board does; with "none" there is no line. Of both the model listens from the start on if it has
+    the board's `sensor`, which it must without a console. `NanoError` with a task or a head, which
+    take the whole one.
     A model folder is built as it was exported: with its own target and goal, `NanoError` if it has
     none that fits the board, or another goal than the "size" or "speed" that is asked for.
     Built before from the same sources: found in the cache. Safe to call from several processes.
     `MissingTool` without PlatformIO, `DoesNotFit` where the board has no room, before anything is
     compiled if that is sure; `BuildError` with the compiler's words if it refuses.
     """
-    order = _order(model, board, optimize, task, weights=weights, sensor=sensor)
+    order = _order(model, board, optimize, task, weights=weights, sensor=sensor, console=console)
     kept, rebuilt = _fitting(order, _project(), echo)
     os.utime(kept)
     return _result(order, kept, rebuilt)
@@ -181,6 +187,7 @@ class _Order:
     weights: str
     models: tuple[BuiltModel, ...]
     sensor: bool  # with the board's own
+    console: str  # one of CONSOLES
 
     @property
     def pairs(self) -> list[tuple[Lowered, Plan]]:
@@ -207,6 +214,10 @@ class _Order:
             mlperf.configure(folder, self.task)
         if self.sensor:
             mlperf.add_block(folder, "The board's own sensor", ("#define APP_SENSOR",))
+        if self.console != "full":
+            name = self.console.replace("-", "_").upper()
+            listens = ("#define APP_DETECT APP_STEP_VALUES",) if self.sensor else ()
+            mlperf.add_block(folder, "Production", (f"#define APP_CONSOLE_{name}", *listens))
 
 
 def _order(
@@ -217,6 +228,7 @@ def _order(
     *,
     weights: str,
     sensor: bool,
+    console: str,
 ) -> _Order:
     head = model if isinstance(model, Trainable) else None
     given = list(model) if isinstance(model, Sequence) else [model]
@@ -243,7 +255,28 @@ def _order(
             stream_of(built[0].graph)  # of a folder; or it says that it does not listen
     if sensor:
         _check_listens(built)
-    return _Order(board, head, folder, task, _wanted_place(board, weights), built, sensor)
+    served = task is not None or (folder is not None and mlperf.configured(folder) is not None)
+    _check_console(console, whole=served or head is not None, sensor=sensor)
+    place = _wanted_place(board, weights)
+    return _Order(board, head, folder, task, place, built, sensor, console)
+
+
+def _check_console(console: str, *, whole: bool, sensor: bool) -> None:
+    """`NanoError` unless the firmware can have that console. ``whole``: it serves a benchmark, or
+    learns."""
+    if console not in CONSOLES:
+        raise NanoError(f"There is no console {console!r}.", f"Consoles: {', '.join(CONSOLES)}.")
+    if console != "full" and whole:
+        raise NanoError(
+            "A benchmark's runner, and a head that learns, need the whole console.",
+            "Leave --console out.",
+        )
+    if console == "none" and not sensor:
+        raise NanoError(
+            "Without a console the firmware has its input from the board's sensor alone.",
+            "Add --sensor, with a model that listens; or make a program of your own, which has no "
+            "console: `nanotool new`.",
+        )
 
 
 def _check_listens(built: Sequence[BuiltModel]) -> None:

@@ -22,7 +22,12 @@ typedef struct {
     const char *usage;
     const char *help;
     uint8_t max_words;
+    uint8_t looks; /* most words with which it changes nothing; `status` behind it never does */
 } command;
+
+/* `APP_CONSOLE_READ_ONLY` in app_model.h: nothing that the line brings changes what the board does.
+ * What would, is refused, and those that only would are not compiled in. */
+bool command_refused(unsigned count, char *const words[]);
 
 /* All of them; ends with a NULL name. */
 extern const command commands[];

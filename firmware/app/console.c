@@ -61,6 +61,18 @@ static void refuse(const char *what, const char *detail) {
     put_close();
 }
 
+/* What is done with these words, which are not more than the command takes. */
+static command_handler handler(const command *c, unsigned count, char *const words[]) {
+#ifdef APP_CONSOLE_READ_ONLY
+    if (count > c->looks && !(count == 2 && same_text(words[1], "status")))
+        return command_refused;
+#else
+    (void)count;
+    (void)words;
+#endif
+    return c->run;
+}
+
 /* `plain`: a person's, or the benchmark's. False: the line is blank, and gets no answer. */
 static bool execute(char *line, bool plain) {
     char *words[MAX_WORDS];
@@ -74,7 +86,7 @@ static bool execute(char *line, bool plain) {
         baud_understood();
     if (c->name == NULL)
         refuse("Unknown command: ", words[0]);
-    else if (count > c->max_words || !c->run(count, words))
+    else if (count > c->max_words || !handler(c, count, words)(count, words))
         refuse("Usage: ", c->usage);
     else if (plain)
         turn_close();

@@ -10,7 +10,12 @@
 #include "inference.h"
 #include "sensor.h"
 
-#define MOST_KEPT 40000u /* steps whose output is kept: 21 minutes */
+/* Steps whose output is kept: 21 minutes; none where `stop` cannot tell of them. */
+#if defined(APP_CONSOLE_READ_ONLY) || defined(APP_CONSOLE_NONE)
+#define MOST_KEPT 1u
+#else
+#define MOST_KEPT 40000u
+#endif
 #define A_LINE 16u
 
 static struct {
@@ -82,6 +87,18 @@ bool detect_work(void) {
     return true;
 }
 
+bool detect_begin(void) {
+    if (!sensor_begin())
+        return false;
+    begin_stream();
+    state.kept = state.lost = 0;
+    state.on = state.fresh = true;
+    pulse(BOARD_PIN_TIMESTAMP);
+    board_set_pin(BOARD_PIN_PROCESSING, true);
+    board_set_pin(BOARD_PIN_PROCESSING, false);
+    return true;
+}
+
 bool command_start(unsigned count, char *const words[]) {
     (void)count;
     (void)words;
@@ -91,17 +108,10 @@ bool command_start(unsigned count, char *const words[]) {
     }
     if (!ready_to_listen())
         return true;
-    if (!sensor_begin()) {
+    if (detect_begin())
+        put_text("Listening\r\n");
+    else
         put_error("This board has no sensor for the model");
-        return true;
-    }
-    begin_stream();
-    state.kept = state.lost = 0;
-    state.on = state.fresh = true;
-    pulse(BOARD_PIN_TIMESTAMP);
-    board_set_pin(BOARD_PIN_PROCESSING, true);
-    board_set_pin(BOARD_PIN_PROCESSING, false);
-    put_text("Listening\r\n");
     return true;
 }
 

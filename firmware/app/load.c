@@ -96,6 +96,14 @@ static void refuse(const char *before, uint32_t value, const char *after) {
     put_close();
 }
 
+#ifdef APP_CONSOLE_READ_ONLY
+
+static void take(const frame_view *frame) {
+    refuse("Read-only console: a frame of type ", frame->type, " is refused");
+}
+
+#else
+
 static void take(const frame_view *frame) {
 #ifdef APP_TRAIN
     if (frame->type == 'W') {
@@ -131,6 +139,8 @@ static void take(const frame_view *frame) {
         append(frame->data, frame->size);
     }
 }
+
+#endif
 
 void load_frame(frame_status status, const frame_view *view) {
     switch (status) {

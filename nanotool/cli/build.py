@@ -5,6 +5,7 @@ from __future__ import annotations
 from nanotool.cli.common import (
     AsJson,
     BoardName,
+    ConsoleMode,
     Goal,
     HeadText,
     Models,
@@ -42,6 +43,7 @@ def command(
     task: TaskName = None,
     weights: Weights = "",
     sensor: WithSensor = False,
+    console: ConsoleMode = "full",
     layers: TrainableLayers = "",
     head: HeadText = "",
     as_json: AsJson = False,
@@ -52,7 +54,8 @@ def command(
     """
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
-    built = build_firmware(models, board, goal_of(optimize, ram), task, weights, trainable, sensor)
+    goal = goal_of(optimize, ram)
+    built = build_firmware(models, board, goal, task, weights, trainable, sensor, console)
     if as_json:
         print_json(
             {

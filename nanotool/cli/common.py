@@ -116,6 +116,14 @@ WithSensor = Annotated[
         help="With the board's own sensor, for `nanotool capture`; a model that listens.",
     ),
 ]  # fmt: skip
+ConsoleMode = Annotated[
+    str,
+    typer.Option(
+        "--console", metavar="CONSOLE",
+        help="Of a device in the field: read-only answers, and refuses what would change anything; "
+        "none, with --sensor, listens and has no line. Else full.",
+    ),
+]  # fmt: skip
 Goal = Annotated[
     str, typer.Option("--optimize", metavar="GOAL", help="What to prefer: balanced, speed or size.")
 ]
@@ -426,6 +434,7 @@ def build_firmware(
     weights: str = "",
     head: Trainable | None = None,
     sensor: bool = False,
+    console: str = "full",
 ) -> BuildResult:
     """The firmware of ``model``, of several, or of what was cut from it, for ``board``; what the
     build does is shown while it runs."""
@@ -446,6 +455,7 @@ def build_firmware(
             task=chosen,
             weights=weights,
             sensor=sensor,
+            console=console,
             echo=lambda line: show(line[:100] or "…"),
         )
 

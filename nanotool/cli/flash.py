@@ -9,6 +9,7 @@ import typer
 
 from nanotool.cli.common import (
     BoardName,
+    ConsoleMode,
     Goal,
     HeadText,
     Models,
@@ -51,6 +52,7 @@ def command(
     task: TaskName = None,
     weights: Weights = "",
     sensor: WithSensor = False,
+    console: ConsoleMode = "full",
     layers: TrainableLayers = "",
     head: HeadText = "",
     web: Annotated[
@@ -86,7 +88,8 @@ def command(
         check_flashable(find_board(board), port or "")
     learns = layers or head
     trainable = cut_model(load(only_one(models, "--trainable")), layers, head) if learns else None
-    built = build_firmware(models, board, goal_of(optimize, ram), task, weights, trainable, sensor)
+    goal = goal_of(optimize, ram)
+    built = build_firmware(models, board, goal, task, weights, trainable, sensor, console)
     if output is not None:
         text = render_flasher(built)
         write_atomic(output, text)

@@ -178,6 +178,9 @@ class Conversation:
         except DeviceLost:  # as it should be: it has started over
             body = _OUT_OF_TURN
         if not body.startswith(_OUT_OF_TURN):
+            lines, _ = sort("reset", frames.split(body))
+            if lines and lines[0].startswith("e-["):
+                raise DeviceRefused("reset", lines[0].removeprefix("e-[").removesuffix("]"))
             raise DeviceGarbled("The board answered `reset` and did not start over.")
         self.bind(timeout)
         return ["m-init-done"]

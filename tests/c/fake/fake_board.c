@@ -68,8 +68,12 @@ uint32_t board_tick_hz(void) {
     return 1000;
 }
 
+uint32_t fake_micros_passing;
+
 uint32_t board_micros(void) {
-    return 4294967295u;
+    static uint32_t passed;
+    passed += fake_micros_passing;
+    return 4294967295u + passed;
 }
 
 void board_memory(board_memory_info *info) {
@@ -119,9 +123,10 @@ int32_t board_sensor_read(int16_t *values, uint32_t most, uint32_t *lost) {
 void board_sensor_end(void) {
 }
 
+uint32_t fake_pulses[3];
+
 void board_set_pin(board_pin pin, bool high) {
-    (void)pin;
-    (void)high;
+    fake_pulses[pin] += !high;
 }
 
 uint8_t fake_store_bytes[FAKE_STORE_MAX];

@@ -21,6 +21,10 @@ extern uint8_t fake_sent[FAKE_SENT_MAX + 1];
 extern size_t fake_sent_size;
 void fake_clear(void);
 
+/* Edges down of each pin; microseconds that pass with every look at that clock. */
+extern uint32_t fake_pulses[3];
+extern uint32_t fake_micros_passing;
+
 /* How often the app has asked for a reset. */
 extern unsigned fake_resets;
 
