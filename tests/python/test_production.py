@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 
+import numpy as np
 import pytest
 from app_in_process import App, SimulatedLine
 from listening import listener, loud, one_class
@@ -91,7 +92,7 @@ def test_a_read_only_console(app: App) -> None:
             word = line.split()[0]
             assert refused.value.reason == f"Read-only console: {word} is refused"
         with pytest.raises(DeviceRefused, match="a frame of type 73 is refused"):
-            device.load(GRAPH.input_tensor.quantize([0] * 24).reshape(3, 8, 1))
+            device.load(GRAPH.input_tensor.quantize(np.zeros((3, 8, 1))))
         assert b"e-[Unknown command: inferr]" in app.feed(b"inferr\r")
         while work():
             pass
