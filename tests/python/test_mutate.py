@@ -71,6 +71,24 @@ def test_every_source_has_tests() -> None:
         assert killers(name), name
 
 
+# Words in a source's name that a test of something else has, too: a head's int16 are its weights,
+# those of test_int16 a model's activations; test_quantize chooses scales, test_flip flips bits.
+HOMONYMS = {"/train/": "int16", "/quantize/": "quantize", "/flip/": "flip"}
+
+
+def test_a_test_that_a_source_names_can_kill_its_mutants() -> None:
+    """camera.c has test_camera, conv2d_int16_dsp.c test_int16: a source that comes without its line
+    in the table of rooms would be tried by the tests of its folder, which know nothing of it."""
+    there = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    missing = []
+    for path in (path for path in sources() if ROOT / "lib" in path.parents):
+        name = path.relative_to(ROOT).as_posix()
+        others = {word for folder, word in HOMONYMS.items() if folder in name}
+        own = there & {f"test_{word}" for word in set(path.stem.split("_")) - others}
+        missing += [(name, test) for test in own - {Path(t).stem for t in killers(name)}]
+    assert not missing
+
+
 def test_a_patch_is_a_mutant(tmp_path: Path) -> None:
     name = "nanotool/version.py"
     line = (ROOT / name).read_text().splitlines()[0]
