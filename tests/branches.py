@@ -43,7 +43,7 @@ sys.meta_path.insert(0, _Finder({}, sys.argv[1]))
 sys.path[:0] = ["tests", "tests/python"]
 import app_in_process
 plain = app_in_process.compile_sources
-counting = ("-O0", "--coverage")
+from tests.branches import COUNTING as counting
 app_in_process.compile_sources = lambda *words, **more: plain(*words, *counting, **more)
 import pytest
 options = ["-q", "-x", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider"]

@@ -180,7 +180,7 @@ def shadow(files: Mapping[str, str], tree: Path) -> Path:
 def excused() -> dict[str, str]:
     """The survivors that docs/trust.md lists: key -> its line."""
     lines = TRUST.read_text().splitlines() if TRUST.is_file() else []
-    found = (re.match(r"- `([0-9a-f]{8})` (.*)", line) for line in lines)
+    found = (re.match(r"- `([0-9a-f]{12})` (.*)", line) for line in lines)
     return {match[1]: match[2] for match in found if match}
 
 

@@ -45,9 +45,10 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """8 hex digits from file and change, whatever line it is on."""
+        """12 hex digits from file and change, whatever line it is on: of 8, two of 30,000 mutants
+        are alike in one commit of ten."""
         words = (self.path, *self.lines, *([str(self.before)] if self.before else []))
-        return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
+        return hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
 
 
 def edited(path: str, text: str, span: tuple[int, int], new: str, operator: str) -> Mutant:
