@@ -32,7 +32,7 @@ KERNELS = (
     *("conv2d/tile_mac16.c", "dense/dense_mac16.c", "binary/add_scalar.c", "pool/average_pool.c"),
     *(f"depthwise_conv2d/{name}.c" for name in ("depthwise_conv2d_mac16", "lines_mac16")),
     *("depthwise_conv2d/lines_scalar.c", "softmax/softmax.c", "softmax/exponentials.c"),
-    *("copy/copy.c", "pool/max_pool.c"),
+    *("copy/copy.c", "pool/max_pool.c", "depthwise_conv2d/depthwise_conv2d_pie.c"),
 )
 
 
@@ -40,6 +40,7 @@ def cases() -> Mapping[str, Callable[[], QGraph]]:
     """What is counted: layers, and models."""
     from handmade import GraphBuilder  # noqa: PLC0415
     from test_armv7em import convolution  # noqa: PLC0415
+    from test_armv7em_depthwise import depthwise as depthwise_graph  # noqa: PLC0415
 
     def dense(inputs: int, outputs: int, *, relu: bool = True) -> Callable[[], QGraph]:
         def make() -> QGraph:
@@ -55,6 +56,10 @@ def cases() -> Mapping[str, Callable[[], QGraph]]:
         window = Window((kernel, kernel), padding=(pad,) * 4)
         return lambda: convolution((size, size, inputs), outputs, window, relu=True)
 
+    def depthwise(size: int, channels: int, kernel: int, stride: int = 1) -> Callable[[], QGraph]:
+        window = Window((kernel, kernel), (stride, stride), (kernel // 2,) * 4)
+        return lambda: depthwise_graph((size, size, channels), window)
+
     return {
         "dense 416 -> 128": dense(416, 128),
         "dense 64 -> 64": dense(64, 64),
@@ -67,6 +72,11 @@ def cases() -> Mapping[str, Callable[[], QGraph]]:
         "3x3 16 -> 16, 16x16": conv(16, 16, 16, 3),
         "3x3 16 -> 16, 16x16, padded": conv(16, 16, 16, 3, pad=1),
         "3x3 3 -> 8, 16x16": conv(16, 3, 8, 3),
+        "depthwise 3x3, 64, 16x16": depthwise(16, 64, 3),
+        "depthwise 3x3, 64, 16x16, stride 2": depthwise(16, 64, 3, 2),
+        "depthwise 3x3, 24, 12x12": depthwise(12, 24, 3),
+        "depthwise 3x3, 8, 24x24": depthwise(24, 8, 3),
+        "depthwise 5x5, 32, 12x12": depthwise(12, 32, 5),
         **{name: partial(model, name) for name in ("mlp", "ad", "kws", "ic", "vww", "digits")},
     }
 
@@ -106,7 +116,7 @@ def show(found: dict[str, Any]) -> None:
     """A line a case."""
     for name, counts in found["cases"].items():
         each = counts["instructions"] / counts["macs"]
-        print(f"{name:32} {counts['instructions']:10,} instructions {each:8.3f} a MAC")
+        print(f"{name:34} {counts['instructions']:10,} instructions {each:8.3f} a MAC")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,14 @@ from handmade import GraphBuilder
 from random_graphs import random_graph, random_inputs
 from test_armv7em import WINDOWS as CONVOLUTIONS
 from test_armv7em import convolution, differ
-from test_armv7em_depthwise import depthwise
+from test_armv7em_depthwise import OTHERS, depthwise
+from test_armv7em_depthwise import WINDOWS as DEPTHWISE
 from test_scalar import extreme
 from xtensa import Xtensa
 
 from nanotool.ir import Int8Array, QGraph, Window
 from nanotool.lower import lower
+from nanotool.lower.pie import depthwise as pie_depthwise
 from nanotool.models import load_model
 from nanotool.ops import layer_of, macs
 from nanotool.simulate import simulate
@@ -30,14 +32,25 @@ from nanotool.sources import default_model_dir, lib_dir
 TARGET = "pie"
 KERNELS = (
     *("conv2d/conv2d_pie.c", "conv2d/tile_pie.c", "conv2d/windows_scalar.c", "conv2d/parts.c"),
-    *("dense/dense_pie.c", "pool/max_pool.c"),
+    *("dense/dense_pie.c", "pool/max_pool.c", "depthwise_conv2d/depthwise_conv2d_pie.c"),
 )
+DILATED = [
+    Window((3, 3), padding=(2, 2, 2, 2), dilation=(2, 2)),
+    Window((2, 3), (2, 1), (0, 4, 1, 1), (1, 3)),
+]
+SIXTEENS = ((8, 1), (11, 1), (16, 1), (17, 2), (4, 4), (48, 1))  # channels, outputs of each
 
 
 def dense(inputs: int, outputs: int, *, relu: bool, rows: int = 1) -> QGraph:
     b = GraphBuilder("dense", (rows, inputs) if rows > 1 else (inputs,), seed=inputs)
     b.dense("dense", outputs, relu=relu)
     return b.graph()
+
+
+@pytest.fixture
+def however_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depthwise layers take vectors where that does not pay, too."""
+    monkeypatch.setattr(pie_depthwise, "_OTHERS", 10**6)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -55,6 +68,20 @@ def test_convolutions(number: int) -> None:
         assert set(differ(graph, random_inputs(graph, 3), TARGET)) == {"nano_conv2d_pie"}
 
 
+@pytest.mark.parametrize("window", DEPTHWISE + OTHERS + DILATED, ids=str)
+@pytest.mark.usefixtures("however_slow")
+def test_depthwise(window: Window) -> None:
+    """Channels that are whole sixteens and others; multipliers; images smaller than the window."""
+    for number, (channels, multiplier) in enumerate(SIXTEENS):
+        for height, width in ((1, 1), (4, 9), (9, 5)):
+            if min(window.output_size(height, width)) < 1:
+                continue
+            shape = (height, width, channels)
+            graph = depthwise(shape, window, number % 2 == 0, number, multiplier)
+            kernels = differ(graph, random_inputs(graph, 3, number), TARGET)
+            assert set(kernels) == {"nano_depthwise_conv2d_pie"}, shape
+
+
 def test_with_the_pool_behind_it() -> None:
     graph = load_model(default_model_dir())
     kernels = differ(graph, random_inputs(graph, 3), TARGET, "balanced")
@@ -62,9 +89,14 @@ def test_with_the_pool_behind_it() -> None:
 
 
 def test_what_the_words_of_scales_do_not_hold_takes_another_kernel() -> None:
-    """Groups; sums that are made larger."""
-    graph = depthwise((5, 5, 4), Window((3, 3)), relu=True)
-    assert not any("_pie" in kernel for kernel in differ(graph, random_inputs(graph, 2), TARGET))
+    """Few channels; sums that QACC does not hold; sums that are made larger."""
+    for channels, side in ((4, 3), (16, 6)):
+        graph = depthwise((side, side, channels), Window((side, side)), relu=True)
+        (op,) = graph.ops
+        graph = replace(graph, ops=(replace(op, weight=np.full_like(op.weight, 127)),))
+        assert not any(
+            "_pie" in kernel for kernel in differ(graph, random_inputs(graph, 2), TARGET)
+        )
     b = GraphBuilder("steep", (1,))
     b.dense("dense", 2, relu=False)
     graph = b.graph()
@@ -127,6 +159,15 @@ def test_convolutions_instructions(objects: list[Path], tmp_path: Path, number: 
 
 
 @compiled
+@pytest.mark.parametrize("window", (*DEPTHWISE[2:6], *OTHERS[1::2], *DILATED), ids=str)
+@pytest.mark.usefixtures("however_slow")
+def test_depthwise_instructions(objects: list[Path], tmp_path: Path, window: Window) -> None:
+    for number, (channels, multiplier) in enumerate(SIXTEENS[1:5]):
+        graph = depthwise((4, 6, channels), window, number % 2 == 0, number, multiplier)
+        run(objects, tmp_path, graph, random_inputs(graph, 1, number))
+
+
+@compiled
 @pytest.mark.parametrize("optimize", ["speed", "balanced"])
 def test_a_whole_models_instructions(objects: list[Path], tmp_path: Path, optimize: str) -> None:
     """Convolutions by themselves, and with the pools behind them; a dense layer."""
@@ -173,6 +214,7 @@ LIMITS = {  # instructions a MAC, all of a kernel
     "dense 416 -> 128": (dense(416, 128, relu=True), 0.18),
     "1x1 64 -> 64": (convolution((4, 4, 64), 64, Window((1, 1)), relu=True), 0.41),
     "3x3 16 -> 16": (convolution((6, 6, 16), 16, Window((3, 3)), relu=True), 0.45),
+    "depthwise": (depthwise((8, 8, 32), Window((3, 3), padding=(1,) * 4)), 2.15),
 }
 
 

@@ -21,6 +21,17 @@ MASK = 2**32 - 1
 SAVED = 6  # of the registers q0 to q7: what ESP-IDF's tie-asm.h saves of a task
 # MAC16: LDINC and LDDEC; MULA.DD.*.LDINC, MULA.DA.*.LDINC, .LDDEC and MULA.DA.*, of any halves.
 MAC16 = {0x80, 0x90, *(kind << 4 | 8 | halves for kind in (0, 4, 5, 6) for halves in range(4))}
+# ee.ld.qacc_* and ee.st.qacc_*: whether it stores, the half, its first word, bytes.
+QACC = {
+    0x000004: (False, 0, 0, 16),
+    0x060004: (False, 1, 0, 16),
+    0x160004: (False, 0, 4, 4),
+    0x1E0004: (False, 1, 4, 4),
+    0x0C0004: (True, 0, 0, 16),
+    0x0D0004: (True, 1, 0, 16),
+    0x1D0004: (True, 0, 4, 4),
+    0x120004: (True, 1, 4, 4),
+}
 _B4 = (-1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32, 64, 128, 256)
 _B4U = (32768, 65536, *_B4[2:])
 
@@ -51,6 +62,7 @@ class Xtensa:
         self.q = [bytes(16)] * SAVED
         self.m = [0] * 4  # of MAC16
         self.acclo = 0
+        self.qacc = [0] * 16  # 20 bits each
         self.accx = self.sar = self.lbeg = self.lend = self.lcount = 0
         self.count = 0  # executed instructions
         self.counts: Counter[str] = (
@@ -186,6 +198,9 @@ class Xtensa:
         if op1 == 2:
             return {8: x * y, 10: u * v >> 32, 11: x * y >> 32}[op2]
         assert op1 == 3, f"{op1}, {op2}"
+        if op2 == 3:  # CLAMPS
+            most = 1 << t + 7
+            return min(max(x, -most), most - 1)
         return {4: min(x, y), 5: max(x, y), 6: min(u, v), 7: max(u, v)}[op2]
 
     def _shift_amount(self, r: int, t: int, s: int) -> None:
@@ -306,21 +321,70 @@ class Xtensa:
             self.m[loaded] = self.load(self.a[s], 4)
 
     def _pie(self, word: int) -> None:
-        """ee.zero.accx, ee.vld.128.ip, ee.vmulas.s8.accx and its form that loads."""
+        """ee.zero.accx, ee.vld.128.ip, ee.vmulas.s8.accx and its form that loads, that of
+        ee.vmulas.s8.qacc; and `_lanes`."""
         s = word >> 4 & 15
         if word == 0x250804:
             self.accx = 0
+        elif self._lanes(word, s):
+            return
         elif word & 0x8F000F == 0x830004:
             offset = signed(word >> 8 & 127 | (word >> 22 & 1) << 7, 8)
             self._load_vector(word >> 15 & 1 | (word >> 20 & 3) << 1, s, 16 * offset)
         elif word & 0xFFA0FF == 0x1A00C4:
             self._multiply(word >> 8 & 7, word >> 11 & 3 | (word >> 14 & 1) << 2)
         else:
-            assert word & 0xF077000E == 0xF002000E, f"{word:08x}"
+            assert word & 0xF076000E == 0xF002000E, f"{word:08x}"
             x, y = word >> 14 & 3 | (word & 1) << 2, word >> 23 & 1 | (word >> 12 & 3) << 1
-            self._multiply(x, y)
+            (self._multiply_lanes if word >> 16 & 1 else self._multiply)(x, y)
             offset = signed(word >> 8 & 15 | (word >> 26 & 3) << 4, 6)
             self._load_vector(word >> 19 & 1 | (word >> 24 & 3) << 1, s, 16 * offset)
+
+    def _lanes(self, word: int, s: int) -> bool:
+        """ee.vld.128.xp, ee.vst.128.ip, ee.vmax.s8, ee.vmin.s8, ee.ld.qacc_* and ee.st.qacc_*;
+        whether it is one of them."""
+        q = word >> 15 & 1 | (word >> 20 & 3) << 1
+        x, y = word >> 8 & 7, word >> 11 & 3 | (word >> 14 & 1) << 2
+        offset = signed(word >> 8 & 127 | (word >> 22 & 1) << 7, 8)
+        if word >> 24:
+            return False
+        if word & 0xCF700F == 0x8D2004:
+            self._load_vector(q, s, self.a[word >> 8 & 15])
+        elif word & 0x8F000F == 0x8A0004:
+            at = self.a[s] & ~15
+            assert 0 < at < SIZE, f"{at:#x}"
+            self.memory[at : at + 16] = self.q[q]
+            self.a[s] = self.a[s] + 16 * offset & MASK
+        elif word & 0xCF20FF in {0x8E2044, 0x8E2074}:
+            assert q < SAVED, f"q{q} is lost when ESP-IDF switches tasks"
+            choose = max if word & 0xFF == 0x44 else min
+            pairs = zip(self.q[x], self.q[y], strict=True)
+            self.q[q] = bytes(choose(signed(a, 8), signed(b, 8)) & 255 for a, b in pairs)
+        elif (kind := word & 0xBF800F) in QACC:
+            self._move_sums(QACC[kind], s, offset)
+        else:
+            return False
+        return True
+
+    def _multiply_lanes(self, x: int, y: int) -> None:
+        for k, (a, b) in enumerate(zip(self.q[x], self.q[y], strict=True)):
+            total = self.qacc[k] + signed(a, 8) * signed(b, 8)
+            self.qacc[k] = min(max(total, -(2**19)), 2**19 - 1)
+
+    def _move_sums(self, kind: tuple[bool, int, int, int], s: int, step: int) -> None:
+        """Bytes of a half's 160 bits to or from memory: a row of `QACC`."""
+        stores, half, word, size = kind
+        lanes = self.qacc[8 * half : 8 * half + 8]
+        bits = sum((lane & 2**20 - 1) << 20 * k for k, lane in enumerate(lanes))
+        data, at = bytearray(bits.to_bytes(20, "little")), self.a[s] & -size
+        assert 0 < at < SIZE, f"{at:#x}"
+        if stores:
+            self.memory[at : at + size] = data[4 * word : 4 * word + size]
+        else:
+            data[4 * word : 4 * word + size] = self.memory[at : at + size]
+            bits = int.from_bytes(data, "little")
+            self.qacc[8 * half : 8 * half + 8] = [signed(bits >> 20 * k, 20) for k in range(8)]
+        self.a[s] = self.a[s] + size * step & MASK
 
     def _load_vector(self, q: int, s: int, step: int) -> None:
         assert q < SAVED, f"q{q} is lost when ESP-IDF switches tasks"

@@ -49,6 +49,22 @@ typedef struct {
 void nano_conv2d_max_pool_pie(const void *params, const nano_io *io);
 void nano_conv2d_average_pool_pie(const void *params, const nano_io *io);
 
+/* nano_depthwise_conv2d, sixteen outputs at a time. Sums with their bias stay below 2^19. Lines of
+ * the image are brought into a ring before the first line of outputs that needs them is written.
+ * scratch: 108 bytes, 16 * out_w, the ring's lines: (kernel_h - 1) * dilation_h + 1 by (out_w - 1)
+ * * stride_w + (kernel_w - 1) * dilation_w + 1 pixels of out_c bytes, rounded up to 16; and
+ * kernel_h addresses. */
+typedef struct {
+    const int8_t *weights; /* [out_c / 16, rounded up][48 + kernel_h * kernel_w * 16]: a block's
+                              biases, -zero_point(in) * sum(weights) folded in, as QACC has them;
+                              int8 [kernel_h][kernel_w][16]; 16 more bytes are read */
+    const int32_t *scales; /* [out_c / 16, rounded up][16][3], the words of src/pie_lanes.h */
+    nano_window window;
+    int16_t in_zero_point; /* fills the padding */
+    nano_store store;
+} nano_depthwise_conv2d_pie_params;
+void nano_depthwise_conv2d_pie(const void *params, const nano_io *io);
+
 #ifdef __cplusplus
 }
 #endif

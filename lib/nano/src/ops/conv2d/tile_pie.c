@@ -18,6 +18,16 @@ static uint32_t put_words(int8_t *to, const int8_t *from, uint32_t n) {
         *out++ = *in++;
     return n & ~3u;
 }
+
+/* n words. */
+static void fill_words(int8_t *to, uint32_t value, uint32_t n) {
+    typedef uint32_t __attribute__((may_alias)) word;
+    word *out = (word *)(void *)to, *const end = out + n;
+    for (const word *const fours = out + n / 4 * 4; out != fours; out += 4)
+        out[0] = value, out[1] = value, out[2] = value, out[3] = value;
+    while (out != end)
+        *out++ = value;
+}
 #endif
 
 static void put(nano_tile_scalar *tile, uint32_t k, uint32_t first, const int8_t *in, uint32_t n) {
@@ -44,6 +54,13 @@ static void fill(nano_tile_scalar *tile, uint32_t k, uint32_t first, int32_t zer
                  uint32_t n) {
     int8_t *out = (int8_t *)tile->inputs + first;
     (void)k;
+#if NANO_PIE_NATIVE
+    if ((first & 3) == 0) {
+        fill_words(out, (uint8_t)zero_point * 0x01010101u, n / 4);
+        out += n & ~3u;
+        n &= 3;
+    }
+#endif
     for (; n > 0; n--)
         *out++ = (int8_t)zero_point;
 }
