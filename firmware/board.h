@@ -92,8 +92,9 @@ int32_t board_sensor_read(int16_t *values, uint32_t most, uint32_t *lost);
 
 void board_sensor_end(void);
 
-/* Outputs that an instrument watches: an edge down says when it is, high while work is done, an
- * edge down where something was detected. Where there are none, nothing happens. */
+/* Outputs that an instrument watches: an edge down says when it is, high while work is done (with
+ * APP_MARKER also during each timed inference), an edge down where something was detected. Where
+ * there are none, nothing happens. */
 typedef enum { BOARD_PIN_TIMESTAMP, BOARD_PIN_PROCESSING, BOARD_PIN_DETECTED } board_pin;
 void board_set_pin(board_pin pin, bool high);
 

@@ -120,6 +120,7 @@ class Board:
     parts: tuple[Region, ...] = ()  # of its memory, where it is not one flash and one RAM
     # The same where PlatformIO's registry, and so ESP-IDF, is in reach; (): no other.
     registry_parts: tuple[Region, ...] = ()
+    marker: str = ""  # the pin that can be high during every timed inference
 
     @property
     def esp_chip(self) -> str:
@@ -164,6 +165,7 @@ NATIVE = Board(
         sensor=("--sensor", "{sensor}"),
     ),
     real=False,
+    marker="--pins FILE",
 )
 
 # The STM32F405RG: 1 MiB of flash, 128 KiB of RAM (the other 64 KiB, the CCM, are left alone).
@@ -183,6 +185,7 @@ STM32 = Board(
         sensor=("-semihosting-config", "enable=on,target=native,arg={sensor}"),
     ),
     real=True,
+    marker="PB9",
 )
 
 

@@ -30,7 +30,7 @@ from typing import TypeAlias
 
 from nanotool import esp_image, fit, mlperf, models, sources
 from nanotool.backends import c
-from nanotool.boards import Board, check_flashable
+from nanotool.boards import BOARDS, Board, check_flashable
 from nanotool.cache import cache_dir, is_sealed, locked, room, seal, unfailing
 from nanotool.doctor import COMPILERS
 from nanotool.elf import Sizes, StackFrame, compiler, producers, sizes, stack_frames
@@ -150,6 +150,7 @@ def build(
     weights: str = "",
     sensor: bool = False,
     console: str = "full",
+    marker: bool = False,
     echo: Echo | None = None,
 ) -> BuildResult:
     """The firmware of `model` (a graph, a file, a model folder, or a model with a head that learns)
@@ -164,6 +165,7 @@ def build(
     board does; with "none" there is no line. Of both the model listens from the start on if it has
     the board's `sensor`, which it must without a console. `NanoError` with a task or a head, which
     take the whole one.
+    `marker`: `board.marker` is high during every timed inference; `NanoError` without such a pin.
     A model folder is built as it was exported: with its own target and goal, `NanoError` if it has
     none that fits the board, or another goal than the "size" or "speed" that is asked for.
     Built before from the same sources: found in the cache. Safe to call from several processes.
@@ -171,6 +173,11 @@ def build(
     compiled if that is sure; `BuildError` with the compiler's words if it refuses.
     """
     order = _order(model, board, optimize, task, weights=weights, sensor=sensor, console=console)
+    if marker:
+        if not board.marker:
+            able = ", ".join(one.name for one in BOARDS.values() if one.marker)
+            raise NanoError(f"{board.name} has no pin for a marker.", f"These have: {able}.")
+        order = replace(order, marker=True)
     kept, rebuilt = _fitting(order, _project(), echo)
     os.utime(kept)
     return _result(order, kept, rebuilt)
@@ -188,6 +195,7 @@ class _Order:
     models: tuple[BuiltModel, ...]
     sensor: bool  # with the board's own
     console: str  # one of CONSOLES
+    marker: bool = False  # a pin is high during timed inferences
 
     @property
     def pairs(self) -> list[tuple[Lowered, Plan]]:
@@ -214,6 +222,8 @@ class _Order:
             mlperf.configure(folder, self.task)
         if self.sensor:
             mlperf.add_block(folder, "The board's own sensor", ("#define APP_SENSOR",))
+        if self.marker:
+            mlperf.add_block(folder, "For a power meter", ("#define APP_MARKER",))
         if self.console != "full":
             name = self.console.replace("-", "_").upper()
             listens = ("#define APP_DETECT APP_STEP_VALUES",) if self.sensor else ()

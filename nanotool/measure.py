@@ -21,6 +21,7 @@ from nanotool.device.line import SerialPort
 from nanotool.errors import NanoError
 from nanotool.files import write_atomic
 from nanotool.models import load_model
+from nanotool.power import Energy
 from nanotool.qfile import graph_hash
 from nanotool.sources import default_model_dir, in_checkout, project_dir
 from nanotool.version import __version__
@@ -64,6 +65,8 @@ def measure(
     *,
     optimize: str = "balanced",
     flashed: bool = False,
+    marker: bool = False,
+    power: Energy | None = None,
     tell: Step = lambda _: None,
 ) -> list[dict[str, Any]]:
     """The results of ``models`` on ``board``, each as `BenchResult.to_json`; kept in ``record``.
@@ -71,10 +74,14 @@ def measure(
     ``port``: a real board, which gets each model's firmware; with ``flashed`` it has that of the
     only model already. None: the emulator. Where the board's core has a model of its cycles
     (`nanotool.cycles`) and its emulator is there, each layer has those, too.
+    ``marker``: the firmware holds a pin high during every timed inference, for a power meter.
+    ``power``: what came of the meter's trace (`nanotool.power`), kept with the only model.
     Raises `NanoError` where ``record`` is of other conditions or is no results file.
     """
     if flashed and len(models) > 1:
         raise NanoError("A board holds the firmware of one model.", "Name one with --no-flash.")
+    if power is not None and len(models) > 1:
+        raise NanoError("A trace is of one model's inferences.", "Name one with --power.")
     conditions = Conditions(board.name, port is None, optimize)
     kept = read_results(record, conditions) if record.exists() else {}
     measured = []
@@ -83,13 +90,16 @@ def measure(
         digest = graph_hash(graph)
         if digest not in kept:
             tell(f"Building {graph.name} for {board.title}")
-            firmware = build(graph, board, optimize=optimize, echo=None)
+            firmware = build(graph, board, optimize=optimize, marker=marker)
             if port is not None and not flashed:
                 tell(f"Flashing {graph.name}")
                 flash(firmware, port.name if board.esp_chip else "")
             tell(f"Measuring {graph.name}")
             result = _modelled(bench(firmware, port=port), firmware, tell)
             kept[digest] = result.to_json() | {"given": digest}
+            _keep(record, conditions, kept)
+        if power is not None:
+            kept[digest]["energy"] = power.to_json()
             _keep(record, conditions, kept)
         measured.append(kept[digest] | {"model": graph.name})  # of the same net by another name
     return measured
@@ -154,9 +164,14 @@ def models_table(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[
     heads = ["model", "MACs", unit(results[0]), "a MAC"]
     modelled = any(result["model_cycles"] for result in results)
     timed = any(result["microseconds"] for result in results)
+    powered = any(result.get("energy") for result in results)
     compared = modelled and results[0]["tick_unit"] == "cycles"
     heads += ["cycles, modelled"] * modelled + ["measured / modelled"] * compared
-    heads += ["us"] * timed + ["arena", "stack", "code", "weights", "bytes that differ"]
+    heads += (
+        ["us"] * timed
+        + ["uJ", "uJ above idle"] * powered
+        + ["arena", "stack", "code", "weights", "bytes that differ"]
+    )
     rows = []
     for result in results:
         count, macs, model = _count(result), result["macs"], result["model_cycles"]
@@ -164,6 +179,9 @@ def models_table(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[
         row += [f"{model:,}" if model else "-"] * modelled
         row += [f"{count / model:.2f}" if model else "-"] * compared
         row += [f"{result['microseconds']:,.0f}" if result["microseconds"] else "-"] * timed
+        used = result.get("energy") or {}
+        for name in ("microjoules", "extra_microjoules") if powered else ():
+            row.append(f"{used[name]:,.2f}" if used else "-")
         sizes = ("arena_bytes", "stack_bytes", "code_bytes", "weight_bytes", "mismatches")
         rows.append(row + ["-" if result[name] is None else f"{result[name]:,}" for name in sizes])
     return heads, rows

@@ -27,6 +27,8 @@ EPILOG = examples(
     "nanotool measure --board stm32 --port /dev/ttyUSB0",
     "nanotool measure kws.tflite digits.nano --board esp32 --port /dev/ttyUSB0 -o esp32.json",
     "nanotool measure --board stm32 --markdown stm32.md",
+    "nanotool measure kws.tflite --board stm32 --port /dev/ttyUSB0 --marker",
+    "nanotool measure kws.tflite --board stm32 --port /dev/ttyUSB0 --power trace.csv --volts 3.3",
 )
 
 
@@ -65,6 +67,34 @@ def command(
             help="Flash each model's firmware to the board on --port first, or not: it has it.",
         ),
     ] = True,
+    marker: Annotated[
+        bool,
+        typer.Option(
+            "--marker", show_default=False,
+            help="Hold a pin of the board high during every timed inference, for a power meter.",
+        ),
+    ] = False,
+    power: Annotated[
+        Path | None,
+        typer.Option(
+            "--power", metavar="TRACE.csv", show_default=False,
+            help="What the meter recorded of the only model, the marker beside the current: its "
+            "energy is kept with what was measured.",
+        ),
+    ] = None,
+    volts: Annotated[
+        float | None,
+        typer.Option(
+            "--volts", metavar="V", show_default=False, help="Of the supply, if --power has none."
+        ),
+    ] = None,
+    marker_column: Annotated[
+        str,
+        typer.Option(
+            "--marker-column", metavar="NAME", show_default=False,
+            help="Of --power. [default: marker, D0, GPI0 or IN0]",
+        ),
+    ] = "",
     optimize: Goal = "balanced",
     ram: Ram = None,
 ) -> None:  # fmt: skip
@@ -80,9 +110,15 @@ def command(
     from nanotool.files import check_writable, write_atomic
     from nanotool.measure import benchmark_models, measure, models_table
     from nanotool.measure import markdown as tables
+    from nanotool.power import energy, read_trace
 
     found = find_board(board)
     at = serial_port(port, found, baud, dtr, rts)
+    if power is None and (volts is not None or marker_column):
+        raise typer.BadParameter("--volts and --marker-column go with --power.")
+    used = None if power is None else energy(read_trace(power, volts, marker_column))
+    if marker and found.marker:
+        note(f"The marker is at {found.marker}.")
     record = output or Path(f"{found.name}.json")
     for path in (record, *([markdown] if markdown else [])):
         check_writable(path)
@@ -93,6 +129,8 @@ def command(
         at,
         optimize=goal_of(optimize, ram),
         flashed=not flash,
+        marker=marker,
+        power=used,
         tell=note,
     )
     heads, rows = models_table(results)
