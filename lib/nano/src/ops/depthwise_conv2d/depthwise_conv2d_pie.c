@@ -99,13 +99,18 @@ static void convolve(image *g, nano_pie_lanes_job *job, const nano_depthwise_con
         while (g->next < top + g->lines)
             bring_in(g, w, p->in_zero_point, (const int8_t *)io->in[0]);
         int8_t *const out = (int8_t *)io->out + y * w->out_w * w->out_c;
+        uint32_t at = top % g->lines;
+        for (uint32_t i = 0; i < w->kernel_h; i++, at += w->dilation_h) {
+            at -= at < g->lines ? 0 : g->lines;
+            g->rows[i] = ring + at * g->pitch;
+        }
         for (uint32_t c = 0; c < g->outputs; c += NANO_PIE_LANES) {
-            for (uint32_t i = 0; i < w->kernel_h; i++)
-                g->rows[i] = ring + (top + i * w->dilation_h) % g->lines * g->pitch + c;
             job->bias = p->weights + c / NANO_PIE_LANES * block;
             job->w = job->bias + NANO_PIE_BIAS;
             job->lanes = p->scales + 3 * c;
             compute(g, job, w, c, out + c);
+            for (uint32_t i = 0; i < w->kernel_h; i++)
+                g->rows[i] += NANO_PIE_LANES;
         }
     }
 }
