@@ -40,7 +40,9 @@ TASKS_BY_HAND = ("examples.task07", "examples.task09")
 HALF_BY_HAND = ("xtensa_sim",)
 EMULATED = {
     **dict.fromkeys(("stm32", "native", "xtensa_sim"), ("test_hil",)),
-    **dict.fromkeys(("riscv_virt", "mps2_an385", "mps3_an547", "xtensa_lx6"), BYTES_AND_TICKS),
+    **dict.fromkeys(
+        ("riscv_virt", "microbit", "mps2_an385", "mps3_an547", "xtensa_lx6"), BYTES_AND_TICKS
+    ),
     "esp32_bare": ("test_hil",),  # skipped where QEMU_ESP32 names no emulator for it
 }
 # A file's tests stay together, so that what they share is compiled once; who is done helps out.

@@ -252,6 +252,23 @@ RISCV_VIRT = _simulated(
 )
 
 
+# QEMU's BBC micro:bit, an nRF51; the last 16 KiB of its flash are the store's. The firmware makes
+# instructions of a timer with the shift.
+MICROBIT = _simulated(
+    "microbit",
+    "emulated Cortex-M0 (QEMU microbit)",
+    flash=240,
+    ram=16,
+    emulator=_qemu(
+        *("qemu-system-arm", "microbit"),
+        tick_units={"icount": "instructions"},
+        icount="shift=7,sleep=off",
+        exact_ticks=True,
+        package="qemu-system-arm",
+    ),
+)
+
+
 def _mps(machine: str) -> Emulator:
     """One of Arm's FPGA boards. The firmware makes instructions of a counter with the shift."""
     return _qemu(
@@ -353,8 +370,8 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         board.name: board
         for board in (
             *(NATIVE, STM32, ESP32, ESP32_BARE, ESP32S3, ESP32C3),
-            *(XTENSA_SIM, XTENSA_LX6, RISCV_VIRT, MPS2_AN385, MPS2_AN386),
-            *(MPS2_AN500, MPS2_AN505, MPS3_AN547),
+            *(XTENSA_SIM, XTENSA_LX6, RISCV_VIRT, MICROBIT),
+            *(MPS2_AN385, MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547),
         )
     }
 )

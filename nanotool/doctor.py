@@ -27,6 +27,7 @@ _XTENSA = ("xtensa-lx106-elf-gcc", ("gcc-xtensa-lx106",))
 COMPILERS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "native": ("gcc", ("gcc", "libc6-dev"), ""),
     "stm32": (*_ARM, "toolchain-gccarmnoneeabi"),
+    "microbit": (*_ARM, ""),
     "mps2_an385": (*_ARM, ""),
     "mps2_an386": (*_ARM, ""),
     "mps2_an500": (*_ARM, ""),

@@ -40,6 +40,7 @@ PLATFORMS = {
     "xtensa_sim": "bare",
     "xtensa_lx6": "bare",
     "riscv_virt": "bare",
+    "microbit": "bare",
     "mps2_an385": "bare",
     "mps2_an386": "bare",
     "mps2_an500": "bare",

@@ -45,7 +45,7 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # esp32 is esp32_bare, or else ESP-IDF, which comes from a registry and takes minutes. Of those that
 # share a compiler CI takes one: test_hil and test_esp32_bare build the others, too.
 SHARED = {
-    *("mps2_an385", "mps2_an386", "mps2_an500", "mps2_an505", "mps3_an547"),
+    *("microbit", "mps2_an385", "mps2_an386", "mps2_an500", "mps2_an505", "mps3_an547"),
     *("xtensa_lx6", "esp32_bare"),
 }
 BUILT = sorted(b.name for b in BOARDS.values() if b is not ESP32 and not b.registry)

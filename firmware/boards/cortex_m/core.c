@@ -1,4 +1,4 @@
-/* core.c - a Cortex-M core (Armv7-M and later) from reset to startup(), on a fault, and asleep. */
+/* core.c - a Cortex-M core from reset to startup(), on a fault, and asleep. */
 #include "core.h"
 
 #include "board.h"
@@ -39,13 +39,41 @@ void reset_handler(void) {
     SCB_CPACR |= SCB_CPACR_FPU;
     __asm__ volatile("dsb\n\tisb");
 #endif
+#if !defined(__ARM_ARCH_6M__) /* whose table is at 0, and which has one fault */
     SCB_VTOR = (uint32_t)&vectors;
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
+#endif
     const uint32_t *from = __data_load;
     for (uint32_t *to = __data_start; to < __data_end; to++)
         *to = *from++;
     startup();
 }
+
+#if defined(__ARM_ARCH_6M__)
+
+/* As below, in the instructions that there are; core_answers() there is not. */
+__attribute__((naked)) void fault_handler(void) {
+    __asm__ volatile("mrs r0, ipsr\n\t"
+                     "mov r2, sp\n\t"
+                     "movs r1, #0\n\t"
+                     "ldr r3, =__stack_limit\n\t"
+                     "cmp r2, r3\n\t"
+                     "blo 1f\n\t"
+                     "ldr r1, [r2, #24]\n" /* the PC in the exception's frame */
+                     "1:\n\t"
+                     "ldr r3, =__stack_top\n\t"
+                     "mov sp, r3\n\t"
+                     "ldr r3, =fault_report\n\t"
+                     "bx r3\n\t"
+                     ".ltorg");
+}
+
+/* The core does not tell a fault's kind and address. */
+__attribute__((used)) void fault_report(uint32_t exception, uint32_t pc) {
+    startup_fault(exception << 28, pc, 0);
+}
+
+#else
 
 /* The fault of the load in the middle ends behind it, with false: fault_handler() sees to that. */
 __attribute__((naked)) bool core_answers(const volatile uint32_t *address) {
@@ -90,6 +118,8 @@ __attribute__((naked)) void fault_handler(void) {
 __attribute__((used)) void fault_report(uint32_t exception, uint32_t pc) {
     startup_fault(exception << 28 | SCB_CFSR, pc, SCB_BFAR);
 }
+
+#endif
 
 void core_sleep_until(bool (*ready)(void), uint32_t interrupt) {
     const uint32_t bit = NVIC_BIT(interrupt);

@@ -1,5 +1,5 @@
 /* core.h - what all Cortex-M boards share: the core's registers that a port touches (Arm DDI 0403,
- * DDI 0553), and sleep. The rest, from reset to startup(), is in core.c. */
+ * DDI 0419, DDI 0553), and sleep. The rest, from reset to startup(), is in core.c. */
 #ifndef CORTEX_M_CORE_H
 #define CORTEX_M_CORE_H
 
@@ -38,7 +38,7 @@
  * sleeps leaves the host's to others.) */
 void core_sleep_until(bool (*ready)(void), uint32_t interrupt);
 
-/* Is there anything at this address? A bus fault means no. */
+/* Is there anything at this address? A bus fault means no. (Not on Armv6-M.) */
 bool core_answers(const volatile uint32_t *address);
 
 #endif
