@@ -165,7 +165,7 @@ def _unary(layer: TargetLayer[Unary]) -> Call:
     """An element is read before it is written, so it works in place."""
     function, size = layer.op.function, layer.output.size
     if function in unary.UNIT_IN_INT16:
-        multiplier, shift = numerics.thirds_multiplier(layer.input.scale)
+        multiplier, shift = numerics.thirds_multiplier(layer.input.scale, function)
         fields: Fields = (("multiplier", multiplier), ("shift", shift), *limits(layer))
         params = Struct("nano_gate_int16_params", (*fields, ("size", size)))
         return Call(f"nano_{function}_int16", params, (0,))

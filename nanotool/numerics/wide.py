@@ -60,10 +60,19 @@ def requantize_wide(
 # --- Functions of one element ---------------------------------------------------------------------
 
 
-def thirds_multiplier(scale: float) -> Multiplier:
+# Powers of two for which TensorFlow Lite takes an input's scale, and how near: to 0.07 % of it.
+POWERS = {"sigmoid": (-12,), "tanh": (-12, -11)}
+NEAR_A_POWER = np.float32(1e-3)  # of the logarithm
+
+
+def thirds_multiplier(scale: float, function: str) -> Multiplier:
     """(multiplier, right shift): q · multiplier, shifted right and rounded, is an argument of
-    `sigmoid_of_thirds` or `tanh_of_thirds` for q of ``scale``. The multiplier has 15 bits, and is
-    cut off; InvalidModel for a scale of 8/3 and more."""
+    `sigmoid_of_thirds` or `tanh_of_thirds`, by the ``function``, for q of ``scale``. The multiplier
+    has 15 bits, and is cut off; InvalidModel for a scale of 8/3 and more."""
+    power = np.log(np.float32(scale)) * np.float32(1 / np.log(2))
+    nearest = np.round(power)
+    if nearest in POWERS[function] and abs(power - nearest) < NEAR_A_POWER:
+        return 3 << (int(nearest) + 12), 0
     factor = float(np.float32(scale)) * 4096 * 3
     shift = 0
     while factor <= INT16_MAX / 2 and shift <= 30:
@@ -91,10 +100,14 @@ def rectified(
     sign: int,
     clamp: tuple[int, int],
 ) -> Int16Array:
-    """clamp(q · positive) for q >= 0, clamp(sign · (q · negative)) below: ReLU, leaky ReLU, the
-    magnitude, or q in other steps."""
+    """clamp(q · positive) for q >= 0, clamp(sign · (q · negative)) below: ReLU, leaky ReLU or q in
+    other steps. A ``sign`` of 0 is the magnitude, clamp(-q · negative), which rounds halves as
+    above."""
     above = multiply_by_quantized_multiplier(q, *positive)
-    below = multiply_by_quantized_multiplier(q, *negative) * sign
+    if sign == 0:
+        below = multiply_by_quantized_multiplier(-np.asarray(q, np.int64), *negative)
+    else:
+        below = multiply_by_quantized_multiplier(q, *negative) * sign
     result = np.where(np.asarray(q) >= 0, above, below)
     return np.clip(wrap_int32(result), *clamp).astype(np.int16)
 

@@ -329,7 +329,7 @@ def _unary(layer: Layer[Unary]) -> Shape:
         entries_of(layer)
     elif layer.op.function in unary.UNIT_IN_INT16:
         _has_output(layer, *numerics.UNIT_OUTPUT, f"{layer.op.function} in int16")
-        layer.computes(numerics.thirds_multiplier, layer.input.scale)
+        layer.computes(numerics.thirds_multiplier, layer.input.scale, layer.op.function)
     else:
         rectifier(layer)
     return layer.input.shape
@@ -341,7 +341,7 @@ class Rectifier:
 
     positive: numerics.Multiplier  # output steps an input step, above 0
     negative: numerics.Multiplier  # likewise below, without its sign
-    sign: int  # of what is below: 1, or -1
+    sign: int  # of what is below: 1, or -1; 0: the magnitude (`numerics.rectified`)
     clamp: tuple[int, int]
 
 
@@ -355,7 +355,7 @@ def rectifier(layer: Layer[Unary]) -> Rectifier:
         high = max(min(high, unary.quantized_bound(6.0, target)), low) if family[4:] else high
     above = layer.computes(numerics.quantize_multiplier, source.scale / target.scale)
     if slope is None:
-        return Rectifier(above, above, -1 if family == "abs" else 1, (low, high))
+        return Rectifier(above, above, 0 if family == "abs" else 1, (low, high))
     ratio = source.scale * abs(slope) / target.scale
     below = layer.computes(numerics.quantize_multiplier, ratio)
     return Rectifier(above, below, -1 if slope < 0 else 1, (low, high))

@@ -50,7 +50,7 @@ def table(layer: Layer[Unary | Table], x: Int8Array) -> Int8Array:
 def _of_int16(layer: Layer[Any], x: NDArray[Any]) -> NDArray[Any]:
     function = layer.op.function
     if function in unary.UNIT_IN_INT16:
-        arguments = numerics.arguments(x, numerics.thirds_multiplier(layer.input.scale))
+        arguments = numerics.arguments(x, numerics.thirds_multiplier(layer.input.scale, function))
         unit = numerics.sigmoid_of_thirds if function == "sigmoid" else numerics.tanh_of_thirds
         return np.clip(unit(arguments), *layer.clamp).astype(np.int16)
     by = rectifier(layer)

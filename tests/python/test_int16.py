@@ -92,6 +92,29 @@ def test_a_dense_layer_by_hand() -> None:
     assert np.array_equal(simulate(graph, x), wanted.astype(np.int16))
 
 
+def _alone(function: str, scale: float, target: float) -> dict[str, int]:
+    """What differs from TFLite Micro, of a function of every 97th int16."""
+    x = np.arange(-32768, 32768, 97, dtype=np.int32).astype(np.int16)[None]
+    source = QTensor("x", x.shape[1:], float(np.float32(scale)), 0, "int16")
+    return differences(
+        _layer(Unary(function), source, QTensor("y", x.shape[1:], target, 0, "int16")), x
+    )
+
+
+@pytest.mark.parametrize("function", ["sigmoid", "tanh"])
+def test_scales_near_a_power_of_two_are_taken_for_it(function: str) -> None:
+    """Within a thousandth of the logarithm, and for some powers only."""
+    for power in (-10, -11, -12, -13):
+        for off in (-1.01e-3, -0.99e-3, 2e-4, 0.99e-3, 1.01e-3):
+            assert not _alone(function, 2.0 ** (power + off), numerics.UNIT_OUTPUT[0])
+
+
+@pytest.mark.parametrize("function", ["abs", "leaky_relu:-0.5", "leaky_relu:0.5"])
+def test_halves_and_overflows_go_the_references_way(function: str) -> None:
+    for factor in (0.25, 0.5, 0.375, 1.5, 2.0**17, 1.1 * 2.0**25):
+        assert not _alone(function, 0.01 * factor, 0.01)
+
+
 def test_functions_are_near_their_real_values() -> None:
     x = np.linspace(-32768, 32767, 2001).astype(np.int16)
     for name, real in (("sigmoid", lambda v: 1 / (1 + np.exp(-v))), ("tanh", np.tanh)):

@@ -94,11 +94,11 @@ typedef struct {
 } nano_prelu_int16_params;
 void nano_prelu_int16(const void *params, const nano_io *io);
 
-/* out = clamp(positive * in) for in >= 0, clamp(sign * (negative * in)) below: ReLU, leaky ReLU,
- * the magnitude, or the same in another scale. */
+/* out = clamp(positive * in) for in >= 0, clamp(sign * (negative * in)) below: ReLU, leaky ReLU, or
+ * the same in another scale. A sign of 0 is the magnitude: clamp(negative * -in) below. */
 typedef struct {
     nano_factor positive, negative;
-    int16_t sign; /* 1 or -1 */
+    int16_t sign; /* 1, -1 or 0 */
     int16_t min, max;
     uint32_t size; /* elements */
 } nano_rectify_int16_params;
