@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "coverage"
 LEAST = {"lib/nano": 97.0, "firmware/app": 97.0, "nanotool": 90.0}  # % of branches
 # By the C suites alone, of the files that they reach: kernels of other targets have no suite.
-LEAST_OF_SUITES = {"lib/nano": 86.0, "firmware/app": 91.0}
+LEAST_OF_SUITES = {"lib/nano": 88.0, "firmware/app": 91.0}
 # What is inlined by force is counted once, not once a caller: with the number of rows a constant, a
 # copy has branches that it never takes.
 COUNTING = ("-O0", "--coverage", "-fprofile-update=atomic", "-Dalways_inline=noinline")

@@ -42,7 +42,15 @@ SUITES = sorted(path.name for path in (ROOT / "tests" / "c").glob("test_*") if p
 OUR_SUITES = {
     *("test_arena", "test_model", "test_requant", "test_sequential"),
     *("test_kernels", "test_elementwise", "test_move", "test_reduce", "test_border"),
-    *("test_softmax", "test_log_softmax", "test_train", "test_signal", "test_stream"),
+    *(
+        "test_softmax",
+        "test_log_softmax",
+        "test_train",
+        "test_signal",
+        "test_stream",
+        "test_camera",
+        "test_values",
+    ),
 }
 
 STRICT = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wvla", "-Werror"]

@@ -35,6 +35,20 @@ static void test_quantize_saturates(void) {
     CHECK_EQUAL(10, out[0]);
 }
 
+static void test_int16_too(void) {
+    const float infinity = 1e38f * 10.0f;
+    const float in[8] = {0.25f, -0.25f,   0.2f,      1e9f,
+                         -1e9f, infinity, -infinity, infinity - infinity};
+    static const int16_t q[8] = {1, -1, 0, 32767, -32768, 32767, -32768, 0};
+    const nano_quantize_params p = {0.5f, 0, 8};
+    int16_t out[8];
+    float back[8];
+    run(nano_quantize_int16, &p, in, out);
+    CHECK_BYTES((const int8_t *)q, (const int8_t *)out, sizeof q);
+    run(nano_dequantize_int16, &p, out, back);
+    CHECK(back[0] == 0.5f && back[3] == 16383.5f && back[4] == -16384.0f);
+}
+
 static void test_quantize_reaches_either_end(void) {
     static const float in[2] = {255.4f, -255.4f};
     nano_quantize_params p = {1.0f, -128, 1};
@@ -116,6 +130,7 @@ int main(void) {
     check_begin();
     RUN(test_quantize_rounds_halves_away_from_zero);
     RUN(test_quantize_saturates);
+    RUN(test_int16_too);
     RUN(test_quantize_reaches_either_end);
     RUN(test_quantize_of_nan_is_zero);
     RUN(test_quantize_in_place);

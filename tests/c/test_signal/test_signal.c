@@ -1,7 +1,9 @@
 /* Front ends: what nanotool's twins compute (nanotool.signal), and what must hold of any sound. */
 #include "../check/check.h"
 
+#include "../../../lib/nano/src/signal/fft_dsp.h"
 #include "../../../lib/nano/src/signal/wide.h"
+#include "../../../lib/nano/src/simd.h"
 
 #include "nano/nano.h"
 #include "nano/signal/mel.h"
@@ -66,24 +68,33 @@ static int32_t chirp(int32_t i) {
     return (i * i * 37 + i * 11) % 8001 - 4000;
 }
 
-static void transform(const nano_fft *fft, int16_t *data) {
+static void transform(const nano_fft *fft, void (*run)(const nano_fft *, int16_t *),
+                      int16_t *data) {
     uint32_t place = 0;
     for (int32_t i = 0; i < fft->size; i += 2) {
         data[2 * place] = (int16_t)(chirp(i) * 8);
         data[2 * place + 1] = (int16_t)(chirp(i + 1) * 8);
         place = nano_fft_next(fft, place);
     }
-    nano_real_fft(fft, data);
+    run(fft, data);
 }
 
 static void test_recorded_transforms(void) {
+#if NANO_SIMD
+    static void (*const variants[])(const nano_fft *, int16_t *) = {nano_real_fft,
+                                                                    nano_real_fft_dsp};
+#else
+    static void (*const variants[])(const nano_fft *, int16_t *) = {nano_real_fft};
+#endif
     int16_t data[130];
-    transform(&fft_64, data);
-    for (int i = 0; i < 66; i++)
-        CHECK_EQUAL(bins_64[i], data[i]);
-    transform(&fft_128, data);
-    for (int i = 0; i < 130; i++)
-        CHECK_EQUAL(bins_128[i], data[i]);
+    for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+        transform(&fft_64, variants[v], data);
+        for (int i = 0; i < 66; i++)
+            CHECK_EQUAL(bins_64[i], data[i]);
+        transform(&fft_128, variants[v], data);
+        for (int i = 0; i < 130; i++)
+            CHECK_EQUAL(bins_128[i], data[i]);
+    }
 }
 
 static void test_every_place_comes_once(void) {
@@ -270,7 +281,26 @@ static void test_recorded_windows(void) {
     bad = sensing;
     bad.fft.size = 4; /* less than the window */
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad.fft.size = 8; /* and no bands */
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad = sensing;
+    bad.step = 0;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad = sensing;
+    bad.window_size = 1025;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad = sensing;
+    bad.channels = 0;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad.channels = 33;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
+    bad = sensing;
+    bad.magnitudes = 0;
+    bad.magnitudes_only = 1; /* nothing is kept */
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &bad, &arena));
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(NULL, &sensing, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, NULL, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_sensor_init(&sensor, &sensing, NULL));
 }
 
 /* Of x = r^2 + d: r for d <= r, r + 1 above; of a number below 2^32 at most 0xFFFF. */
@@ -301,6 +331,18 @@ static void test_a_mel_front_ends_room(void) {
         CHECK_EQUAL(size < need ? NANO_ERR_MEMORY : NANO_OK, nano_mel_init(&mel, &of_8, &arena));
         CHECK_EQUAL(size < need ? 0 : (int32_t)need, (int32_t)arena.used);
     }
+    nano_arena_init(&arena, room, sizeof room);
+    for (int spoiled = 0; spoiled < 4; spoiled++) {
+        nano_mel_params bad = of_8;
+        bad.step = (uint16_t)(spoiled == 0 ? 0 : spoiled == 1 ? 7 : 4);
+        bad.window_size = (uint16_t)(spoiled == 2 ? 9 : 6);
+        bad.bands = (uint16_t)(spoiled == 3 ? 0 : 3);
+        CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_mel_init(&mel, &bad, &arena));
+    }
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_mel_init(NULL, &of_8, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_mel_init(&mel, NULL, &arena));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_mel_init(&mel, &of_8, NULL));
+    CHECK_EQUAL(0, (int32_t)arena.used);
 }
 
 int main(void) {

@@ -409,6 +409,42 @@ static void test_nothing_to_work_on(void) {
     CHECK_EQUAL(0, nano_train_state_size(NULL, NANO_TRAIN_SAVE_ALL));
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_restore(NULL, saved, sizeof saved));
     CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_restore(&head, NULL, sizeof saved));
+    nano_train_opinion opinion;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_reset(NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_learn(NULL, x, 0, 0));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_score(NULL, x, &opinion));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_score(&head, NULL, &opinion));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_score(&head, x, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_set_alarm(NULL, &config.alarm));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_set_alarm(&head, NULL));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_calibrate(NULL, NULL));
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_score(&head, x, &opinion)); /* it scores nothing */
+    CHECK_EQUAL(NANO_ERR_STATE, nano_train_set_alarm(&head, &config.alarm));
+}
+
+/* Of real targets: which are refused, and that a loss is judged by them without learning. */
+static void test_targets_that_cannot_be(void) {
+    nano_train_config config = config_of(&nano_train_float32, NANO_TRAIN_SGD);
+    const float infinity = 1e38f * 10.0f;
+    float target[CLASSES] = {0.5f};
+    int8_t x[FEATURES] = {1};
+    nano_train_result result = {0};
+    config.loss = NANO_TRAIN_MSE;
+    config.replay_slots = 0;
+    config.class_means = 0;
+    begin(&config);
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_evaluate_target(NULL, x, target, &result));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_evaluate_target(&head, NULL, target, &result));
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_evaluate_target(&head, x, NULL, &result));
+    CHECK_EQUAL(NANO_OK, nano_train_evaluate_target(&head, x, target, &result));
+    const int32_t loss = result.loss;
+    CHECK(loss > 0);
+    CHECK_EQUAL(NANO_OK, nano_train_evaluate_target(&head, x, target, &result));
+    CHECK_EQUAL(loss, result.loss); /* nothing has been learned */
+    target[CLASSES - 1] = infinity;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_sample_target(&head, x, target, &result));
+    target[CLASSES - 1] = infinity - infinity;
+    CHECK_EQUAL(NANO_ERR_ARGUMENT, nano_train_evaluate_target(&head, x, target, &result));
 }
 
 /* Sizes are 32-bit numbers: a head whose own would wrap is refused, and gets no small arena. */
@@ -519,6 +555,7 @@ int main(void) {
     RUN(test_refused_configs);
     RUN(test_ranges_of_configs);
     RUN(test_nothing_to_work_on);
+    RUN(test_targets_that_cannot_be);
     RUN(test_sizes_do_not_wrap);
     RUN(test_wrong_calls);
     RUN(test_extremes);
