@@ -63,6 +63,7 @@ static void bring_in(image *g, const nano_window *w, int32_t zero_point, const i
         nano_tile_pie.fill(&g->ring, 0, first, zero_point, g->pitch);
         return;
     }
+    /* of a layer, which has channels: NOLINTNEXTLINE(*DivideZero) */
     const uint32_t room = pad < g->pitch ? (g->pitch - pad) / g->outputs : 0;
     const uint32_t pixels = w->in_w < room ? w->in_w : room;
     const int8_t *const line = in + y * w->in_w * w->in_c;
