@@ -15,7 +15,7 @@ pytest plugin (nanotool.pytest_plugin). pytest-embedded brings the serial line: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,13 @@ import pytest
 from nanotool.boards import BOARDS, Board
 from nanotool.build import BuildResult, build
 from nanotool.device import Device
+from nanotool.fit import DoesNotFit
 from nanotool.sources import firmware_dir
 from nanotool.under_test import attached, unemulated
 
 SYNC_TRIES = 5  # of 3 s each
+# Boards with less memory than the larger models of these tests take; every other one holds them.
+SMALL = ("microbit",)
 _NOTES = pytest.StashKey[list[str]]()
 
 
@@ -74,6 +77,27 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("boards: what to know about this run", yellow=True)
         for note in config.stash[_NOTES]:
             terminalreporter.write_line(note)
+
+
+def _fitting(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip what does not fit a board of `SMALL`; on the others it is a fault."""
+    try:
+        return (yield)
+    except DoesNotFit as error:
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or callspec.params["board"].name not in SMALL:
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    return (yield from _fitting(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    return (yield from _fitting(item))
 
 
 @pytest.fixture(scope="session")
