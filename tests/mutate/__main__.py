@@ -8,14 +8,15 @@
     python -m tests.mutate --prepare           compile the C, run its suites under sanitizers, end
 
 A mutant that lives is a fault, unless docs/trust.md lists its key and says why it may. A draw is a
-sample, though: its faults are shown, and it fails where fewer than LEAST_DRAWN are killed. Needs
-gcc and the packages of ./dev. rooms.py says what is mutated, and which tests can kill what.
+sample, though: its faults are shown, and it fails where `too_few` are killed. Needs gcc and the
+packages of ./dev. rooms.py says what is mutated, and which tests can kill what.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import re
@@ -38,7 +39,9 @@ TRUST = ROOT / "docs" / "trust.md"
 AT_ONCE = 2
 # The share of kills that a draw needs. 40 are few: tests that kill 75 % of all are below it once in
 # 3,000 draws, and every change would fail now and then with a bar near what they do kill.
-LEAST_DRAWN = 0.5
+# Of a draw's mutants this share should be killed; it fails where so few kills would come by chance
+# once in a thousand draws.
+EXPECTED_DRAWN, CHANCE = 0.6, 1e-3
 SECONDS = 240  # that Python's tests of one mutant may take; who takes longer is killed
 TO_CONFIRM = 20  # of a draw's seconds: to run the tests that killed without any mutant
 
@@ -119,6 +122,8 @@ class Examiner:
                 return "survived", ""
         tests = list(dict.fromkeys(test for name in mutant.files for test in rooms.killers(name)))
         left = end - time.monotonic()
+        if left <= 0:
+            return "unfinished", ""
         job = {
             "files": in_python,
             "extension": str(extension) if extension else None,
@@ -231,6 +236,18 @@ def killed_share(counts: Counter[str]) -> float:
     return counts["killed"] / tried if tried else 1.0
 
 
+def too_few(counts: Counter[str]) -> bool:
+    """Whether kills are fewer than a sample of tests that kill `EXPECTED_DRAWN` would have: by the
+    binomial distribution."""
+    killed = counts["killed"]
+    tried = killed + counts["survived"] + counts["excused"]
+    chances = (
+        math.comb(tried, k) * EXPECTED_DRAWN**k * (1 - EXPECTED_DRAWN) ** (tried - k)
+        for k in range(killed + 1)
+    )
+    return sum(chances) < CHANCE
+
+
 def summary(counts: Counter[str]) -> str:
     """The figures."""
     lives = counts["survived"] + counts["excused"]
@@ -249,15 +266,15 @@ def run(
     keep: Path | None = None,
     *,
     verbose: bool,
-    least: float | None = None,
+    drawn: bool = False,
 ) -> int:
-    """Try them; 1 if one survives that may not, or, with ``least``, if fewer than that share are
+    """Try them; 1 if one survives that may not, or, of some that are ``drawn``, if `too_few` are
     killed."""
     excuses, counts, faults, verdicts = excused(), Counter[str](), 0, []
     examiner = Examiner()
     BUILD.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * minutes
-    to_confirm = TO_CONFIRM if least is not None else 600
+    to_confirm = TO_CONFIRM if drawn else 600
     try:
         for mutant, verdict in tried(examiner, chosen, end - TO_CONFIRM):
             listed = mutant.key in excuses
@@ -279,7 +296,7 @@ def run(
     print(f"{len(verdicts)} of {len(chosen)} tried: {summary(counts)}")
     if false:
         print(f"fails without any mutant, too: {false[0]}")
-    failed = faults > 0 if least is None else killed_share(counts) < least
+    failed = too_few(counts) if drawn else faults > 0
     return int(failed or bool(false))
 
 
@@ -341,7 +358,7 @@ def main() -> int:
     seed = arguments.seed or commit.strip()
     chosen = random.Random(seed).sample(known, min(arguments.count, len(known)))
     print(f"{len(chosen)} of {len(known)} mutants, drawn by {seed}")
-    return run(chosen, arguments.minutes or 3, verbose=True, least=LEAST_DRAWN)
+    return run(chosen, arguments.minutes or 3, verbose=True, drawn=True)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,9 @@ class Unit:
     def depends(self) -> frozenset[str]:
         """The repository's files that it reads; known once it has been compiled."""
         text = self.object.with_suffix(".d").read_text().replace("\\\n", " ").split(":", 1)[1]
-        paths = (Path(os.path.normpath(word)) for word in text.split())
-        inside = (p.relative_to(ROOT) for p in paths if p.is_absolute() and p.is_relative_to(ROOT))
+        # ccache writes paths relative to where the compiler ran: see _call().
+        paths = (Path(os.path.normpath(ROOT / word)) for word in text.split())
+        inside = (p.relative_to(ROOT) for p in paths if p.is_relative_to(ROOT))
         return frozenset(path.as_posix() for path in inside)
 
 
@@ -56,7 +57,12 @@ class Broken(Exception):
 
 def _call(command: Sequence[str | Path], seconds: float = 600) -> None:
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, timeout=seconds
+        list(map(str, command)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
     )
     if done.returncode != 0:
         raise Broken(done.stderr[-2000:])
@@ -251,8 +257,8 @@ def examine(project: Project, files: Mapping[str, str], work: Path) -> Outcome:
             compile_unit(unit, _beside(unit, work), product)
             if quick or not _same(unit.object, product):
                 changed[unit.object] = product
-        if not changed:
-            return Outcome("equivalent", "", None)
+        if not changed:  # main.c is of no suite's program: Python's tests compile it
+            return Outcome("equivalent" if touched else "alive", "", None)
         in_suites = [unit for unit in suite_units if unit.object in changed]
         for name in project.users(in_suites):
             failure = run_suite(project.link_suite(name, changed, work / name))

@@ -110,7 +110,10 @@ def run(job: Mapping[str, object]) -> dict[str, object]:
                 break
             time.sleep(0.02)
         else:
-            os.killpg(child, signal.SIGKILL)
+            try:
+                os.killpg(child, signal.SIGKILL)
+            except ProcessLookupError:  # it has not begun a group of its own yet
+                os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         output.seek(0)
         text = output.read().decode(errors="replace")

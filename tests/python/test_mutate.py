@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from mutate import c_operators, python_operators
-from mutate.__main__ import Server, excused, patched
+from mutate.__main__ import Server, excused, patched, too_few
+from mutate.c import Unit
 from mutate.mutant import ROOT
 from mutate.rooms import killers, mutants, sources
 
@@ -87,6 +89,25 @@ def test_a_test_that_a_source_names_can_kill_its_mutants() -> None:
         own = there & {f"test_{word}" for word in set(path.stem.split("_")) - others}
         missing += [(name, test) for test in own - {Path(t).stem for t in killers(name)}]
     assert not missing
+
+
+@pytest.mark.parametrize("root", [ROOT, Path()], ids=["whole", "relative"])
+def test_what_a_source_reads(root: Path, tmp_path: Path) -> None:
+    """With whole paths, or with those relative to the checkout that ccache writes: a mutant of what
+    nobody reads would be none."""
+    source, header = "lib/nano/src/arena.c", "lib/nano/src/../include/nano/arena.h"
+    paths = (root / source, root / header, Path("/usr/include/stdint.h"))
+    (tmp_path / "arena.d").write_text(f"arena.o: {paths[0]} \\\n {paths[1]} {paths[2]}\n")
+    unit = Unit(ROOT / source, (), tmp_path / "arena.o")
+    assert unit.depends == {source, "lib/nano/include/nano/arena.h"}
+
+
+def test_a_draw_fails_by_its_kills_and_not_by_chance() -> None:
+    assert not too_few(Counter())
+    assert not too_few(Counter(killed=2, survived=3))
+    assert not too_few(Counter(killed=8, survived=8))
+    assert too_few(Counter(killed=3, survived=17))
+    assert too_few(Counter(killed=0, survived=4, excused=6))
 
 
 def test_a_patch_is_a_mutant(tmp_path: Path) -> None:
