@@ -73,7 +73,7 @@ def run_c() -> Path:
     """Compile with counters, run everything; the folder of the counts."""
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     from mutate.c import Project
-    from mutate.rooms import TESTS, killers
+    from mutate.rooms import killers
 
     project = Project(BUILD / "c", COUNTING, ())
     for old in project.build.glob("*.gcda"):
@@ -81,11 +81,10 @@ def run_c() -> Path:
     project.prepare()
     for name in project.suites:
         subprocess.run([project.build / name], check=True, capture_output=True)
-    rooms = [pattern for pattern, _ in TESTS if pattern.startswith("lib/")]
-    assert rooms
-    files = sorted({t for p in (ROOT / "lib/nano/src").rglob("*.[ch]")
-                    for t in killers(p.relative_to(ROOT).as_posix())})  # fmt: skip
-    files += killers("firmware/app/console.c")
+    sources = [
+        p for room in ("lib/nano/src", "firmware/app") for p in (ROOT / room).rglob("*.[ch]")
+    ]
+    files = sorted({t for p in sources for t in killers(p.relative_to(ROOT).as_posix())})
     files.append(f"--basetemp={project.build / 'tests'}")  # where the app's counts will lie
     extension = str(project.build / "_nano.abi3.so")
     command = [sys.executable, "-c", RUN, extension, *files]
